@@ -1,0 +1,94 @@
+//! An actor: one owner of its state, one letter at a time.
+
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Weak};
+
+use ractor::{ActorProcessingErr, ActorRef};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{Failure, Reply};
+
+/// What lives in a room. Rebuilt from its store at every start, so a restart loses nothing that was answered.
+pub trait Actor: Send + 'static {
+    /// What it can be asked and told.
+    type Message: Send + 'static;
+
+    /// Deals with one letter. Failures travel in replies; a panic ends the actor, and its supervisor starts another.
+    ///
+    /// The permit is the letter's place in the mailbox: dropped, the place is free. Work that goes on beside the mailbox
+    /// takes it along.
+    fn receive(&mut self, message: Self::Message, permit: Permit) -> impl Future<Output = ()> + Send;
+
+    /// The last thing it does when it is stopped in good order: finish what it has begun.
+    fn stop(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Its state, for those who watch: counts and times, nothing about people.
+    fn observe(&self) -> Value {
+        Value::Null
+    }
+}
+
+/// A place in a mailbox, and the knowledge whether the one who asked still waits.
+#[derive(Debug)]
+pub struct Permit {
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) caller: Option<Weak<()>>,
+}
+
+impl Permit {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_orphaned(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.strong_count() == 0)
+    }
+
+    /// Whether the letter holds a place, as all do that someone waits for.
+    pub fn holds_a_place(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
+/// What lies in a mailbox.
+pub(crate) enum Envelope<M> {
+    Letter(M, Permit),
+    Observe(Reply<Result<Value, Failure>>),
+    #[cfg(feature = "test-hooks")]
+    Panic,
+}
+
+pub(crate) type Starting<A> = Pin<Box<dyn Future<Output = Result<A, Failure>> + Send>>;
+
+/// Lets an [`Actor`] live in ractor.
+pub(crate) struct Body<A>(pub(crate) PhantomData<fn() -> A>);
+
+impl<A: Actor> ractor::Actor for Body<A> {
+    type Msg = Envelope<A::Message>;
+    type State = A;
+    type Arguments = Starting<A>;
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, starting: Starting<A>) -> Result<A, ActorProcessingErr> {
+        Ok(starting.await?)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        actor: &mut A,
+    ) -> Result<(), ActorProcessingErr> {
+        match envelope {
+            Envelope::Letter(_, permit) if permit.is_orphaned() => {}
+            Envelope::Letter(message, permit) => actor.receive(message, permit).await,
+            Envelope::Observe(reply) => reply.send(Ok(actor.observe())),
+            #[cfg(feature = "test-hooks")]
+            Envelope::Panic => panic!("a test asked for this panic"),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Self::Msg>, actor: &mut A) -> Result<(), ActorProcessingErr> {
+        actor.stop().await;
+        Ok(())
+    }
+}

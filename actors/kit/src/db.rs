@@ -1,0 +1,210 @@
+//! One set of SQL for PostgreSQL and SQLite: an enum over each kind of connection, and [`on!`](crate::on) to run the same text on
+//! either. Where the two must differ, the difference lives here.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Failure;
+
+/// Runs the same query on whichever database a [`Connection`] is of.
+///
+/// `on!(tx.connection(), c => sqlx::query(SQL).bind(id).execute(c).await)`
+#[macro_export]
+macro_rules! on {
+    ($connection:expr, $c:ident => $run:expr) => {
+        match $connection {
+            $crate::Connection::Postgres($c) => $run,
+            $crate::Connection::Sqlite($c) => $run,
+        }
+    };
+}
+
+/// How many connections, and how they behave.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// Connections at most.
+    pub max_connections: u32,
+    /// Prepared statements kept per connection; 0 for a pgbouncer in transaction mode.
+    pub statement_cache: usize,
+    /// How long to wait for a free connection before giving up.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { max_connections: 10, statement_cache: 256, acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// The pool of one database. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A PostgreSQL server.
+    Postgres(PgPool),
+    /// A file. SQLite has one writer at a time: those that wait for it queue here, in order, not in its busy loop.
+    Sqlite(SqlitePool, Arc<Semaphore>),
+}
+
+impl Database {
+    /// Prepares a pool for a PostgreSQL URL; connects at first use.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn postgres(url: &str, settings: PoolSettings) -> Result<Self, sqlx::Error> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("faceofmind")
+            .statement_cache_capacity(settings.statement_cache);
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Prepares a pool for an SQLite file, which is created at first use: WAL, foreign keys on, and deleted data overwritten
+    /// with zeroes. `synchronous` is FULL: what was answered survives a loss of power.
+    pub fn sqlite(path: &std::path::Path, settings: PoolSettings) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("secure_delete", "on")
+            .statement_cache_capacity(settings.statement_cache);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .idle_timeout(Duration::from_secs(60))
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Self::Sqlite(pool, Arc::new(Semaphore::new(1)))
+    }
+
+    /// Begins a transaction that will write.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] when no connection is to be had.
+    pub async fn begin(&self) -> Result<Tx, Failure> {
+        match self {
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Sqlite(pool, writer) => {
+                let turn = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?, turn))
+            }
+        }
+    }
+
+    /// Takes a connection for reading outside any transaction.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] when no connection is to be had.
+    pub async fn reader(&self) -> Result<Reader, Failure> {
+        match self {
+            Self::Postgres(pool) => Ok(Reader::Postgres(pool.acquire().await?)),
+            Self::Sqlite(pool, _) => Ok(Reader::Sqlite(pool.acquire().await?)),
+        }
+    }
+
+    /// Whether the database answers at all.
+    pub async fn is_up(&self) -> bool {
+        let Ok(mut reader) = self.reader().await else { return false };
+        on!(reader.connection(), c => sqlx::query("SELECT 1").execute(c).await.is_ok())
+    }
+
+    /// What it is, for people: `PostgreSQL` or `SQLite`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "PostgreSQL",
+            Self::Sqlite(..) => "SQLite",
+        }
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
+        }
+    }
+}
+
+/// A borrowed connection of either database, for [`on!`](crate::on).
+#[derive(Debug)]
+pub enum Connection<'a> {
+    /// To PostgreSQL.
+    Postgres(&'a mut PgConnection),
+    /// To SQLite.
+    Sqlite(&'a mut SqliteConnection),
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub enum Reader {
+    /// To PostgreSQL.
+    Postgres(PoolConnection<Postgres>),
+    /// To SQLite.
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Reader {
+    /// The connection, for one query.
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(c) => Connection::Postgres(c),
+            Self::Sqlite(c) => Connection::Sqlite(c),
+        }
+    }
+}
+
+/// A transaction; rolled back when it is dropped before [`Tx::commit`].
+#[derive(Debug)]
+pub enum Tx {
+    /// On PostgreSQL, READ COMMITTED.
+    Postgres(Transaction<'static, Postgres>),
+    /// On SQLite, with the turn to write.
+    Sqlite(Transaction<'static, Sqlite>, OwnedSemaphorePermit),
+}
+
+impl Tx {
+    /// The connection, for one query.
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(t) => Connection::Postgres(t),
+            Self::Sqlite(t, _) => Connection::Sqlite(t),
+        }
+    }
+
+    /// Makes all of it last.
+    ///
+    /// # Errors
+    /// [`Failure::Store`]; the database then holds all of it or nothing.
+    pub async fn commit(self) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(t) => t.commit().await?,
+            Self::Sqlite(t, _turn) => t.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Takes all of it back.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] when the connection broke, which takes it back as well.
+    pub async fn rollback(self) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(t) => t.rollback().await?,
+            Self::Sqlite(t, _turn) => t.rollback().await?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! What a user is, and the rules about one. No I/O.
+
+use std::fmt;
+
+use faceofmind_kit::{Timestamp, id};
+use serde::{Deserialize, Serialize};
+
+id! {
+    /// A user's key.
+    UserId
+}
+id! {
+    /// The key of a claim: somebody's word that an address is theirs.
+    ClaimId
+}
+
+/// The longest e-mail address, in characters (RFC 5321 §4.5.3.1.3 allows 256 for the path with its brackets).
+pub const EMAIL_MAX: usize = 254;
+
+/// An e-mail address: ASCII, trimmed, in lower case, one `@` with something on both sides, 254 characters at most.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+impl Email {
+    /// Reads an address as a person types it.
+    ///
+    /// # Errors
+    /// What is wrong with it, as one sentence for that person.
+    pub fn parse(typed: &str) -> Result<Self, &'static str> {
+        let address = typed.trim();
+        if address.len() > EMAIL_MAX {
+            return Err("An e-mail address has 254 characters at most.");
+        }
+        if !address.is_ascii() {
+            return Err("Only ASCII letters, digits and signs can be used in an e-mail address.");
+        }
+        if is_well_formed(address) {
+            Ok(Self(address.to_ascii_lowercase()))
+        } else {
+            Err("This is not an e-mail address: it should look like name@example.org.")
+        }
+    }
+
+    /// The address, to be written to or compared with.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The dot-atom form of RFC 5322 §3.4.1, and a domain of labels; quoted local parts and address literals are not taken.
+fn is_well_formed(address: &str) -> bool {
+    let Some((local, domain)) = address.split_once('@') else { return false };
+    let atom = |part: &str, extra: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+    };
+    local.len() <= 64
+        && local.split('.').all(|part| atom(part, "!#$%&'*+-/=?^_`{|}~"))
+        && domain.split('.').all(|label| atom(label, "-") && !label.starts_with('-') && !label.ends_with('-'))
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = &'static str;
+    fn try_from(typed: String) -> Result<Self, Self::Error> {
+        Self::parse(&typed)
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0
+    }
+}
+
+/// Declares an enum of words that the database, the tokens and the clients all spell alike.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$word_doc])* $variant),+ }
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// Reads the word; none other is known.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+            }
+        }
+    };
+}
+
+words! {
+    /// What a user may do.
+    Role {
+        /// Has sessions of their own.
+        User = "user",
+        /// Works with users; the same rights here.
+        Professional = "professional",
+        /// Manages users.
+        Admin = "admin",
+    }
+}
+
+words! {
+    /// Whether a user may log in.
+    Status {
+        /// The address is not proven yet.
+        Inactive = "inactive",
+        /// May log in.
+        Active = "active",
+        /// Closed by the user or an admin.
+        Deactivated = "deactivated",
+        /// Barred by an admin.
+        Suspended = "suspended",
+    }
+}
+
+/// A user as the rooms and the edge know one. The password's hash never leaves this room's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Key.
+    pub id: UserId,
+    /// Unique, in lower case.
+    pub email: Email,
+    /// 1 to 100 characters.
+    pub first_name: String,
+    /// 1 to 100 characters.
+    pub last_name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may log in.
+    pub status: Status,
+    /// When first registered.
+    pub created_at: Timestamp,
+    /// The change counter: every write bumps it.
+    pub revision: i64,
+    /// IANA name, where the user has set one.
+    pub time_zone: Option<String>,
+    /// BCP 47 tag, where the user has set one.
+    pub language: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_trimmed_and_lower_cased() {
+        assert_eq!(
+            Email::parse("  Ada.Lovelace+fom@Example.ORG ").expect("well formed").as_str(),
+            "ada.lovelace+fom@example.org"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for typed in [
+            "",
+            "@",
+            "ada",
+            "ada@",
+            "@example.org",
+            "a@b@c",
+            "a b@c.org",
+            "a..b@c.org",
+            "a@-c.org",
+            "ä@c.org",
+            "a@c\0.org",
+            "a@c.org\r\nBcc: x@y.z",
+        ] {
+            assert!(Email::parse(typed).is_err(), "{typed:?}");
+        }
+        assert!(Email::parse(&format!("a@{}.org", "x".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn an_address_is_not_printed_by_debug() {
+        assert_eq!(format!("{:?}", Email::parse("ada@example.org")), "Ok(Email(…))");
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for &status in Status::ALL {
+            assert_eq!(Status::parse(status.as_str()), Some(status));
+        }
+        assert_eq!(Role::parse("root"), None);
+    }
+}

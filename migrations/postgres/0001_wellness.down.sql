@@ -1,0 +1,10 @@
+drop table reminders;
+drop table community_comments;
+drop table community_posts;
+drop table feedback;
+drop table wellness_suggestions;
+drop table voice_data;
+drop table facial_data;
+drop table emotion_detections;
+drop table sessions;
+drop table users;

@@ -1,5 +1,9 @@
 //! The rooms: one supervised actor each, with all that it owns.
 
 pub mod logins;
+pub mod schema;
 pub mod session_tracker;
 pub mod user_registry;
+
+#[cfg(test)]
+mod testing;

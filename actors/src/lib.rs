@@ -1,5 +1,6 @@
 //! The rooms: one supervised actor each, with all that it owns.
 
+pub mod hasher;
 pub mod logins;
 pub mod schema;
 pub mod session_tracker;

@@ -1,8 +1,271 @@
 //! Log-ins: refresh families, and what makes a bearer token good.
 
-use faceofmind_kit::id;
+use std::{future::Future, sync::Arc, time::Duration};
 
-id! {
-    /// The key of a log-in, `sid` in its tokens.
-    LoginId
+use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng, Tx};
+use serde_json::{Value, json};
+
+mod bearer;
+mod ledger;
+mod log_in;
+mod login;
+mod news;
+mod store;
+mod token;
+mod views;
+
+pub use bearer::{BearerError, Identity};
+pub use log_in::{Attempt, LogInError, LogInLimits};
+pub use login::{Listed, Login, LoginId};
+pub use token::TokenSettings;
+pub use views::{Change, Sources, Views};
+
+use self::{ledger::Ledger, token::Tokens};
+use crate::{
+    hasher::Hasher,
+    limits::Limits,
+    mailer::Mailer,
+    user_registry::{User, UserId, UserRegistry},
+};
+
+const MAILBOX: usize = 4096;
+const DEADLINE: Duration = Duration::from_secs(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long log-ins live, and what they are limited by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a refresh token lives after its rotation.
+    pub refresh_life: Duration,
+    /// How long the token just replaced is answered although its successor has been used.
+    pub reuse_grace: Duration,
+    /// How often a wrong password may be typed.
+    pub limits: LogInLimits,
+    /// Keys and claims.
+    pub tokens: TokenSettings,
+}
+
+/// The rooms that this one speaks with.
+#[derive(Clone, Debug)]
+pub struct Neighbours {
+    /// Who exists.
+    pub registry: UserRegistry,
+    /// Compares passwords.
+    pub hasher: Hasher,
+    /// Counts wrong ones.
+    pub limits: Limits,
+    /// Tells people of new devices.
+    pub mailer: Mailer,
+}
+
+/// A person who has logged in or refreshed: the tokens, and who they are.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// For the `Authorization` header.
+    pub access_token: String,
+    /// For the next refresh.
+    pub refresh_token: String,
+    /// How long the access token lives, in seconds.
+    pub expires_in: i64,
+    /// Who.
+    pub user: Arc<User>,
+}
+
+/// Where log-ins are opened, refreshed, ended and believed. Clones lead to the same actor.
+#[derive(Clone)]
+pub struct Logins {
+    address: Address<Message>,
+    ledger: Ledger,
+    neighbours: Neighbours,
+    limits: LogInLimits,
+}
+
+enum Message {
+    Do(Work),
+    Sweep,
+}
+
+enum Work {
+    Admit(token::Bearer, Reply<Result<Identity, BearerError>>),
+    Open(ledger::Entry, Reply<Result<Option<LoggedIn>, Failure>>),
+    Refresh(token::Bearer, Reply<Result<LoggedIn, BearerError>>),
+    End { user: UserId, login: LoginId, reply: Reply<Result<bool, Failure>> },
+    EndAll { user: UserId, reply: Reply<Result<(), Failure>> },
+    List { user: UserId, reply: Reply<Result<Vec<Login>, Failure>> },
+    Find { login: LoginId, reply: Reply<Result<Option<Login>, Failure>> },
+    Knows { user: UserId, address: String, reply: Reply<Result<bool, Failure>> },
+}
+
+impl Logins {
+    /// The room's handle, and the actor to be supervised.
+    pub fn new(
+        settings: Settings,
+        db: Database,
+        views: Views,
+        neighbours: Neighbours,
+        (clock, rng): (Clock, Rng),
+        nats: Option<crate::nats::Nats>,
+    ) -> (Self, Child) {
+        let address = Address::new("logins", MAILBOX, DEADLINE);
+        let ledger = Ledger {
+            db,
+            tokens: Arc::new(Tokens::new(settings.tokens, clock.clone(), rng.clone())),
+            views,
+            registry: neighbours.registry.clone(),
+            mailer: neighbours.mailer.clone(),
+            life: settings.refresh_life,
+            grace: settings.reuse_grace,
+            clock,
+            rng,
+        };
+        let (room_ledger, room_address) = (ledger.clone(), address.clone());
+        let child = Child::new(address.clone(), move || {
+            let room = Room::new(room_ledger.clone(), room_address.clone(), nats.clone());
+            async move { Ok(room) }
+        });
+        (Self { address, ledger, neighbours, limits: settings.limits }, child)
+    }
+
+    /// Makes new tokens from a refresh token.
+    ///
+    /// # Errors
+    /// [`BearerError::Bad`] when it is not the current one, nor one that may be repeated; a replay has then ended the log-in.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<LoggedIn, BearerError> {
+        let bearer = self.ledger.tokens.read_refresh(refresh_token).ok_or(BearerError::Bad)?;
+        self.address.ask(|reply| Message::Do(Work::Refresh(bearer, reply))).await
+    }
+
+    /// Ends one of the user's log-ins; false when there is none such.
+    ///
+    /// # Errors
+    /// [`Failure`]; it may then have ended or not.
+    pub async fn end(&self, user: UserId, login: LoginId) -> Result<bool, Failure> {
+        self.address.ask(|reply| Message::Do(Work::End { user, login, reply })).await
+    }
+
+    /// Ends every log-in of the user's.
+    ///
+    /// # Errors
+    /// [`Failure`]; they may then have ended or not.
+    pub async fn end_all(&self, user: UserId) -> Result<(), Failure> {
+        self.address.ask(|reply| Message::Do(Work::EndAll { user, reply })).await
+    }
+
+    /// The user's log-ins that can still be used, newest first; `current` is the one that asks.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn list(&self, user: UserId, current: LoginId) -> Result<Vec<Listed>, Failure> {
+        let logins = self.address.ask(|reply| Message::Do(Work::List { user, reply })).await?;
+        Ok(logins.into_iter().map(|login| login.listed(current)).collect())
+    }
+
+    /// A log-in, ended or not.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn find(&self, login: LoginId) -> Result<Option<Login>, Failure> {
+        self.address.ask(|reply| Message::Do(Work::Find { login, reply })).await
+    }
+}
+
+impl std::fmt::Debug for Logins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logins").finish_non_exhaustive()
+    }
+}
+
+/// Ends the user's log-ins, but for `except`, in the caller's transaction. Afterwards the caller announces the change of the user, whose
+/// revision it has bumped.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn end_all(
+    tx: &mut Tx,
+    user: UserId,
+    except: Option<LoginId>,
+    now: faceofmind_kit::Timestamp,
+) -> Result<(), Failure> {
+    store::end_all(tx, user, except, now).await.map(drop)
+}
+
+/// Removes the user's log-ins in the caller's transaction.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+    store::erase(tx, user).await
+}
+
+struct Room {
+    ledger: Ledger,
+    errands: Errands,
+    address: Address<Message>,
+}
+
+impl Room {
+    fn new(ledger: Ledger, address: Address<Message>, nats: Option<crate::nats::Nats>) -> Self {
+        let mut errands = Errands::default();
+        if let Some(nats) = nats {
+            errands.run(news::exchange(nats, ledger.views.clone()));
+        }
+        let room = Self { ledger, errands, address };
+        room.address.tell(Message::Sweep);
+        room
+    }
+
+    /// Begins the work: the database decides between those who race, so none waits for another.
+    fn begin(&mut self, work: Work, permit: Permit) {
+        let ledger = self.ledger.clone();
+        match work {
+            Work::Admit(bearer, reply) => self.answer(reply, permit, async move { ledger.admit(bearer).await }),
+            Work::Open(entry, reply) => self.answer(reply, permit, async move { ledger.open(entry).await }),
+            Work::Refresh(bearer, reply) => self.answer(reply, permit, async move { ledger.refresh(bearer).await }),
+            Work::End { user, login, reply } => {
+                self.answer(reply, permit, async move { ledger.end(user, login).await });
+            }
+            Work::EndAll { user, reply } => self.answer(reply, permit, async move { ledger.end_all(user).await }),
+            Work::List { user, reply } => self.answer(reply, permit, async move { ledger.live(user).await }),
+            Work::Find { login, reply } => self.answer(reply, permit, async move { ledger.find(login).await }),
+            Work::Knows { user, address, reply } => {
+                self.answer(reply, permit, async move { ledger.knows(user, &address).await });
+            }
+        }
+    }
+
+    fn answer<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        permit: Permit,
+        work: impl Future<Output = T> + Send + 'static,
+    ) {
+        self.errands.answer(reply, permit, work);
+    }
+
+    fn sweep(&mut self) {
+        let (ledger, address) = (self.ledger.clone(), self.address.clone());
+        self.errands.run(async move {
+            if let Err(failure) = ledger.sweep().await {
+                tracing::warn!(%failure, "old log-ins were not swept");
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
+            address.tell(Message::Sweep);
+        });
+    }
+}
+
+impl Actor for Room {
+    type Message = Message;
+
+    async fn receive(&mut self, message: Message, permit: Permit) {
+        match message {
+            Message::Do(work) => self.begin(work, permit),
+            Message::Sweep => self.sweep(),
+        }
+    }
+
+    fn observe(&self) -> Value {
+        json!({ "under_way": self.errands.under_way(), "known_logins": self.ledger.views.len(),
+                "panicked": self.errands.panicked() })
+    }
 }

@@ -155,8 +155,23 @@ pub struct User {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn ada() -> User {
+        User {
+            id: UserId(1),
+            email: Email::parse("ada@example.org").expect("an address"),
+            first_name: "Ada".into(),
+            last_name: "Lovelace".into(),
+            role: Role::User,
+            status: Status::Active,
+            created_at: Timestamp::from_micros(0),
+            revision: 1,
+            time_zone: None,
+            language: None,
+        }
+    }
 
     #[test]
     fn addresses_are_trimmed_and_lower_cased() {

@@ -1,0 +1,176 @@
+//! What the actor does, each piece one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use faceofmind_kit::{Clock, Database, Failure, Rng};
+
+use super::{
+    BearerError, Change, Identity, LoggedIn, Login, LoginId, Views,
+    login::{Listed, Ruling},
+    store,
+    token::{Bearer, Tokens},
+};
+use crate::{
+    mailer::{self, Mailer, Occasion},
+    user_registry::{self, Status, User, UserId, UserRegistry},
+};
+
+/// What the work is done with. Clones share it.
+#[derive(Clone)]
+pub(super) struct Ledger {
+    pub(super) db: Database,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) views: Views,
+    pub(super) registry: UserRegistry,
+    pub(super) mailer: Mailer,
+    pub(super) life: Duration,
+    pub(super) grace: Duration,
+    pub(super) clock: Clock,
+    pub(super) rng: Rng,
+}
+
+/// A person who has typed the right password.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// As they were when it was compared.
+    pub(super) user: User,
+    pub(super) device: String,
+    pub(super) address: String,
+}
+
+impl Ledger {
+    /// Reads whose token it is, and proves its generation.
+    pub(super) async fn admit(&self, bearer: Bearer) -> Result<Identity, BearerError> {
+        let epoch = self.views.epoch();
+        let mut login = self.login(bearer.login).await?.ok_or(BearerError::Bad)?;
+        let user = Arc::new(self.registry.get(login.user_id).await?.ok_or(BearerError::Bad)?);
+        if login.ended_at.is_some() || user.status != Status::Active || bearer.user != Some(user.id.0) {
+            return Err(BearerError::Bad);
+        }
+        if bearer.generation > login.proven_generation && bearer.generation <= login.generation {
+            self.prove(&mut login, bearer.generation).await?;
+        }
+        let login = Arc::new(login);
+        self.views.keep(epoch, &login, &user);
+        Ok(Identity { user, login: login.id })
+    }
+
+    async fn prove(&self, login: &mut Login, generation: i64) -> Result<(), Failure> {
+        let mut tx = self.db.begin().await?;
+        store::prove(&mut tx, login.id, generation, self.clock.now()).await?;
+        tx.commit().await?;
+        login.proven_generation = generation;
+        Ok(())
+    }
+
+    /// Opens a log-in, unless the user has changed since the password was compared.
+    pub(super) async fn open(&self, entry: Entry) -> Result<Option<LoggedIn>, Failure> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        if !user_registry::is_unchanged(&mut tx, entry.user.id, entry.user.revision).await? {
+            return Ok(None);
+        }
+        let from_new_device = store::is_new_device(&mut tx, entry.user.id, &entry.device).await?;
+        let new = store::NewLogin { user: entry.user.id, device: &entry.device, address: &entry.address };
+        let login = store::insert(&mut tx, &new, now, self.life).await?;
+        if from_new_device {
+            let occasion = Occasion::NewDevice { user: entry.user.id, login: login.id };
+            mailer::queue(&mut tx, self.rng.uuid_v7(now), &occasion, &entry.address, now).await?;
+        }
+        tx.commit().await?;
+        if from_new_device {
+            self.mailer.wake();
+        }
+        Ok(Some(self.tokens_for(&login, Arc::new(entry.user))))
+    }
+
+    /// Rotates, repeats, or ends: see [`Login::rule`].
+    pub(super) async fn refresh(&self, bearer: Bearer) -> Result<LoggedIn, BearerError> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let rotated = store::rotate(&mut tx, bearer.login, bearer.generation, now, self.life).await?;
+        tx.commit().await?;
+        let login = match rotated {
+            Some(login) => login,
+            None => self.repeat(bearer).await?,
+        };
+        let user = self.registry.get(login.user_id).await?.ok_or(BearerError::Bad)?;
+        if user.status != Status::Active {
+            return Err(BearerError::Bad);
+        }
+        Ok(self.tokens_for(&login, Arc::new(user)))
+    }
+
+    async fn repeat(&self, bearer: Bearer) -> Result<Login, BearerError> {
+        let login = self.login(bearer.login).await?.ok_or(BearerError::Bad)?;
+        match login.rule(bearer.generation, self.clock.now(), self.grace) {
+            Ruling::Repeat => Ok(login),
+            Ruling::Rotate | Ruling::Dead => Err(BearerError::Bad),
+            Ruling::Replay => {
+                tracing::warn!(login = %login.id, user = %login.user_id, "a replaced refresh token was used again: log-in ended");
+                self.end(login.user_id, login.id).await?;
+                Err(BearerError::Bad)
+            }
+        }
+    }
+
+    pub(super) async fn end(&self, user: UserId, login: LoginId) -> Result<bool, Failure> {
+        let mut tx = self.db.begin().await?;
+        let ended = store::end(&mut tx, user, login, self.clock.now()).await?;
+        tx.commit().await?;
+        self.views.announce(Change::Login(login));
+        Ok(ended)
+    }
+
+    pub(super) async fn end_all(&self, user: UserId) -> Result<(), Failure> {
+        let mut tx = self.db.begin().await?;
+        let ended = store::end_all(&mut tx, user, None, self.clock.now()).await?;
+        tx.commit().await?;
+        ended.into_iter().for_each(|login| self.views.announce(Change::Login(login)));
+        Ok(())
+    }
+
+    pub(super) async fn live(&self, user: UserId) -> Result<Vec<Login>, Failure> {
+        store::live(self.db.reader().await?.connection(), user, self.clock.now()).await
+    }
+
+    pub(super) async fn find(&self, login: LoginId) -> Result<Option<Login>, Failure> {
+        self.login(login).await
+    }
+
+    pub(super) async fn knows(&self, user: UserId, address: &str) -> Result<bool, Failure> {
+        store::is_known_address(self.db.reader().await?.connection(), user, address).await
+    }
+
+    pub(super) async fn sweep(&self) -> Result<(), Failure> {
+        let mut tx = self.db.begin().await?;
+        store::sweep(&mut tx, self.clock.now()).await?;
+        tx.commit().await
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<Login>, Failure> {
+        store::find(self.db.reader().await?.connection(), id).await
+    }
+
+    fn tokens_for(&self, login: &Login, user: Arc<User>) -> LoggedIn {
+        LoggedIn {
+            access_token: self.tokens.access(login, &user),
+            refresh_token: self.tokens.refresh(login),
+            expires_in: self.tokens.access_seconds(),
+            user,
+        }
+    }
+}
+
+impl Login {
+    pub(super) fn listed(self, current: LoginId) -> Listed {
+        Listed {
+            current: self.id == current,
+            id: self.id,
+            device: self.device,
+            address: self.address,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What admins, and users themselves, do to accounts.
+
+use faceofmind_kit::Failure;
+use secrecy::SecretString;
+
+use super::{Email, PasswordRefused, Role, Status, User, UserId, UserRegistry, Write};
+use crate::publisher::Origin;
+
+/// What is to be changed; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// 1 to 100 characters.
+    pub first_name: Option<String>,
+    /// 1 to 100 characters.
+    pub last_name: Option<String>,
+    /// IANA name.
+    pub time_zone: Option<String>,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// By admins only.
+    pub role: Option<Role>,
+    /// By admins only, but for closing one's own account.
+    pub status: Option<Status>,
+    /// Refuse unless the account's role is `user`: admins are not closed by a click.
+    pub only_users: bool,
+}
+
+impl AccountChange {
+    /// Changes nothing but the status.
+    pub fn of_status(status: Status, only_users: bool) -> Self {
+        Self { status: Some(status), only_users, ..Self::default() }
+    }
+}
+
+/// An admin to be created.
+#[derive(Clone, Debug)]
+pub struct NewAdmin {
+    /// Not taken yet.
+    pub email: Email,
+    /// 1 to 100 characters.
+    pub first_name: String,
+    /// 1 to 100 characters.
+    pub last_name: String,
+}
+
+/// Why an account was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// There is none of that id.
+    #[error("There is no such user.")]
+    NotFound,
+    /// Nobody could manage users any more.
+    #[error("This is the last active admin: make another one first.")]
+    LastAdmin,
+    /// Its role is not `user`.
+    #[error("Only an account with the role user can be changed in this way.")]
+    OnlyUsers,
+    /// Another account has that address.
+    #[error("This e-mail address has an account already.")]
+    Taken,
+    /// The password breaks a rule.
+    #[error(transparent)]
+    Refused(#[from] PasswordRefused),
+    /// Not done, and nothing written.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl UserRegistry {
+    /// Changes an account. When it is active no longer, its log-ins end.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn change(&self, user: UserId, change: AccountChange, origin: Origin) -> Result<User, ChangeError> {
+        self.write(&user, |reply| Write::Change { user, change, origin, reply }).await
+    }
+
+    /// Removes a user and all that is theirs.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`], [`ChangeError::LastAdmin`], [`ChangeError::Failed`].
+    pub async fn delete(&self, user: UserId, origin: Origin) -> Result<(), ChangeError> {
+        self.write(&user, |reply| Write::Delete { user, origin, reply }).await
+    }
+
+    /// Creates an active admin.
+    ///
+    /// # Errors
+    /// [`ChangeError::Taken`], [`ChangeError::Refused`], [`ChangeError::Failed`].
+    pub async fn create_admin(&self, new: NewAdmin, password: SecretString) -> Result<User, ChangeError> {
+        self.settings.passwords.judge(&password, &new.email, [&new.first_name, &new.last_name])?;
+        let hash = self.neighbours.hasher.hash(password).await?;
+        self.write(&new.email.clone(), |reply| Write::CreateAdmin(new, hash, reply)).await
+    }
+}

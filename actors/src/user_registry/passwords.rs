@@ -1,0 +1,106 @@
+//! Resetting and changing a password.
+
+use faceofmind_kit::Failure;
+use secrecy::SecretString;
+
+use super::{CodeFor, Email, PasswordError, User, UserRegistry, Write, ledger::NewPassword};
+use crate::{
+    client::Client,
+    hasher::PasswordHash,
+    logins::LoginId,
+    otp::{Guess, OtpError, Proof, Purpose},
+};
+
+impl From<OtpError> for PasswordError {
+    fn from(error: OtpError) -> Self {
+        match error {
+            OtpError::Wrong => Self::BadCode,
+            OtpError::TooMany { retry_after } => Self::TooMany { retry_after },
+            OtpError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+impl UserRegistry {
+    /// Has a code mailed, if the address has an account; whether it has is not told, nor found out before the mail is sent.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn request_reset(&self, email: &Email, client: &Client) -> Result<(), Failure> {
+        let (wanted, client) = (email.clone(), client.clone());
+        self.write(email, |reply| Write::SendCode { occasion: CodeFor::Reset(wanted), client, reply }).await
+    }
+
+    /// Sets a new password for whoever holds a good code: first the code, then the password's rules, and only when the password is
+    /// written the code is used up. Every log-in of the user ends.
+    ///
+    /// # Errors
+    /// [`PasswordError`]; the code stays good unless it was used up by another.
+    pub async fn reset(
+        &self,
+        email: &Email,
+        code: &SecretString,
+        password: SecretString,
+        client: &Client,
+    ) -> Result<(), PasswordError> {
+        let guess = Guess {
+            purpose: Purpose::PasswordReset,
+            address: email.clone(),
+            code: code.clone(),
+            client: client.address.clone(),
+        };
+        let proof = self.neighbours.otp.check(guess).await?;
+        let user = self.credentials(email).await?.ok_or(PasswordError::BadCode)?.user;
+        let hash = self.judge_and_hash(&user, password).await?;
+        self.redeem_and_write(proof, &user, hash, client).await
+    }
+
+    async fn redeem_and_write(
+        &self,
+        proof: Proof,
+        user: &User,
+        hash: PasswordHash,
+        client: &Client,
+    ) -> Result<(), PasswordError> {
+        if !self.neighbours.otp.consume(&proof).await? {
+            return Err(PasswordError::BadCode);
+        }
+        let new =
+            NewPassword { user: user.id, hash, compared_at: None, proves_address: true, keep: None, client: client.clone() };
+        let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
+        match &written {
+            Ok(()) => self.neighbours.otp.forget(Purpose::PasswordReset, &user.email).await,
+            Err(_) => self.neighbours.otp.restore(proof).await,
+        }
+        written
+    }
+
+    /// Sets a new password for a user who has just proven the current one (see `Logins::prove_password`); their other log-ins end.
+    ///
+    /// # Errors
+    /// [`PasswordError::Refused`], [`PasswordError::WrongPassword`] when it was changed meanwhile, [`PasswordError::Failed`].
+    pub async fn change_password(
+        &self,
+        proven: &User,
+        password: SecretString,
+        keep: LoginId,
+        client: &Client,
+    ) -> Result<(), PasswordError> {
+        let hash = self.judge_and_hash(proven, password).await?;
+        let new = NewPassword {
+            user: proven.id,
+            hash,
+            compared_at: Some(proven.revision),
+            proves_address: false,
+            keep: Some(keep),
+            client: client.clone(),
+        };
+        self.write(&proven.id, |reply| Write::SetPassword(new, reply)).await
+    }
+
+    async fn judge_and_hash(&self, user: &User, password: SecretString) -> Result<PasswordHash, PasswordError> {
+        self.settings.passwords.judge(&password, &user.email, [&user.first_name, &user.last_name])?;
+        let hashed: Result<PasswordHash, Failure> = self.neighbours.hasher.hash(password).await;
+        Ok(hashed?)
+    }
+}

@@ -1,0 +1,141 @@
+//! Registering, and proving that an address is one's own.
+
+use std::time::Duration;
+
+use faceofmind_kit::Failure;
+use secrecy::SecretString;
+
+use super::{CodeFor, Email, PasswordRefused, User, UserId, UserRegistry, Write, ledger::NewRegistration};
+use crate::{
+    client::Client,
+    limits::{LimitError, Use},
+    otp::{Guess, OtpError, Purpose},
+};
+
+/// What somebody says of themself.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The address that they say is theirs.
+    pub email: Email,
+    /// What they want to log in with.
+    pub password: SecretString,
+    /// 1 to 100 characters.
+    pub first_name: String,
+    /// 1 to 100 characters.
+    pub last_name: String,
+}
+
+/// Why a registration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The password breaks a rule.
+    #[error(transparent)]
+    Refused(#[from] PasswordRefused),
+    /// Too many from one client address.
+    #[error("Too many registrations.")]
+    TooMany {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Not done, and nothing written.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<LimitError> for RegisterError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Exceeded { retry_after } => Self::TooMany { retry_after },
+            LimitError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+/// Why a code did not verify an address.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Wrong, expired or used up; or its claim was replaced.
+    #[error("Invalid or expired OTP")]
+    BadCode,
+    /// Too many wrong codes.
+    #[error("Too many wrong codes.")]
+    TooMany {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Not done, and nothing written.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<OtpError> for VerifyError {
+    fn from(error: OtpError) -> Self {
+        match error {
+            OtpError::Wrong => Self::BadCode,
+            OtpError::TooMany { retry_after } => Self::TooMany { retry_after },
+            OtpError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+impl UserRegistry {
+    /// Takes a claim on an address and has a mail sent to it. Whether the address is known changes neither the answer nor the work.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    pub async fn register(&self, registration: Registration, client: &Client) -> Result<(), RegisterError> {
+        let Registration { email, password, first_name, last_name } = registration;
+        self.settings.passwords.judge(&password, &email, [&first_name, &last_name])?;
+        let from_here = Use { limit: self.settings.registrations, subject: client.address.clone() };
+        let taken = self.neighbours.limits.take(&[from_here]).await?;
+        let kept = async {
+            let password = self.neighbours.hasher.hash(password).await?;
+            let new =
+                NewRegistration { email: email.clone(), first_name, last_name, password, client: client.clone() };
+            self.write(&email, |reply| Write::Register(new, reply)).await
+        };
+        let kept: Result<(), Failure> = kept.await;
+        if kept.is_err() {
+            self.neighbours.limits.give_back(taken).await;
+        }
+        Ok(kept?)
+    }
+
+    /// Makes the claim that the code was mailed for the account's, and the account active.
+    ///
+    /// # Errors
+    /// [`VerifyError`]; a code whose account could not be written stays good.
+    pub async fn verify(&self, email: &Email, code: &SecretString, client: &Client) -> Result<User, VerifyError> {
+        let guess = Guess {
+            purpose: Purpose::Verification,
+            address: email.clone(),
+            code: code.clone(),
+            client: client.address.clone(),
+        };
+        let proof = self.neighbours.otp.redeem(guess).await?;
+        let claim = proof.claim().ok_or(VerifyError::BadCode)?;
+        let (written_for, origin) = (email.clone(), client.origin.clone());
+        let verified: Result<User, VerifyError> =
+            self.write(email, |reply| Write::Verify { email: written_for, claim, origin, reply }).await;
+        match verified {
+            Ok(user) => {
+                self.neighbours.otp.forget(Purpose::Verification, email).await;
+                Ok(user)
+            }
+            Err(VerifyError::Failed(failure)) => {
+                self.neighbours.otp.restore(proof).await;
+                Err(failure.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has a fresh code mailed to somebody who has typed the right password of an account that is not verified.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn send_code_again(&self, user: UserId, client: &Client) -> Result<(), Failure> {
+        let client = client.clone();
+        self.write(&user, |reply| Write::SendCode { occasion: CodeFor::Claim(user), client, reply }).await
+    }
+}

@@ -1,0 +1,139 @@
+//! The SQL of `users` and `user_profiles`.
+//!
+//! Whoever changes a user locks its row in `users` first, then writes beside it: one order for all, so that no two wait for each other.
+
+use faceofmind_kit::{Connection, Failure, Timestamp, Tx, on};
+use sqlx::FromRow;
+
+use super::{Email, Role, Status, User, UserId};
+use crate::hasher::PasswordHash;
+
+macro_rules! select_user {
+    ($rest:literal) => {
+        concat!(
+            "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
+            "COALESCE(p.revision, 0) AS revision, p.time_zone, p.language, p.verified_at, ",
+            "COALESCE(p.claims_made, 1) AS claims_made ",
+            "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id ",
+            $rest
+        )
+    };
+}
+pub(super) use select_user;
+
+/// A user's row and what stands beside it.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Row {
+    id: UserId,
+    email: String,
+    password: Option<String>,
+    first_name: String,
+    last_name: String,
+    role: String,
+    status: String,
+    created_at: Timestamp,
+    revision: i64,
+    time_zone: Option<String>,
+    language: Option<String>,
+    verified_at: Option<Timestamp>,
+    claims_made: i32,
+}
+
+/// A user with what only this room may see.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    pub(super) user: User,
+    pub(super) password: Option<PasswordHash>,
+    pub(super) verified: bool,
+    pub(super) claims_made: i32,
+}
+
+impl Row {
+    pub(super) fn account(self) -> Result<Account, Failure> {
+        let unreadable = |what: &str| Failure::Store(sqlx::Error::Decode(format!("user {}: {what}", self.id).into()));
+        let user = User {
+            id: self.id,
+            email: Email::parse(&self.email).map_err(|_| unreadable("e-mail"))?,
+            role: Role::parse(&self.role).ok_or_else(|| unreadable("role"))?,
+            status: Status::parse(&self.status).ok_or_else(|| unreadable("status"))?,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            created_at: self.created_at,
+            revision: self.revision,
+            time_zone: self.time_zone,
+            language: self.language,
+        };
+        let password = self.password.map(PasswordHash::stored);
+        Ok(Account { user, password, verified: self.verified_at.is_some(), claims_made: self.claims_made })
+    }
+}
+
+pub(super) async fn by_id(connection: Connection<'_>, id: UserId) -> Result<Option<Account>, Failure> {
+    let row: Option<Row> = on!(connection, c =>
+        sqlx::query_as(select_user!("WHERE u.id = $1")).bind(id).fetch_optional(c).await)?;
+    row.map(Row::account).transpose()
+}
+
+pub(super) async fn by_email(connection: Connection<'_>, email: &Email) -> Result<Option<Account>, Failure> {
+    let row: Option<Row> = on!(connection, c =>
+        sqlx::query_as(select_user!("WHERE u.email = $1")).bind(email.as_str()).fetch_optional(c).await)?;
+    row.map(Row::account).transpose()
+}
+
+/// Locks the user until the transaction ends, and reads it as it then is.
+pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
+    let lock = "UPDATE users SET email = email WHERE id = $1";
+    on!(tx.connection(), c => sqlx::query(lock).bind(id).execute(c).await.map(drop))?;
+    by_id(tx.connection(), id).await
+}
+
+/// Locks every active admin, so that two who would remove the last two take turns; says how many others than `id` there are.
+pub(super) async fn lock_other_admins(tx: &mut Tx, id: UserId) -> Result<usize, Failure> {
+    let lock = "UPDATE users SET email = email WHERE role = 'admin' AND status = 'active' RETURNING id";
+    let admins: Vec<(UserId,)> = on!(tx.connection(), c => sqlx::query_as(lock).fetch_all(c).await)?;
+    Ok(admins.iter().filter(|(admin,)| *admin != id).count())
+}
+
+/// Writes the user's row and bumps its revision.
+pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Failure> {
+    let update = "UPDATE users SET first_name = $2, last_name = $3, role = $4, status = $5, password = $6 WHERE id = $1";
+    let user = &account.user;
+    let password = account.password.as_ref().map(PasswordHash::as_str);
+    on!(tx.connection(), c => sqlx::query(update)
+        .bind(user.id).bind(&user.first_name).bind(&user.last_name)
+        .bind(user.role.as_str()).bind(user.status.as_str()).bind(password)
+        .execute(c).await.map(drop))?;
+    let beside = "INSERT INTO user_profiles (user_id, revision, time_zone, language) VALUES ($1, 1, $2, $3) \
+        ON CONFLICT (user_id) DO UPDATE SET revision = user_profiles.revision + 1, \
+        time_zone = excluded.time_zone, language = excluded.language RETURNING revision";
+    let (revision,): (i64,) = on!(tx.connection(), c => sqlx::query_as(beside)
+        .bind(user.id).bind(&user.time_zone).bind(&user.language).fetch_one(c).await)?;
+    account.user.revision = revision;
+    Ok(())
+}
+
+/// Notes that the address was proven to be the user's.
+pub(super) async fn mark_verified(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), Failure> {
+    let update = "UPDATE user_profiles SET verified_at = $2 WHERE user_id = $1";
+    Ok(on!(tx.connection(), c => sqlx::query(update).bind(id).bind(now).execute(c).await.map(drop))?)
+}
+
+/// Puts a fresh hash of the same password in the place of the old one, unless it was changed meanwhile.
+pub(super) async fn renew_hash(tx: &mut Tx, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), Failure> {
+    let update = "UPDATE users SET password = $3 WHERE id = $1 AND password = $2";
+    on!(tx.connection(), c => sqlx::query(update)
+        .bind(id).bind(old.as_str()).bind(new.as_str()).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Removes the row; what hangs on it goes by the rooms that own it.
+pub(super) async fn delete(tx: &mut Tx, id: UserId) -> Result<(), Failure> {
+    for statement in [
+        "DELETE FROM claims WHERE user_id = $1",
+        "DELETE FROM user_profiles WHERE user_id = $1",
+        "DELETE FROM users WHERE id = $1",
+    ] {
+        on!(tx.connection(), c => sqlx::query(statement).bind(id).execute(c).await.map(drop))?;
+    }
+    Ok(())
+}

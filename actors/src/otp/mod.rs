@@ -1,0 +1,5 @@
+//! One-time codes.
+
+pub mod code;
+
+pub use code::OtpCode;

@@ -61,7 +61,6 @@ create table mail_intents (
     created_at timestamptz not null,
     due_at timestamptz not null,
     attempts integer not null default 0,
-    claimed_by text,
     dead_at timestamptz,
     last_error text
 );

@@ -61,7 +61,6 @@ create table mail_intents (
     created_at integer not null,
     due_at integer not null,
     attempts integer not null default 0,
-    claimed_by text,
     dead_at integer,
     last_error text
 );

@@ -37,9 +37,9 @@ pub struct Views(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    logins: Cache<LoginId, (Arc<Login>, i64)>,
-    users: Cache<UserId, Arc<User>>,
-    epoch: AtomicU64,
+    logins: Cache<LoginId, (Turn, i64, Arc<Login>)>,
+    users: Cache<UserId, (Turn, Arc<User>)>,
+    changes: AtomicU64,
     sources: Sources,
     announcements: tokio::sync::broadcast::Sender<Change>,
 }
@@ -55,9 +55,25 @@ pub enum Sources {
     Told(crate::nats::Link),
 }
 
+/// Which connection to the others it is; what was kept under another may have changed unheard.
+type Turn = u64;
+
+impl Sources {
+    fn turn(&self) -> Option<Turn> {
+        match self {
+            Self::Alone => Some(0),
+            Self::Untold => None,
+            Self::Told(link) => Some(link.turn()).filter(|_| link.is_up()),
+        }
+    }
+}
+
 /// The time before a read began.
 #[derive(Clone, Copy, Debug)]
-pub struct Epoch(u64);
+pub struct Epoch {
+    turn: Option<Turn>,
+    changes: u64,
+}
 
 impl Views {
     /// An empty cache.
@@ -65,32 +81,29 @@ impl Views {
         let (announcements, _) = tokio::sync::broadcast::channel(1024);
         let logins = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
         let users = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
-        Self(Arc::new(Inner { logins, users, epoch: AtomicU64::new(0), sources, announcements }))
+        Self(Arc::new(Inner { logins, users, changes: AtomicU64::new(0), sources, announcements }))
     }
 
     /// The log-in and its user, if both are known and may be believed.
     pub fn get(&self, login: LoginId) -> Option<(Arc<Login>, Arc<User>)> {
-        if !self.is_trusted() {
-            return None;
-        }
-        let (login, revision) = self.0.logins.get(&login)?;
-        let user = self.0.users.get(&login.user_id)?;
-        (user.revision == revision).then_some((login, user))
+        let turn = self.0.sources.turn()?;
+        let (login_turn, revision, login) = self.0.logins.get(&login)?;
+        let (user_turn, user) = self.0.users.get(&login.user_id)?;
+        let believed = turn == login_turn && turn == user_turn && revision == user.revision;
+        believed.then_some((login, user))
     }
 
     /// To be taken before reading what shall be [kept](Views::keep).
     pub fn epoch(&self) -> Epoch {
-        Epoch(self.0.epoch.load(Ordering::SeqCst))
+        Epoch { turn: self.0.sources.turn(), changes: self.0.changes.load(Ordering::SeqCst) }
     }
 
     /// Keeps what was read since `epoch`, unless anything has changed since.
     pub fn keep(&self, epoch: Epoch, login: &Arc<Login>, user: &Arc<User>) {
-        if !self.is_trusted() {
-            return;
-        }
-        self.0.logins.insert(login.id, (Arc::clone(login), user.revision));
-        self.0.users.insert(user.id, Arc::clone(user));
-        if self.0.epoch.load(Ordering::SeqCst) != epoch.0 {
+        let Some(turn) = epoch.turn else { return };
+        self.0.logins.insert(login.id, (turn, user.revision, Arc::clone(login)));
+        self.0.users.insert(user.id, (turn, Arc::clone(user)));
+        if self.0.changes.load(Ordering::SeqCst) != epoch.changes {
             self.0.logins.invalidate(&login.id);
             self.0.users.invalidate(&user.id);
         }
@@ -104,7 +117,7 @@ impl Views {
 
     /// Puts out what has changed, here only: another node has told.
     pub fn put_out(&self, change: Change) {
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
         match change {
             Change::Login(login) => self.0.logins.invalidate(&login),
             Change::User(user) => self.0.users.invalidate(&user),
@@ -113,7 +126,7 @@ impl Views {
 
     /// Forgets everything: what other nodes told may have been missed.
     pub fn clear(&self) {
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
         self.0.logins.invalidate_all();
         self.0.users.invalidate_all();
     }
@@ -131,14 +144,6 @@ impl Views {
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn is_trusted(&self) -> bool {
-        match &self.0.sources {
-            Sources::Alone => true,
-            Sources::Untold => false,
-            Sources::Told(link) => link.is_up(),
-        }
     }
 }
 

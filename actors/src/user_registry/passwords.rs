@@ -69,8 +69,8 @@ impl UserRegistry {
             NewPassword { user: user.id, hash, compared_at: None, proves_address: true, keep: None, client: client.clone() };
         let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
         match &written {
-            Ok(()) => self.neighbours.otp.forget(Purpose::PasswordReset, &user.email).await,
-            Err(_) => self.neighbours.otp.restore(proof).await,
+            Ok(()) => self.forget_codes(Purpose::PasswordReset, &user.email).await,
+            Err(_) => self.restore_code(&proof).await,
         }
         written
     }

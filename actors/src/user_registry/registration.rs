@@ -9,7 +9,7 @@ use super::{CodeFor, Email, PasswordRefused, User, UserId, UserRegistry, Write, 
 use crate::{
     client::Client,
     limits::{LimitError, Use},
-    otp::{Guess, OtpError, Purpose},
+    otp::{Guess, OtpError, Proof, Purpose},
 };
 
 /// What somebody says of themself.
@@ -117,16 +117,25 @@ impl UserRegistry {
         let (written_for, origin) = (email.clone(), client.origin.clone());
         let verified: Result<User, VerifyError> =
             self.write(email, |reply| Write::Verify { email: written_for, claim, origin, reply }).await;
-        match verified {
-            Ok(user) => {
-                self.neighbours.otp.forget(Purpose::Verification, email).await;
-                Ok(user)
-            }
-            Err(VerifyError::Failed(failure)) => {
-                self.neighbours.otp.restore(proof).await;
-                Err(failure.into())
-            }
-            Err(error) => Err(error),
+        match &verified {
+            Ok(_) => self.forget_codes(Purpose::Verification, email).await,
+            Err(VerifyError::Failed(_)) => self.restore_code(&proof).await,
+            Err(_) => {}
+        }
+        verified
+    }
+
+    /// What is left of a purpose that is served; left alone it expires in minutes.
+    pub(super) async fn forget_codes(&self, purpose: Purpose, email: &Email) {
+        if let Err(failure) = self.neighbours.otp.forget(purpose, email).await {
+            tracing::warn!(%failure, "codes that are of no use any more were not forgotten");
+        }
+    }
+
+    /// A code whose change could not be written is to be good again.
+    pub(super) async fn restore_code(&self, proof: &Proof) {
+        if let Err(failure) = self.neighbours.otp.restore(proof).await {
+            tracing::warn!(%failure, "a code was used up for nothing: its owner needs another");
         }
     }
 

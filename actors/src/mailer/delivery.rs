@@ -1,0 +1,152 @@
+//! From an intent to a mail that is sent: what to say is decided here and now.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use faceofmind_kit::{Backoff, Clock, Database, Failure, Rng, Timestamp};
+use jiff::{ZonedDateTime, tz::TimeZone};
+
+use super::{
+    Envelope, Language, Letter, Renderer, SendError, Transport,
+    intents::{self, Intent},
+};
+use crate::{
+    logins::Logins,
+    otp::{Mint, Minted, Otp, Purpose},
+    user_registry::{ClaimId, Draft, Subject, UserRegistry},
+};
+
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_secs(3600) };
+
+/// After so many failures an intent is dead: some eight hours.
+const ATTEMPTS: u32 = 16;
+
+/// What mails are made and sent with. Clones share it.
+#[derive(Clone)]
+pub struct Desk {
+    /// Keeps the queue.
+    pub db: Database,
+    /// Knows whom to write to, and what about.
+    pub registry: UserRegistry,
+    /// Knows the devices.
+    pub logins: Logins,
+    /// Mints the codes.
+    pub otp: Otp,
+    /// Writes.
+    pub renderer: Arc<Renderer>,
+    /// Sends.
+    pub transport: Arc<Transport>,
+    /// The zone of readers who have set none.
+    pub time_zone: TimeZone,
+    /// Dates the mails.
+    pub clock: Clock,
+    /// Spreads the tries.
+    pub rng: Rng,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// Why a mail did not leave.
+enum Undelivered {
+    /// Worth another try.
+    Later(String),
+    /// Never.
+    Never(String),
+}
+
+impl From<Failure> for Undelivered {
+    fn from(failure: Failure) -> Self {
+        Self::Later(failure.to_string())
+    }
+}
+
+impl Desk {
+    /// Sends what the intent calls for, and settles it in the queue.
+    pub(super) async fn deliver(&self, intent: Intent) -> Result<(), Failure> {
+        let now = self.clock.now();
+        match self.attempt(&intent, now).await {
+            Ok(()) => intents::settle(&self.db, intent.id).await,
+            Err(Undelivered::Later(reason)) if intent.attempts < ATTEMPTS => {
+                let wait = BACKOFF.after(intent.attempts, &self.rng);
+                tracing::warn!(mail = %intent.id, reason, wait_s = wait.as_secs(), "a mail did not leave: to be tried again");
+                intents::put_back(&self.db, intent.id, now + wait, &reason).await
+            }
+            Err(Undelivered::Later(reason) | Undelivered::Never(reason)) => {
+                tracing::error!(mail = %intent.id, reason, "a mail cannot be sent: dead letter");
+                intents::bury(&self.db, intent.id, now, &reason).await
+            }
+        }
+    }
+
+    async fn attempt(&self, intent: &Intent, now: Timestamp) -> Result<(), Undelivered> {
+        let Some(draft) = self.registry.draft(&intent.occasion).await? else { return Ok(()) };
+        let Some(letter) = self.letter(intent, &draft).await? else { return Ok(()) };
+        let language = draft.language.as_deref().map(Language::nearest).unwrap_or_default();
+        let envelope = Envelope { id: intent.id, to: draft.to.as_str(), date: now, language };
+        let mail =
+            self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
+        self.transport.send(&mail).await.map_err(|error| match error {
+            SendError::Transient(reason) => Undelivered::Later(reason.to_string()),
+            SendError::Permanent(reason) => Undelivered::Never(reason.to_string()),
+        })?;
+        tracing::info!(mail = %intent.id, letter = letter.name(), "sent");
+        Ok(())
+    }
+
+    /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone.
+    async fn letter(&self, intent: &Intent, draft: &Draft) -> Result<Option<Letter>, Failure> {
+        let first_name = draft.first_name.clone();
+        let zoned = |moment: Timestamp| self.zoned(moment, draft);
+        let at = zoned(self.clock.now());
+        Ok(match &draft.subject {
+            Subject::Claim { claim, name, at } => {
+                let minted = self.mint(intent, draft, Purpose::Verification, Some(*claim)).await?;
+                minted.map(|minted| Letter::Welcome {
+                    claim_name: name.clone(),
+                    claimed_at: zoned(*at),
+                    expires_in_minutes: minutes(&minted),
+                    code: minted.code,
+                })
+            }
+            Subject::Reset => {
+                let minted = self.mint(intent, draft, Purpose::PasswordReset, None).await?;
+                minted.map(|minted| Letter::ResetCode {
+                    first_name,
+                    expires_in_minutes: minutes(&minted),
+                    code: minted.code,
+                })
+            }
+            Subject::AlreadyRegistered => Some(Letter::AlreadyRegistered { first_name, at }),
+            Subject::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
+            Subject::NewDevice(login) => self.logins.find(*login).await?.map(|login| Letter::NewDevice {
+                first_name,
+                at: zoned(login.created_at),
+                address: login.address.parse().ok(),
+                device: login.device,
+            }),
+        })
+    }
+
+    async fn mint(
+        &self,
+        intent: &Intent,
+        draft: &Draft,
+        purpose: Purpose,
+        claim: Option<ClaimId>,
+    ) -> Result<Option<Minted>, Failure> {
+        let (address, client) = (draft.to.clone(), intent.client.clone());
+        self.otp.mint(Mint { purpose, address, claim, intent: intent.id, client }).await
+    }
+
+    fn zoned(&self, moment: Timestamp, draft: &Draft) -> ZonedDateTime {
+        let own = draft.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.time_zone.clone()))
+    }
+}
+
+fn minutes(minted: &Minted) -> u32 {
+    u32::try_from(minted.expires_in.as_secs() / 60).unwrap_or(u32::MAX)
+}

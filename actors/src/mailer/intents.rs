@@ -1,0 +1,167 @@
+//! The SQL of the queue: who is to be mailed and why, never what.
+
+use std::time::Duration;
+
+use faceofmind_kit::{Connection, Database, Failure, Timestamp, Tx, on};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::{
+    logins::LoginId,
+    user_registry::{ClaimId, Email, UserId},
+};
+
+/// An intent that somebody sends is not taken by another for so long; longer than any sending takes.
+pub(super) const HELD: Duration = Duration::from_secs(120);
+
+/// Dead letters are kept so long, for people to look at.
+const DEAD_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why somebody is to be mailed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Occasion {
+    /// Somebody registered with the address of this user.
+    Registration {
+        /// Whose address.
+        user: UserId,
+        /// What they said.
+        claim: ClaimId,
+    },
+    /// Somebody asked for a new password for an address that may have an account or not.
+    PasswordReset {
+        /// The address.
+        email: Email,
+    },
+    /// A password was changed.
+    PasswordChanged {
+        /// Whose.
+        user: UserId,
+    },
+    /// A log-in with a device that was not seen before.
+    NewDevice {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        login: LoginId,
+    },
+}
+
+impl Occasion {
+    fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => Some(*user),
+            Self::PasswordReset { .. } => None,
+        }
+    }
+}
+
+/// An intent that has been taken from the queue.
+#[derive(Clone, Debug)]
+pub(super) struct Intent {
+    pub(super) id: Uuid,
+    pub(super) occasion: Occasion,
+    pub(super) client: String,
+    pub(super) attempts: u32,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    occasion: String,
+    client: String,
+    attempts: i32,
+}
+
+impl Row {
+    fn intent(self) -> Option<Intent> {
+        Some(Intent {
+            id: self.id.parse().ok()?,
+            occasion: serde_json::from_str(&self.occasion).ok()?,
+            client: self.client,
+            attempts: u32::try_from(self.attempts).ok()?,
+        })
+    }
+}
+
+/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it. After the
+/// commit call [`wake`](super::Mailer::wake).
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn queue(tx: &mut Tx, id: Uuid, occasion: &Occasion, client: &str, now: Timestamp) -> Result<(), Failure> {
+    let insert = "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+    let text = serde_json::to_string(occasion).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok(on!(tx.connection(), c => sqlx::query(insert)
+        .bind(id.to_string()).bind(text).bind(occasion.user()).bind(client).bind(now)
+        .execute(c).await.map(drop))?)
+}
+
+/// Takes what is due, at most `most`, for [`HELD`]: no two nodes take the same.
+pub(super) async fn take(db: &Database, most: usize, now: Timestamp) -> Result<Vec<Intent>, Failure> {
+    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1 WHERE due_at <= $1 AND dead_at IS NULL \
+        AND id IN (SELECT id FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3) \
+        RETURNING id, occasion, client, attempts";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut tx = db.begin().await?;
+    let rows: Vec<Row> = on!(tx.connection(), c => sqlx::query_as(update)
+        .bind(now).bind(now + HELD).bind(most).fetch_all(c).await)?;
+    tx.commit().await?;
+    Ok(rows.into_iter().filter_map(Row::intent).collect())
+}
+
+/// Whether anything is due: asked often, and cheaper than taking it.
+pub(super) async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, Failure> {
+    let select = "SELECT count(*) FROM (SELECT 1 FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL LIMIT 1) due";
+    let mut reader = db.reader().await?;
+    let (due,): (i64,) = on!(reader.connection(), c => sqlx::query_as(select).bind(now).fetch_one(c).await)?;
+    Ok(due > 0)
+}
+
+/// It is sent, or there is no reason to send it any more.
+pub(super) async fn settle(db: &Database, id: Uuid) -> Result<(), Failure> {
+    let delete = "DELETE FROM mail_intents WHERE id = $1";
+    let mut tx = db.begin().await?;
+    on!(tx.connection(), c => sqlx::query(delete).bind(id.to_string()).execute(c).await.map(drop))?;
+    tx.commit().await
+}
+
+/// It could not be sent; to be tried again at `due`.
+pub(super) async fn put_back(db: &Database, id: Uuid, due: Timestamp, error: &str) -> Result<(), Failure> {
+    run(db, "UPDATE mail_intents SET due_at = $2, last_error = $3 WHERE id = $1", id, due, error).await
+}
+
+/// It cannot be sent: a dead letter.
+pub(super) async fn bury(db: &Database, id: Uuid, now: Timestamp, error: &str) -> Result<(), Failure> {
+    run(db, "UPDATE mail_intents SET dead_at = $2, last_error = $3 WHERE id = $1", id, now, error).await
+}
+
+async fn run(db: &Database, sql: &'static str, id: Uuid, at: Timestamp, error: &str) -> Result<(), Failure> {
+    let mut tx = db.begin().await?;
+    on!(tx.connection(), c => sqlx::query(sql).bind(id.to_string()).bind(at).bind(error).execute(c).await.map(drop))?;
+    tx.commit().await
+}
+
+/// How many wait, and how many are dead.
+pub(super) async fn counts(connection: Connection<'_>) -> Result<(i64, i64), Failure> {
+    let select = "SELECT COALESCE(sum(CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END), 0), \
+        COALESCE(sum(CASE WHEN dead_at IS NULL THEN 0 ELSE 1 END), 0) FROM mail_intents";
+    Ok(on!(connection, c => sqlx::query_as(select).fetch_one(c).await)?)
+}
+
+/// Removes what concerns the user, in the caller's transaction.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+    let delete = "DELETE FROM mail_intents WHERE user_id = $1";
+    Ok(on!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
+}
+
+pub(super) async fn sweep(db: &Database, now: Timestamp) -> Result<(), Failure> {
+    let delete = "DELETE FROM mail_intents WHERE dead_at < $1";
+    let mut tx = db.begin().await?;
+    on!(tx.connection(), c => sqlx::query(delete).bind(now - DEAD_KEPT).execute(c).await.map(drop))?;
+    tx.commit().await
+}

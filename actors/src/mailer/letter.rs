@@ -1,0 +1,79 @@
+//! What we can say by mail.
+
+use std::{fmt, net::IpAddr};
+
+use jiff::ZonedDateTime;
+
+use crate::otp::OtpCode;
+
+/// A letter, before it is put into words. None carries health data, and none can.
+///
+/// Names and devices are what somebody typed or sent; they are given here as stored and defused when the letter is
+/// rendered ([`super::defuse`]). Times are in the reader's time zone, which the text names.
+pub enum Letter {
+    /// To an address that somebody claimed by registering: the code that confirms it.
+    Welcome {
+        /// First and last name as typed by whoever registered, who need not be the reader.
+        claim_name: String,
+        /// When that was.
+        claimed_at: ZonedDateTime,
+        /// The code that makes this claim the account's.
+        code: OtpCode,
+        /// How long the code works, from sending.
+        expires_in_minutes: u32,
+    },
+    /// To the owner of an active account, whose address somebody tried to register again.
+    AlreadyRegistered {
+        /// The owner's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// The code that allows a new password.
+    ResetCode {
+        /// The account's.
+        first_name: String,
+        /// The code.
+        code: OtpCode,
+        /// How long the code works, from sending.
+        expires_in_minutes: u32,
+    },
+    /// The password was changed, or set anew after a reset.
+    PasswordChanged {
+        /// The account's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// Somebody logged in from a device that never did before.
+    NewDevice {
+        /// The account's.
+        first_name: String,
+        /// What the device says of itself.
+        device: String,
+        /// Where the request came from, if that is known.
+        address: Option<IpAddr>,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+}
+
+impl Letter {
+    /// The letter's name: that of its templates, and what logs may say of it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::AlreadyRegistered { .. } => "already_registered",
+            Self::ResetCode { .. } => "reset_code",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::NewDevice { .. } => "new_device",
+        }
+    }
+}
+
+impl fmt::Debug for Letter {
+    /// The name alone: what a letter says belongs in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -85,15 +85,15 @@ pub(crate) fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    const HERE: Package = Package { name: "here", is_present: || true, daemon: None };
-    const AWAY: Package = Package { name: "away", is_present: || false, daemon: None };
+    const HERE: Package = Package { name: "curl", is_present: || true, daemon: None };
+    const AWAY: Package = Package { name: "wrk", is_present: || false, daemon: None };
 
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
         let advice = advice(&missing(&[HERE, AWAY]));
-        assert!(advice.starts_with("missing: away."), "{advice}");
-        assert!(advice.contains("apt-get install away`"), "{advice}");
-        assert!(!advice.contains("here"), "{advice}");
+        assert!(advice.starts_with("missing: wrk."), "{advice}");
+        assert!(advice.contains("apt-get install wrk`"), "{advice}");
+        assert!(!advice.contains("curl"), "{advice}");
     }
 
     #[test]

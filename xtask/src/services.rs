@@ -110,11 +110,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_ports_differ_and_are_free() {
+    fn free_ports_differ() {
         let mut ports = free_ports::<8>().expect("ports are free");
-        for port in ports {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("it is free");
-        }
         ports.sort_unstable();
         assert!(ports.windows(2).all(|pair| pair[0] != pair[1]), "{ports:?}");
     }

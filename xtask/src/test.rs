@@ -16,7 +16,7 @@ use crate::{
     wait::Stopwatch,
 };
 
-/// Arguments that choose what to test: whoever gives one wants that and nothing besides.
+/// Arguments that choose what to test: whoever gives one gets that, as `cargo test` has it, and nothing besides.
 const TARGETS: [&str; 10] =
     ["--lib", "--bin", "--bins", "--test", "--tests", "--example", "--examples", "--bench", "--benches", "--doc"];
 const PACKAGES: [&str; 2] = ["-p", "--package"];
@@ -34,7 +34,7 @@ struct Phases(Vec<(&'static str, Duration)>);
 
 impl Phases {
     fn run(&mut self, args: &[String], interrupt: &Interrupt) -> Result<ExitStatus> {
-        let targets: &[&str] = if choose(args, &TARGETS) { &[] } else { &["--all-targets"] };
+        let targets: &[&str] = if choose(args, &TARGETS) || choose(args, &PACKAGES) { &[] } else { &["--all-targets"] };
         let built = self.time("build", || cargo_test(&[targets, &["--no-run"]].concat(), args, None, interrupt))?;
         if !built.success() {
             return Ok(built);

@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask test | services | bench`.
 
+mod bench;
 mod interrupt;
 mod packages;
 mod process;
@@ -24,6 +25,8 @@ enum Command {
     },
     /// Start private servers, print the environment that tests use, and run until Ctrl-C
     Services,
+    /// Measure the service against references in the same run, and print the ratios
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +44,6 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Test { args } => test::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
+        Command::Bench(options) => bench::run(&options, &interrupt),
     }
 }

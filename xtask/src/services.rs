@@ -21,7 +21,7 @@ use tempfile::TempDir;
 pub(crate) use self::{
     mail::Mail,
     nats::Nats,
-    postgres::{Durability, Postgres},
+    postgres::{Durability, Postgres, program as postgres_program},
     redis::Redis,
 };
 use crate::{interrupt::Interrupt, packages, wait};
@@ -68,7 +68,7 @@ impl Services {
             ("FOM_TEST_NATS_ACCOUNTS", nats::ACCOUNTS.to_string()),
             ("FOM_TEST_NATS_SERVER", self.nats.program()),
             ("FOM_TEST_SMTP", self.mail.address()),
-            ("FOM_TEST_MAIL_DIR", self.mail.dir()),
+            ("FOM_TEST_MAIL_DIR", self.mail.dir().display().to_string()),
         ]
     }
 }
@@ -93,7 +93,7 @@ fn temporary_dir() -> Result<TempDir> {
 }
 
 /// Ports that nobody listens on. All are held until all are found, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let listeners: Vec<_> = (0..N)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<Result<_, _>>()

@@ -47,8 +47,8 @@ impl Mail {
     }
 
     /// The Maildir: what has arrived is a file in its `new`.
-    pub(crate) fn dir(&self) -> String {
-        self.dir.display().to_string()
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 }
 

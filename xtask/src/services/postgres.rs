@@ -62,6 +62,18 @@ impl Postgres {
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}", self.port)
     }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the rows of a statement's answer hold, without decoration.
+    pub(crate) fn query(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = Command::new(program("psql").context("psql is missing")?);
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
+        psql.arg("--dbname").arg(format!("{}/{database}", self.url())).args(["--command", sql]);
+        Ok(process::output(&mut psql)?.trim_end().to_owned())
+    }
 }
 
 /// One of PostgreSQL's programs: Debian's newest version, else whatever is on the PATH.

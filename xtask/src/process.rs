@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{Read, Write},
+    iter,
     net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -57,11 +58,18 @@ pub(crate) fn command(program: impl AsRef<OsStr>, stop: Stop, user: Option<&str>
 
 /// Runs a command to its end and gives what it printed; its error output goes into the failure.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let output = command.output().with_context(|| format!("cannot run {}", line(command)))?;
     if !output.status.success() {
-        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!("{}: {}\n{}", line(command), output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The command as it would be typed, without its environment, in which secrets may be.
+fn line(command: &Command) -> String {
+    let words: Vec<_> =
+        iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
+    words.join(" ")
 }
 
 /// A running process, stopped when this is dropped, with all that it started.
@@ -75,7 +83,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program that prints where we print.
     pub(crate) fn start(name: &'static str, mut command: Command, stop: Stop) -> Result<Self> {
-        let child = command.spawn().with_context(|| format!("cannot start {name}: {command:?}"))?;
+        let child = command.spawn().with_context(|| format!("cannot start {name}: {}", line(&command)))?;
         Ok(Self { name, child, stop, log: None })
     }
 

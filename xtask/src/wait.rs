@@ -20,10 +20,10 @@ pub(crate) fn until<T>(
 ) -> Result<T> {
     let began = Stopwatch::start();
     loop {
+        interrupt.check()?;
         if let Some(value) = attempt()? {
             return Ok(value);
         }
-        interrupt.check()?;
         if began.elapsed() > limit {
             bail!("{what}: not within {} s", limit.as_secs());
         }

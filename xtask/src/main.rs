@@ -1,2 +1,49 @@
-//! x
-fn main() {}
+//! Developer commands: `cargo xtask test | services | bench`.
+
+mod bench;
+mod interrupt;
+mod packages;
+mod process;
+mod services;
+mod test;
+mod wait;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::interrupt::{Interrupt, Interrupted};
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Developer commands")]
+enum Command {
+    /// Run every test on private servers; what follows is passed to `cargo test`
+    Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Start private servers, print the environment that tests use, and run until Ctrl-C
+    Services,
+    /// Measure the service against references in the same run, and print the ratios
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure:#}");
+            ExitCode::from(failure.downcast_ref::<Interrupted>().map_or(1, Interrupted::exit_code))
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    match command {
+        Command::Test { args } => test::run(&args, &interrupt),
+        Command::Services => services::run(&interrupt),
+        Command::Bench(options) => bench::run(&options, &interrupt),
+    }
+}

@@ -1,0 +1,154 @@
+//! The service, built for release and running on the production profile, with an account to use.
+
+use std::{
+    fs::File,
+    io::Read,
+    num::NonZero,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
+
+use super::{account::Account, http};
+use crate::{
+    interrupt::Interrupt,
+    process::{self, Process, Stop},
+    services::{Durability, Services, free_ports},
+    test::cargo,
+    wait,
+};
+
+const DATABASE: &str = "bench";
+/// The same schema, for what is to be measured without the service.
+pub(crate) const REFERENCE_DATABASE: &str = "bench_reference";
+const TO_SETTLE: Duration = Duration::from_secs(300);
+
+/// Fields are dropped in this order: the service stops before what it uses.
+pub(crate) struct Stage {
+    _service: Process,
+    services: Services,
+    port: u16,
+    account: Account,
+    interrupt: Interrupt,
+}
+
+impl Stage {
+    pub(crate) fn set(interrupt: &Interrupt) -> Result<Self> {
+        let binary = build(interrupt)?;
+        let services = Services::start(Durability::On, interrupt)?;
+        let [port] = free_ports()?;
+        let environment = environment(&services, port)?;
+        create_databases(&services, &binary, &environment)?;
+        let service = start(&services, &binary, &environment, port, interrupt)?;
+        let account = Account::create(port, &services.mail, interrupt)?;
+        Ok(Self { _service: service, services, port, account, interrupt: interrupt.clone() })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn access_token(&self) -> &str {
+        &self.account.access_token
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.services.dir.path()
+    }
+
+    /// Asks the service's database.
+    pub(crate) fn query(&self, sql: &str) -> Result<String> {
+        self.services.postgres.query(DATABASE, sql)
+    }
+
+    /// Waits until the service has published and mailed what the last measurement left, so that none of that burdens the
+    /// next.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let left = "select (select count(*) from events where position is null) + (select count(*) from mail_intents where dead_at is null)";
+        wait::until("all events published and mails sent", TO_SETTLE, &self.interrupt, || {
+            Ok((self.query(left)? == "0").then_some(()))
+        })
+    }
+}
+
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn build(interrupt: &Interrupt) -> Result<PathBuf> {
+    let mut build = process::command(cargo(), Stop::Term, None);
+    build.args(["build", "--release", "--package", "faceofmind", "--bin", "faceofmind"]);
+    let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
+    ensure!(status.success(), "the service does not build");
+    let metadata = process::output(Command::new(cargo()).args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(Path::new(target).join("release/faceofmind"))
+}
+
+/// The whole environment of the service: none of ours goes in.
+fn environment(services: &Services, port: u16) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("FACEOFMIND_ENV", "production".to_owned()),
+        ("HOST", "127.0.0.1".to_owned()),
+        ("PORT", port.to_string()),
+        ("OPERATOR_ADDR", String::new()),
+        ("DATA_DIR", services.dir.path().join("data").display().to_string()),
+        ("DATABASE_URL", format!("{}/{DATABASE}", services.postgres.url())),
+        ("REDIS_URL", format!("{}/0", services.redis.url())),
+        ("NATS_URL", services.nats.url(0)),
+        ("SMTP_HOST", "127.0.0.1".to_owned()),
+        ("SMTP_PORT", services.mail.port().to_string()),
+        ("SMTP_EMAIL", "no-reply@example.com".to_owned()),
+        ("SMTP_TLS", "none".to_owned()),
+        ("JWT_SECRET_TOKEN", secret()?),
+        ("JWT_ACCESS_TOKEN", secret()?),
+        ("JWT_REFRESH_TOKEN", secret()?),
+        ("DATA_KEY", format!("bench:{}", secret()?)),
+        ("RATE_LIMITS", "off".to_owned()),
+        ("RUST_LOG", "warn".to_owned()),
+    ])
+}
+
+/// 32 random bytes in base64.
+fn secret() -> Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("no randomness")?;
+    Ok(BASE64_STANDARD.encode(bytes))
+}
+
+/// The second is a copy of the first as it was before anybody used it.
+fn create_databases(services: &Services, binary: &Path, environment: &[(&str, String)]) -> Result<()> {
+    let create = |sql: &str| services.postgres.query("postgres", sql);
+    create(&format!("create database {DATABASE}"))?;
+    let mut migrate = Command::new(binary);
+    process::output(migrate.arg("migrate").env_clear().envs(environment.iter().cloned()))?;
+    create(&format!("create database {REFERENCE_DATABASE} template {DATABASE}")).map(drop)
+}
+
+fn start(
+    services: &Services,
+    binary: &Path,
+    environment: &[(&'static str, String)],
+    port: u16,
+    interrupt: &Interrupt,
+) -> Result<Process> {
+    let mut serve = process::command(binary, Stop::Term, None);
+    serve.arg("serve").env_clear().envs(environment.iter().cloned());
+    let mut service = Process::server("faceofmind", serve, Stop::Term, services.dir.path())?;
+    service.ready(interrupt, || http::get(port, "/ready").is_ok())?;
+    Ok(service)
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask test`: every test, on private servers.
+
+use std::{
+    env,
+    ffi::OsString,
+    process::{ExitCode, ExitStatus},
+    time::Duration,
+};
+
+use anyhow::Result;
+
+use crate::{
+    interrupt::Interrupt,
+    process::{self, Process, Stop},
+    services::{Durability, Services},
+    wait::Stopwatch,
+};
+
+/// Arguments that choose what to test: whoever gives one gets that, as `cargo test` has it, and nothing besides.
+const TARGETS: [&str; 10] =
+    ["--lib", "--bin", "--bins", "--test", "--tests", "--example", "--examples", "--bench", "--benches", "--doc"];
+const PACKAGES: [&str; 2] = ["-p", "--package"];
+
+pub(crate) fn run(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
+    let mut phases = Phases::default();
+    let status = phases.run(args, interrupt);
+    phases.print();
+    status.map(exit_code)
+}
+
+/// How long each phase took, told also when one has failed.
+#[derive(Default)]
+struct Phases(Vec<(&'static str, Duration)>);
+
+impl Phases {
+    fn run(&mut self, args: &[String], interrupt: &Interrupt) -> Result<ExitStatus> {
+        let targets: &[&str] = if choose(args, &TARGETS) || choose(args, &PACKAGES) { &[] } else { &["--all-targets"] };
+        let built = self.time("build", || cargo_test(&[targets, &["--no-run"]].concat(), args, None, interrupt))?;
+        if !built.success() {
+            return Ok(built);
+        }
+        let services = self.time("services", || Services::start(Durability::Off, interrupt))?;
+        let tested = self.time("tests", || cargo_test(targets, args, Some(&services), interrupt))?;
+        if !tested.success() || targets.is_empty() {
+            return Ok(tested);
+        }
+        self.time("doc tests", || cargo_test(&["--doc"], args, Some(&services), interrupt))
+    }
+
+    fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let began = Stopwatch::start();
+        let result = work();
+        self.0.push((phase, began.elapsed()));
+        result
+    }
+
+    fn print(&self) {
+        for (phase, took) in &self.0 {
+            eprintln!("xtask: {phase} took {:.1} s", took.as_secs_f64());
+        }
+    }
+}
+
+fn cargo_test(own: &[&str], args: &[String], services: Option<&Services>, interrupt: &Interrupt) -> Result<ExitStatus> {
+    let mut command = process::command(cargo(), Stop::Term, None);
+    command.arg("test").args(scope(args)).args(own).args(args);
+    command.envs(services.map(Services::environment).unwrap_or_default());
+    Process::start("cargo test", command, Stop::Term)?.wait(interrupt)
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The whole workspace, unless `args` choose packages; the doors for tests are open either way.
+fn scope(args: &[String]) -> &'static [&'static str] {
+    if choose(args, &PACKAGES) { &["--all-features"] } else { &["--workspace", "--features", "faceofmind/test-hooks"] }
+}
+
+/// Whether one of `options` stands among the arguments that are cargo's, as itself or with its value attached.
+fn choose(args: &[String], options: &[&str]) -> bool {
+    let is_one = |arg: &String| options.contains(&arg.split('=').next().unwrap_or_default());
+    args.iter().take_while(|arg| *arg != "--").any(is_one)
+}
+
+/// Cargo's own status; 1 when a signal ended it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_name_alone_chooses_neither_package_nor_target() {
+        assert_eq!(scope(&args("a_suspended_user")), ["--workspace", "--features", "faceofmind/test-hooks"]);
+        assert!(!choose(&args("a_suspended_user"), &TARGETS));
+    }
+
+    #[test]
+    fn a_package_or_target_is_seen_with_its_value_attached_or_apart() {
+        assert_eq!(scope(&args("-p faceofmind-kit")), ["--all-features"]);
+        assert_eq!(scope(&args("--package=faceofmind-kit")), ["--all-features"]);
+        assert!(choose(&args("--test api sessions"), &TARGETS));
+        assert!(choose(&args("--test=api"), &TARGETS));
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_for_the_tests_and_chooses_nothing() {
+        assert!(!choose(&args("sessions -- --test -p"), &TARGETS));
+        assert_eq!(scope(&args("sessions -- -p x"))[0], "--workspace");
+    }
+}

@@ -1,1 +1,3 @@
-//! x
+//! The FaceofMind User API: HTTP in, messages to actors out.
+
+pub mod settings;

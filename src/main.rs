@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program `faceofmind`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    faceofmind::cli::run()
+}

@@ -1,0 +1,95 @@
+//! `faceofmind config check`.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+
+use super::{Failure, WrongSettings};
+use crate::settings::{Effective, Layers, Settings};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print the settings in effect, secrets masked, and where each comes from; touch nothing
+    Check,
+}
+
+impl Command {
+    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
+        let Self::Check = self;
+        let (settings, effective) = Settings::explain(layers).map_err(WrongSettings)?;
+        io::stdout().write_all(listing(&settings, &effective).as_bytes())?;
+        settings.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// TOML, with where each value comes from, and below it what runs on what, as comments.
+fn listing(settings: &Settings, effective: &[Effective]) -> String {
+    let lines: Vec<String> = effective.iter().map(|setting| format!("{} = {}", setting.key, setting.shown)).collect();
+    let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or_default();
+    let sources = effective.iter().map(|setting| &setting.source);
+    let listed = lines.iter().zip(sources).map(|(line, source)| format!("{line:width$}  # {source}\n"));
+    let parts = settings.parts().to_string();
+    let notes = parts.lines().chain(secrets_note(settings)).map(|line| format!("# {line}\n"));
+    listed.chain(["\n".to_owned()]).chain(notes).collect()
+}
+
+fn secrets_note(settings: &Settings) -> Option<&'static str> {
+    let generated = !settings.missing_secrets().is_empty();
+    generated.then_some("secrets those not given are generated once into data_dir/secrets.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(environment: &[(&str, &str)]) -> String {
+        let layers = Layers::built_in().with_environment(environment.iter().copied());
+        let (settings, effective) = Settings::explain(&layers).expect("good settings");
+        listing(&settings, &effective)
+    }
+
+    #[test]
+    fn each_setting_is_told_with_its_layer() {
+        let listed = check(&[("PORT", "9002")]);
+        let line = |start: &str| listed.lines().find(|line| line.starts_with(start)).expect("listed").to_owned();
+        assert!(line("port = 9002 ").ends_with("# environment"));
+        assert!(line("host = \"127.0.0.1\" ").ends_with("# config/default.toml, built in"));
+        assert!(listed.contains("# state   SQLite, data/faceofmind.db\n"), "{listed}");
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let data_key = format!("k1:{}=", "A".repeat(43));
+        let listed = check(&[
+            ("DATABASE_URL", "postgresql+psycopg2://fom:hunter2@db/fom"),
+            ("REDIS_URL", "redis://:hunter2@cache"),
+            ("NATS_URL", "nats://hunter2@one:4222,nats://u:hunter2@two:4222"),
+            ("JWT_SECRET_TOKEN", "hunter2"),
+            ("JWT_ACCESS_TOKEN", "hunter2"),
+            ("JWT_REFRESH_TOKEN", "hunter2"),
+            ("SMTP_PASSWORD", "hunter2"),
+            ("DATA_KEY", &data_key),
+        ]);
+        assert!(!listed.contains("hunter2") && !listed.contains("AAAA"), "{listed}");
+        assert!(listed.contains("database_url = \"postgresql+psycopg2://fom:***@db/fom\""), "{listed}");
+        assert!(listed.contains("jwt_refresh_token = \"***\""), "{listed}");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_given_back_as_a_file() {
+        let listed = check(&[("CORS_ORIGINS", "https://a.org,https://b.org"), ("MAIL_FROM_NAME", "\"The\" \\ Team")]);
+        let again = Layers::built_in().with_text("printed.toml".as_ref(), &listed);
+        let (settings, effective) = Settings::explain(&again).expect("its own print is good");
+        let strip = |listed: &str| {
+            listed
+                .lines()
+                .map(|line| line.split("  # ").next().map(str::trim_end).map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(strip(&listing(&settings, &effective)), strip(&listed));
+    }
+}

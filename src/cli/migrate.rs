@@ -1,0 +1,77 @@
+//! `faceofmind migrate [--status]`, `faceofmind migrate down [--force]`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::{
+    app::{self, MigrateAction},
+    settings::Layers,
+};
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    /// List the migrations and which are applied; change nothing
+    #[arg(long)]
+    status: bool,
+    #[command(subcommand)]
+    command: Option<Direction>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Direction {
+    /// Take back the last migration
+    Down {
+        /// Even where data would be lost
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+impl Arguments {
+    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
+        let settings = super::begin(layers)?;
+        super::block_on(app::migrate(&settings, self.action()))
+    }
+
+    fn action(&self) -> MigrateAction {
+        match self.command {
+            Some(Direction::Down { force }) => MigrateAction::Down { force },
+            None if self.status => MigrateAction::Status,
+            None => MigrateAction::Up,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn action(line: &str) -> Option<MigrateAction> {
+        Line::try_parse_from(line.split(' ')).ok().map(|line| line.arguments.action())
+    }
+
+    #[test]
+    fn each_line_has_its_action() {
+        assert_eq!(action("migrate"), Some(MigrateAction::Up));
+        assert_eq!(action("migrate --status"), Some(MigrateAction::Status));
+        assert_eq!(action("migrate down"), Some(MigrateAction::Down { force: false }));
+        assert_eq!(action("migrate down --force"), Some(MigrateAction::Down { force: true }));
+    }
+
+    #[test]
+    fn status_and_force_belong_to_their_own() {
+        assert_eq!(action("migrate --status down"), None);
+        assert_eq!(action("migrate --force"), None);
+    }
+}

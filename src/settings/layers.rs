@@ -1,0 +1,184 @@
+//! Where values come from: the built-in file, a file, the environment, the command line. Nothing is judged here.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, fs, path::Path, path::PathBuf};
+
+use toml::Spanned;
+
+use super::error::SettingError;
+
+/// The built-in files, by the names under which they lie in the repository.
+pub(super) const DEFAULT: (&str, &str) = ("config/default.toml", include_str!("../../config/default.toml"));
+pub(super) const PRODUCTION: (&str, &str) = ("config/production.toml", include_str!("../../config/production.toml"));
+
+/// All that was said about the settings, the later layer over the earlier. Holds secrets, so it cannot be printed.
+pub struct Layers {
+    pub(super) layers: Vec<Layer>,
+    /// Files that could not be read at all.
+    pub(super) unreadable: Vec<SettingError>,
+}
+
+impl Layers {
+    /// The defaults alone.
+    pub fn built_in() -> Self {
+        let mut layers = Self { layers: Vec::new(), unreadable: Vec::new() };
+        layers.push_toml(Source::BuiltIn(DEFAULT.0), DEFAULT.1);
+        layers
+    }
+
+    /// Lays the TOML file at `path` over what is there. A file that cannot be read is told when the settings are loaded.
+    #[must_use]
+    pub fn with_file(mut self, path: &Path) -> Self {
+        match fs::read_to_string(path) {
+            Ok(text) => self.push_toml(Source::File(path.to_owned()), &text),
+            Err(error) => self.unreadable.push(SettingError {
+                setting: "--config".to_owned(),
+                layer: path.display().to_string(),
+                problem: format!("the file cannot be read: {error}"),
+                remedy: "Give the path of a TOML file that this user may read.".to_owned(),
+            }),
+        }
+        self
+    }
+
+    /// Lays `text`, the content of a TOML file at `path`, over what is there.
+    #[must_use]
+    pub fn with_text(mut self, path: &Path, text: &str) -> Self {
+        self.push_toml(Source::File(path.to_owned()), text);
+        self
+    }
+
+    /// Lays environment variables over what is there. Names that are no settings are passed over.
+    #[must_use]
+    pub fn with_environment<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let entries = variables.into_iter().filter_map(|(name, value)| Some((environment_key(name)?, value.into())));
+        self.layers.push(Layer::of_text(Source::Environment, entries));
+        self
+    }
+
+    /// Lays what the command line says, by key, over what is there.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let entries = arguments.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
+        self.layers.push(Layer::of_text(Source::CommandLine, entries));
+        self
+    }
+
+    fn push_toml(&mut self, source: Source, text: &str) {
+        match Layer::of_toml(source, text) {
+            Ok(layer) => self.layers.push(layer),
+            Err(error) => self.unreadable.push(error),
+        }
+    }
+}
+
+/// The key that an environment variable sets: its name in lower case, if it is written in capitals.
+fn environment_key(name: impl Into<OsString>) -> Option<String> {
+    let name = name.into().into_string().ok()?;
+    let in_capitals = !name.chars().any(|letter| letter.is_ascii_lowercase());
+    in_capitals.then(|| name.to_ascii_lowercase())
+}
+
+/// One layer: what one source says.
+pub(super) struct Layer {
+    pub(super) source: Source,
+    pub(super) entries: BTreeMap<String, Entry>,
+}
+
+impl Layer {
+    pub(super) fn of_toml(source: Source, text: &str) -> Result<Self, SettingError> {
+        let line_at = |offset: usize| text[..offset].lines().count().max(1);
+        let table: BTreeMap<Spanned<String>, Spanned<toml::Value>> =
+            toml::from_str(text).map_err(|error| SettingError {
+                setting: "--config".to_owned(),
+                layer: source.place(error.span().map(|span| line_at(span.start))),
+                problem: format!("not TOML: {}", error.message()),
+                remedy: "Write one `key = value` on each line.".to_owned(),
+            })?;
+        let entries = table.into_iter().map(|(key, value)| {
+            let line = Some(line_at(key.span().end));
+            (key.into_inner(), Entry { raw: Raw::Toml(value.into_inner()), line })
+        });
+        Ok(Self { source, entries: entries.collect() })
+    }
+
+    fn of_text(source: Source, entries: impl Iterator<Item = (String, OsString)>) -> Self {
+        let entries = entries.map(|(key, value)| {
+            let raw = value.into_string().map_or(Raw::NotUnicode, Raw::Text);
+            (key, Entry { raw, line: None })
+        });
+        Self { source, entries: entries.collect() }
+    }
+}
+
+/// One value as it was found.
+pub(super) struct Entry {
+    pub(super) raw: Raw,
+    /// Counted from 1, in files.
+    pub(super) line: Option<usize>,
+}
+
+/// Text, or what TOML makes of it.
+pub(super) enum Raw {
+    Text(String),
+    Toml(toml::Value),
+    NotUnicode,
+}
+
+impl Raw {
+    /// Whether it is text with nothing in it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.as_text().is_some_and(|text| text.trim().is_empty())
+    }
+
+    /// It as text, if it is any.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Toml(toml::Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Who says it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A file built into the binary.
+    BuiltIn(&'static str),
+    /// The file given by `--config`.
+    File(PathBuf),
+    /// The process environment.
+    Environment,
+    /// The command line.
+    CommandLine,
+}
+
+impl Source {
+    /// What a person calls the setting `key` here.
+    pub(super) fn name_of(&self, key: &str) -> String {
+        match self {
+            Self::BuiltIn(_) | Self::File(_) => key.to_owned(),
+            Self::Environment => key.to_ascii_uppercase(),
+            Self::CommandLine => format!("--{}", key.replace('_', "-")),
+        }
+    }
+
+    /// The source and, where it has lines, the line.
+    pub(super) fn place(&self, line: Option<usize>) -> String {
+        line.map_or_else(|| self.to_string(), |line| format!("{self}, line {line}"))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(path) => write!(f, "{path}, built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment => f.write_str("environment"),
+            Self::CommandLine => f.write_str("command line"),
+        }
+    }
+}

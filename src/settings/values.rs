@@ -1,0 +1,242 @@
+//! What settings turn into, and how their texts are read. Reasons go on from the value: "is not …".
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use ipnet::IpNet;
+use jiff::tz::TimeZone;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::secret_url::SecretUrl;
+
+/// How strict to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Environment {
+    /// Missing secrets are generated, any origin may call.
+    Development,
+    /// Secrets must be given, logs are JSON, test hooks are refused.
+    Production,
+}
+
+impl Environment {
+    /// Whether it is production.
+    pub fn is_production(self) -> bool {
+        self == Self::Production
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            _ => Err("is neither development nor production"),
+        }
+    }
+}
+
+/// How the mail server is spoken to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SmtpTls {
+    /// In clear.
+    None,
+    /// In clear first, then TLS by STARTTLS, which must succeed.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+impl SmtpTls {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "none" => Ok(Self::None),
+            "starttls" => Ok(Self::Starttls),
+            "tls" => Ok(Self::Tls),
+            _ => Err("is neither none, starttls nor tls"),
+        }
+    }
+}
+
+/// Whose pages may call the API.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CorsOrigins {
+    /// Anybody's.
+    Any,
+    /// Those of these origins, each as a browser writes it (`https://admin.example.org`); of none, if empty.
+    Only(Vec<String>),
+}
+
+impl CorsOrigins {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "*" => Ok(Self::Any),
+            "none" => Ok(Self::Only(Vec::new())),
+            _ => {
+                let origins = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                origins.map(origin).collect::<Result<_, _>>().map(Self::Only)
+            }
+        }
+    }
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let is_bare = |url: &Url| ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none();
+    let url = Url::parse(text).ok().filter(is_bare);
+    let url = url.ok_or_else(|| {
+        format!("holds `{}`, which is no origin such as https://admin.example.org", text.escape_debug())
+    })?;
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Where the state is kept.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    /// The embedded database, in this file.
+    Sqlite(PathBuf),
+    /// A server; its URL begins with `postgres://` or `postgresql://`.
+    Postgres(SecretUrl),
+}
+
+impl DatabaseUrl {
+    /// Whether it is a file of this process's own.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sqlite:") {
+            Some(path) => sqlite_path(path.strip_prefix("//").unwrap_or(path)).map(Self::Sqlite),
+            // SQLAlchemy, which the predecessor used, names its driver in the scheme.
+            None => SecretUrl::parse(&text.replacen("+psycopg2://", "://", 1), &["postgres", "postgresql"])
+                .map(Self::Postgres),
+        }
+    }
+}
+
+fn sqlite_path(path: &str) -> Result<PathBuf, String> {
+    match path {
+        "" => Err("names no file"),
+        ":memory:" => Err("would lose everything with each connection; name a file"),
+        _ if path.contains('?') => Err("has options after ?, which are not taken; give the path alone"),
+        _ => Ok(PathBuf::from(path)),
+    }
+    .map_err(str::to_owned)
+}
+
+pub(super) fn host(text: &str) -> Result<IpAddr, &'static str> {
+    match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        _ => text.parse().map_err(|_| "is not an IP address"),
+    }
+}
+
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let text = text.replacen("localhost:", "127.0.0.1:", 1);
+    text.parse().map_err(|_| "is not an IP address with a port")
+}
+
+/// A network, or an address as the network that holds only it.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| format!("holds `{}`, which is neither a network nor an address", text.escape_debug()))
+}
+
+pub(super) fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
+    TimeZone::get(text).map_err(|_| "is not a time zone of the IANA database")
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| format!("is not a log filter: {error}"))
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("is empty") } else { Ok(PathBuf::from(text)) }
+}
+
+pub(super) fn mail_host(text: &str) -> Result<String, &'static str> {
+    if text.contains([':', '/']) || text.contains(char::is_whitespace) {
+        return Err("is not a host alone; its port belongs into smtp_port");
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
+    let plain = text.is_ascii() && !text.contains(|letter: char| letter.is_ascii_whitespace() || letter.is_control());
+    match text.split_once('@') {
+        Some((user, host)) if plain && !user.is_empty() && !host.is_empty() && !host.contains('@') => {
+            Ok(text.to_owned())
+        }
+        _ => Err("is not a mail address"),
+    }
+}
+
+/// Text that fits on one line of a mail or a token: 1 to 100 characters, none of them a control character.
+pub(super) fn line(text: &str) -> Result<String, &'static str> {
+    match text.chars().count() {
+        0 => Err("is empty"),
+        1..=100 if !text.contains(char::is_control) => Ok(text.to_owned()),
+        _ => Err("is longer than 100 characters, or holds a control character"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_predecessors_database_url_is_taken() {
+        let parsed = DatabaseUrl::parse("postgresql+psycopg2://fom:pw@db/fom").expect("its documented form");
+        let DatabaseUrl::Postgres(url) = parsed else { panic!("not PostgreSQL: {parsed:?}") };
+        assert_eq!(url.expose(), "postgresql://fom:pw@db/fom");
+    }
+
+    #[test]
+    fn a_sqlite_path_may_be_relative_or_absolute() {
+        for (text, expected) in [
+            ("sqlite:data/fom.db", "data/fom.db"),
+            ("sqlite://data/fom.db", "data/fom.db"),
+            ("sqlite:///var/fom.db", "/var/fom.db"),
+            ("sqlite:/var/fom.db", "/var/fom.db"),
+        ] {
+            let parsed = DatabaseUrl::parse(text).expect("a good path");
+            assert!(matches!(&parsed, DatabaseUrl::Sqlite(path) if path.as_os_str() == expected), "{parsed:?}");
+        }
+    }
+
+    #[test]
+    fn other_databases_and_half_a_url_are_refused() {
+        for text in ["mysql://db/fom", "data/fom.db", "sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro"] {
+            assert!(DatabaseUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_kept_as_browsers_write_them() {
+        let parsed = CorsOrigins::parse("https://Admin.example.org/, http://localhost:4200");
+        let expected = ["https://admin.example.org", "http://localhost:4200"].map(str::to_owned);
+        assert_eq!(parsed, Ok(CorsOrigins::Only(expected.to_vec())));
+        assert_eq!(CorsOrigins::parse("*"), Ok(CorsOrigins::Any));
+        assert_eq!(CorsOrigins::parse("none"), Ok(CorsOrigins::Only(Vec::new())));
+        for text in ["example.org", "https://example.org/app", "ftp://example.org", "https://a.org,*"] {
+            assert!(CorsOrigins::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_network_that_holds_only_it() {
+        assert_eq!(network("10.1.2.3").map(|network| network.to_string()), Ok("10.1.2.3/32".to_owned()));
+        assert_eq!(network("fd00::/8").map(|network| network.to_string()), Ok("fd00::/8".to_owned()));
+        assert!(network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn a_mail_address_has_one_at_and_no_spaces() {
+        assert!(mail_address("hello@example.org").is_ok());
+        for text in ["hello", "@example.org", "a@b@c", "a b@c", "a@b\r\nBcc: c@d", "ü@example.org"] {
+            assert!(mail_address(text).is_err(), "{text}");
+        }
+    }
+}

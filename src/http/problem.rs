@@ -1,0 +1,250 @@
+//! What went wrong, as a client reads it: RFC 9457 `application/problem+json`, with `detail` always a string.
+
+use std::{borrow::Cow, time::Duration};
+
+use salvo::{
+    Depot, Request, Response, Writer, async_trait,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    oapi::{Components, EndpointOutRegister, Operation, Response as Described, ToSchema},
+    writing::Json,
+};
+use serde::Serialize;
+
+use super::layers::RequestId;
+
+/// The media type of every problem, with the charset that the app needs to be told.
+pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
+
+/// A refusal or a failure, ready to be sent. Handlers and extractors return it; nothing else makes an error body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    status: StatusCode,
+    kind: &'static str,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+}
+
+/// One field of the request that is not valid, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The way to the field, from `body`, `query`, `path` or `header` on.
+    #[salvo(schema(value_type = Vec<String>, example = json!(["body", "email"])))]
+    pub loc: Vec<Loc>,
+    /// What the field must be; never what was sent.
+    #[salvo(schema(value_type = String, example = json!("is missing")))]
+    pub msg: Cow<'static, str>,
+}
+
+/// One step on the way to a field: a name, or a place in a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Loc {
+    /// A field's name.
+    Name(Cow<'static, str>),
+    /// A place in a list, from 0.
+    Index(usize),
+}
+
+/// What goes over the wire (RFC 9457 §3.1, with `errors` and `request_id` as extensions).
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(name = Problem, example = json!({
+    "type": "/problems/not-found",
+    "title": "Not Found",
+    "status": 404,
+    "detail": "There is no such session.",
+    "request_id": "019ab3f4-6d1e-7c52-9d5a-0a4b6f0f2c11"
+})))]
+struct Document {
+    /// A stable URI reference to branch on.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'static str,
+    /// The status again.
+    status: u16,
+    /// One sentence for a person.
+    detail: Cow<'static, str>,
+    /// Every field that is not valid; with status 422 only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// By which the logs find this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+impl Problem {
+    /// Any status, with the kind by which a program tells it from others: `/problems/<kind>`.
+    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// 400 of the given kind, such as `otp-invalid`.
+    pub fn bad_request(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, kind, detail)
+    }
+
+    /// 401, with `WWW-Authenticate: Bearer`.
+    pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 403.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    /// 409.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// 413; `limit` in bytes.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("The body is larger than {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    }
+
+    /// 415.
+    pub fn not_json() -> Self {
+        let detail = "The body must be JSON, sent as application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
+    }
+
+    /// 422. The sentence names no field, since the app reads words into it; `errors` names them all.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.len() {
+            1 => Cow::Borrowed("1 field of the request is not valid."),
+            many => format!("{many} fields of the request are not valid.").into(),
+        };
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-fields", detail) }
+    }
+
+    /// 422 without a field to blame: the request is well-formed and yet refused.
+    pub fn unprocessable(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail)
+    }
+
+    /// 429, and when to come back.
+    pub fn too_many(retry_after: Duration) -> Self {
+        let detail = "Too many attempts. Please wait before you try again.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).retry_after(retry_after)
+    }
+
+    /// 500. What happened is in the log, under the request's id, and not here.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side; the log tells what, under this request_id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// 503, and when to come back: a queue is full or something we depend on is down. Nothing was half-done.
+    pub fn unavailable(retry_after: Duration) -> Self {
+        let detail = "The service cannot do this right now. Please try again shortly.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after)
+    }
+
+    /// A status that some part of the framework has set without a word.
+    pub fn bare(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found("There is nothing at this path."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(status, "method-not-allowed", "This path does not take this method; Allow lists those it takes.")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(Duration::from_secs(1)),
+            status if status.is_server_error() => Self { status, ..Self::internal() },
+            status => Self::new(status, "refused", "The request was refused."),
+        }
+    }
+
+    /// The same problem under another kind: `Problem::conflict("…").kind("last-admin")`.
+    #[must_use]
+    pub fn kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same problem with `Retry-After`, rounded up to whole seconds.
+    #[must_use]
+    pub fn retry_after(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
+    }
+
+    /// The status it will be sent with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn write_headers(&self, res: &mut Response) {
+        let headers = res.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+    }
+
+    fn document(self, depot: &Depot) -> Document {
+        Document {
+            kind: format!("/problems/{}", self.kind),
+            title: self.status.canonical_reason().unwrap_or("Problem"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            errors: self.errors,
+            request_id: RequestId::of(depot).map(str::to_owned),
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for Problem {
+    async fn write(self, _req: &mut Request, depot: &mut Depot, res: &mut Response) {
+        // Whatever had been written so far belongs to an answer that will not be given.
+        res.take_body();
+        res.status_code(self.status);
+        self.write_headers(res);
+        res.render(Json(self.document(depot)));
+    }
+}
+
+impl EndpointOutRegister for Problem {
+    /// What any endpoint may answer; extractors add what they refuse, endpoints what their rules refuse.
+    fn register(components: &mut Components, operation: &mut Operation) {
+        may_answer(components, operation, &[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
+    }
+}
+
+/// Documents that an operation may answer with problems of these statuses.
+pub fn may_answer(components: &mut Components, operation: &mut Operation, statuses: &[StatusCode]) {
+    Document::to_schema(components);
+    for status in statuses {
+        operation.responses.insert(status.as_str(), Described::new(meaning(*status)));
+    }
+}
+
+/// The schema's name in the document, to which [`super::openapi`] points every error answer.
+pub const SCHEMA: &str = "Problem";
+
+fn meaning(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "The request is understood and refused; `type` tells why",
+        StatusCode::UNAUTHORIZED => "No bearer token, or one that is malformed, expired or revoked",
+        StatusCode::FORBIDDEN => "Known to us, and not allowed to do this",
+        StatusCode::NOT_FOUND => "There is no such thing",
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is too large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json",
+        StatusCode::UNPROCESSABLE_ENTITY => "Some fields are not valid; `errors` names each",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` tells when to come back",
+        StatusCode::SERVICE_UNAVAILABLE => "Too busy, or something we depend on is down; `Retry-After` tells when to come back",
+        _ => "Something went wrong on our side",
+    }
+}

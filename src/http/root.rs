@@ -1,0 +1,45 @@
+//! `/` and `/health`: that we are here, and who we are.
+
+use salvo::{Router, oapi::{RouterExt, ToSchema, endpoint}, writing::Json};
+use serde::Serialize;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `GET /` and `GET /health`.
+pub fn router() -> Router {
+    Router::new().oapi_tag("root").get(welcome).push(Router::with_path("health").get(health))
+}
+
+/// Where to go from here.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(example = json!({
+    "message": "Welcome to the FaceofMind User API", "version": "0.1.0", "docs": "/docs", "redoc": "/redoc"
+})))]
+struct Welcome {
+    message: &'static str,
+    version: &'static str,
+    docs: &'static str,
+    redoc: &'static str,
+}
+
+/// Says who answers here and where the documentation is.
+#[endpoint]
+async fn welcome() -> Json<Welcome> {
+    let message = "Welcome to the FaceofMind User API";
+    Json(Welcome { message, version: VERSION, docs: "/docs", redoc: "/redoc" })
+}
+
+/// That the process lives.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(example = json!({ "status": "healthy", "version": "0.1.0" })))]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+/// Says that the process lives, and nothing of what it depends on: that is `/ready`.
+#[endpoint]
+async fn health() -> Json<Health> {
+    Json(Health { status: "healthy", version: VERSION })
+}

@@ -1,0 +1,67 @@
+//! How handlers reach what the whole program shares.
+
+use std::{any::type_name, fmt::Debug, ops::Deref, sync::Arc};
+
+use salvo::{
+    Depot, Extractible, Request, Writer,
+    extract::Metadata,
+    oapi::{Components, EndpointArgRegister, Operation},
+};
+
+use super::problem::Problem;
+
+/// One value for all requests: put in with `salvo::affix_state::inject(Shared::new(app))` as a hoop of the router,
+/// taken out as an argument `app: Shared<App>`. A copy costs a counter.
+pub struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    /// Shares a value.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    /// The shared value, for extractors that need it (`Caller` asks the logins).
+    ///
+    /// # Errors
+    /// 500 when the router was built without it.
+    pub fn of(depot: &Depot) -> Result<Self, Problem> {
+        depot.get_typed::<Self>().cloned().map_err(|_| {
+            tracing::error!(shared = type_name::<T>(), "the router lacks a hoop that injects this");
+            Problem::internal()
+        })
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'ex, T: Send + Sync + 'static> Extractible<'ex> for Shared<T> {
+    fn metadata() -> &'static Metadata {
+        static NO_METADATA: Metadata = Metadata::new("");
+        &NO_METADATA
+    }
+
+    async fn extract(
+        _req: &'ex mut Request,
+        depot: &'ex mut Depot,
+    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Self::of(depot)
+    }
+}
+
+impl<T> EndpointArgRegister for Shared<T> {
+    fn register(_: &mut Components, _: &mut Operation, _: &str) {}
+}

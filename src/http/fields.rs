@@ -77,12 +77,7 @@ impl Fields<'_> {
     }
 
     /// A field that means `default` when it is absent or `null`.
-    pub fn or<T>(
-        &mut self,
-        name: &'static str,
-        default: T,
-        kind: impl FnOnce(Given) -> Result<T, Refusal>,
-    ) -> Read<T> {
+    pub fn or<T>(&mut self, name: &'static str, default: T, kind: impl FnOnce(Given) -> Result<T, Refusal>) -> Read<T> {
         let read = self.take(name).map_or(Ok(default), kind);
         self.note(name, read)
     }
@@ -181,4 +176,146 @@ fn settle<T>(read: Option<T>, errors: Vec<FieldError>) -> Result<T, Problem> {
 
 fn list_of(lengths: &RangeInclusive<usize>) -> Refusal {
     format!("must be a list of {} to {} objects", lengths.start(), lengths.end()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::{ExposeSecret, SecretString};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::kinds::{boolean, date, integer, moment, number, parsed, secret, text};
+
+    #[derive(Debug)]
+    struct Person {
+        name: String,
+        email: String,
+        password: SecretString,
+        age: Option<i64>,
+    }
+
+    impl FromFields for Person {
+        fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+            let name = fields.required("name", text(1..=5));
+            let email = fields.required("email", parsed(lower));
+            let password = fields.required("password", secret(8..=16));
+            let age = fields.optional("age", integer(0..=150));
+            fields.finish(|valid| Self {
+                name: name.get(valid),
+                email: email.get(valid),
+                password: password.get(valid),
+                age: age.get(valid),
+            })
+        }
+    }
+
+    fn lower(text: &str) -> Result<String, &'static str> {
+        text.contains('@').then(|| text.to_lowercase()).ok_or("must be an address")
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Week(Vec<String>);
+
+    impl FromFields for String {
+        fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+            let day = fields.required("day", date());
+            let at = fields.optional("at", moment());
+            let share = fields.or("share", 0.5, number(0.0..=1.0));
+            let open = fields.or("open", false, boolean());
+            fields.finish(|valid| {
+                format!("{} {:?} {} {}", day.get(valid), at.get(valid), share.get(valid), open.get(valid))
+            })
+        }
+    }
+
+    impl FromFields for Week {
+        fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+            let days = fields.list("days", 1..=7);
+            fields.finish(|valid| Self(days.get(valid)))
+        }
+    }
+
+    fn refused(problem: &Problem) -> Vec<String> {
+        let way = |loc: &[Loc]| loc.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+        problem.errors().iter().map(|error| format!("{}: {}", way(&error.loc), error.msg)).collect()
+    }
+
+    #[test]
+    fn a_good_body_is_read_and_unknown_fields_are_ignored() {
+        let body = json!({ "name": "Åsa", "email": "A@X.org", "password": "12345678", "age": 41.0, "role": "admin" });
+        let person: Person = read_object(body).expect("good");
+        assert_eq!((person.name.as_str(), person.email.as_str(), person.age), ("Åsa", "a@x.org", Some(41)));
+        assert_eq!(person.password.expose_secret(), "12345678");
+    }
+
+    #[test]
+    fn every_bad_field_is_named_and_no_value_is_repeated() {
+        let body = json!({ "name": "Anastasia", "email": 7, "password": "hunter2", "age": "old" });
+        let problem = read_object::<Person>(body).expect_err("bad");
+        assert_eq!(
+            refused(&problem),
+            [
+                "body.name: must have 1 to 5 characters",
+                "body.email: must be text",
+                "body.password: must have 8 to 16 characters",
+                "body.age: must be a whole number from 0 to 150",
+            ]
+        );
+        assert!(!format!("{problem:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn missing_fields_are_all_named_and_null_is_missing() {
+        let missing = ["body.name: is missing", "body.email: is missing", "body.password: is missing"];
+        assert_eq!(refused(&read_object::<Person>(json!({})).expect_err("empty")), missing);
+        assert_eq!(refused(&read_object::<Person>(json!({ "name": null })).expect_err("null")), missing);
+    }
+
+    #[test]
+    fn a_number_is_whole_or_refused() {
+        let age = |age: Value| {
+            let body = json!({ "name": "Ana", "email": "a@b", "password": "12345678", "age": age });
+            read_object::<Person>(body).map(|person| person.age).map_err(|problem| refused(&problem).len())
+        };
+        assert_eq!((age(json!(150)), age(json!(null))), (Ok(Some(150)), Ok(None)));
+        for bad in [json!(151), json!(-1), json!(1.5), json!(1e300), json!("7"), json!(true), json!([])] {
+            assert_eq!(age(bad), Err(1));
+        }
+    }
+
+    #[test]
+    fn a_list_names_the_place_of_each_bad_item() {
+        let days = json!([
+            { "day": "2026-11-23" },
+            { "day": "soon", "at": "now" },
+            7,
+            { "day": "2026-11-24", "share": 2, "open": 1 }
+        ]);
+        assert_eq!(
+            refused(&read_object::<Week>(json!({ "days": days })).expect_err("bad")),
+            [
+                "body.days.1.day: must be a date such as 2026-11-23",
+                "body.days.1.at: must be a time such as 2026-11-23T08:00:00Z",
+                "body.days.2: must be a JSON object",
+                "body.days.3.share: must be a number from 0 to 1",
+                "body.days.3.open: must be true or false",
+            ]
+        );
+        let empty = read_object::<Week>(json!({ "days": [] })).expect_err("empty");
+        assert_eq!(refused(&empty), ["body.days: must be a list of 1 to 7 objects"]);
+    }
+
+    #[test]
+    fn a_list_of_good_items_is_read_in_order() {
+        let days = json!([{ "day": "2026-11-23" }, { "day": "2026-11-24", "at": "2026-11-24T08:00:00+08:00" }]);
+        let week: Week = read_object(json!({ "days": days })).expect("good");
+        assert_eq!(week.0, ["2026-11-23 None 0.5 false", "2026-11-24 Some(2026-11-24T00:00:00Z) 0.5 false"]);
+    }
+
+    #[test]
+    fn a_batch_names_the_bad_item_by_its_place_and_a_single_object_without() {
+        let batch = read_batch::<String>(json!([{ "day": "2026-11-23" }, {}]), 1..=3).expect_err("bad");
+        assert_eq!(refused(&batch), ["body.1.day: is missing"]);
+        assert_eq!(refused(&read_batch::<String>(json!({}), 1..=3).expect_err("bad")), ["body.day: is missing"]);
+    }
 }

@@ -59,9 +59,8 @@ impl<'ex> Extractible<'ex> for PathId {
 
 impl EndpointArgRegister for PathId {
     fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
-        let schema = Object::with_type(BasicType::Integer)
-            .format(SchemaFormat::KnownFormat(KnownFormat::Int64))
-            .minimum(1);
+        let schema =
+            Object::with_type(BasicType::Integer).format(SchemaFormat::KnownFormat(KnownFormat::Int64)).minimum(1);
         let parameter = Parameter::new(arg).location(ParameterIn::Path).required(Required::True).schema(schema);
         operation.parameters.insert(parameter);
         may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);

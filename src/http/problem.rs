@@ -1,6 +1,6 @@
 //! What went wrong, as a client reads it: RFC 9457 `application/problem+json`, with `detail` always a string.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -74,6 +74,15 @@ struct Document {
     /// By which the logs find this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+}
+
+impl fmt::Display for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
 }
 
 impl Problem {
@@ -155,9 +164,11 @@ impl Problem {
     pub fn bare(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found("There is nothing at this path."),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(status, "method-not-allowed", "This path does not take this method; Allow lists those it takes.")
-            }
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method-not-allowed",
+                "This path does not take this method; Allow lists those it takes.",
+            ),
             StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(Duration::from_secs(1)),
             status if status.is_server_error() => Self { status, ..Self::internal() },
             status => Self::new(status, "refused", "The request was refused."),
@@ -179,6 +190,11 @@ impl Problem {
     /// The status it will be sent with.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The fields that were refused.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     fn write_headers(&self, res: &mut Response) {
@@ -244,7 +260,64 @@ fn meaning(status: StatusCode) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json",
         StatusCode::UNPROCESSABLE_ENTITY => "Some fields are not valid; `errors` names each",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` tells when to come back",
-        StatusCode::SERVICE_UNAVAILABLE => "Too busy, or something we depend on is down; `Retry-After` tells when to come back",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "Too busy, or something we depend on is down; `Retry-After` tells when to come back"
+        }
         _ => "Something went wrong on our side",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, oapi::endpoint};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[endpoint]
+    async fn hurry() -> Result<Json<()>, Problem> {
+        Err(Problem::too_many(Duration::from_millis(1500)))
+    }
+
+    #[endpoint]
+    async fn last_admin() -> Result<Json<()>, Problem> {
+        Err(Problem::conflict("The last active admin cannot go.").kind("last-admin"))
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api")
+            .push(Router::with_path("hurry").get(hurry))
+            .push(Router::with_path("last").get(last_admin))
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_what_rfc_9457_says_and_a_program_can_branch_on_its_type() {
+        let api = Served::api(routes).await;
+        let answer = answer(api.get("/api/last").header("x-request-id", "abc")).await;
+        assert_eq!(
+            answer.json,
+            json!({
+                "type": "/problems/last-admin",
+                "title": "Conflict",
+                "status": 409,
+                "detail": "The last active admin cannot go.",
+                "request_id": "abc"
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_rounded_up_so_that_nobody_comes_back_too_early() {
+        let api = Served::api(routes).await;
+        let answer = answer(api.get("/api/hurry")).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (429, "2"));
+    }
+
+    #[test]
+    fn the_sentence_of_a_422_names_no_field() {
+        let loc = vec![Loc::Name("body".into()), Loc::Name("new_password".into())];
+        let problem = Problem::invalid(vec![FieldError { loc, msg: "is missing".into() }]);
+        assert_eq!(problem.detail, "1 field of the request is not valid.");
     }
 }

@@ -1,6 +1,10 @@
 //! `/` and `/health`: that we are here, and who we are.
 
-use salvo::{Router, oapi::{RouterExt, ToSchema, endpoint}, writing::Json};
+use salvo::{
+    Router,
+    oapi::{RouterExt, ToSchema, endpoint},
+    writing::Json,
+};
 use serde::Serialize;
 
 /// The version of this program.

@@ -1,11 +1,6 @@
 //! Listening: HTTP/1.1 and HTTP/2 without TLS (a proxy ends TLS), with limits against those who dawdle.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use salvo::{
     Listener, Service,

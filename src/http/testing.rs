@@ -87,7 +87,8 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let kind = headers.get("content-type").expect("a content type").to_str().expect("readable");
-    let expected = if status < 400 { "application/json; charset=utf-8" } else { "application/problem+json; charset=utf-8" };
+    let expected =
+        if status < 400 { "application/json; charset=utf-8" } else { "application/problem+json; charset=utf-8" };
     assert_eq!(kind, expected);
     assert!(headers.contains_key("x-request-id"), "an answer without X-Request-Id");
     let json: Value = response.json().await.expect("a JSON document");

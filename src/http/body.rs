@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use super::{
     fields::{FromFields, read_batch, read_object},
-    problem::{FieldError, Loc, Problem, may_answer},
+    openapi::may_answer,
+    problem::{FieldError, Loc, Problem},
 };
 
 /// A JSON object, read field by field. As a handler's argument: `body: Body<Registration>`, then `body.0`.

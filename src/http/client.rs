@@ -131,3 +131,81 @@ impl EndpointArgRegister for ClientAddress {
 impl EndpointArgRegister for Device {
     fn register(_: &mut Components, _: &mut Operation, _: &str) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::{
+        router::Edge,
+        testing::{Served, answer, edge},
+    };
+
+    fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(FORWARDED_FOR, value.parse().expect("a header value"));
+        }
+        let proxies: TrustedProxies = trusted.parse().expect("networks");
+        proxies.client(peer.parse().expect("an address"), &headers).to_string()
+    }
+
+    #[test]
+    fn without_trusted_proxies_the_peer_is_the_client_whatever_it_claims() {
+        assert_eq!(client("", "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.0/8", "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_hop_that_is_not_ours() {
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 198.51.100.1, 10.2.3.4"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 198.51.100.1", "10.2.3.4"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["10.9.9.9, 10.2.3.4"]), "10.9.9.9");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_hop_that_is_no_address_ends_the_search() {
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, unknown, 10.2.3.4"]), "10.2.3.4");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, "]), "10.0.0.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["é"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn addresses_are_known_in_all_their_forms() {
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &["198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(client("fd00::/8", "fd00::1", &["[2001:db8::7]:4711, [fd00::2]"]), "2001:db8::7");
+        assert_eq!(client("10.0.0.0/8", "::ffff:10.0.0.1", &["::ffff:198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client("::1", "::1", &["2001:DB8::0:7"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn a_network_that_is_none_is_named() {
+        let error = "10.0.0.0/8, ten".parse::<TrustedProxies>().expect_err("not a network");
+        assert_eq!(error, "`ten` is neither an address nor a CIDR such as 10.0.0.0/8");
+    }
+
+    #[endpoint]
+    async fn who(address: ClientAddress, device: Device) -> Json<[String; 2]> {
+        Json([address.0.to_string(), device.0])
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api/who").get(who)
+    }
+
+    #[tokio::test]
+    async fn handlers_are_told_the_client_and_its_device() {
+        let proxies = "127.0.0.0/8".parse().expect("a network");
+        let api = Served::with(routes, Edge { proxies, ..edge() }).await;
+        let request = api.get("/api/who").header("x-forwarded-for", "198.51.100.1");
+        let told = answer(request.header("user-agent", "Dart/3.5\t(dart:io) \u{e9}")).await;
+        assert_eq!(told.json, json!(["198.51.100.1", "Dart/3.5(dart:io)"]));
+        let silent = answer(api.get("/api/who")).await;
+        assert_eq!(silent.json, json!(["127.0.0.1", "unknown device"]));
+        let long = answer(api.get("/api/who").header("user-agent", "x".repeat(5000))).await;
+        assert_eq!(long.json[1], "x".repeat(200));
+    }
+}

@@ -109,3 +109,55 @@ fn send(res: &mut Response, kind: &str, body: Bytes) {
     }
     res.body(ResBody::Once(body));
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::{
+        root,
+        testing::{Served, answer},
+    };
+
+    async fn page(site: &Served, path: &str) -> String {
+        let page = site.get(path).send().await.expect("an answer");
+        assert_eq!(page.status(), 200, "at {path}");
+        assert_eq!(page.headers()["content-security-policy"], PAGE_POLICY);
+        page.text().await.expect("text")
+    }
+
+    #[tokio::test]
+    async fn the_document_is_served_as_it_is_printed() {
+        let site = Served::api(root::router).await;
+        let served = answer(site.get("/openapi.json")).await.json;
+        let printed = openapi::print(&root::router()).expect("JSON");
+        assert_eq!(served, serde_json::from_str::<Value>(&printed).expect("JSON"));
+    }
+
+    #[tokio::test]
+    async fn swagger_ui_finds_its_files_with_and_without_a_slash_in_its_path() {
+        let site = Served::api(root::router).await;
+        for path in ["/docs", "/docs/"] {
+            let page = page(&site, path).await;
+            assert!(page.contains("\"/openapi.json\"") && page.contains("\"validatorUrl\":\"none\""), "{page}");
+            for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
+                assert!(page.contains(&format!("\"/docs/{file}\"")), "{file} is not asked for in {page}");
+            }
+            assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("\"//"), "{page}");
+        }
+        for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
+            assert!(self::page(&site, &format!("/docs/{file}")).await.len() > 10_000, "{file} is not there");
+        }
+        assert_eq!(answer(site.get("/docs/nothing.js")).await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn redoc_brings_its_own_script_and_may_ask_nobody_else() {
+        let site = Served::api(root::router).await;
+        let page = page(&site, "/redoc").await;
+        assert!(page.len() > 500_000 && page.contains("Redoc.init(\"/openapi.json\""));
+        assert!(!page.contains("<script src"), "a script from elsewhere");
+        assert!(!PAGE_POLICY.contains("http"), "the policy lets something be asked of elsewhere");
+    }
+}

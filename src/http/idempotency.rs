@@ -12,7 +12,8 @@ use salvo::{
 
 use super::{
     body,
-    problem::{FieldError, Loc, Problem, may_answer},
+    openapi::may_answer,
+    problem::{FieldError, Loc, Problem},
 };
 
 const HEADER: &str = "Idempotency-Key";
@@ -86,5 +87,55 @@ impl EndpointArgRegister for Idempotency {
             .schema(schema);
         operation.parameters.insert(parameter);
         may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+    use salvo::{Router, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[endpoint]
+    async fn create(call: Idempotency, req: &mut Request) -> Json<serde_json::Value> {
+        let again = body::bytes(req).await.map(|bytes| bytes.len()).unwrap_or_default();
+        let call = call.0.map(|call| json!([call.key, call.method, call.path, call.body.len()]));
+        Json(json!({ "call": call, "again": again }))
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api/sessions").post(create)
+    }
+
+    #[tokio::test]
+    async fn a_call_with_a_key_is_known_by_method_path_and_body_which_stays_readable() {
+        let api = Served::api(routes).await;
+        let request = api.request(Method::POST, "/api/sessions/?x=1").header(HEADER, "a key").body("{ }");
+        let answer = answer(request).await;
+        assert_eq!(answer.json, json!({ "call": ["a key", "POST", "/api/sessions", 3], "again": 3 }));
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_key_is_just_a_call() {
+        let api = Served::api(routes).await;
+        assert_eq!(api.post("/api/sessions", "{}").await.json, json!({ "call": null, "again": 2 }));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_empty_too_long_unprintable_or_given_twice_is_refused() {
+        let api = Served::api(routes).await;
+        let long = "k".repeat(256);
+        for keys in [vec![""], vec![&long], vec!["a\tb"], vec!["é"], vec!["one", "two"]] {
+            let mut request = api.request(Method::POST, "/api/sessions");
+            for key in &keys {
+                request = request.header(HEADER, *key);
+            }
+            let answer = answer(request).await;
+            assert_eq!(answer.status, 422, "for {keys:?}");
+            assert_eq!(answer.refused(), ["header.Idempotency-Key: must be 1 to 255 printable characters, given once"]);
+        }
     }
 }

@@ -114,3 +114,40 @@ fn whole_float(float: f64) -> Option<i64> {
 fn span<N: ToString>(must: &str, range: &RangeInclusive<N>, of: &str) -> Refusal {
     format!("{must} {} to {} {of}", range.start().to_string(), range.end().to_string()).trim_end().to_owned().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let read = |value| integer(0..=150)(Given::Json(value)).ok();
+        assert_eq!((read(json!(150)), read(json!(41.0)), read(json!(-0.0))), (Some(150), Some(41), Some(0)));
+        for bad in [json!(151), json!(-1), json!(1.5), json!(1e300), json!("7"), json!(true), json!([])] {
+            assert_eq!(read(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_limit_beyond_its_end_means_its_end() {
+        let read = |text: &str| capped(1..=100)(Given::Text(text.into())).ok();
+        assert_eq!((read("7"), read("100"), read("9000")), (Some(7), Some(100), Some(100)));
+        assert_eq!((read("0"), read("-3"), read("ten"), read("99999999999999999999")), (None, None, None, None));
+    }
+
+    #[test]
+    fn lengths_count_characters_and_not_bytes() {
+        let read = |value: &str| text(1..=3)(Given::Text(value.into())).is_ok();
+        assert_eq!((read("日本語"), read("日本語だ"), read("")), (true, false, false));
+    }
+
+    #[test]
+    fn a_date_may_carry_a_time_and_a_moment_must_carry_an_offset() {
+        let json = |text: &str| Given::Json(json!(text));
+        assert_eq!(date()(json("2026-11-23T00:00:00.000")).map(|date| date.to_string()), Ok("2026-11-23".into()));
+        assert!(date()(json("2026-02-30")).is_err());
+        assert!(moment()(json("2026-11-23T08:00:00")).is_err());
+    }
+}

@@ -12,7 +12,10 @@ use salvo::{
     },
 };
 
-use super::problem::{FieldError, Loc, Problem, may_answer};
+use super::{
+    openapi::may_answer,
+    problem::{FieldError, Loc, Problem},
+};
 
 /// An id in the path, 1 or more. The argument's name is the parameter's: `id: PathId` reads `{id}`, `cid: PathId`
 /// reads `{cid}`.
@@ -64,5 +67,42 @@ impl EndpointArgRegister for PathId {
         let parameter = Parameter::new(arg).location(ParameterIn::Path).required(Required::True).schema(schema);
         operation.parameters.insert(parameter);
         may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[endpoint]
+    async fn comment(id: PathId, cid: PathId) -> Json<[i64; 2]> {
+        Json([id.0, cid.0])
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api/posts/{id}/comments/{cid}").get(comment)
+    }
+
+    #[tokio::test]
+    async fn ids_are_read_by_the_names_of_the_arguments() {
+        let api = Served::api(routes).await;
+        let largest = answer(api.get("/api/posts/9223372036854775807/comments/1")).await;
+        assert_eq!((largest.status, largest.json), (200, json!([i64::MAX, 1])));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_id_is_refused_by_its_name() {
+        let api = Served::api(routes).await;
+        for id in ["abc", "0", "-1", "+1", "1.0", "9223372036854775808", "%00", "1%00", "%20", "%2F"] {
+            let answer = answer(api.get(&format!("/api/posts/{id}/comments/1"))).await;
+            assert_eq!(answer.status, 422, "for {id}");
+            assert_eq!(answer.refused(), ["path.id: must be a whole number of at least 1"]);
+        }
+        let second = answer(api.get("/api/posts/1/comments/abc")).await;
+        assert_eq!(second.refused(), ["path.cid: must be a whole number of at least 1"]);
     }
 }

@@ -8,12 +8,12 @@ use salvo::{
         HeaderValue, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    oapi::{Components, EndpointOutRegister, Operation, Response as Described, ToSchema},
+    oapi::{Components, EndpointOutRegister, Operation, ToSchema},
     writing::Json,
 };
 use serde::Serialize;
 
-use super::layers::RequestId;
+use super::{layers::RequestId, openapi::may_answer};
 
 /// The media type of every problem, with the charset that the app needs to be told.
 pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
@@ -192,6 +192,11 @@ impl Problem {
         self.status
     }
 
+    /// Registers the schema of every problem, `#/components/schemas/Problem`.
+    pub fn schema(components: &mut Components) {
+        Document::to_schema(components);
+    }
+
     /// The fields that were refused.
     pub fn errors(&self) -> &[FieldError] {
         &self.errors
@@ -235,35 +240,8 @@ impl Writer for Problem {
 impl EndpointOutRegister for Problem {
     /// What any endpoint may answer; extractors add what they refuse, endpoints what their rules refuse.
     fn register(components: &mut Components, operation: &mut Operation) {
-        may_answer(components, operation, &[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
-    }
-}
-
-/// Documents that an operation may answer with problems of these statuses.
-pub fn may_answer(components: &mut Components, operation: &mut Operation, statuses: &[StatusCode]) {
-    Document::to_schema(components);
-    for status in statuses {
-        operation.responses.insert(status.as_str(), Described::new(meaning(*status)));
-    }
-}
-
-/// The schema's name in the document, to which [`super::openapi`] points every error answer.
-pub const SCHEMA: &str = "Problem";
-
-fn meaning(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::BAD_REQUEST => "The request is understood and refused; `type` tells why",
-        StatusCode::UNAUTHORIZED => "No bearer token, or one that is malformed, expired or revoked",
-        StatusCode::FORBIDDEN => "Known to us, and not allowed to do this",
-        StatusCode::NOT_FOUND => "There is no such thing",
-        StatusCode::PAYLOAD_TOO_LARGE => "The body is too large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json",
-        StatusCode::UNPROCESSABLE_ENTITY => "Some fields are not valid; `errors` names each",
-        StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` tells when to come back",
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "Too busy, or something we depend on is down; `Retry-After` tells when to come back"
-        }
-        _ => "Something went wrong on our side",
+        let always = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+        may_answer(components, operation, &always);
     }
 }
 

@@ -47,3 +47,21 @@ struct Health {
 async fn health() -> Json<Health> {
     Json(Health { status: "healthy", version: VERSION })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[tokio::test]
+    async fn the_root_tells_who_we_are_and_health_that_we_live() {
+        let site = Served::api(router).await;
+        let message = "Welcome to the FaceofMind User API";
+        let root = answer(site.get("/")).await.json;
+        assert_eq!(root, json!({ "message": message, "version": VERSION, "docs": "/docs", "redoc": "/redoc" }));
+        let live = answer(site.get("/health")).await.json;
+        assert_eq!(live, json!({ "status": "healthy", "version": VERSION }));
+    }
+}

@@ -112,3 +112,89 @@ impl Handler for Options {
         res.render(Json(Message::new("Allow lists the methods of this path.")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Answer, Served, answer};
+
+    struct Says(&'static str);
+
+    #[async_trait]
+    impl Handler for Says {
+        async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
+            res.render(Json(self.0));
+        }
+    }
+
+    fn routes() -> Router {
+        let one = Router::with_path("{id}").get(Says("one")).delete(Says("gone"));
+        let me = Router::with_path("me").get(Says("me"));
+        let users = Router::with_path("users").get(Says("list")).post(Says("made")).push(me).push(one);
+        Router::with_path("api/v1").push(users)
+    }
+
+    async fn call(api: &Served, method: Method, path: &str) -> Answer {
+        answer(api.request(method, path)).await
+    }
+
+    #[tokio::test]
+    async fn paths_answer_with_and_without_a_slash_and_without_a_redirect() {
+        let api = Served::api(routes).await;
+        for (path, says) in [
+            ("/api/v1/users", "list"),
+            ("/api/v1/users/", "list"),
+            ("/api/v1/users/?limit=5", "list"),
+            ("/api/v1/users/me/", "me"),
+            ("/api/v1/users/7", "one"),
+            ("/api/v1/users/7/", "one"),
+        ] {
+            let answer = call(&api, Method::GET, path).await;
+            assert_eq!((answer.status, answer.json), (200, json!(says)), "at {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_is_a_404() {
+        let api = Served::api(routes).await;
+        for path in ["/api/v1/user", "/api/v1/users7", "/api/v1users", "/api/v1/users/7/x", "/api", "/API/v1/users"] {
+            let answer = call(&api, Method::GET, path).await;
+            assert_eq!((answer.status, answer.json["type"].as_str()), (404, Some("/problems/not-found")), "at {path}");
+        }
+        assert_eq!(call(&api, Method::OPTIONS, "/api/v1/user").await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_method_is_a_405_that_lists_the_right_ones() {
+        let api = Served::api(routes).await;
+        for (path, allow) in [
+            ("/api/v1/users", "GET, HEAD, OPTIONS, POST"),
+            ("/api/v1/users/", "GET, HEAD, OPTIONS, POST"),
+            ("/api/v1/users/7", "DELETE, GET, HEAD, OPTIONS"),
+        ] {
+            let answer = call(&api, Method::PATCH, path).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, allow), "at {path}");
+            assert_eq!(answer.json["type"], "/problems/method-not-allowed");
+        }
+    }
+
+    #[tokio::test]
+    async fn head_is_get_without_its_body() {
+        let api = Served::api(routes).await;
+        let head = api.request(Method::HEAD, "/api/v1/users").send().await.expect("an answer");
+        assert_eq!(head.status(), 200);
+        assert_eq!(head.headers()["content-type"], "application/json; charset=utf-8");
+        assert!(head.bytes().await.expect("no body").is_empty());
+        let missing = api.request(Method::HEAD, "/api/v1/nowhere").send().await.expect("an answer");
+        assert_eq!(missing.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn options_lists_the_methods() {
+        let api = Served::api(routes).await;
+        let answer = call(&api, Method::OPTIONS, "/api/v1/users/7").await;
+        assert_eq!((answer.status, answer.header("allow")), (200, "GET, DELETE, HEAD, OPTIONS"));
+    }
+}

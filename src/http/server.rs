@@ -43,7 +43,8 @@ impl Default for Limits {
 pub struct Server {
     /// Where it listens; the port that the system chose if 0 was asked for.
     pub address: SocketAddr,
-    /// Stops it: `stop_graceful(limit)` accepts no more and lets what runs finish.
+    /// Stops it: `stop_graceful(limit)` serves no further connection and lets what runs finish. The socket itself is
+    /// closed last, so whoever connects meanwhile waits and is then turned away.
     pub handle: ServerHandle,
     serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
 }
@@ -89,4 +90,97 @@ fn limited(acceptor: TcpAcceptor, limits: Limits) -> salvo::Server<TcpAcceptor> 
     server.http1_mut().max_buf_size(64 << 10);
     server.http2_mut().max_concurrent_streams(200).max_header_list_size(16 << 10);
     server
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use salvo::{Router, Service, handler};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        sync::Notify,
+        time::timeout,
+    };
+
+    use super::*;
+
+    #[handler]
+    async fn hello() -> &'static str {
+        "hello"
+    }
+
+    async fn serve(
+        router: Router,
+        limits: Limits,
+    ) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
+        let any = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(any, Service::new(router), limits).await.expect("a free port");
+        let (address, handle) = (server.address, server.handle.clone());
+        (address, handle, tokio::spawn(server.run()))
+    }
+
+    async fn read(stream: &mut TcpStream) -> Vec<u8> {
+        let mut read = Vec::new();
+        let all = stream.read_to_end(&mut read);
+        timeout(Duration::from_secs(5), all).await.expect("the server closes").expect("readable");
+        read
+    }
+
+    #[tokio::test]
+    async fn port_0_is_any_free_port_and_a_taken_one_is_named() {
+        let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
+        assert_ne!(address.port(), 0);
+        let taken = Server::bind(address, Service::new(Router::new()), Limits::default()).await.err().expect("taken");
+        assert!(taken.to_string().starts_with(&format!("cannot listen on {address}: ")), "{taken}");
+        handle.stop_forceful();
+    }
+
+    #[tokio::test]
+    async fn http_2_is_spoken_without_tls() {
+        let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("written");
+        stream.write_all(&empty_settings).await.expect("written");
+        let mut frame = [0; 9];
+        timeout(Duration::from_secs(5), stream.read_exact(&mut frame)).await.expect("an answer").expect("a frame");
+        assert_eq!(frame[3], 4, "the first frame of a server is SETTINGS");
+        handle.stop_forceful();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_dawdles_over_its_head_is_cut_off() {
+        let limits = Limits { headers: Duration::from_millis(50), ..Limits::default() };
+        let (address, handle, _) = serve(Router::new().get(hello), limits).await;
+        for head in [&b""[..], b"GET / HTTP/1.1\r\nhost: x\r\n"] {
+            let mut stream = TcpStream::connect(address).await.expect("listening");
+            stream.write_all(head).await.expect("written");
+            assert!(!read(&mut stream).await.starts_with(b"HTTP/1.1 200"));
+        }
+        handle.stop_forceful();
+    }
+
+    static STARTED: LazyLock<Notify> = LazyLock::new(Notify::new);
+    static FINISH: LazyLock<Notify> = LazyLock::new(Notify::new);
+
+    #[handler]
+    async fn slow() -> &'static str {
+        STARTED.notify_one();
+        FINISH.notified().await;
+        "done"
+    }
+
+    #[tokio::test]
+    async fn a_graceful_stop_lets_the_request_in_hand_finish_and_then_closes() {
+        let (address, handle, running) = serve(Router::new().get(slow), Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        STARTED.notified().await;
+        handle.stop_graceful(Duration::from_secs(5));
+        FINISH.notify_one();
+        assert!(read(&mut stream).await.ends_with(b"done"));
+        timeout(Duration::from_secs(5), running).await.expect("it stops").expect("no panic").expect("no error");
+    }
 }

@@ -65,3 +65,33 @@ impl<'ex, T: Send + Sync + 'static> Extractible<'ex> for Shared<T> {
 impl<T> EndpointArgRegister for Shared<T> {
     fn register(_: &mut Components, _: &mut Operation, _: &str) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, affix_state, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    struct App {
+        name: &'static str,
+    }
+
+    #[endpoint]
+    async fn name(app: Shared<App>) -> Json<&'static str> {
+        Json(app.name)
+    }
+
+    fn routes() -> Router {
+        let here = Router::with_path("here").hoop(affix_state::inject(Shared::new(App { name: "app" }))).get(name);
+        Router::with_path("api").push(here).push(Router::with_path("nowhere").get(name))
+    }
+
+    #[tokio::test]
+    async fn handlers_get_what_the_router_shares_and_a_forgotten_hoop_is_our_fault() {
+        let api = Served::api(routes).await;
+        assert_eq!(answer(api.get("/api/here")).await.json, json!("app"));
+        assert_eq!(answer(api.get("/api/nowhere")).await.status, 500);
+    }
+}

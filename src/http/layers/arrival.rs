@@ -87,3 +87,100 @@ fn log(res: &Response, started: Instant) {
         tracing::info!(status = status.as_u16(), latency_ms, "answered");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Mutex, PoisonError},
+    };
+
+    use salvo::{Router, handler};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[handler]
+    async fn nothing() {}
+
+    fn routes() -> Router {
+        Router::with_path("api/users/{id}").get(nothing)
+    }
+
+    #[tokio::test]
+    async fn the_clients_request_id_is_echoed_and_junk_is_replaced() {
+        let api = Served::api(routes).await;
+        let made = Uuid::from_u128(7).to_string();
+        let long = "x".repeat(129);
+        for (given, echoed) in [
+            ("abc-123_{}", "abc-123_{}"),
+            ("", made.as_str()),
+            ("two words", &made),
+            ("tab\there", &made),
+            ("é", &made),
+            (&long, &made),
+        ] {
+            let answer = answer(api.get("/api/users/1").header("x-request-id", given)).await;
+            assert_eq!(answer.header("x-request-id"), echoed, "for {given}");
+        }
+        assert_eq!(answer(api.get("/api/users/1")).await.header("x-request-id"), made);
+    }
+
+    #[tokio::test]
+    async fn a_request_id_given_twice_is_nobodys() {
+        let api = Served::api(routes).await;
+        let twice = api.get("/api/users/1").header("x-request-id", "one").header("x-request-id", "two");
+        assert_eq!(answer(twice).await.header("x-request-id"), Uuid::from_u128(7).to_string());
+    }
+
+    #[tokio::test]
+    async fn the_log_tells_route_status_and_id_but_no_query_and_no_id_of_a_person() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let api = Served::api(routes).await;
+        answer(api.get("/api/users/4711?token=secret").header("x-request-id", "abc")).await;
+        answer(api.get("/api/secret").header("x-request-id", "def")).await;
+        let text = log.text();
+        for part in [
+            "request_id=\"abc\"",
+            "path=\"/api/users/{id}\"",
+            "status=200",
+            "latency_ms=",
+            "path=\"(none)\"",
+            "status=404",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(!text.contains("secret") && !text.contains("4711"), "{text}");
+    }
+
+    /// What was logged on this thread.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+}

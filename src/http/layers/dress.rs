@@ -79,3 +79,83 @@ pub fn compression() -> Compression {
     shrinks.extend(problem);
     Compression::new().enable_gzip(CompressionLevel::Fastest).min_length(1024).content_types(&shrinks)
 }
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, handler};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[handler]
+    async fn silent() {}
+
+    #[handler]
+    async fn gone(res: &mut Response) {
+        res.status_code(StatusCode::NO_CONTENT);
+    }
+
+    #[handler]
+    async fn plain_json(res: &mut Response) {
+        res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        res.body("[]");
+    }
+
+    #[handler]
+    async fn long() -> Json<String> {
+        Json("long ".repeat(1000))
+    }
+
+    #[handler]
+    async fn events(res: &mut Response) {
+        res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        res.body(format!("data: {}\n\n", "long ".repeat(1000)));
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api")
+            .push(Router::with_path("silent").get(silent))
+            .push(Router::with_path("gone").get(gone))
+            .push(Router::with_path("plain").get(plain_json))
+            .push(Router::with_path("long").get(long))
+            .push(Router::with_path("events").get(events))
+    }
+
+    #[tokio::test]
+    async fn every_answer_is_a_json_document_with_its_charset() {
+        let api = Served::api(routes).await;
+        for (path, body) in [
+            ("/api/silent", json!({ "message": "OK" })),
+            ("/api/gone", json!({ "message": "OK" })),
+            ("/api/plain", json!([])),
+        ] {
+            let answer = answer(api.get(path)).await;
+            assert_eq!((answer.status, answer.json), (200, body), "at {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_guessed_kept_or_leaked() {
+        let api = Served::api(routes).await;
+        for path in ["/api/silent", "/api/nowhere"] {
+            let answer = answer(api.get(path)).await;
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(answer.header("cache-control"), "no-store");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer");
+            assert_eq!(answer.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'");
+        }
+    }
+
+    #[tokio::test]
+    async fn long_answers_shrink_for_those_who_ask_and_event_streams_never() {
+        let api = Served::api(routes).await;
+        let ask = |path| api.get(path).header("accept-encoding", "gzip").send();
+        let shrunk = ask("/api/long").await.expect("an answer");
+        assert_eq!(shrunk.headers()["content-encoding"], "gzip");
+        assert!(shrunk.bytes().await.expect("a body").starts_with(&[0x1f, 0x8b]));
+        let stream = ask("/api/events").await.expect("an answer");
+        assert_eq!(stream.headers().get("content-encoding"), None);
+        assert_eq!(answer(api.get("/api/long")).await.header("content-encoding"), "");
+    }
+}

@@ -72,3 +72,64 @@ impl Handler for Deadline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, handler, http::StatusError};
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[handler]
+    async fn panics() {
+        tokio::task::yield_now().await;
+        panic!("a secret reason");
+    }
+
+    #[handler]
+    async fn hangs(res: &mut Response) {
+        res.render("half an answer");
+        std::future::pending::<()>().await;
+    }
+
+    #[handler]
+    async fn refuses() -> Result<&'static str, StatusError> {
+        Err(StatusError::im_a_teapot().brief("internal words"))
+    }
+
+    #[handler]
+    async fn works() {}
+
+    fn routes() -> Router {
+        Router::with_path("api")
+            .push(Router::with_path("panics").get(panics))
+            .push(Router::with_path("hangs").get(hangs))
+            .push(Router::with_path("refuses").get(refuses))
+            .push(Router::with_path("works").get(works))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_keeps_its_reason_and_the_next_request_works() {
+        let api = Served::api(routes).await;
+        let panicked = answer(api.get("/api/panics")).await;
+        assert_eq!((panicked.status, panicked.json["type"].as_str()), (500, Some("/problems/internal")));
+        assert!(!panicked.json.to_string().contains("secret"));
+        assert_eq!(answer(api.get("/api/works")).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_hangs_is_a_503_in_time() {
+        let api = Served::api(routes).await;
+        let late = answer(api.get("/api/hangs")).await;
+        assert_eq!((late.status, late.json["type"].as_str()), (503, Some("/problems/timed-out")));
+        assert_eq!(late.header("retry-after"), "1");
+    }
+
+    #[tokio::test]
+    async fn what_the_framework_refuses_is_a_problem_without_its_words() {
+        let api = Served::api(routes).await;
+        let refused = answer(api.get("/api/refuses")).await;
+        assert_eq!(refused.status, 418);
+        assert!(!refused.json.to_string().contains("internal words"));
+    }
+}

@@ -15,7 +15,7 @@ use salvo::{
     oapi::{Components, EndpointArgRegister, Operation},
 };
 
-use super::problem::Problem;
+use super::{no_metadata, problem::Problem};
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 const LONGEST_LABEL: usize = 200;
@@ -83,8 +83,7 @@ pub struct ClientAddress(pub IpAddr);
 
 impl<'ex> Extractible<'ex> for ClientAddress {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(
@@ -112,8 +111,7 @@ impl Device {
 
 impl<'ex> Extractible<'ex> for Device {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(

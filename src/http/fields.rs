@@ -184,33 +184,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::kinds::{boolean, date, integer, moment, number, parsed, secret, text};
+    use crate::http::kinds::{boolean, date, moment, number, parsed, secret, text};
 
     #[derive(Debug)]
     struct Person {
         name: String,
         email: String,
         password: SecretString,
-        age: Option<i64>,
     }
 
     impl FromFields for Person {
         fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
             let name = fields.required("name", text(1..=5));
-            let email = fields.required("email", parsed(lower));
+            let email = fields.required(
+                "email",
+                parsed(|text| text.contains('@').then(|| text.to_lowercase()).ok_or("must be an address")),
+            );
             let password = fields.required("password", secret(8..=16));
-            let age = fields.optional("age", integer(0..=150));
             fields.finish(|valid| Self {
                 name: name.get(valid),
                 email: email.get(valid),
                 password: password.get(valid),
-                age: age.get(valid),
             })
         }
-    }
-
-    fn lower(text: &str) -> Result<String, &'static str> {
-        text.contains('@').then(|| text.to_lowercase()).ok_or("must be an address")
     }
 
     #[derive(Debug, PartialEq)]
@@ -236,29 +232,28 @@ mod tests {
     }
 
     fn refused(problem: &Problem) -> Vec<String> {
-        let way = |loc: &[Loc]| loc.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+        let way = |loc: &[Loc]| json!(loc).to_string().replace(',', ".").replace(['[', ']', '"'], "");
         problem.errors().iter().map(|error| format!("{}: {}", way(&error.loc), error.msg)).collect()
     }
 
     #[test]
     fn a_good_body_is_read_and_unknown_fields_are_ignored() {
-        let body = json!({ "name": "Åsa", "email": "A@X.org", "password": "12345678", "age": 41.0, "role": "admin" });
+        let body = json!({ "name": "Åsa", "email": "A@X.org", "password": "12345678", "role": "admin" });
         let person: Person = read_object(body).expect("good");
-        assert_eq!((person.name.as_str(), person.email.as_str(), person.age), ("Åsa", "a@x.org", Some(41)));
+        assert_eq!((person.name.as_str(), person.email.as_str()), ("Åsa", "a@x.org"));
         assert_eq!(person.password.expose_secret(), "12345678");
     }
 
     #[test]
     fn every_bad_field_is_named_and_no_value_is_repeated() {
-        let body = json!({ "name": "Anastasia", "email": 7, "password": "hunter2", "age": "old" });
-        let problem = read_object::<Person>(body).expect_err("bad");
+        let bad = json!({ "name": "Anastasia", "email": 7, "password": "hunter2" });
+        let problem = read_object::<Person>(bad).expect_err("bad");
         assert_eq!(
             refused(&problem),
             [
                 "body.name: must have 1 to 5 characters",
                 "body.email: must be text",
                 "body.password: must have 8 to 16 characters",
-                "body.age: must be a whole number from 0 to 150",
             ]
         );
         assert!(!format!("{problem:?}").contains("hunter2"));
@@ -266,9 +261,8 @@ mod tests {
 
     #[test]
     fn missing_fields_are_all_named_and_null_is_missing() {
-        let missing = ["body.name: is missing", "body.email: is missing", "body.password: is missing"];
-        assert_eq!(refused(&read_object::<Person>(json!({})).expect_err("empty")), missing);
-        assert_eq!(refused(&read_object::<Person>(json!({ "name": null })).expect_err("null")), missing);
+        let problem = read_object::<Person>(json!({ "name": null })).expect_err("empty");
+        assert_eq!(refused(&problem), ["name", "email", "password"].map(|name| format!("body.{name}: is missing")));
     }
 
     #[test]
@@ -289,21 +283,16 @@ mod tests {
                 "body.days.3.open: must be true or false",
             ]
         );
+        let week: Week = read_object(json!({ "days": [{ "day": "2026-11-23" }] })).expect("good");
+        assert_eq!(week.0, ["2026-11-23 None 0.5 false"]);
         let empty = read_object::<Week>(json!({ "days": [] })).expect_err("empty");
         assert_eq!(refused(&empty), ["body.days: must be a list of 1 to 7 objects"]);
     }
 
     #[test]
-    fn a_list_of_good_items_is_read_in_order() {
-        let days = json!([{ "day": "2026-11-23" }, { "day": "2026-11-24", "at": "2026-11-24T08:00:00+08:00" }]);
-        let week: Week = read_object(json!({ "days": days })).expect("good");
-        assert_eq!(week.0, ["2026-11-23 None 0.5 false", "2026-11-24 Some(2026-11-24T00:00:00Z) 0.5 false"]);
-    }
-
-    #[test]
     fn a_batch_names_the_bad_item_by_its_place_and_a_single_object_without() {
-        let batch = read_batch::<String>(json!([{ "day": "2026-11-23" }, {}]), 1..=3).expect_err("bad");
-        assert_eq!(refused(&batch), ["body.1.day: is missing"]);
-        assert_eq!(refused(&read_batch::<String>(json!({}), 1..=3).expect_err("bad")), ["body.day: is missing"]);
+        let bad = |body| refused(&read_batch::<String>(body, 1..=3).expect_err("bad"));
+        assert_eq!(bad(json!([{ "day": "2026-11-23" }, {}])), ["body.1.day: is missing"]);
+        assert_eq!(bad(json!({})), ["body.day: is missing"]);
     }
 }

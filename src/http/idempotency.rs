@@ -11,7 +11,7 @@ use salvo::{
 };
 
 use super::{
-    body,
+    body, no_metadata,
     openapi::may_answer,
     problem::{FieldError, Loc, Problem},
 };
@@ -65,8 +65,7 @@ fn refusal() -> Problem {
 
 impl<'ex> Extractible<'ex> for Idempotency {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(

@@ -138,6 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn a_nul_is_refused_wherever_text_goes() {
+        let nul = || Given::Json(json!("1234567\u{0}"));
+        let refusal = "must not contain a NUL character";
+        assert_eq!(text(1..=8)(nul()), Err(refusal.into()));
+        assert_eq!(parsed(|text| Ok::<_, Refusal>(text.len()))(nul()), Err(refusal.into()));
+        assert_eq!(secret(1..=8)(nul()).map(drop), Err(refusal.into()));
+    }
+
+    #[test]
     fn lengths_count_characters_and_not_bytes() {
         let read = |value: &str| text(1..=3)(Given::Text(value.into())).is_ok();
         assert_eq!((read("日本語"), read("日本語だ"), read("")), (true, false, false));

@@ -23,3 +23,9 @@ pub mod shared;
 
 #[cfg(test)]
 mod testing;
+
+/// What salvo's derived extractors are described by. Ours read the request by hand and have nothing to say here.
+pub(crate) fn no_metadata() -> &'static salvo::extract::Metadata {
+    static NOTHING: salvo::extract::Metadata = salvo::extract::Metadata::new("");
+    &NOTHING
+}

@@ -13,6 +13,7 @@ use salvo::{
 };
 
 use super::{
+    no_metadata,
     openapi::may_answer,
     problem::{FieldError, Loc, Problem},
 };
@@ -40,8 +41,7 @@ fn refusal(name: &str) -> Problem {
 
 impl<'ex> Extractible<'ex> for PathId {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(

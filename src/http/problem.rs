@@ -1,6 +1,6 @@
 //! What went wrong, as a client reads it: RFC 9457 `application/problem+json`, with `detail` always a string.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -32,7 +32,7 @@ pub struct Problem {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The way to the field, from `body`, `query`, `path` or `header` on.
-    #[salvo(schema(value_type = Vec<String>, example = json!(["body", "email"])))]
+    #[salvo(schema(example = json!(["body", "email"])))]
     pub loc: Vec<Loc>,
     /// What the field must be; never what was sent.
     #[salvo(schema(value_type = String, example = json!("is missing")))]
@@ -40,7 +40,8 @@ pub struct FieldError {
 }
 
 /// One step on the way to a field: a name, or a place in a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[salvo(schema(inline = true))]
 #[serde(untagged)]
 pub enum Loc {
     /// A field's name.
@@ -49,7 +50,7 @@ pub enum Loc {
     Index(usize),
 }
 
-/// What goes over the wire (RFC 9457 §3.1, with `errors` and `request_id` as extensions).
+/// A refusal or a failure: RFC 9457 §3.1, extended by `errors` and `request_id`.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = Problem, example = json!({
     "type": "/problems/not-found",
@@ -74,15 +75,6 @@ struct Document {
     /// By which the logs find this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
-}
-
-impl fmt::Display for Loc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Index(index) => index.fmt(f),
-        }
-    }
 }
 
 impl Problem {

@@ -13,6 +13,7 @@ use salvo::{
 
 use super::{
     fields::{FromFields, read_query},
+    no_metadata,
     openapi::may_answer,
 };
 
@@ -21,8 +22,7 @@ pub struct Query<T>(pub T);
 
 impl<'ex, T: FromFields + Send> Extractible<'ex> for Query<T> {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(

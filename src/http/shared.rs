@@ -8,7 +8,7 @@ use salvo::{
     oapi::{Components, EndpointArgRegister, Operation},
 };
 
-use super::problem::Problem;
+use super::{no_metadata, problem::Problem};
 
 /// One value for all requests: put in with `salvo::affix_state::inject(Shared::new(app))` as a hoop of the router,
 /// taken out as an argument `app: Shared<App>`. A copy costs a counter.
@@ -50,8 +50,7 @@ impl<T> Deref for Shared<T> {
 
 impl<'ex, T: Send + Sync + 'static> Extractible<'ex> for Shared<T> {
     fn metadata() -> &'static Metadata {
-        static NO_METADATA: Metadata = Metadata::new("");
-        &NO_METADATA
+        no_metadata()
     }
 
     async fn extract(

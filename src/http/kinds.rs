@@ -1,0 +1,162 @@
+//! The kinds of value a field may hold: each reads what was given, or says in words what the field must be.
+//!
+//! Refusals never repeat what was sent: it may be a password, and it would end up in logs.
+
+use std::{borrow::Cow, ops::RangeInclusive};
+
+use jiff::{Timestamp, civil::Date};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// What a client sent for one field: JSON in a body, text in a query or a path.
+pub enum Given {
+    /// A value of a JSON body.
+    Json(Value),
+    /// A value of a query or a path.
+    Text(String),
+}
+
+/// Why a field is refused, as `msg` says it: "must be …".
+pub type Refusal = Cow<'static, str>;
+
+/// Text of so many characters, without NUL (no database stores it).
+pub fn text(lengths: RangeInclusive<usize>) -> impl FnOnce(Given) -> Result<String, Refusal> {
+    move |given| {
+        let text = given.into_text()?;
+        if text.contains('\0') {
+            return Err("must not contain a NUL character".into());
+        }
+        if !lengths.contains(&text.chars().count()) {
+            return Err(span("must have", &lengths, "characters"));
+        }
+        Ok(text)
+    }
+}
+
+/// Text that no log, error or answer ever shows, of so many characters.
+pub fn secret(lengths: RangeInclusive<usize>) -> impl FnOnce(Given) -> Result<SecretString, Refusal> {
+    move |given| text(lengths)(given).map(SecretString::from)
+}
+
+/// Text that `parse` understands: `parsed(Email::parse)`. `parse` sees no NUL and at most 1,024 characters.
+pub fn parsed<T, E: Into<Refusal>>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> impl FnOnce(Given) -> Result<T, Refusal> {
+    move |given| parse(&text(0..=1024)(given)?).map_err(Into::into)
+}
+
+/// A whole number in this range. `5.0` is one too: some JSON writers know no other.
+pub fn integer(range: RangeInclusive<i64>) -> impl FnOnce(Given) -> Result<i64, Refusal> {
+    move |given| {
+        let number = given.whole().filter(|number| range.contains(number));
+        number.ok_or_else(|| span("must be a whole number from", &range, ""))
+    }
+}
+
+/// A whole number in this range, where more than its end means its end (the contract's `limit`).
+pub fn capped(range: RangeInclusive<i64>) -> impl FnOnce(Given) -> Result<i64, Refusal> {
+    move |given| integer(*range.start()..=i64::MAX)(given).map(|number| number.min(*range.end()))
+}
+
+/// A number in this range.
+pub fn number(range: RangeInclusive<f64>) -> impl FnOnce(Given) -> Result<f64, Refusal> {
+    move |given| {
+        let number = match &given {
+            Given::Json(value) => value.as_f64(),
+            Given::Text(text) => text.parse().ok(),
+        };
+        number.filter(|number| range.contains(number)).ok_or_else(|| span("must be a number from", &range, ""))
+    }
+}
+
+/// `true` or `false`.
+pub fn boolean() -> impl FnOnce(Given) -> Result<bool, Refusal> {
+    |given| match given {
+        Given::Json(Value::Bool(value)) => Ok(value),
+        Given::Text(text) => text.parse().map_err(|_| "must be true or false".into()),
+        Given::Json(_) => Err("must be true or false".into()),
+    }
+}
+
+/// A calendar date, `YYYY-MM-DD`; a time behind it is ignored.
+pub fn date() -> impl FnOnce(Given) -> Result<Date, Refusal> {
+    parsed(|text| text.parse().map_err(|_| "must be a date such as 2026-11-23"))
+}
+
+/// A moment: RFC 3339 with an offset.
+pub fn moment() -> impl FnOnce(Given) -> Result<Timestamp, Refusal> {
+    parsed(|text| text.parse().map_err(|_| "must be a time such as 2026-11-23T08:00:00Z"))
+}
+
+impl Given {
+    fn into_text(self) -> Result<String, Refusal> {
+        match self {
+            Self::Text(text) | Self::Json(Value::String(text)) => Ok(text),
+            Self::Json(_) => Err("must be text".into()),
+        }
+    }
+
+    fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Text(text) => text.parse().ok(),
+            Self::Json(value) => value.as_i64().or_else(|| whole_float(value.as_f64()?)),
+        }
+    }
+}
+
+/// The whole number that a float holds exactly (up to 2^53, beyond which floats skip numbers).
+fn whole_float(float: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 2^53")]
+    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+}
+
+fn span<N: ToString>(must: &str, range: &RangeInclusive<N>, of: &str) -> Refusal {
+    format!("{must} {} to {} {of}", range.start().to_string(), range.end().to_string()).trim_end().to_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let read = |value| integer(0..=150)(Given::Json(value)).ok();
+        assert_eq!((read(json!(150)), read(json!(41.0)), read(json!(-0.0))), (Some(150), Some(41), Some(0)));
+        for bad in [json!(151), json!(-1), json!(1.5), json!(1e300), json!("7"), json!(true), json!([])] {
+            assert_eq!(read(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_limit_beyond_its_end_means_its_end() {
+        let read = |text: &str| capped(1..=100)(Given::Text(text.into())).ok();
+        assert_eq!((read("7"), read("100"), read("9000")), (Some(7), Some(100), Some(100)));
+        assert_eq!((read("0"), read("-3"), read("ten"), read("99999999999999999999")), (None, None, None, None));
+    }
+
+    #[test]
+    fn a_nul_is_refused_wherever_text_goes() {
+        let nul = || Given::Json(json!("1234567\u{0}"));
+        let refusal = "must not contain a NUL character";
+        assert_eq!(text(1..=8)(nul()), Err(refusal.into()));
+        assert_eq!(parsed(|text| Ok::<_, Refusal>(text.len()))(nul()), Err(refusal.into()));
+        assert_eq!(secret(1..=8)(nul()).map(drop), Err(refusal.into()));
+    }
+
+    #[test]
+    fn lengths_count_characters_and_not_bytes() {
+        let read = |value: &str| text(1..=3)(Given::Text(value.into())).is_ok();
+        assert_eq!((read("日本語"), read("日本語だ"), read("")), (true, false, false));
+    }
+
+    #[test]
+    fn a_date_may_carry_a_time_and_a_moment_must_carry_an_offset() {
+        let json = |text: &str| Given::Json(json!(text));
+        assert_eq!(date()(json("2026-11-23T00:00:00.000")).map(|date| date.to_string()), Ok("2026-11-23".into()));
+        assert!(date()(json("2026-02-30")).is_err());
+        assert!(moment()(json("2026-11-23T08:00:00")).is_err());
+    }
+}

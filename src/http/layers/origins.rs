@@ -1,0 +1,134 @@
+//! Which web pages may call us (`CORS_ORIGINS`).
+
+use std::str::FromStr;
+
+use salvo::{
+    cors::{AllowOrigin, Cors, CorsHandler},
+    http::{HeaderValue, Method},
+};
+
+/// The headers that our clients send and read.
+const SENT: &[&str] =
+    &["authorization", "content-type", "idempotency-key", "x-time-zone", "x-request-id", "last-event-id"];
+const READ: &[&str] = &["x-request-id", "retry-after"];
+
+/// The browser's `Origin`s that may read our answers. Tokens travel in `Authorization`, never in cookies, so no
+/// credentials are allowed and `*` is safe.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Origins {
+    /// Any (`*`), for development.
+    Any,
+    /// These, such as `https://admin.example.org`.
+    These(Vec<HeaderValue>),
+    /// None: no page of another origin.
+    #[default]
+    Nobody,
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim() {
+            "*" => Ok(Self::Any),
+            "" => Ok(Self::Nobody),
+            list => list.split(',').map(|origin| one(origin.trim())).collect::<Result<_, _>>().map(Self::These),
+        }
+    }
+}
+
+fn one(origin: &str) -> Result<HeaderValue, String> {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let plain = host.filter(|host| !host.is_empty() && !host.contains(['/', '*', ' ']));
+    let value = plain.and_then(|_| HeaderValue::from_str(&origin.to_ascii_lowercase()).ok());
+    value.ok_or_else(|| format!("`{origin}` is not an origin such as https://admin.example.org"))
+}
+
+impl Origins {
+    /// The hoop that answers preflights and marks answers; none when nobody is allowed.
+    pub fn hoop(&self) -> Option<CorsHandler> {
+        let origin = match self {
+            Self::Any => AllowOrigin::any(),
+            Self::These(origins) => AllowOrigin::list(origins.clone()),
+            Self::Nobody => return None,
+        };
+        let hoop = Cors::new()
+            .allow_origin(origin)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(SENT.to_vec())
+            .expose_headers(READ.to_vec())
+            .max_age(7200);
+        Some(hoop.into_handler())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+    use salvo::{Router, handler};
+
+    use super::*;
+    use crate::http::{
+        router::Edge,
+        testing::{Answer, Served, answer, edge},
+    };
+
+    #[handler]
+    async fn nothing() {}
+
+    fn routes() -> Router {
+        Router::with_path("api/users").get(nothing)
+    }
+
+    async fn preflight(origins: &str, from: &str) -> Answer {
+        let origins = origins.parse().expect("origins");
+        let api = Served::with(routes, Edge { origins, ..edge() }).await;
+        let request = api.request(Method::OPTIONS, "/api/users").header("origin", from);
+        let request = request.header("access-control-request-headers", "authorization");
+        answer(request.header("access-control-request-method", "PATCH")).await
+    }
+
+    #[tokio::test]
+    async fn in_development_every_page_may_call_with_what_our_clients_send() {
+        let allowed = preflight("*", "http://localhost:4200").await;
+        assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, "*"));
+        assert!(allowed.header("access-control-allow-methods").contains("PATCH"));
+        for sent in ["authorization", "content-type", "idempotency-key", "x-time-zone", "last-event-id"] {
+            assert!(allowed.header("access-control-allow-headers").contains(sent), "{sent} may not be sent");
+        }
+        assert_eq!(allowed.header("access-control-allow-credentials"), "");
+    }
+
+    #[tokio::test]
+    async fn listed_pages_may_call_and_others_not() {
+        let list = "https://admin.example.org, https://app.example.org";
+        let listed = preflight(list, "https://app.example.org").await;
+        assert_eq!(listed.header("access-control-allow-origin"), "https://app.example.org");
+        assert!(listed.header("vary").contains("origin"));
+        for other in ["https://evil.example.org", "http://app.example.org", "null"] {
+            assert_eq!(preflight(list, other).await.header("access-control-allow-origin"), "", "for {other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn unless_someone_is_named_nobody_may_call() {
+        let refused = preflight("", "https://app.example.org").await;
+        assert_eq!((refused.status, refused.header("access-control-allow-origin")), (200, ""));
+    }
+
+    #[tokio::test]
+    async fn answers_show_the_headers_that_clients_read_also_when_refused() {
+        let api = Served::api(routes).await;
+        let refused = answer(api.get("/api/nowhere").header("origin", "http://localhost")).await;
+        assert_eq!((refused.status, refused.header("access-control-allow-origin")), (404, "*"));
+        assert_eq!(refused.header("access-control-expose-headers"), "x-request-id,retry-after");
+    }
+
+    #[test]
+    fn what_is_no_origin_is_named() {
+        for bad in ["app.example.org", "https://app.example.org/", "https://", "https://*.example.org"] {
+            let error = format!("https://ok.example.org,{bad}").parse::<Origins>().expect_err(bad);
+            assert!(error.starts_with(&format!("`{bad}` is not an origin")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! HTTP in, messages out: the edge of the service. No SQL and no business rule lives here.
+//!
+//! Read [`router`] first: which hoops every request passes, and where the resources hang. A resource is one file with
+//! its bodies ([`fields::FromFields`]), its endpoints and a `router()`; whatever goes wrong leaves as a
+//! [`problem::Problem`].
+
+pub mod answers;
+pub mod body;
+pub mod client;
+pub mod docs;
+pub mod fields;
+pub mod idempotency;
+pub mod kinds;
+pub mod layers;
+pub mod openapi;
+pub mod path;
+pub mod problem;
+pub mod query;
+pub mod root;
+pub mod router;
+pub mod server;
+pub mod shared;
+
+#[cfg(test)]
+mod testing;
+
+/// What salvo's derived extractors are described by. Ours read the request by hand and have nothing to say here.
+pub(crate) fn no_metadata() -> &'static salvo::extract::Metadata {
+    static NOTHING: salvo::extract::Metadata = salvo::extract::Metadata::new("");
+    &NOTHING
+}

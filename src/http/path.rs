@@ -1,0 +1,108 @@
+//! Ids in paths.
+
+use std::fmt::Debug;
+
+use salvo::{
+    Depot, Extractible, Request, Writer,
+    extract::Metadata,
+    http::StatusCode,
+    oapi::{
+        BasicType, Components, EndpointArgRegister, KnownFormat, Object, Operation, Parameter, ParameterIn, Required,
+        SchemaFormat,
+    },
+};
+
+use super::{
+    no_metadata,
+    openapi::may_answer,
+    problem::{FieldError, Loc, Problem},
+};
+
+/// An id in the path, 1 or more. The argument's name is the parameter's: `id: PathId` reads `{id}`, `cid: PathId`
+/// reads `{cid}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathId(pub i64);
+
+impl PathId {
+    /// # Errors
+    /// 422 for anything but decimal digits that make a number from 1 to 2^63 - 1.
+    fn read(req: &Request, name: &str) -> Result<Self, Problem> {
+        let text = req.params().get(name).map_or("", String::as_str);
+        let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let id = digits.and_then(|digits| digits.parse().ok()).filter(|id| *id >= 1);
+        id.map(Self).ok_or_else(|| refusal(name))
+    }
+}
+
+fn refusal(name: &str) -> Problem {
+    let loc = vec![Loc::Name("path".into()), Loc::Name(name.to_owned().into())];
+    Problem::invalid(vec![FieldError { loc, msg: "must be a whole number of at least 1".into() }])
+}
+
+impl<'ex> Extractible<'ex> for PathId {
+    fn metadata() -> &'static Metadata {
+        no_metadata()
+    }
+
+    async fn extract(
+        req: &'ex mut Request,
+        depot: &'ex mut Depot,
+    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Self::extract_with_arg(req, depot, "id").await
+    }
+
+    async fn extract_with_arg(
+        req: &'ex mut Request,
+        _depot: &'ex mut Depot,
+        arg: &str,
+    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
+        Self::read(req, arg)
+    }
+}
+
+impl EndpointArgRegister for PathId {
+    fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
+        let schema =
+            Object::with_type(BasicType::Integer).format(SchemaFormat::KnownFormat(KnownFormat::Int64)).minimum(1);
+        let parameter = Parameter::new(arg).location(ParameterIn::Path).required(Required::True).schema(schema);
+        operation.parameters.insert(parameter);
+        may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[endpoint]
+    async fn comment(id: PathId, cid: PathId) -> Json<[i64; 2]> {
+        Json([id.0, cid.0])
+    }
+
+    fn routes() -> Router {
+        Router::with_path("api/posts/{id}/comments/{cid}").get(comment)
+    }
+
+    #[tokio::test]
+    async fn ids_are_read_by_the_names_of_the_arguments() {
+        let api = Served::api(routes).await;
+        let largest = answer(api.get("/api/posts/9223372036854775807/comments/1")).await;
+        assert_eq!((largest.status, largest.json), (200, json!([i64::MAX, 1])));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_id_is_refused_by_its_name() {
+        let api = Served::api(routes).await;
+        for id in ["abc", "0", "-1", "+1", "1.0", "9223372036854775808", "%00", "1%00", "%20", "%2F"] {
+            let answer = answer(api.get(&format!("/api/posts/{id}/comments/1"))).await;
+            assert_eq!(answer.status, 422, "for {id}");
+            assert_eq!(answer.refused(), ["path.id: must be a whole number of at least 1"]);
+        }
+        let second = answer(api.get("/api/posts/1/comments/abc")).await;
+        assert_eq!(second.refused(), ["path.cid: must be a whole number of at least 1"]);
+    }
+}

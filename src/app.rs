@@ -1,49 +1,201 @@
-//! The one place that knows every part.
+//! The one place that knows every part: from settings to a service that runs, and back to rest.
 
-use std::process::ExitCode;
-
-use secrecy::SecretString;
-use thiserror::Error;
-
-use crate::settings::Settings;
-
-/// What stops a command.
-#[derive(Debug, Error)]
-#[error("this build has no service yet")]
-pub(crate) struct AppError;
-
-/// What `migrate` is to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum MigrateAction {
-    /// Bring the database up to date.
-    Up,
-    /// List the steps and which are taken.
-    Status,
-    /// Take back the last step.
-    Down {
-        /// Even where data is lost.
-        force: bool,
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
+};
+
+use faceofmind_actors::{
+    House, Settings as HouseSettings,
+    limits::{Limit, Limits},
+    logins::Logins,
+    publisher::PublishedEvent,
+    session_tracker::Sessions,
+    user_registry::UserRegistry,
+};
+use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
+use salvo::{Router, affix_state, server::ServerHandle};
+use tokio::{sync::broadcast, task::JoinHandle};
+
+use crate::{
+    http::{
+        auth, metrics,
+        ready::{self, Readiness},
+        root,
+        router::{self, Edge},
+        server::Server,
+        sessions,
+        shared::Shared,
+        users,
+    },
+    settings::Settings,
+};
+
+mod commands;
+mod error;
+mod ground;
+
+pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
+pub use error::StartError;
+
+/// The slowest part does not keep `/ready` from answering longer than this.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What the edge asks, and how it sees whether all is well.
+pub struct Rooms {
+    /// Who exists.
+    pub registry: UserRegistry,
+    /// Who is logged in.
+    pub logins: Logins,
+    /// Their sessions.
+    pub sessions: Sessions,
+    /// How often something was tried.
+    pub limits: Limits,
+    /// How often one client address may call under `/auth` without a token.
+    pub anonymous_calls: Limit,
+    house: House,
+    db: Database,
+    stopping: AtomicBool,
 }
 
-/// An admin to be.
-#[derive(Clone, Debug)]
-#[expect(dead_code, reason = "nobody makes admins until the service stands")]
-pub(crate) struct NewAdmin {
-    pub(crate) email: String,
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
-    pub(crate) password: SecretString,
+/// A service that runs. Stop it with [`App::stop`]; dropped, it is cut off.
+pub struct App {
+    rooms: Shared<Rooms>,
+    address: SocketAddr,
+    operator_address: Option<SocketAddr>,
+    listeners: Vec<(ServerHandle, JoinHandle<()>)>,
+    drain: Duration,
 }
 
-pub(crate) async fn serve(_settings: Settings) -> Result<ExitCode, AppError> {
-    Err(AppError)
+/// The documented routes, without state: they are also walked to write the documentation.
+pub fn routes() -> Router {
+    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
-pub(crate) async fn migrate(_settings: &Settings, _action: MigrateAction) -> Result<ExitCode, AppError> {
-    Err(AppError)
+impl App {
+    /// Starts the service: brings the database up to date, then the actors, then listens.
+    ///
+    /// # Errors
+    /// [`StartError`] says which part could not start and what to do.
+    pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
+        let ground = ground::lay(&settings, clock, rng.clone()).await?;
+        let db = ground.db.clone();
+        faceofmind_actors::schema::migrate(&db).await?;
+        let clock = ground.clock.clone();
+        let bounds: HouseSettings = ground::bounds(&settings, &rng)?;
+        let house = House::open(ground, bounds).await.map_err(StartError::Actors)?;
+        let rooms = Shared::new(Rooms::new(&settings, house, db));
+        let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
+        Self::listen(&settings, rooms, edge).await
+    }
+
+    async fn listen(settings: &Settings, rooms: Shared<Rooms>, edge: Edge) -> Result<Self, StartError> {
+        let site = router::site(routes).hoop(affix_state::inject(rooms.clone()));
+        let address = SocketAddr::new(settings.http.host, settings.http.port);
+        let public = Server::bind(address, router::service(site, &edge), edge.limits).await?;
+        let (address, mut listeners) = (public.address, vec![run(public)]);
+        let mut operator_address = None;
+        if let Some(wanted) = settings.http.operator_addr {
+            let site = metrics::router().hoop(affix_state::inject(rooms.clone()));
+            let operators = Server::bind(wanted, router::operators(site, &edge), edge.limits).await?;
+            operator_address = Some(operators.address);
+            listeners.push(run(operators));
+        }
+        Ok(Self { rooms, address, operator_address, listeners, drain: settings.http.shutdown_timeout })
+    }
+
+    /// Where clients reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where operators reach it, if they do.
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator_address
+    }
+
+    /// The actors.
+    pub fn tree(&self) -> &SupervisorHandle {
+        &self.rooms.house.tree
+    }
+
+    /// The events that are published from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
+        self.rooms.house.publisher.subscribe()
+    }
+
+    /// Waits until an actor has failed too often, and names it.
+    pub async fn escalated(&self) -> &'static str {
+        self.rooms.house.tree.clone().escalated().await
+    }
+
+    /// Stops in good order: not ready, no new connections, requests finished, actors from the edge inwards, the database last.
+    pub async fn stop(self) {
+        self.rooms.stopping.store(true, Ordering::Relaxed);
+        for (handle, _) in &self.listeners {
+            handle.stop_graceful(self.drain);
+        }
+        for (_, running) in self.listeners {
+            if let Err(error) = running.await {
+                tracing::error!(%error, "a listener did not stop in good order");
+            }
+        }
+        self.rooms.house.tree.stop(self.drain).await;
+        self.rooms.db.close().await;
+    }
 }
 
-pub(crate) async fn create_admin(_settings: &Settings, _admin: NewAdmin) -> Result<ExitCode, AppError> {
-    Err(AppError)
+fn run(server: Server) -> (ServerHandle, JoinHandle<()>) {
+    let handle = server.handle.clone();
+    let running = tokio::spawn(async move {
+        if let Err(error) = server.run().await {
+            tracing::error!(%error, "a listener failed");
+        }
+    });
+    (handle, running)
+}
+
+impl Rooms {
+    fn new(settings: &Settings, house: House, db: Database) -> Self {
+        let most = settings.limits.auth_calls_per_minute;
+        Self {
+            registry: house.registry.clone(),
+            logins: house.logins.clone(),
+            sessions: house.sessions.clone(),
+            limits: house.limits.clone(),
+            anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
+            house,
+            db,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// All rooms, for those who watch.
+    pub fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Whether the service can serve, part by part.
+    pub async fn readiness(&self) -> Readiness {
+        let (database, codes, mail) =
+            tokio::join!(within(self.db.is_up()), within(self.house.otp.is_up()), within(self.house.mailer.is_up()),);
+        let events = self.house.publisher.is_up();
+        let serving = database && !self.stopping.load(Ordering::Relaxed);
+        let status = match (serving, codes && mail && events) {
+            (false, _) => "unavailable",
+            (true, false) => "degraded",
+            (true, true) => "ready",
+        };
+        let word = |up| if up { "up" } else { "down" };
+        Readiness { status, database: word(database), codes: word(codes), events: word(events), mail: word(mail) }
+    }
+}
+
+async fn within(look: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(LOOK, look).await.unwrap_or(false)
 }

@@ -1,4 +1,16 @@
-//! The rooms: one supervised actor each, with all that it owns.
+//! The rooms: one supervised actor each, with all that it owns. Read this first: who supervises whom, and who knows whom.
+//!
+//! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
+//!
+//! ```text
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ session_tracker ─ mailer
+//! ```
+//!
+//! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase`.
+
+use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
+use jiff::tz::TimeZone;
 
 pub mod client;
 pub mod hasher;
@@ -10,10 +22,154 @@ pub mod mailer;
 pub mod nats;
 pub mod otp;
 pub mod publisher;
-mod redis_server;
+pub mod redis_server;
 pub mod schema;
 pub mod session_tracker;
 pub mod user_registry;
 
 #[cfg(test)]
 mod testing;
+
+use self::{
+    hasher::Hasher,
+    limits::{Counters, LimiterSettings, Limits},
+    logins::{Logins, Sources, Views},
+    mailer::{Desk, Mailer, Renderer, Transport},
+    nats::Nats,
+    otp::{Codes, Otp, OtpSettings},
+    publisher::Publisher,
+    redis_server::RedisServer,
+    session_tracker::Sessions,
+    user_registry::UserRegistry,
+};
+
+/// What the rooms stand on: each part chosen, none started.
+pub struct Ground {
+    /// State.
+    pub db: Database,
+    /// Codes and counters; in the database where there is none.
+    pub redis: Option<RedisServer>,
+    /// Events for other services, and news between nodes.
+    pub nats: Option<Nats>,
+    /// How mail leaves.
+    pub transport: Transport,
+    /// How it is written.
+    pub renderer: Renderer,
+    /// Hashes codes and the subjects of counters: 32 bytes or more.
+    pub code_key: Vec<u8>,
+    /// The zone of people who have set none.
+    pub time_zone: TimeZone,
+    /// What time it is.
+    pub clock: Clock,
+    /// Chance.
+    pub rng: Rng,
+}
+
+/// What the rooms are bound by.
+pub struct Settings {
+    /// Passwords.
+    pub hasher: hasher::Settings,
+    /// Users.
+    pub registry: user_registry::Settings,
+    /// Log-ins.
+    pub logins: logins::Settings,
+    /// Codes.
+    pub otp: OtpSettings,
+    /// Events.
+    pub publisher: publisher::Settings,
+    /// Whether anything is limited, but for codes.
+    pub limits: bool,
+}
+
+/// The rooms at work.
+#[derive(Clone, Debug)]
+pub struct House {
+    /// Who exists.
+    pub registry: UserRegistry,
+    /// Who is logged in.
+    pub logins: Logins,
+    /// Their sessions.
+    pub sessions: Sessions,
+    /// Their codes.
+    pub otp: Otp,
+    /// How often something was tried.
+    pub limits: Limits,
+    /// Mail.
+    pub mailer: Mailer,
+    /// Events.
+    pub publisher: Publisher,
+    /// Who keeps them all alive.
+    pub tree: SupervisorHandle,
+}
+
+impl House {
+    /// Starts every room.
+    ///
+    /// # Errors
+    /// When one does not start, or Argon2 does not allow the cost.
+    pub async fn open(ground: Ground, settings: Settings) -> Result<Self, Failure> {
+        let Ground { db, redis, nats, transport, renderer, code_key, time_zone, clock, rng } = ground;
+        let means = || (clock.clone(), rng.clone());
+        let views = Views::new(sources(&db, nats.as_ref()));
+        let mailer = Mailer::new(transport);
+        let (publisher, publishing) =
+            Publisher::new(settings.publisher, db.clone(), nats.clone(), clock.clone(), rng.clone());
+        let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(too_dear)?;
+        let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
+        let (counted, limiting) =
+            Limits::new(LimiterSettings::default(), counters, &code_key, clock.clone(), rng.clone());
+        let limits = if settings.limits { counted.clone() } else { Limits::off() };
+        let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
+        let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
+        let neighbours = user_registry::Neighbours {
+            hasher: hasher.clone(),
+            limits: limits.clone(),
+            otp: otp.clone(),
+            mailer: mailer.clone(),
+            publisher: publisher.clone(),
+            views: views.clone(),
+        };
+        let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
+        let neighbours =
+            logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
+        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means(), nats);
+        let (sessions, tracking) = Sessions::new(
+            session_tracker::Settings::default(),
+            session_tracker::Means {
+                db: db.clone(),
+                publisher: publisher.clone(),
+                clock: clock.clone(),
+                rng: rng.clone(),
+            },
+        );
+        let mailing = mailer.child(Desk {
+            db,
+            registry: registry.clone(),
+            logins: logins.clone(),
+            otp: otp.clone(),
+            renderer,
+            time_zone,
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
+        let mut children = vec![publishing, hashing, limiting, minting];
+        children.extend(registering);
+        children.extend([logging_in, tracking, mailing]);
+        let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
+        let tree = Supervisor::start(family).await?;
+        Ok(Self { registry, logins, sessions, otp, limits, mailer, publisher, tree })
+    }
+}
+
+fn too_dear(reason: String) -> Failure {
+    Failure::Dependency { service: "Argon2", reason }
+}
+
+/// A file has one process; of a server's other clients one hears over NATS, or not at all.
+fn sources(db: &Database, nats: Option<&Nats>) -> Sources {
+    match (db, nats) {
+        (Database::Sqlite(..), _) => Sources::Alone,
+        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.link().clone()),
+        (Database::Postgres(_), None) => Sources::Untold,
+    }
+}

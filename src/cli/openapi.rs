@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::Failure;
-use crate::http::openapi;
+use crate::{app, http::openapi};
 
 pub(super) fn run() -> Result<ExitCode, Failure> {
-    writeln!(io::stdout(), "{}", openapi::document())?;
+    writeln!(io::stdout(), "{}", openapi::print(&app::routes())?)?;
     Ok(ExitCode::SUCCESS)
 }

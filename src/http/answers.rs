@@ -1,10 +1,11 @@
 //! Answers that succeed. `Json<T>` is a 200; these are the others.
 
+use faceofmind_actors::idempotency;
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::StatusCode,
     oapi::{Components, Content, EndpointOutRegister, Operation, Response as Described, ToSchema},
-    writing::Json,
+    writing::{Json, Text},
 };
 use serde::Serialize;
 
@@ -40,6 +41,34 @@ pub struct Accepted<T>(pub T);
 impl<T: Serialize + Send> Writer for Created<T> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         res.status_code(StatusCode::CREATED).render(Json(self.0));
+    }
+}
+
+/// 201, or what was answered first to the same `Idempotency-Key`.
+#[derive(Debug)]
+pub enum First<T> {
+    /// It was created now.
+    Created(T),
+    /// It was created before.
+    Again(idempotency::Answer),
+}
+
+#[async_trait]
+impl<T: Serialize + Send> Writer for First<T> {
+    async fn write(self, req: &mut Request, depot: &mut Depot, res: &mut Response) {
+        match self {
+            Self::Created(new) => Created(new).write(req, depot, res).await,
+            Self::Again(answer) => {
+                res.status_code(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK));
+                res.render(Text::Json(answer.body));
+            }
+        }
+    }
+}
+
+impl<T: ToSchema> EndpointOutRegister for First<T> {
+    fn register(components: &mut Components, operation: &mut Operation) {
+        Created::<T>::register(components, operation);
     }
 }
 

@@ -39,6 +39,12 @@ fn network(text: &str) -> Result<IpNet, String> {
     network.map_err(|_| format!("`{text}` is neither an address nor a CIDR such as 10.0.0.0/8"))
 }
 
+impl FromIterator<IpNet> for TrustedProxies {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
+        Self(networks.into_iter().collect())
+    }
+}
+
 impl TrustedProxies {
     /// The client: the peer itself, or, told by trusted peers, the right-most hop of `X-Forwarded-For` that is not one
     /// of them. A hop that is no address ends the search at the last one that was understood: whoever wrote further
@@ -100,7 +106,8 @@ impl<'ex> Extractible<'ex> for ClientAddress {
 pub struct Device(pub String);
 
 impl Device {
-    fn of(headers: &HeaderMap) -> Self {
+    /// The label of whoever sent these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
         let printable = given.iter().filter(|byte| (b' '..=b'~').contains(byte));
         let label: String = printable.take(LONGEST_LABEL).map(|byte| char::from(*byte)).collect();

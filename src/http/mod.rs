@@ -5,21 +5,29 @@
 //! [`problem::Problem`].
 
 pub mod answers;
+pub mod auth;
 pub mod body;
+pub mod caller;
 pub mod client;
+pub mod cursor;
 pub mod docs;
 pub mod fields;
 pub mod idempotency;
 pub mod kinds;
 pub mod layers;
+pub mod metrics;
 pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod query;
+pub mod ready;
+pub mod refusals;
 pub mod root;
 pub mod router;
 pub mod server;
+pub mod sessions;
 pub mod shared;
+pub mod users;
 
 #[cfg(test)]
 mod testing;

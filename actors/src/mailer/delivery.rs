@@ -1,6 +1,6 @@
 //! From an intent to a mail that is sent: what to say is decided here and now.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use faceofmind_kit::{Backoff, Clock, Database, Failure, Rng, Timestamp};
 use jiff::{ZonedDateTime, tz::TimeZone};
@@ -20,8 +20,7 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_secs(4), longest: Durat
 /// After so many failures an intent is dead: some eight hours.
 const ATTEMPTS: u32 = 16;
 
-/// What mails are made and sent with. Clones share it.
-#[derive(Clone)]
+/// What mails are made with.
 pub struct Desk {
     /// Keeps the queue.
     pub db: Database,
@@ -32,15 +31,27 @@ pub struct Desk {
     /// Mints the codes.
     pub otp: Otp,
     /// Writes.
-    pub renderer: Arc<Renderer>,
-    /// Sends.
-    pub transport: Arc<Transport>,
+    pub renderer: Renderer,
     /// The zone of readers who have set none.
     pub time_zone: TimeZone,
     /// Dates the mails.
     pub clock: Clock,
     /// Spreads the tries.
     pub rng: Rng,
+}
+
+/// The desk, and the way out.
+pub(super) struct Dispatch {
+    pub(super) desk: Desk,
+    pub(super) transport: Arc<Transport>,
+}
+
+impl Deref for Dispatch {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
 }
 
 impl fmt::Debug for Desk {
@@ -63,7 +74,7 @@ impl From<Failure> for Undelivered {
     }
 }
 
-impl Desk {
+impl Dispatch {
     /// Sends what the intent calls for, and settles it in the queue.
     pub(super) async fn deliver(&self, intent: Intent) -> Result<(), Failure> {
         let now = self.clock.now();
@@ -96,6 +107,9 @@ impl Desk {
         Ok(())
     }
 
+}
+
+impl Desk {
     /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone.
     async fn letter(&self, intent: &Intent, draft: &Draft) -> Result<Option<Letter>, Failure> {
         let first_name = draft.first_name.clone();

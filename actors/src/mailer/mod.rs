@@ -1,6 +1,6 @@
 //! Mail: a durable queue of who is to be mailed and why; what we can say, how it reads, and how it leaves.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use faceofmind_kit::{Actor, Address, Child, Errands, Failure, Permit, Reply};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub use render::{Envelope, Mail, RenderError, Renderer};
 pub use templates::Language;
 pub use transport::{SendError, SmtpSettings, SmtpTls, Transport};
 
-use self::intents::Intent;
+use self::{delivery::Dispatch, intents::Intent};
 
 /// Mails under way at a time: one slow address delays nobody.
 const AT_A_TIME: usize = 8;
@@ -30,8 +30,11 @@ const MAILBOX: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Where mail is sent from. Clones lead to the same actor.
-#[derive(Clone, Debug)]
-pub struct Mailer(Address<Message>);
+#[derive(Clone)]
+pub struct Mailer {
+    address: Address<Message>,
+    transport: Arc<Transport>,
+}
 
 /// How the queue stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,23 +55,28 @@ enum Message {
 
 impl Mailer {
     /// The room's handle; the actor is made by [`Mailer::child`] once the rooms that it speaks with are there.
-    #[expect(clippy::new_without_default, reason = "an address without its actor is not a default of anything")]
-    pub fn new() -> Self {
-        Self(Address::new("mailer", MAILBOX, DEADLINE))
+    pub fn new(transport: Transport) -> Self {
+        Self { address: Address::new("mailer", MAILBOX, DEADLINE), transport: Arc::new(transport) }
     }
 
     /// The actor to be supervised.
     pub fn child(&self, desk: Desk) -> Child {
-        let address = self.0.clone();
-        Child::new(self.0.clone(), move || {
-            let room = Room::new(desk.clone(), address.clone());
+        let (address, transport) = (self.address.clone(), Arc::clone(&self.transport));
+        let desk = Arc::new(Dispatch { desk, transport });
+        Child::new(self.address.clone(), move || {
+            let room = Room::new(Arc::clone(&desk), address.clone());
             async move { Ok(room) }
         })
     }
 
     /// Says that an intent was queued: to be called after the commit. Without it the queue is looked at every second.
     pub fn wake(&self) {
-        self.0.tell(Message::Wake);
+        self.address.tell(Message::Wake);
+    }
+
+    /// Whether mail can leave now.
+    pub async fn is_up(&self) -> bool {
+        self.transport.check().await
     }
 
     /// How the queue stands.
@@ -76,12 +84,18 @@ impl Mailer {
     /// # Errors
     /// [`Failure`].
     pub async fn count(&self) -> Result<Queue, Failure> {
-        self.0.ask(Message::Count).await
+        self.address.ask(Message::Count).await
+    }
+}
+
+impl fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 
 struct Room {
-    desk: Desk,
+    desk: Arc<Dispatch>,
     address: Address<Message>,
     errands: Errands,
     under_way: usize,
@@ -92,7 +106,7 @@ struct Room {
 }
 
 impl Room {
-    fn new(desk: Desk, address: Address<Message>) -> Self {
+    fn new(desk: Arc<Dispatch>, address: Address<Message>) -> Self {
         address.tell(Message::Tick);
         let errands = Errands::default();
         Self { desk, address, errands, under_way: 0, taking: false, woken: false, ticks: 0, sent: 0 }
@@ -105,7 +119,7 @@ impl Room {
             return;
         }
         (self.taking, self.woken) = (true, false);
-        let (desk, address) = (self.desk.clone(), self.address.clone());
+        let (desk, address) = (Arc::clone(&self.desk), self.address.clone());
         self.errands.run(async move {
             let now = desk.clock.now();
             let taken = match intents::is_anything_due(&desk.db, now).await {
@@ -124,7 +138,7 @@ impl Room {
         self.taking = false;
         for intent in taken {
             self.under_way += 1;
-            let (desk, sent) = (self.desk.clone(), Sent(self.address.clone()));
+            let (desk, sent) = (Arc::clone(&self.desk), Sent(self.address.clone()));
             self.errands.run(async move {
                 if let Err(failure) = desk.deliver(intent).await {
                     tracing::warn!(%failure, "a mail could not be settled in the queue: it will be tried again");
@@ -141,7 +155,7 @@ impl Room {
         self.take();
         let sweeps = self.ticks % SWEEP_EVERY == 0;
         self.ticks = self.ticks.wrapping_add(1);
-        let (desk, address) = (self.desk.clone(), self.address.clone());
+        let (desk, address) = (Arc::clone(&self.desk), self.address.clone());
         self.errands.run(async move {
             if sweeps && let Err(failure) = intents::sweep(&desk.db, desk.clock.now()).await {
                 tracing::warn!(%failure, "old dead letters were not swept");

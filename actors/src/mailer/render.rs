@@ -96,8 +96,8 @@ impl Renderer {
     /// The sender's address where none is set.
     pub const DEFAULT_SENDER: &'static str = "no-reply@faceofmind.local";
 
-    /// Reads all templates. `sender` is the address (`SMTP_EMAIL`) that the mails come from.
-    pub fn new(sender: &str) -> Result<Self, RenderError> {
+    /// Reads all templates. `sender` is the address (`SMTP_EMAIL`) that the mails come from, `name` what it is called (`MAIL_FROM_NAME`).
+    pub fn new(sender: &str, name: &str) -> Result<Self, RenderError> {
         let address = sender.trim().parse::<Address>().map_err(|_| RenderError::Sender)?;
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -105,7 +105,7 @@ impl Renderer {
         for (name, text) in templates::files() {
             templates.add_template(name, text)?;
         }
-        Ok(Self { templates, sender: Mailbox::new(Some(SENDER_NAME.to_owned()), address) })
+        Ok(Self { templates, sender: Mailbox::new(Some(name.to_owned()), address) })
     }
 
     /// The letter as a mail, with a text and an HTML part that say the same.

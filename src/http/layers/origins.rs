@@ -45,6 +45,12 @@ fn one(origin: &str) -> Result<HeaderValue, String> {
 }
 
 impl Origins {
+    /// These, as browsers write them.
+    pub fn only(origins: &[String]) -> Self {
+        let values: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+        if values.is_empty() { Self::Nobody } else { Self::These(values) }
+    }
+
     /// The hoop that answers preflights and marks answers; none when nobody is allowed.
     pub fn hoop(&self) -> Option<CorsHandler> {
         let origin = match self {

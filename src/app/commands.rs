@@ -1,0 +1,113 @@
+//! What the command line asks for.
+
+use std::{io::Write as _, process::ExitCode};
+
+use faceofmind_actors::{
+    House,
+    schema::{self, Step},
+    user_registry::{self, Email},
+};
+use faceofmind_kit::{Clock, Rng};
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{App, StartError, ground};
+use crate::settings::{Settings, create_private_dir};
+
+/// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h): whoever started the program shall start it again.
+const ESCALATED: u8 = 70;
+
+/// What `migrate` is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MigrateAction {
+    /// Bring the database up to date.
+    Up,
+    /// List the steps and which are taken.
+    Status,
+    /// Take back the last step.
+    Down {
+        /// Even where data is lost.
+        force: bool,
+    },
+}
+
+/// An admin to be.
+#[derive(Clone, Debug)]
+pub(crate) struct NewAdmin {
+    pub(crate) email: String,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) password: SecretString,
+}
+
+/// Serves until SIGTERM or Ctrl-C, or until an actor has failed too often.
+pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let parts = settings.parts().to_string();
+    let app = App::start(settings, Clock::system(), Rng::system()).await?;
+    say(&format!("{parts}\n{}", addresses(&app)));
+    let code = tokio::select! {
+        _ = terminate.recv() => ExitCode::SUCCESS,
+        _ = tokio::signal::ctrl_c() => ExitCode::SUCCESS,
+        actor = app.escalated() => {
+            tracing::error!(actor, "the service stops, to be started afresh");
+            ExitCode::from(ESCALATED)
+        }
+    };
+    tracing::info!("stopping");
+    app.stop().await;
+    Ok(code)
+}
+
+fn addresses(app: &App) -> String {
+    let address = app.address();
+    let operators = app.operator_address().map(|address| format!("\nmetrics http://{address}/metrics"));
+    format!("serving http://{address}\ndocs    http://{address}/docs{}", operators.unwrap_or_default())
+}
+
+/// Says something on standard output; that nobody listens there is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _nobody_listens = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Moves the schema, or tells how it stands.
+pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
+    if settings.database_url().is_embedded() {
+        create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
+    }
+    let db = ground::database(settings)?;
+    match action {
+        MigrateAction::Up => schema::migrate(&db).await?,
+        MigrateAction::Status => {}
+        MigrateAction::Down { force } => {
+            let taken_back = schema::down(&db, force).await?;
+            say(&taken_back.map_or("nothing to take back".to_owned(), |step| format!("took back {}", line(&step))));
+        }
+    }
+    schema::status(&db).await?.iter().for_each(|step| say(&line(step)));
+    db.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(step: &Step) -> String {
+    let state = if step.applied { "applied" } else { "not applied" };
+    format!("{:04} {:<24} {state}", step.version, step.name)
+}
+
+/// Makes an active admin.
+pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result<ExitCode, StartError> {
+    let email = Email::parse(&admin.email).map_err(StartError::Email)?;
+    let (clock, rng) = (Clock::system(), Rng::system());
+    let ground = ground::lay(settings, clock, rng.clone()).await?;
+    let db = ground.db.clone();
+    schema::migrate(&db).await?;
+    let house = House::open(ground, ground::bounds(settings, &rng)?).await.map_err(StartError::Actors)?;
+    let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
+    let made = house.registry.create_admin(new, admin.password).await;
+    house.tree.stop(settings.http.shutdown_timeout).await;
+    db.close().await;
+    let user = made?;
+    say(&format!("{} is an active admin with the id {}", user.email.as_str(), user.id));
+    Ok(ExitCode::SUCCESS)
+}

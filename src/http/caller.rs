@@ -1,0 +1,157 @@
+//! Who asks. A handler that takes a [`Caller`] or an [`Admin`] runs for nobody else.
+
+use std::{fmt::Debug, sync::Arc};
+
+use faceofmind_actors::{
+    client::Client,
+    limits::Use,
+    logins::{BearerError, Identity, LoginId},
+    publisher::{Cause, Origin},
+    user_registry::{Role, User, UserId},
+};
+use salvo::{
+    Depot, Extractible, Request, Writer,
+    extract::Metadata,
+    http::{
+        StatusCode,
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION},
+    },
+    oapi::{Components, EndpointArgRegister, Operation},
+};
+
+use super::{
+    client::{ClientAddress, Device},
+    layers::RequestId,
+    no_metadata,
+    openapi::{may_answer, needs_bearer},
+    problem::Problem,
+    shared::Shared,
+};
+use crate::app::Rooms;
+
+/// A user with a good access token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub user: Arc<User>,
+    /// The log-in that they use.
+    pub login: LoginId,
+    /// From where.
+    pub client: Client,
+}
+
+/// A caller whose role is admin.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Caller);
+
+/// Anyone, within what one client address may ask without a token (300 a minute under `/auth`).
+#[derive(Clone, Debug)]
+pub struct Anonymous(pub Client);
+
+impl Caller {
+    /// Lets the user themself and admins pass; whether the other user exists is not told to anyone else.
+    ///
+    /// # Errors
+    /// 403 for everyone else.
+    pub fn may_manage(&self, user: UserId) -> Result<(), Problem> {
+        if self.user.id == user || self.is_admin() { Ok(()) } else { Err(forbidden()) }
+    }
+
+    /// Whether the role is admin.
+    pub fn is_admin(&self) -> bool {
+        self.user.role == Role::Admin
+    }
+
+    /// The id in the path, where `me` was not used.
+    pub fn origin(&self) -> Origin {
+        self.client.origin.clone()
+    }
+
+    async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let rooms = Shared::<Rooms>::of(depot)?;
+        let token = bearer(req).ok_or_else(|| Problem::unauthorized("Not authenticated"))?;
+        let Identity { user, login } = rooms.logins.identify(token).await.map_err(|error| match error {
+            BearerError::Bad => Problem::unauthorized("Could not validate credentials"),
+            BearerError::Failed(failure) => failure.into(),
+        })?;
+        let cause = if user.role == Role::Admin { Cause::Admin(user.id) } else { Cause::User(user.id) };
+        Ok(Self { client: client(req, depot, cause)?, user, login })
+    }
+}
+
+fn forbidden() -> Problem {
+    Problem::forbidden("Not enough permissions")
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1); the scheme in any case.
+fn bearer(req: &Request) -> Option<&str> {
+    let (scheme, token) = req.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem> {
+    let address = depot.get_typed::<ClientAddress>().map_err(|_| Problem::internal())?;
+    let origin = Origin::new(cause).with_request_id(RequestId::of(depot).unwrap_or_default());
+    let traceparent = req.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    Ok(Client {
+        address: address.0.to_string(),
+        device: Device::of(req.headers()).0,
+        language: language(req),
+        origin: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
+    })
+}
+
+/// The language that is named first, if it looks like a tag (BCP 47).
+fn language(req: &Request) -> Option<String> {
+    let header = req.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
+    let tag = header.split([',', ';']).next()?.trim();
+    let plain = (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    plain.then(|| tag.to_owned())
+}
+
+impl Admin {
+    async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let caller = Caller::prove(req, depot).await?;
+        if caller.is_admin() { Ok(Self(caller)) } else { Err(forbidden()) }
+    }
+}
+
+impl Anonymous {
+    async fn count(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let rooms = Shared::<Rooms>::of(depot)?;
+        let client = client(req, depot, Cause::Anonymous)?;
+        let call = Use { limit: rooms.anonymous_calls, subject: client.address.clone() };
+        rooms.limits.take(&[call]).await?;
+        Ok(Self(client))
+    }
+}
+
+macro_rules! extract {
+    ($who:ident, $prove:ident, |$components:ident, $operation:ident| $document:expr) => {
+        impl<'ex> Extractible<'ex> for $who {
+            fn metadata() -> &'static Metadata {
+                no_metadata()
+            }
+
+            async fn extract(
+                req: &'ex mut Request,
+                depot: &'ex mut Depot,
+            ) -> Result<Self, impl Writer + Send + Debug + 'static> {
+                Self::$prove(req, depot).await
+            }
+        }
+
+        impl EndpointArgRegister for $who {
+            fn register($components: &mut Components, $operation: &mut Operation, _: &str) {
+                $document
+            }
+        }
+    };
+}
+
+extract!(Caller, prove, |components, operation| needs_bearer(components, operation));
+extract!(Admin, prove, |components, operation| {
+    needs_bearer(components, operation);
+    may_answer(components, operation, &[StatusCode::FORBIDDEN]);
+});
+extract!(Anonymous, count, |components, operation| may_answer(components, operation, &[StatusCode::TOO_MANY_REQUESTS]));

@@ -1,0 +1,126 @@
+//! What the rooms' errors are in HTTP: each in one place.
+
+use std::time::Duration;
+
+use faceofmind_actors::{
+    limits::LimitError,
+    logins::{BearerError, LogInError},
+    session_tracker::SessionError,
+    user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
+};
+use faceofmind_kit::Failure;
+use salvo::http::StatusCode;
+
+use super::problem::Problem;
+
+/// When to try again after a queue was full or a part was down.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        if failure.is_transient() {
+            tracing::warn!(%failure, "not done");
+            Self::unavailable(RETRY_AFTER)
+        } else {
+            tracing::error!(%failure, "a defect of ours");
+            Self::internal()
+        }
+    }
+}
+
+impl From<LimitError> for Problem {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Exceeded { retry_after } => Self::too_many(retry_after),
+            LimitError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<PasswordRefused> for Problem {
+    fn from(refused: PasswordRefused) -> Self {
+        Self::unprocessable("password-refused", refused.to_string())
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Refused(refused) => refused.into(),
+            RegisterError::TooMany { retry_after } => Self::too_many(retry_after),
+            RegisterError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Problem {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::BadCode => Self::bad_request("otp-invalid", error.to_string()),
+            VerifyError::TooMany { retry_after } => Self::too_many(retry_after),
+            VerifyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::BadCode => Self::bad_request("otp-invalid", error.to_string()),
+            PasswordError::WrongPassword => Self::bad_request("wrong-password", error.to_string()),
+            PasswordError::Refused(refused) => refused.into(),
+            PasswordError::TooMany { retry_after } => Self::too_many(retry_after),
+            PasswordError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LogInError> for Problem {
+    fn from(error: LogInError) -> Self {
+        let told = error.to_string();
+        match error {
+            LogInError::BadPair => Self::unauthorized(told).kind("bad-credentials"),
+            LogInError::Inactive => Self::bad_request("account-inactive", told),
+            LogInError::Barred(_) => Self::forbidden(told).kind("account-barred"),
+            LogInError::TooMany { retry_after } => Self::too_many(retry_after),
+            LogInError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BearerError> for Problem {
+    fn from(error: BearerError) -> Self {
+        match error {
+            BearerError::Bad => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            BearerError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let told = error.to_string();
+        match error {
+            ChangeError::NotFound => Self::not_found(told),
+            ChangeError::LastAdmin => Self::conflict(told).kind("last-admin"),
+            ChangeError::OnlyUsers => Self::forbidden(told).kind("not-a-user-account"),
+            ChangeError::Taken => Self::conflict(told).kind("email-taken"),
+            ChangeError::Refused(refused) => refused.into(),
+            ChangeError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotFound => Self::not_found("There is no such session."),
+            SessionError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "This Idempotency-Key was used with another body: send a new key with a new request.",
+            ),
+            SessionError::Failed(failure) => failure.into(),
+        }
+    }
+}

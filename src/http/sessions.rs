@@ -1,0 +1,173 @@
+//! `/sessions`: a person's own.
+
+use faceofmind_actors::{
+    idempotency,
+    session_tracker::{Listed, Session, SessionId},
+};
+use faceofmind_kit::Timestamp;
+use salvo::{
+    Router, Writer,
+    oapi::{RouterExt, ToSchema, endpoint},
+    writing::Json,
+};
+use serde::Serialize;
+
+use super::{
+    answers::{First, Message},
+    body::Body,
+    caller::Caller,
+    fields::{Fields, FromFields, Read},
+    idempotency::Idempotency,
+    kinds::{capped, integer},
+    path::PathId,
+    problem::Problem,
+    query::Query,
+    shared::Shared,
+};
+use crate::app::Rooms;
+
+/// The calls under `/sessions`.
+pub fn router() -> Router {
+    Router::with_path("sessions")
+        .oapi_tag("sessions")
+        .get(list)
+        .post(start)
+        .push(Router::with_path("count").get(count))
+        .push(Router::with_path("{id}").get(show).delete(delete).push(Router::with_path("end").patch(end)))
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(name = "Session", example = json!({
+    "id": 12, "user_id": 7, "start_time": "2026-11-23T08:00:00+00:00", "end_time": null
+})))]
+pub(super) struct SessionView {
+    id: i64,
+    user_id: i64,
+    #[salvo(schema(value_type = String, format = DateTime))]
+    start_time: Timestamp,
+    /// Null while it is open.
+    #[salvo(schema(value_type = Option<String>, format = DateTime))]
+    end_time: Option<Timestamp>,
+}
+
+impl From<Session> for SessionView {
+    fn from(session: Session) -> Self {
+        let Session { id, user_id, start_time, end_time } = session;
+        Self { id: id.0, user_id: user_id.0, start_time, end_time }
+    }
+}
+
+/// Nothing needs to be said: an empty object.
+#[derive(ToSchema)]
+#[salvo(schema(example = json!({})))]
+struct NewSession {}
+
+impl FromFields for NewSession {
+    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+        fields.finish(|_| Self {})
+    }
+}
+
+/// Starts a session.
+#[endpoint]
+async fn start(
+    rooms: Shared<Rooms>,
+    caller: Caller,
+    call: Idempotency,
+    _body: Body<NewSession>,
+) -> Result<First<SessionView>, Problem> {
+    let key = call.0.map(|call| {
+        let what = format!("{} {}", call.method, call.path);
+        idempotency::Key::of(caller.user.id, what, call.key, &call.body)
+    });
+    let started = rooms.sessions.start(caller.user.id, caller.origin(), key).await?;
+    Ok(match started.replay {
+        Some(answer) => First::Again(answer),
+        None => First::Created(started.session.into()),
+    })
+}
+
+/// Which part of the list.
+#[derive(ToSchema)]
+struct Part {
+    /// How many of the newest to leave out.
+    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
+    skip: u32,
+    /// How many, 1 to 100; 5 unless told.
+    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
+    limit: u32,
+}
+
+impl FromFields for Part {
+    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
+        let limit = fields.or("limit", 5, capped(1..=100));
+        fields.finish(|valid| Self {
+            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
+            limit: u32::try_from(limit.get(valid)).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// A session with the gist of what was recorded in it.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(example = json!({
+    "id": 12, "user_id": 7, "start_time": "2026-11-23T08:00:00+00:00", "end_time": "2026-11-23T08:10:00+00:00",
+    "dominant_emotion": "happy", "suggestion": "It is good to see you smile."
+})))]
+struct SessionGist {
+    #[serde(flatten)]
+    #[salvo(schema(inline))]
+    session: SessionView,
+    /// The emotion detected most often, in lower case.
+    dominant_emotion: Option<String>,
+    /// The first sentence of the first suggestion.
+    suggestion: Option<String>,
+}
+
+impl From<Listed> for SessionGist {
+    fn from(listed: Listed) -> Self {
+        let Listed { id, user_id, start_time, end_time, dominant_emotion, suggestion } = listed;
+        Self { session: Session { id, user_id, start_time, end_time }.into(), dominant_emotion, suggestion }
+    }
+}
+
+/// The user's sessions, newest first.
+#[endpoint]
+async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<SessionGist>>, Problem> {
+    let listed = rooms.sessions.list(caller.user.id, part.0.skip, part.0.limit).await?;
+    Ok(Json(listed.into_iter().map(SessionGist::from).collect()))
+}
+
+/// How many there are.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(example = json!({ "count": 3 })))]
+struct Count {
+    count: u64,
+}
+
+/// How many sessions the user has.
+#[endpoint]
+async fn count(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Count>, Problem> {
+    Ok(Json(Count { count: rooms.sessions.count(caller.user.id).await? }))
+}
+
+/// One session.
+#[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
+async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
+    Ok(Json(rooms.sessions.get(caller.user.id, SessionId(id.0)).await?.into()))
+}
+
+/// Ends a session; one that has ended stays as it is.
+#[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
+async fn end(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
+    Ok(Json(rooms.sessions.end(caller.user.id, SessionId(id.0), caller.origin()).await?.into()))
+}
+
+/// Deletes a session with all that was recorded in it.
+#[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
+async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
+    rooms.sessions.delete(caller.user.id, SessionId(id.0), caller.origin()).await?;
+    Ok(Message::json("Session deleted successfully"))
+}

@@ -1,0 +1,287 @@
+//! `/users`: managing accounts, one's own and, for admins, others'.
+
+use faceofmind_actors::user_registry::{AccountChange, Filter, Page, Role, Status, User, UserId};
+use faceofmind_kit::Timestamp;
+use salvo::{
+    Router, Writer,
+    oapi::{RouterExt, ToSchema, endpoint},
+    writing::Json,
+};
+use serde::Serialize;
+
+use super::{
+    answers::Message,
+    auth,
+    body::Body,
+    caller::{Admin, Caller},
+    cursor,
+    fields::{Fields, FromFields, Read},
+    kinds::{capped, parsed, text},
+    path::PathId,
+    problem::Problem,
+    query::Query,
+    shared::Shared,
+};
+use crate::app::Rooms;
+
+/// The calls under `/users`.
+pub fn router() -> Router {
+    let one = Router::with_path("{id}").get(show).put(update).delete(delete);
+    Router::with_path("users").oapi_tag("users").get(list).push(Router::with_path("me").get(auth::me)).push(
+        one.push(Router::with_path("activate").patch(activate))
+            .push(Router::with_path("deactivate").patch(deactivate))
+            .push(Router::with_path("suspend").patch(suspend)),
+    )
+}
+
+/// A user.
+#[derive(Clone, Serialize, ToSchema)]
+#[salvo(schema(name = "User", example = json!({
+    "id": 7, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace", "role": "user",
+    "status": "active", "created_at": "2026-11-23T08:00:00+00:00"
+})))]
+pub struct UserView {
+    id: i64,
+    email: String,
+    first_name: String,
+    last_name: String,
+    /// `user`, `professional` or `admin`.
+    role: &'static str,
+    /// `inactive`, `active`, `deactivated` or `suspended`.
+    status: &'static str,
+    #[salvo(schema(value_type = String, format = DateTime))]
+    created_at: Timestamp,
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.0,
+            email: user.email.as_str().to_owned(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            role: user.role.as_str(),
+            status: user.status.as_str(),
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// What was done, and the user as it is now.
+#[derive(Serialize, ToSchema)]
+pub struct Welcomed {
+    /// One sentence.
+    pub message: &'static str,
+    /// As it is now.
+    pub user: UserView,
+}
+
+/// Which users, and how many.
+#[derive(ToSchema)]
+struct Wanted {
+    /// `inactive`, `active`, `deactivated` or `suspended`.
+    #[salvo(schema(value_type = Option<String>))]
+    status: Option<Status>,
+    /// `user`, `professional` or `admin`.
+    #[salvo(schema(value_type = Option<String>))]
+    role: Option<Role>,
+    /// Part of a name or of an e-mail address.
+    query: Option<String>,
+    /// `next` of the page before.
+    #[salvo(schema(value_type = Option<String>))]
+    after: Option<i64>,
+    /// How many, 1 to 100; 50 unless told.
+    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
+    limit: u32,
+}
+
+impl FromFields for Wanted {
+    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+        let status = fields.optional("status", parsed(status));
+        let role = fields.optional("role", parsed(role));
+        let query = fields.optional("query", text(1..=254));
+        let after = fields.optional("after", parsed(cursor::read));
+        let limit = fields.or("limit", 50, capped(1..=100));
+        fields.finish(|valid| Self {
+            status: status.get(valid),
+            role: role.get(valid),
+            query: query.get(valid),
+            after: after.get(valid),
+            limit: u32::try_from(limit.get(valid)).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+impl From<Wanted> for Filter {
+    fn from(wanted: Wanted) -> Self {
+        let Wanted { status, role, query, after, limit } = wanted;
+        Self { status, role, query, after: after.map(UserId), limit }
+    }
+}
+
+fn status(word: &str) -> Result<Status, &'static str> {
+    Status::parse(word).ok_or("must be one of inactive, active, deactivated, suspended")
+}
+
+fn role(word: &str) -> Result<Role, &'static str> {
+    Role::parse(word).ok_or("must be one of user, professional, admin")
+}
+
+/// A page of users.
+#[derive(Serialize, ToSchema)]
+struct Users {
+    results: Vec<UserView>,
+    /// How many there are on all pages.
+    total: i64,
+    /// Where the next page begins: the value for `after`; null on the last.
+    next: Option<String>,
+}
+
+impl From<Page> for Users {
+    fn from(page: Page) -> Self {
+        Self {
+            results: page.results.iter().map(UserView::from).collect(),
+            total: page.total,
+            next: page.next.map(|id| cursor::write(id.0)),
+        }
+    }
+}
+
+/// Lists users, in the order of their ids.
+#[endpoint]
+async fn list(rooms: Shared<Rooms>, _admin: Admin, wanted: Query<Wanted>) -> Result<Json<Users>, Problem> {
+    Ok(Json(rooms.registry.list(wanted.0.into()).await?.into()))
+}
+
+/// One user: oneself, or for admins anyone.
+#[endpoint(responses(
+    (status_code = 403, description = "Another user"),
+    (status_code = 404, description = "There is no such user")
+))]
+async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<UserView>, Problem> {
+    let id = UserId(id.0);
+    caller.may_manage(id)?;
+    let user = rooms.registry.get(id).await?.ok_or_else(|| Problem::not_found("There is no such user."))?;
+    Ok(Json(UserView::from(&user)))
+}
+
+/// What is to be changed; what is left out stays. Only admins change `role` and `status`: from others they are ignored.
+#[derive(ToSchema)]
+#[salvo(schema(example = json!({ "first_name": "Ada", "time_zone": "Asia/Manila" })))]
+struct Update {
+    #[salvo(schema(min_length = 1, max_length = 100))]
+    first_name: Option<String>,
+    #[salvo(schema(min_length = 1, max_length = 100))]
+    last_name: Option<String>,
+    /// A name of the IANA time zone database.
+    time_zone: Option<String>,
+    /// A BCP 47 tag.
+    language: Option<String>,
+    #[salvo(schema(value_type = Option<String>))]
+    role: Option<Role>,
+    #[salvo(schema(value_type = Option<String>))]
+    status: Option<Status>,
+}
+
+impl FromFields for Update {
+    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+        let first_name = fields.optional("first_name", text(1..=100));
+        let last_name = fields.optional("last_name", text(1..=100));
+        let time_zone = fields.optional("time_zone", parsed(time_zone));
+        let language = fields.optional("language", parsed(language));
+        let role = fields.optional("role", parsed(role));
+        let status = fields.optional("status", parsed(status));
+        fields.finish(|valid| Self {
+            first_name: first_name.get(valid),
+            last_name: last_name.get(valid),
+            time_zone: time_zone.get(valid),
+            language: language.get(valid),
+            role: role.get(valid),
+            status: status.get(valid),
+        })
+    }
+}
+
+fn time_zone(name: &str) -> Result<String, &'static str> {
+    let known = jiff::tz::TimeZone::get(name).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
+    known.ok_or("must be a name of the IANA time zone database, such as Asia/Manila")
+}
+
+fn language(tag: &str) -> Result<String, &'static str> {
+    let plain = (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    plain.then(|| tag.to_owned()).ok_or("must be a language tag, such as en or fil")
+}
+
+impl Update {
+    fn by(self, caller: &Caller) -> AccountChange {
+        let admin = caller.is_admin();
+        AccountChange {
+            first_name: self.first_name,
+            last_name: self.last_name,
+            time_zone: self.time_zone,
+            language: self.language,
+            role: self.role.filter(|_| admin),
+            status: self.status.filter(|_| admin),
+            only_users: false,
+        }
+    }
+}
+
+/// Changes a user: oneself, or for admins anyone.
+#[endpoint(responses(
+    (status_code = 403, description = "Another user"),
+    (status_code = 404, description = "There is no such user"),
+    (status_code = 409, description = "The last active admin")
+))]
+async fn update(
+    rooms: Shared<Rooms>,
+    caller: Caller,
+    id: PathId,
+    body: Body<Update>,
+) -> Result<Json<UserView>, Problem> {
+    let id = UserId(id.0);
+    caller.may_manage(id)?;
+    let user = rooms.registry.change(id, body.0.by(&caller), caller.origin()).await?;
+    Ok(Json(UserView::from(&user)))
+}
+
+/// Deletes a user and all that is theirs.
+#[endpoint(responses(
+    (status_code = 404, description = "There is no such user"),
+    (status_code = 409, description = "The last active admin")
+))]
+async fn delete(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Message>, Problem> {
+    rooms.registry.delete(UserId(id.0), admin.0.origin()).await?;
+    Ok(Message::json("User deleted successfully"))
+}
+
+/// Activates an account without a code.
+///
+/// The password is kept only if exactly one person ever claimed the address; else the owner resets it.
+#[endpoint(responses((status_code = 404, description = "There is no such user")))]
+async fn activate(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Welcomed>, Problem> {
+    let change = AccountChange::of_status(Status::Active, false);
+    let user = rooms.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    Ok(Json(Welcomed { message: "User activated successfully", user: UserView::from(&user) }))
+}
+
+/// Closes an account with the role `user`: one's own, or for admins anyone's. Its log-ins end.
+#[endpoint(responses(
+    (status_code = 403, description = "Another user, or not an account with the role user"),
+    (status_code = 404, description = "There is no such user")
+))]
+async fn deactivate(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Welcomed>, Problem> {
+    let id = UserId(id.0);
+    caller.may_manage(id)?;
+    let change = AccountChange::of_status(Status::Deactivated, true);
+    let user = rooms.registry.change(id, change, caller.origin()).await?;
+    Ok(Json(Welcomed { message: "User deactivated successfully", user: UserView::from(&user) }))
+}
+
+/// Bars an account with the role `user`. Its log-ins end.
+#[endpoint(responses((status_code = 404, description = "There is no such user")))]
+async fn suspend(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Welcomed>, Problem> {
+    let change = AccountChange::of_status(Status::Suspended, true);
+    let user = rooms.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    Ok(Json(Welcomed { message: "User suspended successfully", user: UserView::from(&user) }))
+}

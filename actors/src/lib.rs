@@ -2,6 +2,7 @@
 
 pub mod limits;
 pub mod logins;
+pub mod otp;
 pub mod redis_server;
 pub mod schema;
 pub mod session_tracker;

@@ -1,0 +1,68 @@
+//! How many codes an address gets.
+
+use super::*;
+
+async fn gets_one(node: &Node, wanted: Mint) -> bool {
+    node.otp.mint(wanted).await.expect("answered").is_some()
+}
+
+#[tokio::test]
+async fn three_codes_in_ten_minutes_two_of_them_for_one_client() {
+    for codes in everywhere().await {
+        let node = Node::of(codes).await;
+        assert!(gets_one(&node, mint(PHONE)).await);
+        assert!(gets_one(&node, mint(PHONE)).await);
+        assert!(!gets_one(&node, mint(PHONE)).await, "a third from one client");
+        assert!(gets_one(&node, mint("desk")).await);
+        assert!(!gets_one(&node, mint("attic")).await, "a fourth");
+        assert!(gets_one(&node, Mint { purpose: Purpose::PasswordReset, ..mint(PHONE) }).await, "another purpose");
+        assert!(gets_one(&node, Mint { address: email("grace@example.org"), ..mint(PHONE) }).await, "another address");
+        node.clock.advance(10 * MINUTE);
+        assert!(gets_one(&node, mint(PHONE)).await, "ten minutes later");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn sending_the_same_mail_again_mints_another_code_ten_at_most() {
+    for codes in everywhere().await {
+        let node = Node::of(codes).await;
+        let intent = mint(PHONE);
+        for attempt in 1..=10 {
+            assert!(gets_one(&node, intent.clone()).await, "attempt {attempt}");
+        }
+        assert!(!gets_one(&node, intent).await, "the eleventh");
+        assert!(gets_one(&node, mint(PHONE)).await, "all of them used the budget once");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn used_codes_stay_in_the_budget() {
+    for codes in everywhere().await {
+        let node = Node::of(codes).await;
+        for _ in 0..3 {
+            let code = node.minted().await;
+            node.otp.redeem(typed(&code)).await.expect("right");
+        }
+        assert!(!gets_one(&node, mint("attic")).await);
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_keep_one_budget() {
+    for codes in everywhere().await {
+        let key = Rng::system().bytes::<32>();
+        let one = Node::new(OtpSettings::default(), codes.clone(), &key).await;
+        let other = Node::new(OtpSettings::default(), codes, &key).await;
+        let mut minting = tokio::task::JoinSet::new();
+        for n in 0..20 {
+            let otp = if n % 2 == 0 { one.otp.clone() } else { other.otp.clone() };
+            minting.spawn(async move { otp.mint(mint(&somewhere())).await.expect("answered").is_some() });
+        }
+        assert_eq!(minting.join_all().await.into_iter().filter(|&minted| minted).count(), 3);
+        one.stop().await;
+        other.stop().await;
+    }
+}

@@ -2,6 +2,7 @@
 //! `cargo xtask test` does; and Redis, where `FOM_TEST_REDIS` names one.
 
 use std::{
+    net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -10,6 +11,11 @@ use faceofmind_kit::{
     Child, Clock, Database, Rng, Supervisor, SupervisorHandle,
     db::PoolSettings,
     supervisor::{Family, Policy},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
 };
 
 use crate::{redis_server::RedisServer, schema};
@@ -23,6 +29,17 @@ pub(crate) fn redis() -> Option<RedisServer> {
     let server = std::env::var("FOM_TEST_REDIS").ok()?;
     let database = REDIS_TAKEN.fetch_add(1, Ordering::Relaxed) % REDIS_DATABASES;
     Some(RedisServer::open(&format!("{server}/{database}")).expect("a URL"))
+}
+
+/// Lets `port` lead to the Redis of the test run, which so is up when the test wants it to be. Aborted, it breaks the connections.
+pub(crate) async fn relay_to_redis(port: SocketAddr) {
+    let redis = std::env::var("FOM_TEST_REDIS").expect("asked for by the test");
+    let door = TcpListener::bind(port).await.expect("the port is free");
+    let mut open = JoinSet::new();
+    while let Ok((mut client, _)) = door.accept().await {
+        let mut server = TcpStream::connect(redis.trim_start_matches("redis://")).await.expect("Redis answers");
+        open.spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+    }
 }
 
 /// A tree of these children. Stop it when the story is told.

@@ -249,27 +249,19 @@ async fn a_redis_that_hangs_is_noticed_within_a_second_or_so() {
 
 #[tokio::test]
 async fn when_redis_returns_it_counts_again() {
-    let Ok(redis) = std::env::var("FOM_TEST_REDIS") else { return };
+    if testing::redis().is_none() {
+        return;
+    }
     let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its number");
     let server = RedisServer::open(&format!("redis://{port}/0")).expect("a URL");
     let house = House::of(Counters::Redis(server)).await;
     let ada = uses(&[THREE], "ada");
     assert_eq!(passed(&house.limits, 5, ada.clone()).await, 3);
     assert!(house.limits.is_degraded());
-    let relay = tokio::spawn(relay(port, redis.trim_start_matches("redis://").to_owned()));
+    let relay = tokio::spawn(testing::relay_to_redis(port));
     testing::until("the limiter sees Redis", async || !house.limits.is_degraded()).await;
     assert!(house.limits.is_up().await);
     assert_eq!(passed(&house.limits, 5, ada.clone()).await, 3, "what Redis knows, not what this node counted");
     relay.abort();
     house.stop().await;
-}
-
-/// Lets `port` lead to a Redis, which so comes up when the test wants it to.
-async fn relay(port: std::net::SocketAddr, redis: String) {
-    let door = TcpListener::bind(port).await.expect("the port is still free");
-    let mut open = tokio::task::JoinSet::new();
-    while let Ok((mut client, _)) = door.accept().await {
-        let mut server = tokio::net::TcpStream::connect(&redis).await.expect("Redis answers");
-        open.spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
-    }
 }

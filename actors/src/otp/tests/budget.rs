@@ -59,7 +59,7 @@ async fn two_nodes_keep_one_budget() {
         // Again and again, because the first race is run before the pool has its connections.
         for n in 0..5 {
             let address = email(&format!("ada{n}@example.org"));
-            assert_eq!(race(&[&one.otp, &other.otp], &address).await, 3);
+            assert_eq!(race([one.otp.clone(), other.otp.clone()], &address).await, 3);
         }
         one.stop().await;
         other.stop().await;
@@ -67,10 +67,10 @@ async fn two_nodes_keep_one_budget() {
 }
 
 /// How many codes the address gets when the nodes mint twenty at once.
-async fn race(nodes: &[&Otp], address: &Email) -> usize {
+async fn race(nodes: [Otp; 2], address: &Email) -> usize {
     let mut minting = tokio::task::JoinSet::new();
-    for otp in nodes.iter().cycle().take(20).copied() {
-        let (otp, wanted) = (otp.clone(), Mint { address: address.clone(), ..mint(&somewhere()) });
+    for otp in nodes.into_iter().cycle().take(20) {
+        let wanted = Mint { address: address.clone(), ..mint(&somewhere()) };
         minting.spawn(async move { otp.mint(wanted).await.expect("answered").is_some() });
     }
     minting.join_all().await.into_iter().filter(|&minted| minted).count()

@@ -1,9 +1,62 @@
 //! Databases for unit tests: a new SQLite file each time, and a new PostgreSQL database where `FOM_TEST_POSTGRES` names a server, as
-//! `cargo xtask test` does.
+//! `cargo xtask test` does; and Redis, where `FOM_TEST_REDIS` names one.
 
-use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use crate::schema;
+use faceofmind_kit::{
+    Child, Clock, Database, Rng, Supervisor, SupervisorHandle,
+    db::PoolSettings,
+    supervisor::{Family, Policy},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use crate::{redis_server::RedisServer, schema};
+
+/// As many databases as a Redis has unless told otherwise.
+const REDIS_DATABASES: u32 = 16;
+static REDIS_TAKEN: AtomicU32 = AtomicU32::new(0);
+
+/// The Redis of the test run, in the next of its databases. Tests share them and stay apart by their own random keys.
+pub(crate) fn redis() -> Option<RedisServer> {
+    let server = std::env::var("FOM_TEST_REDIS").ok()?;
+    let database = REDIS_TAKEN.fetch_add(1, Ordering::Relaxed) % REDIS_DATABASES;
+    Some(RedisServer::open(&format!("{server}/{database}")).expect("a URL"))
+}
+
+/// Lets `port` lead to the Redis of the test run, which so is up when the test wants it to be. Aborted, it breaks the connections.
+pub(crate) async fn relay_to_redis(port: SocketAddr) {
+    let redis = std::env::var("FOM_TEST_REDIS").expect("asked for by the test");
+    let door = TcpListener::bind(port).await.expect("the port is free");
+    let mut open = JoinSet::new();
+    while let Ok((mut client, _)) = door.accept().await {
+        let mut server = TcpStream::connect(redis.trim_start_matches("redis://")).await.expect("Redis answers");
+        open.spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+    }
+}
+
+/// A tree of these children. Stop it when the story is told.
+pub(crate) async fn supervise(children: Vec<Child>, clock: &Clock) -> SupervisorHandle {
+    let family = Family { children, policy: Policy::default(), clock: clock.clone(), rng: Rng::system() };
+    Supervisor::start(family).await.expect("the children start")
+}
+
+/// Waits until `so` holds, 10 s at most.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("not within 10 s: {what}"));
+}
 
 /// One of each kind, without tables.
 pub(crate) async fn empty_databases() -> Vec<Database> {

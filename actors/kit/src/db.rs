@@ -184,6 +184,19 @@ impl Tx {
         }
     }
 
+    /// Waits until no other transaction holds the lock of this name, and holds it until this one ends: no session's lock, so a pgbouncer may
+    /// stand between. SQLite has one writer at a time anyway. Take one lock a transaction, first of all, and nobody waits in a circle.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub async fn lock(&mut self, name: &str) -> Result<(), Failure> {
+        if let Self::Postgres(t) = self {
+            let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            sqlx::query(sql).bind(name).execute(&mut **t).await?;
+        }
+        Ok(())
+    }
+
     /// Makes all of it last.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The rooms: one supervised actor each, with all that it owns.
 
 pub mod hasher;
+pub mod idempotency;
 pub mod logins;
 pub mod schema;
 pub mod session_tracker;

@@ -1,9 +1,9 @@
 //! Databases for unit tests: a new SQLite file each time, and a new PostgreSQL database where `FOM_TEST_POSTGRES` names a server, as
 //! `cargo xtask test` does.
 
-use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings, on};
 
-use crate::schema;
+use crate::{schema, user_registry::UserId};
 
 /// One of each kind, without tables.
 pub(crate) async fn empty_databases() -> Vec<Database> {
@@ -28,4 +28,16 @@ pub(crate) async fn databases() -> Vec<Database> {
         schema::migrate(db).await.expect("migrates");
     }
     databases
+}
+
+/// A user to whom rows can belong.
+pub(crate) async fn user(db: &Database, email: &str) -> UserId {
+    let sql = "INSERT INTO users (email, first_name, last_name, status, created_at) \
+               VALUES ($1, 'Ada', 'Lovelace', 'active', $2) RETURNING id";
+    let mut tx = db.begin().await.expect("begins");
+    let (id,): (UserId,) = on!(tx.connection(), c =>
+        sqlx::query_as(sql).bind(email).bind(Clock::system().now()).fetch_one(c).await)
+    .expect("a user");
+    tx.commit().await.expect("commits");
+    id
 }

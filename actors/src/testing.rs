@@ -3,7 +3,11 @@
 
 use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings, on};
 
-use crate::{schema, user_registry::UserId};
+use crate::{
+    publisher::{self, Publisher},
+    schema,
+    user_registry::UserId,
+};
 
 /// One of each kind, without tables.
 pub(crate) async fn empty_databases() -> Vec<Database> {
@@ -40,4 +44,9 @@ pub(crate) async fn user(db: &Database, email: &str) -> UserId {
     .expect("a user");
     tx.commit().await.expect("commits");
     id
+}
+
+/// A publisher that nobody has started: events are recorded, and stay.
+pub(crate) fn publisher(db: &Database) -> Publisher {
+    Publisher::new(publisher::Settings::default(), db.clone(), None, Clock::system(), Rng::system()).0
 }

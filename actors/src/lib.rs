@@ -1,6 +1,8 @@
 //! The rooms: one supervised actor each, with all that it owns.
 
 pub mod logins;
+pub mod nats;
+pub mod publisher;
 pub mod schema;
 pub mod session_tracker;
 pub mod user_registry;

@@ -3,6 +3,7 @@
 pub mod hasher;
 pub mod idempotency;
 pub mod logins;
+pub mod nats;
 pub mod publisher;
 pub mod schema;
 pub mod session_tracker;

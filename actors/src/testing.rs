@@ -1,5 +1,6 @@
 //! Databases for unit tests: a new SQLite file each time, and a new PostgreSQL database where `FOM_TEST_POSTGRES` names a server, as
-//! `cargo xtask test` does; and Redis, where `FOM_TEST_REDIS` names one.
+//! `cargo xtask test` does; Redis, where `FOM_TEST_REDIS` names one; and accounts on a NATS server, and
+//! a wire to it that can be cut.
 
 use std::{
     net::SocketAddr,
@@ -10,6 +11,7 @@ use std::{
 use faceofmind_kit::{
     Child, Clock, Database, Rng, Supervisor, SupervisorHandle,
     db::PoolSettings,
+    on,
     supervisor::{Family, Policy},
 };
 
@@ -18,7 +20,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{redis_server::RedisServer, schema};
+use crate::{
+    nats::{self, Nats},
+    publisher::{self, Publisher},
+    redis_server::RedisServer,
+    schema,
+    user_registry::UserId,
+};
+
+mod wire;
+pub(crate) use wire::Wire;
 
 /// As many databases as a Redis has unless told otherwise.
 const REDIS_DATABASES: u32 = 16;
@@ -81,4 +92,55 @@ pub(crate) async fn databases() -> Vec<Database> {
         schema::migrate(db).await.expect("migrates");
     }
     databases
+}
+
+/// A user to whom rows can belong.
+pub(crate) async fn user(db: &Database, email: &str) -> UserId {
+    let sql = "INSERT INTO users (email, first_name, last_name, status, created_at) \
+               VALUES ($1, 'Ada', 'Lovelace', 'active', $2) RETURNING id";
+    let mut tx = db.begin().await.expect("begins");
+    let (id,): (UserId,) = on!(tx.connection(), c =>
+        sqlx::query_as(sql).bind(email).bind(Clock::system().now()).fetch_one(c).await)
+    .expect("a user");
+    tx.commit().await.expect("commits");
+    id
+}
+
+/// A publisher that nobody has started: events are recorded, and stay.
+pub(crate) fn publisher(db: &Database) -> Publisher {
+    Publisher::new(publisher::Settings::default(), db.clone(), None, Clock::system(), Rng::system()).0
+}
+
+/// An account of its own on the NATS server that `FOM_TEST_NATS` (`host:port`) names, as `cargo xtask test` does; `None` without one.
+/// Unit tests have the accounts from `t400` on.
+pub(crate) async fn nats_account() -> Option<NatsAccount> {
+    static NEXT: AtomicU32 = AtomicU32::new(400);
+    let server = std::env::var("FOM_TEST_NATS").ok()?;
+    let account = NatsAccount { user: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)), server };
+    let jetstream = account.jetstream().await;
+    drop(jetstream.delete_stream(crate::publisher::STREAM).await);
+    Some(account)
+}
+
+pub(crate) struct NatsAccount {
+    user: String,
+    pub(crate) server: String,
+}
+
+impl NatsAccount {
+    /// The URL at which this account is let in, on `server` or what stands before it.
+    pub(crate) fn url(&self, server: &str) -> String {
+        format!("nats://{}:t@{server}", self.user)
+    }
+
+    /// A connection as the program makes it.
+    pub(crate) async fn connect(&self, server: &str) -> Nats {
+        Nats::connect(&nats::Settings::new(self.url(server).into())).await.expect("a URL")
+    }
+
+    /// A client for looking at what arrived.
+    pub(crate) async fn jetstream(&self) -> async_nats::jetstream::Context {
+        let options = async_nats::ConnectOptions::with_user_and_password(self.user.clone(), "t".into());
+        async_nats::jetstream::new(options.connect(&self.server).await.expect("the test server answers"))
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{Database, Failure, Timestamp, on};
+use crate::{Database, Failure, Timestamp, Tx, on};
 
 const TAKE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
@@ -19,10 +19,19 @@ const LEAVE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
 /// [`Failure::Store`]; who cannot reach the database does not lead.
 pub async fn take(db: &Database, name: &str, holder: &str, now: Timestamp, length: Duration) -> Result<bool, Failure> {
     let mut tx = db.begin().await?;
+    let held = take_in(&mut tx, name, holder, now, length).await?;
+    tx.commit().await?;
+    Ok(held)
+}
+
+/// As [`take`], in the caller's transaction: until it ends nobody else can take the lease, so what it writes was written by the leader.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn take_in(tx: &mut Tx, name: &str, holder: &str, now: Timestamp, length: Duration) -> Result<bool, Failure> {
     let held: Option<(String,)> = on!(tx.connection(), c => sqlx::query_as(TAKE)
         .bind(name).bind(holder).bind(now + length).bind(now)
         .fetch_optional(c).await)?;
-    tx.commit().await?;
     Ok(held.is_some())
 }
 

@@ -1,8 +1,212 @@
-//! Open sessions.
+//! Sessions: started, ended and deleted in batches, one commit for all that arrived while the last one was under way; read beside
+//! them.
 
-use faceofmind_kit::id;
+use std::{sync::Arc, time::Duration};
 
-id! {
-    /// A session's key.
-    SessionId
+use faceofmind_kit::{Actor, Address, Batch, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng};
+use serde_json::{Value, json};
+
+use crate::{
+    idempotency,
+    publisher::{Origin, Publisher},
+    user_registry::UserId,
+};
+
+mod desk;
+mod padded;
+mod reading;
+mod session;
+mod sitting;
+mod store;
+
+use desk::{Change, Desk, Means, Write};
+pub use session::{DetectionId, Listed, Session, SessionError, SessionId, Started};
+pub use store::erase;
+
+/// How much may wait, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Letters that may lie unfinished; beyond, callers hear "busy" at once.
+    pub mailbox: usize,
+    /// How long a caller waits at most.
+    pub deadline: Duration,
+    /// Changes in one transaction at most; 512 are the most that there may be.
+    pub largest_batch: usize,
 }
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mailbox: 4096, deadline: Duration::from_secs(10), largest_batch: padded::MOST_ROWS }
+    }
+}
+
+/// Where sessions are started, ended and seen.
+#[derive(Clone, Debug)]
+pub struct Sessions(Address<Message>);
+
+enum Message {
+    Write { user: UserId, change: Change, origin: Origin, reply: Reply<Result<Started, SessionError>> },
+    Read(Read),
+    Landed,
+}
+
+enum Read {
+    Get(UserId, SessionId, Reply<Result<Session, SessionError>>),
+    Count(UserId, Reply<Result<u64, SessionError>>),
+    List { user: UserId, skip: u32, limit: u32, reply: Reply<Result<Vec<Listed>, SessionError>> },
+}
+
+impl Sessions {
+    /// The tracker of the sessions in `db`, and the child to be supervised. `publisher` hears of every commit that recorded events.
+    pub fn new(settings: Settings, db: Database, publisher: Publisher, clock: Clock, rng: Rng) -> (Self, Child) {
+        let means = Means { db, publisher, clock, rng };
+        let address = Address::new("session_tracker", settings.mailbox, settings.deadline);
+        let sessions = Self(address.clone());
+        let child = Child::new(address.clone(), move || {
+            let room = Room::new(settings.largest_batch, means.clone(), address.clone());
+            async move { Ok::<_, Failure>(room) }
+        });
+        (sessions, child)
+    }
+
+    /// Starts a session. With a key that this user has used before, the session of that time and its answer come back instead.
+    ///
+    /// # Errors
+    /// [`SessionError::KeyReused`]; [`SessionError::NotFound`] when there is no such user.
+    pub async fn start(
+        &self,
+        user: UserId,
+        origin: Origin,
+        idempotency: Option<idempotency::Key>,
+    ) -> Result<Started, SessionError> {
+        self.write(user, Change::Start(idempotency.map(|key| idempotency::Key { user, ..key })), origin).await
+    }
+
+    /// Ends a session; one that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`], also for another user's.
+    pub async fn end(&self, user: UserId, id: SessionId, origin: Origin) -> Result<Session, SessionError> {
+        self.write(user, Change::End(id), origin).await.map(|written| written.session)
+    }
+
+    /// Deletes a session with all that was recorded in it.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`], also for another user's.
+    pub async fn delete(&self, user: UserId, id: SessionId, origin: Origin) -> Result<(), SessionError> {
+        self.write(user, Change::Delete(id), origin).await.map(drop)
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`], also for another user's.
+    pub async fn get(&self, user: UserId, id: SessionId) -> Result<Session, SessionError> {
+        self.0.ask(|reply| Message::Read(Read::Get(user, id, reply))).await
+    }
+
+    /// How many sessions the user has.
+    ///
+    /// # Errors
+    /// [`SessionError::Failed`].
+    pub async fn count(&self, user: UserId) -> Result<u64, SessionError> {
+        self.0.ask(|reply| Message::Read(Read::Count(user, reply))).await
+    }
+
+    /// Up to `limit` of the user's sessions, newest first, after the `skip` newest.
+    ///
+    /// # Errors
+    /// [`SessionError::Failed`].
+    pub async fn list(&self, user: UserId, skip: u32, limit: u32) -> Result<Vec<Listed>, SessionError> {
+        self.0.ask(|reply| Message::Read(Read::List { user, skip, limit, reply })).await
+    }
+
+    async fn write(&self, user: UserId, change: Change, origin: Origin) -> Result<Started, SessionError> {
+        self.0.ask(|reply| Message::Write { user, change, origin, reply }).await
+    }
+}
+
+struct Room {
+    batch: Batch<Write>,
+    in_flight: usize,
+    last_batch: usize,
+    errands: Errands,
+    desk: Arc<Desk>,
+}
+
+impl Room {
+    fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
+        let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
+        Self {
+            batch: Batch::new(largest_batch, move || address.tell(Message::Landed)),
+            in_flight: 0,
+            last_batch: 0,
+            errands: Errands::default(),
+            desk: Arc::new(Desk::new(means)),
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some((batch, flight)) = self.batch.take_off() else { return };
+        self.in_flight = batch.len();
+        self.last_batch = batch.len();
+        let desk = Arc::clone(&self.desk);
+        self.errands.run(async move {
+            desk.write(batch).await;
+            drop(flight);
+        });
+    }
+
+    fn land(&mut self) {
+        self.in_flight = 0;
+        self.batch.land();
+        self.flush();
+    }
+
+    fn read(&mut self, read: Read, permit: Permit) {
+        let db = self.desk.means.db.clone();
+        match read {
+            Read::Get(user, id, reply) => {
+                self.errands.answer(reply, permit, async move { reading::get(&db, user, id).await });
+            }
+            Read::Count(user, reply) => {
+                self.errands.answer(reply, permit, async move { reading::count(&db, user).await });
+            }
+            Read::List { user, skip, limit, reply } => {
+                self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
+            }
+        }
+    }
+}
+
+impl Actor for Room {
+    type Message = Message;
+
+    async fn receive(&mut self, message: Message, permit: Permit) {
+        match message {
+            Message::Write { user, change, origin, reply } => {
+                self.batch.push(Write { user, change, origin, reply, permit });
+                self.flush();
+            }
+            Message::Read(read) => self.read(read, permit),
+            Message::Landed => self.land(),
+        }
+    }
+
+    /// Whatever waits is written; `Landed` no longer reaches an actor that stops.
+    async fn stop(&mut self) {
+        while self.errands.under_way() + self.batch.waiting() > 0 {
+            self.errands.finish().await;
+            self.land();
+        }
+    }
+
+    fn observe(&self) -> Value {
+        json!({ "waiting": self.batch.waiting(), "in_flight": self.in_flight, "last_batch": self.last_batch,
+                "panicked": self.errands.panicked(), "writes": self.desk.counters() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The actor: starts one round of the relay at a time, when it is woken and now and then, and rests after a failure.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use faceofmind_kit::{Actor, Address, Clock, Errands, Failure, Permit, Rng, Timestamp};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::{
+    Publisher, Settings,
+    outbox::Backlog,
+    relay::{Part, Relay, Round},
+};
+use crate::nats::Link;
+
+/// What the actor is told; nobody asks it.
+pub(super) enum Message {
+    /// Something was committed.
+    Wake,
+    /// Time to look.
+    Poll,
+    /// Time to try again after a failure.
+    Resume,
+    /// A round has ended; without an outcome, in a panic.
+    Landed { start: u64, outcome: Option<Result<Round, Failure>> },
+}
+
+/// The actor: starts one round at a time.
+pub(super) struct Carrier {
+    publisher: Publisher,
+    start: u64,
+    relay: Arc<Mutex<Relay>>,
+    settings: Settings,
+    clock: Clock,
+    rng: Rng,
+    pace: Pace,
+    failures: u32,
+    report: Report,
+    rounds: Errands,
+    timers: Errands,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Idle,
+    /// In a round, and whether to begin another after it.
+    Busy {
+        again: bool,
+    },
+    /// Until its backoff is over, or the link comes back.
+    Resting,
+}
+
+/// What those see who watch.
+#[derive(Default)]
+struct Report {
+    part: Option<Part>,
+    backlog: Backlog,
+    published: u64,
+    last: Option<(i64, Timestamp)>,
+    trouble: Option<String>,
+}
+
+impl Carrier {
+    pub(super) fn new(publisher: Publisher, relay: Relay, settings: Settings, clock: Clock, rng: Rng) -> Self {
+        let start = publisher.signals.starts.fetch_add(1, Ordering::Relaxed);
+        let mut timers = Errands::default();
+        timers.run(poll(publisher.address.clone(), settings.poll));
+        if let Some(link) = publisher.link.clone() {
+            timers.run(resume_with(link, publisher.address.clone()));
+        }
+        let relay = Arc::new(Mutex::new(relay));
+        Self {
+            publisher,
+            start,
+            relay,
+            settings,
+            clock,
+            rng,
+            pace: Pace::Idle,
+            failures: 0,
+            report: Report::default(),
+            rounds: Errands::default(),
+            timers,
+        }
+    }
+
+    fn look(&mut self) {
+        match self.pace {
+            Pace::Idle => self.begin(),
+            Pace::Busy { .. } => self.pace = Pace::Busy { again: true },
+            Pace::Resting => {}
+        }
+    }
+
+    fn begin(&mut self) {
+        self.pace = Pace::Busy { again: false };
+        let landing = Landing { address: self.publisher.address.clone(), start: self.start, outcome: None };
+        let relay = Arc::clone(&self.relay);
+        self.rounds.run(async move { landing.with(relay.lock().await.round().await) });
+    }
+
+    fn land(&mut self, outcome: Result<Round, Failure>) {
+        let again = self.pace == Pace::Busy { again: true };
+        self.pace = Pace::Idle;
+        let failed = outcome.is_err();
+        self.publisher.signals.failing.store(failed, Ordering::Relaxed);
+        match outcome {
+            Ok(round) => {
+                if self.report.trouble.take().is_some() {
+                    tracing::info!("publishing goes on");
+                }
+                self.failures = 0;
+                let more = round.more || again;
+                self.note(&round);
+                if more {
+                    self.begin();
+                }
+            }
+            Err(failure) => self.rest(&failure),
+        }
+    }
+
+    fn note(&mut self, round: &Round) {
+        self.report.part = Some(round.part);
+        self.report.published += round.published as u64;
+        self.report.backlog = round.backlog.unwrap_or(self.report.backlog);
+        self.report.last = round.position.map(|position| (position, self.clock.now())).or(self.report.last);
+    }
+
+    fn rest(&mut self, failure: &Failure) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.settings.backoff.after(self.failures, &self.rng);
+        let cause = failure.to_string();
+        if self.report.trouble.as_ref() != Some(&cause) {
+            tracing::warn!(cause, "publishing failed: to be tried again");
+        }
+        self.report.trouble = Some(cause);
+        self.pace = Pace::Resting;
+        let address = self.publisher.address.clone();
+        self.timers.run(async move {
+            tokio::time::sleep(wait).await;
+            address.tell(Message::Resume);
+        });
+    }
+}
+
+impl Actor for Carrier {
+    type Message = Message;
+
+    async fn receive(&mut self, message: Message, _: Permit) {
+        match message {
+            Message::Wake | Message::Poll => {
+                self.publisher.signals.woken.store(false, Ordering::Release);
+                // Who follows has nothing to do at a wake-up.
+                let follows = self.report.part.is_some_and(|part| part != Part::Leads);
+                if !(follows && matches!(message, Message::Wake)) {
+                    self.look();
+                }
+            }
+            Message::Resume => {
+                if self.pace == Pace::Resting {
+                    self.pace = Pace::Idle;
+                }
+                self.look();
+            }
+            Message::Landed { start, .. } if start != self.start => {}
+            Message::Landed { outcome: Some(outcome), .. } => self.land(outcome),
+            // What the round knew of the stream is lost with it: its supervisor starts afresh.
+            Message::Landed { outcome: None, .. } => panic!("a round of publishing panicked"),
+        }
+    }
+
+    /// Publishes what is left, and leaves the lead to another node.
+    async fn stop(&mut self) {
+        self.rounds.finish().await;
+        let mut relay = self.relay.lock().await;
+        let drained = loop {
+            match relay.round().await {
+                Ok(round) if round.more => {}
+                other => break other.map(drop),
+            }
+        };
+        if let Err(cause) = drained.and(relay.step_down().await) {
+            tracing::warn!(%cause, "stopped with events left to publish: the next start publishes them");
+        }
+    }
+
+    fn observe(&self) -> Value {
+        json!({
+            "part": self.report.part,
+            "connected": self.publisher.link.as_ref().map(Link::is_up),
+            "backlog": self.report.backlog,
+            "published": self.report.published,
+            "last_published": self.report.last.map(|(position, at)| json!({ "position": position, "at": at })),
+            "subscribers": self.publisher.bus.subscribers(),
+            "trouble": self.report.trouble,
+        })
+    }
+}
+
+/// Tells how a round ended, also when it panics. It names the actor's start, for a successor at the same address must not take the
+/// end of an older round for its own's.
+struct Landing {
+    address: Address<Message>,
+    start: u64,
+    outcome: Option<Result<Round, Failure>>,
+}
+
+impl Landing {
+    fn with(mut self, outcome: Result<Round, Failure>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.address.tell(Message::Landed { start: self.start, outcome: self.outcome.take() });
+    }
+}
+
+async fn poll(address: Address<Message>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        address.tell(Message::Poll);
+    }
+}
+
+/// A link that comes back, or breaks, is reason enough to look at once.
+async fn resume_with(link: Link, address: Address<Message>) {
+    loop {
+        link.moved_from(link.turn()).await;
+        address.tell(Message::Resume);
+    }
+}

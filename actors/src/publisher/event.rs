@@ -1,0 +1,265 @@
+//! What happened, as sibling services hear of it: CloudEvents 1.0 in JSON. No I/O.
+//!
+//! The `type` is `faceofmind.v1.<aggregate>.<what>`; with the user's id behind it, it is the NATS subject. A change that could break a
+//! reader gets a new version; a new field or a new event does not.
+
+use faceofmind_kit::{Rng, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Origin;
+use crate::{
+    session_tracker::SessionId,
+    user_registry::{Role, Status, UserId},
+};
+
+/// What every type and every NATS subject begins with.
+pub const PREFIX: &str = "faceofmind.v1.";
+const SOURCE: &str = "/faceofmind/user-api";
+
+/// Everything there is to tell of; it grows here and nowhere else. The fields are the event's `data`.
+///
+/// An event holds ids, words of ours and times, never what a person wrote: it is `Copy`, so no `String` fits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// Somebody gave an address for the first time; nobody has proven it yet.
+    UserRegistered {
+        /// The new user.
+        user_id: UserId,
+    },
+    /// The address is proven.
+    UserVerified {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// Names, settings or the role were changed; the role is told.
+    UserUpdated {
+        /// Whose.
+        user_id: UserId,
+        /// The role from now on.
+        role: Role,
+    },
+    /// The user may log in from now on, or may not.
+    UserStatusChanged {
+        /// Whose.
+        user_id: UserId,
+        /// The status from now on.
+        status: Status,
+    },
+    /// The password is another.
+    UserPasswordChanged {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// The address is another, and proven.
+    UserEmailChanged {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// The user is gone, and all that was theirs; siblings forget them likewise.
+    UserDeleted {
+        /// Who.
+        user_id: UserId,
+    },
+    /// A session was opened.
+    SessionStarted {
+        /// Whose.
+        user_id: UserId,
+        /// Which.
+        session_id: SessionId,
+        /// When.
+        start_time: Timestamp,
+    },
+    /// A session was ended.
+    SessionEnded {
+        /// Whose.
+        user_id: UserId,
+        /// Which.
+        session_id: SessionId,
+        /// When.
+        end_time: Timestamp,
+    },
+    /// A session is gone, and all that was recorded in it.
+    SessionDeleted {
+        /// Whose.
+        user_id: UserId,
+        /// Which.
+        session_id: SessionId,
+    },
+}
+
+impl Event {
+    /// `<aggregate>.<what>`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::UserRegistered { .. } => "user.registered",
+            Self::UserVerified { .. } => "user.verified",
+            Self::UserUpdated { .. } => "user.updated",
+            Self::UserStatusChanged { .. } => "user.status_changed",
+            Self::UserPasswordChanged { .. } => "user.password_changed",
+            Self::UserEmailChanged { .. } => "user.email_changed",
+            Self::UserDeleted { .. } => "user.deleted",
+            Self::SessionStarted { .. } => "session.started",
+            Self::SessionEnded { .. } => "session.ended",
+            Self::SessionDeleted { .. } => "session.deleted",
+        }
+    }
+
+    /// Whom it is about.
+    pub const fn user_id(&self) -> UserId {
+        match *self {
+            Self::UserRegistered { user_id }
+            | Self::UserVerified { user_id }
+            | Self::UserUpdated { user_id, .. }
+            | Self::UserStatusChanged { user_id, .. }
+            | Self::UserPasswordChanged { user_id }
+            | Self::UserEmailChanged { user_id }
+            | Self::UserDeleted { user_id }
+            | Self::SessionStarted { user_id, .. }
+            | Self::SessionEnded { user_id, .. }
+            | Self::SessionDeleted { user_id, .. } => user_id,
+        }
+    }
+
+    /// `<aggregate>/<id>`: whose events stay in order.
+    pub fn aggregate(&self) -> String {
+        match self {
+            Self::SessionStarted { session_id, .. }
+            | Self::SessionEnded { session_id, .. }
+            | Self::SessionDeleted { session_id, .. } => format!("session/{session_id}"),
+            _ => format!("user/{}", self.user_id()),
+        }
+    }
+
+    /// The event as it will be published: dated, named, and with the word who caused it.
+    pub fn seal(self, origin: &Origin, now: Timestamp, rng: &Rng) -> CloudEvent {
+        let id = rng.uuid_v7(now);
+        let aggregate = self.aggregate();
+        let envelope = Envelope {
+            specversion: "1.0",
+            id,
+            source: SOURCE,
+            kind: format!("{PREFIX}{}", self.name()),
+            subject: &aggregate,
+            time: now,
+            datacontenttype: "application/json",
+            origin,
+            data: self,
+        };
+        let envelope = serde_json::to_string(&envelope).expect("ids, words and times are JSON");
+        CloudEvent { id, user_id: self.user_id(), recorded_at: now, envelope, aggregate }
+    }
+}
+
+/// The attributes of CloudEvents 1.0 §3, then our extensions.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    specversion: &'static str,
+    id: Uuid,
+    source: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: &'a str,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    data: Event,
+}
+
+/// An event that is ready to be recorded. Made by [`Event::seal`] alone, so nothing else gets into an envelope.
+#[derive(Clone, Debug)]
+pub struct CloudEvent {
+    pub(super) id: Uuid,
+    pub(super) aggregate: String,
+    pub(super) user_id: UserId,
+    pub(super) envelope: String,
+    pub(super) recorded_at: Timestamp,
+}
+
+impl CloudEvent {
+    /// The event's id, a UUID version 7; readers know by it what they have seen.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The CloudEvents JSON.
+    pub fn envelope(&self) -> &str {
+        &self.envelope
+    }
+}
+
+/// An event that was published, as the in-process bus carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedEvent {
+    /// Its place in the order of publishing; strictly increasing, with gaps. Streams resume by it.
+    pub position: i64,
+    /// The NATS subject: `faceofmind.v1.<aggregate>.<what>.<user_id>`.
+    pub subject: String,
+    /// Whom it is about.
+    pub user_id: UserId,
+    /// The CloudEvents JSON.
+    pub envelope: String,
+}
+
+/// The NATS subject of an envelope, or `None` when it is no envelope of ours.
+pub(super) fn subject_of(envelope: &str, user_id: UserId) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+    }
+    let head: Head<'_> = serde_json::from_str(envelope).ok()?;
+    Some(format!("{}.{user_id}", head.kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publisher::Cause;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_763_925_600_123_456);
+
+    #[test]
+    fn an_envelope_is_a_cloud_event() {
+        let origin = Origin::new(Cause::User(UserId(7)))
+            .with_request_id("req-1")
+            .with_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let started = Event::SessionStarted { user_id: UserId(7), session_id: SessionId(12), start_time: NOW };
+        let sealed = started.seal(&origin, NOW, &Rng::seeded(1));
+        let envelope: serde_json::Value = serde_json::from_str(sealed.envelope()).expect("JSON");
+        let expected = serde_json::json!({
+            "specversion": "1.0",
+            "id": sealed.id().to_string(),
+            "source": "/faceofmind/user-api",
+            "type": "faceofmind.v1.session.started",
+            "subject": "session/12",
+            "time": "2025-11-23T19:20:00.123456+00:00",
+            "datacontenttype": "application/json",
+            "causedby": "user/7",
+            "requestid": "req-1",
+            "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "data": { "user_id": 7, "session_id": 12, "start_time": "2025-11-23T19:20:00.123456+00:00" },
+        });
+        assert_eq!(envelope, expected);
+        assert_eq!(subject_of(sealed.envelope(), UserId(7)).as_deref(), Some("faceofmind.v1.session.started.7"));
+        assert_eq!(sealed.id().get_version_num(), 7);
+    }
+
+    #[test]
+    fn words_are_told_as_the_database_spells_them() {
+        let changed = Event::UserStatusChanged { user_id: UserId(7), status: Status::Suspended };
+        let sealed = changed.seal(&Origin::new(Cause::System), NOW, &Rng::seeded(1));
+        let envelope: serde_json::Value = serde_json::from_str(sealed.envelope()).expect("JSON");
+        assert_eq!(envelope["data"], serde_json::json!({ "user_id": 7, "status": "suspended" }));
+        assert_eq!((&envelope["subject"], &envelope["causedby"]), (&"user/7".into(), &"system".into()));
+        assert!(envelope.get("requestid").is_none(), "absent, not null");
+    }
+
+    #[test]
+    fn no_text_fits_into_an_event() {
+        fn holds_no_text<T: Copy>() {}
+        holds_no_text::<Event>();
+    }
+}

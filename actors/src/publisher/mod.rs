@@ -1,0 +1,156 @@
+//! The outbox and the one who carries it: every event is written with the change it tells of, published in order, and never twice.
+//!
+//! A room records what it did in its own transaction, commits, and wakes the publisher:
+//!
+//! ```ignore
+//! let event = Event::SessionEnded { user_id, session_id, end_time };
+//! publisher::record(&mut tx, &event.seal(origin, now, &rng)).await?;
+//! tx.commit().await?;
+//! publisher.wake();
+//! ```
+//!
+//! One node leads, by the lease `publisher`. It sends what is unpublished to JetStream, marks what was acknowledged with its position,
+//! and puts it on the in-process bus; the other nodes read the positions and fill their own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use faceofmind_kit::{Address, Backoff, Child, Clock, Database, Failure, Rng};
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::nats::{Link, Nats};
+
+mod bus;
+mod carrier;
+mod event;
+mod origin;
+mod outbox;
+mod relay;
+mod stream;
+
+use bus::Bus;
+use carrier::{Carrier, Message};
+pub use event::{CloudEvent, Event, PREFIX, PublishedEvent};
+pub use origin::{Cause, Origin};
+pub use outbox::{erase, record, record_many, sweep};
+use relay::Relay;
+use stream::Chain;
+pub use stream::{NAME as STREAM, StreamSettings};
+
+/// How the outbox is carried.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The stream, and how it is written.
+    pub stream: StreamSettings,
+    /// How often to look without having been woken, as for what other nodes recorded.
+    pub poll: Duration,
+    /// How long a leader may be silent before another takes over, a `poll` later at most.
+    pub lease: Duration,
+    /// How long a published event stays in the outbox, for streams to resume from.
+    pub retention: Duration,
+    /// How often to remove those that have stayed longer.
+    pub sweep_every: Duration,
+    /// How many events a subscriber of the bus may lag behind before it misses some.
+    pub bus_capacity: usize,
+    /// How long to rest after a failure.
+    pub backoff: Backoff,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stream: StreamSettings::default(),
+            poll: Duration::from_secs(1),
+            lease: Duration::from_secs(3),
+            retention: Duration::from_secs(24 * 3600),
+            sweep_every: Duration::from_secs(60),
+            bus_capacity: 4096,
+            backoff: Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) },
+        }
+    }
+}
+
+/// Where the publisher is woken and listened to.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    address: Address<Message>,
+    bus: Bus,
+    link: Option<Link>,
+    signals: Arc<Signals>,
+}
+
+/// What passes between the handle and its actor without a letter.
+#[derive(Debug, Default)]
+struct Signals {
+    woken: AtomicBool,
+    failing: AtomicBool,
+    starts: AtomicU64,
+}
+
+impl Publisher {
+    /// A publisher of what is recorded in `db`: to JetStream where a connection to NATS is given, and always to the bus.
+    pub fn new(settings: Settings, db: Database, nats: Option<Nats>, clock: Clock, rng: Rng) -> (Self, Child) {
+        let publisher = Self {
+            address: Address::new("publisher", 64, Duration::from_secs(5)),
+            bus: Bus::new(settings.bus_capacity),
+            link: nats.as_ref().map(|nats| nats.link().clone()),
+            signals: Arc::default(),
+        };
+        // A file has one process: after a crash it is itself that holds the lease.
+        let holder = match &db {
+            Database::Postgres(_) => rng.uuid_v7(clock.now()).to_string(),
+            Database::Sqlite(..) => "this file's process".to_owned(),
+        };
+        let (handle, address) = (publisher.clone(), publisher.address.clone());
+        let child = Child::new(address, move || {
+            let relay = Relay {
+                settings,
+                db: db.clone(),
+                clock: clock.clone(),
+                chain: nats.clone().map(|nats| Chain::new(nats, settings.stream)),
+                bus: handle.bus.clone(),
+                holder: holder.clone(),
+                leads_until: None,
+                swept: None,
+                counted: None,
+            };
+            std::future::ready(Ok(Carrier::new(handle.clone(), relay, settings, clock.clone(), rng.clone())))
+        });
+        (publisher, child)
+    }
+
+    /// Says that events were committed. Costs nothing when it has been said already.
+    pub fn wake(&self) {
+        if !self.signals.woken.swap(true, Ordering::AcqRel) {
+            self.address.tell(Message::Wake);
+        }
+    }
+
+    /// The in-process bus: every event that any node publishes from now on, in order. Some published shortly before may come as well.
+    /// Who lags too far behind hears so from the receiver.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
+        self.bus.subscribe()
+    }
+
+    /// Whether what is recorded goes out: NATS is connected, if it is used, and the last attempt did not fail.
+    pub fn is_up(&self) -> bool {
+        self.link.as_ref().is_none_or(Link::is_up) && !self.signals.failing.load(Ordering::Relaxed)
+    }
+
+    /// What it does, what waits, what was last published, and why it fails if it does.
+    ///
+    /// # Errors
+    /// When the actor is not running or does not answer in time.
+    pub async fn observe(&self) -> Result<Value, Failure> {
+        self.address.observe().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! The outbox: events are written here in the transaction of the change they tell of, and read from here to be published.
+
+use faceofmind_kit::{Connection, Database, Failure, Timestamp, Tx, on};
+use serde::Serialize;
+use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
+
+use super::event::{CloudEvent, PublishedEvent, subject_of};
+use crate::user_registry::UserId;
+
+/// Rows of one INSERT at most. Batches are cut into powers of two, so that there are few statement texts to prepare.
+const LARGEST_INSERT: usize = 256;
+/// Rows that one DELETE of a sweep takes at most, so that it holds up nobody.
+const SWEPT_AT_ONCE: i64 = 1000;
+
+const UNPUBLISHED: &str = "SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL ORDER BY seq LIMIT $1";
+const LAST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";
+const PUBLISHED_AFTER: &str = "SELECT position, user_id, envelope FROM events \
+     WHERE position > $1 AND envelope <> '' ORDER BY position LIMIT $2";
+const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
+     (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS waiting";
+const FORGET_UNPUBLISHED: &str = "DELETE FROM events WHERE user_id = $1 AND position IS NULL";
+const BLANK: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE user_id = $1";
+/// The last position stays, or it would be given twice.
+const SWEEP: &str = "DELETE FROM events WHERE seq IN \
+     (SELECT seq FROM events WHERE position IS NOT NULL ORDER BY position LIMIT $1) \
+     AND published_at < $2 AND position < (SELECT max(position) FROM events)";
+
+/// Records an event in the transaction of the change that it tells of. The change has locked or written its aggregate's row before,
+/// so that the events of one aggregate are recorded in the order in which they happened. Wake the publisher after the commit.
+///
+/// # Errors
+/// [`Failure::Store`]; the transaction is then to be rolled back.
+pub async fn record(tx: &mut Tx, event: &CloudEvent) -> Result<(), Failure> {
+    record_many(tx, std::slice::from_ref(event)).await
+}
+
+/// Records the events of a batch, in their order.
+///
+/// # Errors
+/// As [`record`].
+pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Failure> {
+    let mut rest = events;
+    while !rest.is_empty() {
+        let size = (1 << rest.len().ilog2()).min(LARGEST_INSERT);
+        let (now, later) = rest.split_at(size);
+        on!(tx.connection(), c => insert(now).build().execute(c).await.map(drop))?;
+        rest = later;
+    }
+    Ok(())
+}
+
+fn insert<DB: Backend>(events: &[CloudEvent]) -> QueryBuilder<DB>
+where
+    for<'q> String: Encode<'q, DB> + Type<DB>,
+    for<'q> UserId: Encode<'q, DB> + Type<DB>,
+    for<'q> Timestamp: Encode<'q, DB> + Type<DB>,
+{
+    let mut query = QueryBuilder::new("INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) ");
+    query.push_values(events, |mut row, event| {
+        row.push_bind(event.id.to_string())
+            .push_bind(event.aggregate.clone())
+            .push_bind(event.user_id)
+            .push_bind(event.envelope.clone())
+            .push_bind(event.recorded_at);
+    });
+    query
+}
+
+/// Takes a user out of the outbox, in the transaction that erases them: what is not published never will be, and of what is, only
+/// the position stays. Record `user.deleted` after this.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+    on!(tx.connection(), c => sqlx::query(FORGET_UNPUBLISHED).bind(user).execute(c).await.map(drop))?;
+    Ok(on!(tx.connection(), c => sqlx::query(BLANK).bind(user).execute(c).await.map(drop))?)
+}
+
+/// Removes events published before `before`, oldest first, and says how many.
+///
+/// # Errors
+/// [`Failure::Store`]; what was removed until then stays so.
+pub async fn sweep(db: &Database, before: Timestamp) -> Result<u64, Failure> {
+    let mut removed = 0;
+    loop {
+        let mut tx = db.begin().await?;
+        let now: u64 = on!(tx.connection(), c => sqlx::query(SWEEP)
+            .bind(SWEPT_AT_ONCE).bind(before).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        removed += now;
+        if now < SWEPT_AT_ONCE.unsigned_abs() {
+            return Ok(removed);
+        }
+    }
+}
+
+/// An event that is not published yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unpublished {
+    /// Its place in the outbox, in the order of recording.
+    pub(super) seq: i64,
+    pub(super) id: String,
+    pub(super) user_id: UserId,
+    pub(super) subject: String,
+    pub(super) envelope: String,
+}
+
+impl Unpublished {
+    pub(super) fn published(self, position: i64) -> PublishedEvent {
+        PublishedEvent { position, subject: self.subject, user_id: self.user_id, envelope: self.envelope }
+    }
+}
+
+type UnpublishedRow = (i64, String, UserId, String);
+
+/// What is to be published next. Not "all after the last": what commits late has an earlier number.
+pub(super) async fn unpublished(db: &Database, limit: usize) -> Result<Vec<Unpublished>, Failure> {
+    let mut reader = db.reader().await?;
+    let rows: Vec<UnpublishedRow> = on!(reader.connection(), c =>
+        sqlx::query_as(UNPUBLISHED).bind(bounded(limit)).fetch_all(c).await)?;
+    rows.into_iter().map(readable).collect()
+}
+
+/// Those of these ids that are not published yet, in no order.
+pub(super) async fn unpublished_among(db: &Database, ids: &[String]) -> Result<Vec<Unpublished>, Failure> {
+    let mut reader = db.reader().await?;
+    let rows: Vec<UnpublishedRow> = on!(reader.connection(), c => {
+        let mut query = QueryBuilder::new("SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL AND id IN (");
+        let mut listed = query.separated(", ");
+        for id in ids {
+            listed.push_bind(id.as_str());
+        }
+        query.push(")").build_query_as().fetch_all(c).await
+    })?;
+    rows.into_iter().map(readable).collect()
+}
+
+fn readable((seq, id, user_id, envelope): UnpublishedRow) -> Result<Unpublished, Failure> {
+    let subject = subject_of(&envelope, user_id).ok_or_else(|| Failure::Dependency {
+        service: "outbox",
+        reason: format!("event {id} is not one that this version wrote"),
+    })?;
+    Ok(Unpublished { seq, id, user_id, subject, envelope })
+}
+
+/// Gives each its position, in the order given, and returns what thereby became published. What was erased meanwhile is left out.
+/// The caller's transaction holds the lease, so that positions are given by one alone.
+pub(super) async fn mark(
+    tx: &mut Tx,
+    events: Vec<Unpublished>,
+    now: Timestamp,
+) -> Result<Vec<PublishedEvent>, Failure> {
+    let (last,): (i64,) = on!(tx.connection(), c => sqlx::query_as(LAST_POSITION).fetch_one(c).await)?;
+    let placed: Vec<(i64, Unpublished)> = (last + 1..).zip(events).collect();
+    let marked: Vec<(i64,)> = match tx.connection() {
+        Connection::Postgres(c) => marking(&placed, now).build_query_as().fetch_all(c).await?,
+        Connection::Sqlite(c) => marking(&placed, now).build_query_as().fetch_all(c).await?,
+    };
+    let marked: std::collections::HashSet<i64> = marked.into_iter().map(|(seq,)| seq).collect();
+    let published = placed.into_iter().filter(|(_, event)| marked.contains(&event.seq));
+    Ok(published.map(|(position, event)| event.published(position)).collect())
+}
+
+/// `VALUES` names its columns `column1` and `column2` in both databases. Padded to a power of two with its last row, which changes
+/// nothing, so that there are few statement texts to prepare.
+fn marking<DB: Backend>(placed: &[(i64, Unpublished)], now: Timestamp) -> QueryBuilder<DB>
+where
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'q> Timestamp: Encode<'q, DB> + Type<DB>,
+{
+    let mut query = QueryBuilder::new("UPDATE events SET position = given.column2, published_at = ");
+    query.push_bind(now).push(" FROM (");
+    let padding = placed.last().into_iter().cycle().take(placed.len().next_power_of_two() - placed.len());
+    query.push_values(placed.iter().chain(padding), |mut row, (position, event)| {
+        row.push_bind(event.seq).push_bind(*position);
+    });
+    query.push(") AS given WHERE events.seq = given.column1 AND events.position IS NULL RETURNING events.seq");
+    query
+}
+
+/// The last position that was given, or 0.
+pub(super) async fn last_position(db: &Database) -> Result<i64, Failure> {
+    let mut reader = db.reader().await?;
+    let (last,): (i64,) = on!(reader.connection(), c => sqlx::query_as(LAST_POSITION).fetch_one(c).await)?;
+    Ok(last)
+}
+
+/// What was published after `position`, in order. Positions are given under the lease, so none appears late.
+pub(super) async fn published_after(
+    db: &Database,
+    position: i64,
+    limit: usize,
+) -> Result<Vec<PublishedEvent>, Failure> {
+    let mut reader = db.reader().await?;
+    let rows: Vec<(i64, UserId, String)> = on!(reader.connection(), c =>
+        sqlx::query_as(PUBLISHED_AFTER).bind(position).bind(bounded(limit)).fetch_all(c).await)?;
+    let published = |(position, user_id, envelope): (i64, UserId, String)| {
+        subject_of(&envelope, user_id).map(|subject| PublishedEvent { position, subject, user_id, envelope })
+    };
+    Ok(rows.into_iter().filter_map(published).collect())
+}
+
+/// What waits to be published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Backlog {
+    /// How many, counted up to [`Backlog::COUNTED`].
+    pub(super) events: i64,
+    /// When the one that has waited longest was recorded.
+    pub(super) oldest: Option<Timestamp>,
+}
+
+impl Backlog {
+    /// Beyond this the exact number is worth no more work.
+    pub(super) const COUNTED: i64 = 10_000;
+}
+
+pub(super) async fn backlog(db: &Database) -> Result<Backlog, Failure> {
+    let mut reader = db.reader().await?;
+    let (events, oldest) = on!(reader.connection(), c =>
+        sqlx::query_as(BACKLOG).bind(Backlog::COUNTED).fetch_one(c).await)?;
+    Ok(Backlog { events, oldest })
+}
+
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! Where a batch is written: all in one transaction, or, when that fails, each alone, so that a bad row fails alone.
+
+use std::{
+    slice,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use faceofmind_kit::{Clock, Database, Failure, Permit, Reply, Rng};
+use serde_json::{Value, json};
+
+use super::{
+    session::{SessionError, SessionId, Started},
+    sitting::Sitting,
+};
+use crate::{
+    idempotency::Key,
+    publisher::{Origin, Publisher},
+    user_registry::UserId,
+};
+
+/// What is to be done, for whom, and who waits for it.
+pub(super) struct Write {
+    pub(super) user: UserId,
+    pub(super) change: Change,
+    pub(super) origin: Origin,
+    pub(super) reply: Reply<Outcome>,
+    pub(super) permit: Permit,
+}
+
+/// What may be done to sessions.
+pub(super) enum Change {
+    Start(Option<Key>),
+    End(SessionId),
+    Delete(SessionId),
+}
+
+/// What came of it: the session as it is, or was.
+pub(super) type Outcome = Result<Started, SessionError>;
+
+/// What a write takes.
+#[derive(Clone)]
+pub(super) struct Means {
+    pub(super) db: Database,
+    pub(super) publisher: Publisher,
+    pub(super) clock: Clock,
+    pub(super) rng: Rng,
+}
+
+/// Writes batches.
+pub(super) struct Desk {
+    pub(super) means: Means,
+    batches: AtomicU64,
+    taken_apart: AtomicU64,
+    written: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Desk {
+    pub(super) fn new(means: Means) -> Self {
+        let [batches, taken_apart, written, refused] = Default::default();
+        Self { means, batches, taken_apart, written, refused }
+    }
+
+    /// Writes a batch and answers everyone in it who still waits.
+    pub(super) async fn write(&self, mut batch: Vec<Write>) {
+        batch.retain(|write| !write.permit.is_orphaned());
+        if batch.is_empty() {
+            return;
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        match self.commit(&batch).await {
+            Ok(outcomes) => self.answer(batch, outcomes),
+            Err(failure) if batch.len() > 1 && is_of_a_row(&failure) => {
+                tracing::warn!(rows = batch.len(), error = %failure, "a batch failed: its rows are written singly");
+                self.taken_apart.fetch_add(1, Ordering::Relaxed);
+                self.write_singly(batch).await;
+            }
+            Err(failure) => self.refuse(batch, failure),
+        }
+    }
+
+    async fn write_singly(&self, batch: Vec<Write>) {
+        let mut rest = batch.into_iter();
+        while let Some(write) = rest.next() {
+            if write.permit.is_orphaned() {
+                continue;
+            }
+            match self.commit(slice::from_ref(&write)).await {
+                Ok(outcomes) => self.answer(vec![write], outcomes),
+                Err(failure) if is_of_a_row(&failure) => self.refuse(vec![write], failure),
+                Err(failure) => return self.refuse([write].into_iter().chain(rest).collect(), failure),
+            }
+        }
+    }
+
+    /// All of the batch, or nothing.
+    async fn commit(&self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+        let tx = self.means.db.begin().await?;
+        let mut sitting = Sitting::new(tx, batch, &self.means);
+        sitting.work().await?;
+        let (outcomes, told) = sitting.close().await?;
+        if told {
+            self.means.publisher.wake();
+        }
+        Ok(outcomes)
+    }
+
+    fn answer(&self, batch: Vec<Write>, outcomes: Vec<Outcome>) {
+        for (write, outcome) in batch.into_iter().zip(outcomes) {
+            let counter = if outcome.is_ok() { &self.written } else { &self.refused };
+            counter.fetch_add(1, Ordering::Relaxed);
+            write.reply.send(outcome);
+        }
+    }
+
+    fn refuse(&self, batch: Vec<Write>, failure: Failure) {
+        self.refused.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let reason = failure.to_string();
+        let mut first = Some(explained(failure));
+        for write in batch {
+            let again = || Failure::Dependency { service: "the batch", reason: reason.clone() }.into();
+            write.reply.send(Err(first.take().unwrap_or_else(again)));
+        }
+    }
+
+    /// Since the actor's start.
+    pub(super) fn counters(&self) -> Value {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({ "batches": read(&self.batches), "taken_apart": read(&self.taken_apart),
+                "written": read(&self.written), "refused": read(&self.refused) })
+    }
+}
+
+/// Whether one of the rows may be to blame: the database refused it, or what it holds of it cannot be read. Not when it was out of reach.
+fn is_of_a_row(failure: &Failure) -> bool {
+    use sqlx::Error::{ColumnDecode, Database, Decode, Encode};
+    matches!(failure, Failure::Store(Database(_) | ColumnDecode { .. } | Decode(_) | Encode(_)))
+}
+
+/// A session's only foreign key is its user, and an idempotency key's is the same one.
+fn explained(failure: Failure) -> SessionError {
+    match &failure {
+        Failure::Store(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => SessionError::NotFound,
+        _ => SessionError::Failed(failure),
+    }
+}

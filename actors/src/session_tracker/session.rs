@@ -1,0 +1,146 @@
+//! What a session is, and the rules about one. No I/O.
+
+use std::collections::HashMap;
+
+use faceofmind_kit::{Failure, Timestamp, id};
+use serde::{Deserialize, Serialize};
+
+use crate::{idempotency::Answer, user_registry::UserId};
+
+id! {
+    /// A session's key.
+    SessionId
+}
+id! {
+    /// The key of a detection in a session.
+    DetectionId
+}
+
+/// A session as its owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Session {
+    /// Key.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When it was started.
+    pub start_time: Timestamp,
+    /// When it was ended; `None` while it is open.
+    pub end_time: Option<Timestamp>,
+}
+
+/// A session in a list, with the gist of what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Key.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When it was started.
+    pub start_time: Timestamp,
+    /// When it was ended; `None` while it is open.
+    pub end_time: Option<Timestamp>,
+    /// The emotion detected most often, in lower case; of several the most recent.
+    pub dominant_emotion: Option<String>,
+    /// The first sentence of its first suggestion.
+    pub suggestion: Option<String>,
+}
+
+/// What came of asking for a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The session, as it was when it was started.
+    pub session: Session,
+    /// What an earlier request with the same key was answered; `None` when the session is new.
+    pub replay: Option<Answer>,
+}
+
+/// Why nothing came of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// No such session of this user; or, when one was to be started, no such user.
+    #[error("there is no such session")]
+    NotFound,
+    /// The idempotency key belongs to a request with another body.
+    #[error("this Idempotency-Key was used with another body. Send a new key with a new request")]
+    KeyReused,
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// How often an emotion, as it was sent, was detected in a session.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    pub(super) emotion: String,
+    pub(super) times: i64,
+    pub(super) latest: (Timestamp, DetectionId),
+}
+
+/// The emotion detected most often, in lower case; of several the most recent.
+pub(super) fn dominant(tallies: impl IntoIterator<Item = Tally>) -> Option<String> {
+    let mut by_emotion = HashMap::new();
+    for tally in tallies {
+        let (times, latest) = by_emotion.entry(tally.emotion.to_lowercase()).or_insert((0, tally.latest));
+        *times += tally.times;
+        *latest = tally.latest.max(*latest);
+    }
+    by_emotion.into_iter().max_by_key(|&(_, rank)| rank).map(|(emotion, _)| emotion)
+}
+
+/// The first sentence of a stored suggestion, whose lines each have `- ` before them. A sentence ends with its sign and what closes
+/// behind it, or with the line.
+pub(super) fn first_sentence(suggestion: &str) -> Option<String> {
+    let mut lines = suggestion.lines().map(|line| line.trim().trim_start_matches('-').trim_start());
+    let line = lines.find(|line| !line.is_empty())?;
+    let mut ended = false;
+    for (at, sign) in line.char_indices() {
+        match sign {
+            '.' | '!' | '?' => ended = true,
+            '。' | '！' | '？' => return Some(line[..at + sign.len_utf8()].to_owned()),
+            '"' | '\'' | '”' | '’' | ')' if ended => {}
+            _ if ended && sign.is_whitespace() => return Some(line[..at].to_owned()),
+            _ => ended = false,
+        }
+    }
+    Some(line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(emotion: &str, times: i64, latest: i64) -> Tally {
+        let latest = (Timestamp::from_micros(latest), DetectionId(latest));
+        Tally { emotion: emotion.to_owned(), times, latest }
+    }
+
+    #[test]
+    fn the_emotion_seen_most_often_dominates_however_it_is_spelled() {
+        let seen = [tally("Happy", 1, 1), tally("sad", 2, 9), tally("HAPPY", 2, 2)];
+        assert_eq!(dominant(seen).as_deref(), Some("happy"));
+        assert_eq!(dominant([]), None);
+    }
+
+    #[test]
+    fn of_emotions_seen_equally_often_the_most_recent_dominates() {
+        assert_eq!(dominant([tally("sad", 2, 5), tally("happy", 2, 6)]).as_deref(), Some("happy"));
+        assert_eq!(dominant([tally("sad", 2, 7), tally("happy", 1, 6), tally("Happy", 1, 3)]).as_deref(), Some("sad"));
+    }
+
+    #[test]
+    fn a_sentence_ends_with_its_sign_or_its_line() {
+        for (stored, first) in [
+            ("- I hear you. It is hard.\n- Breathe.", "I hear you."),
+            ("- Take a break\n- Call a friend.", "Take a break"),
+            ("- Walk 3.5 km today! Then rest.", "Walk 3.5 km today!"),
+            ("- Really?! Yes.", "Really?!"),
+            ("- She said \"rest.\" So rest.", "She said \"rest.\""),
+            ("- 深呼吸。散歩する。", "深呼吸。"),
+            ("\n- \n- Late.", "Late."),
+        ] {
+            assert_eq!(first_sentence(stored).as_deref(), Some(first), "{stored:?}");
+        }
+        assert_eq!(first_sentence("- \n"), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! The tracker on each database, and a way to hold it back so that a batch is what the story says.
+
+use std::{future::Future, time::Duration};
+
+use faceofmind_kit::{
+    Backoff, Supervisor, SupervisorHandle, Tx, on,
+    supervisor::{Family, Policy},
+};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::{publisher::Cause, testing};
+
+mod batches;
+mod failures;
+mod idempotent;
+mod lists;
+mod sessions;
+
+struct World {
+    db: Database,
+    sessions: Sessions,
+    clock: Clock,
+    tree: SupervisorHandle,
+}
+
+/// A tracker on each database.
+async fn worlds() -> Vec<World> {
+    worlds_of(Settings::default()).await
+}
+
+async fn worlds_of(settings: Settings) -> Vec<World> {
+    let mut worlds = Vec::new();
+    for db in testing::databases().await {
+        let (clock, rng) = (Clock::system(), Rng::system());
+        let publisher = testing::publisher(&db);
+        let (sessions, child) = Sessions::new(settings, db.clone(), publisher, clock.clone(), rng.clone());
+        let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };
+        let policy = Policy { restarts: 100, backoff, ..Policy::default() };
+        let family = Family { children: vec![child], policy, clock: clock.clone(), rng };
+        worlds.push(World { db, sessions, clock, tree: Supervisor::start(family).await.expect("starts") });
+    }
+    worlds
+}
+
+fn origin(user: UserId) -> Origin {
+    Origin::new(Cause::User(user))
+}
+
+impl World {
+    async fn user(&self, email: &str) -> UserId {
+        testing::user(&self.db, email).await
+    }
+
+    async fn start(&self, user: UserId) -> Session {
+        self.sessions.start(user, origin(user), None).await.expect("starts").session
+    }
+
+    /// Asks, beside the test.
+    fn ask<F: Future<Output: Send> + Send + 'static>(&self, ask: impl FnOnce(Sessions) -> F) -> JoinHandle<F::Output> {
+        tokio::spawn(ask(self.sessions.clone()))
+    }
+
+    fn ask_to_start(&self, user: UserId) -> JoinHandle<Result<Started, SessionError>> {
+        self.ask(|sessions| async move { sessions.start(user, origin(user), None).await })
+    }
+
+    /// Takes all that a write needs, so that it waits, and sends one along that is in flight until [`World::release`].
+    async fn hold(&self, user: UserId) -> (Vec<Tx>, JoinHandle<Result<Started, SessionError>>) {
+        let writers = if matches!(self.db, Database::Sqlite(..)) { 1 } else { 4 };
+        let mut held = Vec::new();
+        for _ in 0..writers {
+            held.push(self.db.begin().await.expect("begins"));
+        }
+        let ahead = self.ask_to_start(user);
+        self.until(|seen| seen["in_flight"] == 1).await;
+        (held, ahead)
+    }
+
+    async fn release(&self, held: Vec<Tx>) {
+        for tx in held {
+            tx.rollback().await.expect("let go");
+        }
+    }
+
+    /// Waits until so many writes wait for the one in flight.
+    async fn until_waiting(&self, writes: usize) {
+        self.until(|seen| seen["waiting"] == writes).await;
+    }
+
+    async fn until(&self, so: impl Fn(&Value) -> bool) {
+        let patience = async {
+            while !self.observed().await.is_ok_and(|seen| so(&seen)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), patience).await.expect("the tracker comes so far");
+    }
+
+    async fn observed(&self) -> Result<Value, Failure> {
+        self.tree.children()[0].observe().await
+    }
+
+    /// The names of the events recorded about a user, in their order.
+    async fn told(&self, user: UserId) -> Vec<String> {
+        let mut reader = self.db.reader().await.expect("reads");
+        let sql = "SELECT envelope FROM events WHERE user_id = $1 ORDER BY seq";
+        let rows: Vec<(String,)> =
+            on!(reader.connection(), c => sqlx::query_as(sql).bind(user).fetch_all(c).await).expect("events");
+        let name = |envelope: &str| {
+            let envelope: Value = serde_json::from_str(envelope).expect("JSON");
+            let kind = envelope["type"].as_str().expect("a type").trim_start_matches("faceofmind.v1.").to_owned();
+            format!("{kind} {}", envelope["subject"].as_str().expect("a subject"))
+        };
+        rows.iter().map(|(envelope,)| name(envelope)).collect()
+    }
+
+    /// Runs SQL with one id and gives back the id that it returns.
+    async fn sql(&self, sql: &'static str, id: i64) -> i64 {
+        let mut tx = self.db.begin().await.expect("begins");
+        let (returned,): (i64,) =
+            on!(tx.connection(), c => sqlx::query_as(sql).bind(id).bind(self.clock.now()).fetch_one(c).await)
+                .expect("runs");
+        tx.commit().await.expect("commits");
+        returned
+    }
+
+    /// A detection with its emotion.
+    async fn detect(&self, session: SessionId, emotion: &'static str) -> i64 {
+        self.clock.advance(Duration::from_secs(1));
+        let detection = "INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id";
+        let detection = self.sql(detection, session.0).await;
+        self.texts("INSERT INTO facial_data (detection_id, emotion) VALUES ($1, $2)", detection, emotion).await;
+        detection
+    }
+
+    /// Inserts a text under an id.
+    async fn texts(&self, sql: &'static str, id: i64, text: &str) {
+        let mut tx = self.db.begin().await.expect("begins");
+        on!(tx.connection(), c => sqlx::query(sql).bind(id).bind(text).execute(c).await.map(drop)).expect("inserts");
+        tx.commit().await.expect("commits");
+    }
+
+    /// A detection with all that may stand under it, and feedback.
+    async fn fill(&self, session: SessionId) {
+        let detection = self.detect(session, "Sad").await;
+        self.texts("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, "so-so").await;
+        self.suggest(detection, "- Breathe.").await;
+        self.texts("INSERT INTO feedback (session_id, rating, comment) VALUES ($1, 5, $2)", session.0, "fine").await;
+    }
+
+    async fn suggest(&self, detection: i64, suggestion: &str) {
+        let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion) VALUES ($1, $2)";
+        self.texts(sql, detection, suggestion).await;
+    }
+
+    /// Rows in the tables of this room, all users' together.
+    async fn rows(&self) -> i64 {
+        let sql = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM emotion_detections) \
+            + (SELECT count(*) FROM facial_data) + (SELECT count(*) FROM voice_data) \
+            + (SELECT count(*) FROM wellness_suggestions) + (SELECT count(*) FROM feedback)";
+        let mut reader = self.db.reader().await.expect("reads");
+        let (rows,): (i64,) = on!(reader.connection(), c => sqlx::query_as(sql).fetch_one(c).await).expect("counts");
+        rows
+    }
+}

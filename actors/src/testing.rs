@@ -13,7 +13,9 @@ use crate::{
     schema,
 };
 
+mod server;
 mod wire;
+pub(crate) use server::NatsServer;
 pub(crate) use wire::Wire;
 
 /// One of each kind, without tables.

@@ -133,6 +133,17 @@ impl Link {
         }
     }
 
+    /// Does `work` as long as the connection of that turn stands: what is asked over one that breaks is not answered over the next.
+    ///
+    /// # Errors
+    /// What `work` fails with; or that the connection broke.
+    pub async fn during<T>(&self, turn: u64, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done,
+            () = self.moved_from(turn) => Err(refused("the connection broke")),
+        }
+    }
+
     /// Notes a break, also one during the first round trip.
     fn fall(&self) {
         // The next even number, and another one also where it was even.

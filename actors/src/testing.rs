@@ -28,7 +28,9 @@ use crate::{
     user_registry::UserId,
 };
 
+mod server;
 mod wire;
+pub(crate) use server::NatsServer;
 pub(crate) use wire::Wire;
 
 /// As many databases as a Redis has unless told otherwise.

@@ -100,11 +100,10 @@ impl Chain {
     /// # Errors
     /// When NATS does not answer, or the stream is not what it must be and NATS cannot change it.
     pub(super) async fn get_in_step(&mut self) -> Result<Tail, Failure> {
-        let turn = self.link().turn();
-        let stream = self.open().await?;
+        let (link, turn) = (self.link().clone(), self.link().turn());
+        let stream = link.during(turn, self.open()).await?;
         let state = &stream.cached_info().state;
-        let (first, last) = (state.first_sequence, state.last_sequence);
-        let tail = Tail { stream, first, unread: last };
+        let tail = Tail { link, turn, first: state.first_sequence, unread: state.last_sequence, stream };
         let last = tail.peek().await?.filter(|last| Some(last) != self.refused.as_ref());
         self.step = Some(Step { turn, last });
         Ok(tail)
@@ -116,14 +115,14 @@ impl Chain {
             return Sent { arrived: 0, outcome: Err(failure("the end of the stream is not known")) };
         };
         let mut arrived = 0;
-        let outcome = tokio::select! {
-            outcome = send(&self.context, step.last.as_deref(), events, &mut arrived) => outcome.map_err(|error| {
+        let sending = async {
+            send(&self.context, step.last.as_deref(), events, &mut arrived).await.map_err(|error| {
                 self.refused = step.last.clone().filter(|_| error.kind() == PublishErrorKind::WrongLastMessageId);
                 failure(error)
-            }),
-            () = self.nats.link().moved_from(step.turn) => Err(failure("the connection broke")),
-            () = tokio::time::sleep_until(until) => Err(failure("the acknowledgements did not come in time")),
+            })
         };
+        let sent = tokio::time::timeout_at(until, self.nats.link().during(step.turn, sending)).await;
+        let outcome = sent.unwrap_or_else(|_| Err(failure("the acknowledgements did not come in time")));
         if outcome.is_ok() {
             self.refused = None;
             let last = events.last().map(|event| event.id.clone()).or(step.last);
@@ -219,6 +218,8 @@ fn unfit(config: &Config) -> Option<&'static str> {
 
 /// The end of the stream, read backwards.
 pub(super) struct Tail {
+    link: Link,
+    turn: u64,
     stream: Stream,
     first: u64,
     unread: u64,
@@ -239,6 +240,10 @@ impl Tail {
     }
 
     async fn read(&self, from: u64, to: u64) -> Result<Vec<String>, Failure> {
+        self.link.during(self.turn, self.read_all(from, to)).await
+    }
+
+    async fn read_all(&self, from: u64, to: u64) -> Result<Vec<String>, Failure> {
         let mut reads = JoinSet::new();
         for sequence in from..=to {
             let stream = self.stream.clone();

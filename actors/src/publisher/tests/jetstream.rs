@@ -125,6 +125,32 @@ async fn forget_ids(account: &NatsAccount) {
 }
 
 #[tokio::test]
+async fn a_server_killed_and_started_again_misses_and_repeats_nothing() {
+    for db in testing::databases().await {
+        let Some(mut account) = testing::nats_account().await else { return };
+        let mut server = testing::NatsServer::start().await;
+        account.server.clone_from(&server.address);
+        let mut settings = Settings::default();
+        settings.stream.duplicate_window = Duration::from_millis(100);
+        let mut relay = relay_with(&db, account.connect(&server.address).await, "a", settings).await;
+        let link = relay.chain.as_ref().expect("with NATS").link().clone();
+        let mut ids = Vec::new();
+        for kill in 0..3 {
+            ids.extend(record_sessions(&db, kill * 10..kill * 10 + 10).await);
+            if settle(&mut relay).await.is_err() {
+                settle(&mut relay).await.expect("goes on after a refusal");
+            }
+            // Started again, the server has forgotten which message was its last: the first link is refused though it holds.
+            forget_ids(&account).await;
+            server.kill_and_restart().await;
+            testing::until("the link stands again", || async { link.is_up() }).await;
+        }
+        assert_eq!(stream_ids(&account).await, ids);
+        assert!(all_marked(&db).await);
+    }
+}
+
+#[tokio::test]
 async fn a_strangers_message_and_a_purge_break_no_chain() {
     for db in testing::databases().await {
         let Some(account) = testing::nats_account().await else { return };

@@ -135,12 +135,10 @@ impl House {
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means(), nats);
         let (sessions, tracking) = Sessions::new(
             session_tracker::Settings::default(),
-            session_tracker::Means {
-                db: db.clone(),
-                publisher: publisher.clone(),
-                clock: clock.clone(),
-                rng: rng.clone(),
-            },
+            db.clone(),
+            publisher.clone(),
+            clock.clone(),
+            rng.clone(),
         );
         let mailing = mailer.child(Desk {
             db,

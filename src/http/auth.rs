@@ -40,7 +40,7 @@ pub fn router() -> Router {
         .push(Router::with_path("logout").post(logout))
         .push(Router::with_path("logout-all").post(logout_all))
         .push(Router::with_path("me").get(me))
-        .push(Router::with_path("logins").get(logins).push(Router::with_path("{id}").delete(end_login)))
+        .push(Router::with_path("logins").get(list_logins).push(Router::with_path("{id}").delete(end_login)))
         .push(registration::router())
         .push(passwords::router())
 }
@@ -182,17 +182,17 @@ struct LoginView {
 }
 
 impl From<Listed> for LoginView {
-    fn from(login: Listed) -> Self {
-        let Listed { id, device, address, created_at, last_used_at, current } = login;
+    fn from(listed: Listed) -> Self {
+        let Listed { id, device, address, created_at, last_used_at, current } = listed;
         Self { id: id.0, device, address, created_at, last_used_at, current }
     }
 }
 
 /// The user's own log-ins that can still be used, newest first.
 #[endpoint]
-async fn logins(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Vec<LoginView>>, Problem> {
-    let logins = rooms.logins.list(caller.user.id, caller.login).await?;
-    Ok(Json(logins.into_iter().map(LoginView::from).collect()))
+async fn list_logins(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Vec<LoginView>>, Problem> {
+    let listed = rooms.logins.list(caller.user.id, caller.login).await?;
+    Ok(Json(listed.into_iter().map(LoginView::from).collect()))
 }
 
 /// Ends one of the user's own log-ins.

@@ -121,7 +121,7 @@ impl Anonymous {
         let rooms = Shared::<Rooms>::of(depot)?;
         let client = client(req, depot, Cause::Anonymous)?;
         let call = Use { limit: rooms.anonymous_calls, subject: client.address.clone() };
-        rooms.limits.take(&[call]).await?;
+        let _counted_for_good = rooms.limits.take(&[call]).await?;
         Ok(Self(client))
     }
 }

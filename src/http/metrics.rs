@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use faceofmind_actors::House;
 use faceofmind_kit::{ChildStatus, supervisor::State};
-use salvo::{Response, Router, handler, http::header::CONTENT_TYPE};
+use salvo::{Response, Router, Writer, handler, http::header::CONTENT_TYPE};
 
 use super::{problem::Problem, shared::Shared};
 use crate::app::Rooms;

@@ -119,8 +119,7 @@ impl Logins {
     async fn count_try(&self, email: &Email, user: Option<UserId>, address: &str) -> Result<Taken, LogInError> {
         let user = user.unwrap_or(UserId(0));
         let looked_up = address.to_owned();
-        let is_known =
-            self.address.ask(|reply| Message::Do(Work::Knows { user, address: looked_up, reply })).await?;
+        let is_known = self.address.ask(|reply| Message::Do(Work::Knows { user, address: looked_up, reply })).await?;
         let from_here = Use { limit: self.limits.by_address, subject: format!("{} {address}", email.as_str()) };
         let stranger = Use { limit: self.limits.by_strangers, subject: email.as_str().to_owned() };
         let uses = if is_known { vec![from_here] } else { vec![from_here, stranger] };

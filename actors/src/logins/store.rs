@@ -104,14 +104,14 @@ pub(super) async fn live(connection: Connection<'_>, user: UserId, now: Timestam
 /// Whether the user ever logged in from that address.
 pub(super) async fn is_known_address(connection: Connection<'_>, user: UserId, address: &str) -> Result<bool, Failure> {
     let select = "SELECT count(*) FROM (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2 LIMIT 1) known";
-    let (known,): (i64,) =
-        on!(connection, c => sqlx::query_as(select).bind(user).bind(address).fetch_one(c).await)?;
+    let (known,): (i64,) = on!(connection, c => sqlx::query_as(select).bind(user).bind(address).fetch_one(c).await)?;
     Ok(known > 0)
 }
 
 /// Whether the user has logged in before, and never with that device.
 pub(super) async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
-    let select = "SELECT count(*), COALESCE(sum(CASE WHEN device = $2 THEN 1 ELSE 0 END), 0) FROM logins WHERE user_id = $1";
+    let select =
+        "SELECT count(*), COALESCE(sum(CASE WHEN device = $2 THEN 1 ELSE 0 END), 0) FROM logins WHERE user_id = $1";
     let (all, same): (i64, i64) =
         on!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
     Ok(all > 0 && same == 0)

@@ -92,7 +92,14 @@ impl Tokens {
             let (sign, verify) = keys(secret);
             (key_id(secret), sign, verify)
         });
-        Self { access: access.collect(), refresh: keys(&settings.refresh_key), validation: validation(), settings, clock, rng }
+        Self {
+            access: access.collect(),
+            refresh: keys(&settings.refresh_key),
+            validation: validation(),
+            settings,
+            clock,
+            rng,
+        }
     }
 
     /// How long an access token lives, in seconds.

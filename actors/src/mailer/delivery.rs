@@ -97,8 +97,7 @@ impl Dispatch {
         let Some(letter) = self.letter(intent, &draft).await? else { return Ok(()) };
         let language = draft.language.as_deref().map(Language::nearest).unwrap_or_default();
         let envelope = Envelope { id: intent.id, to: draft.to.as_str(), date: now, language };
-        let mail =
-            self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
+        let mail = self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
         self.transport.send(&mail).await.map_err(|error| match error {
             SendError::Transient(reason) => Undelivered::Later(reason.to_string()),
             SendError::Permanent(reason) => Undelivered::Never(reason.to_string()),
@@ -106,7 +105,6 @@ impl Dispatch {
         tracing::info!(mail = %intent.id, letter = letter.name(), "sent");
         Ok(())
     }
-
 }
 
 impl Desk {

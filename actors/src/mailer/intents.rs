@@ -51,7 +51,9 @@ pub enum Occasion {
 impl Occasion {
     fn user(&self) -> Option<UserId> {
         match self {
-            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => Some(*user),
+            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => {
+                Some(*user)
+            }
             Self::PasswordReset { .. } => None,
         }
     }
@@ -91,7 +93,8 @@ impl Row {
 /// # Errors
 /// [`Failure::Store`].
 pub async fn queue(tx: &mut Tx, id: Uuid, occasion: &Occasion, client: &str, now: Timestamp) -> Result<(), Failure> {
-    let insert = "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+    let insert =
+        "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
     let text = serde_json::to_string(occasion).map_err(|error| sqlx::Error::Encode(error.into()))?;
     Ok(on!(tx.connection(), c => sqlx::query(insert)
         .bind(id.to_string()).bind(text).bind(occasion.user()).bind(client).bind(now)

@@ -19,9 +19,6 @@ use uuid::Uuid;
 
 use super::{Language, Letter, defuse::defuse, templates};
 
-/// The name beside the sender's address.
-const SENDER_NAME: &str = "FaceofMind";
-
 /// Why a letter did not become a mail. No reason names an address, a code or a person.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {

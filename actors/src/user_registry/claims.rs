@@ -124,6 +124,7 @@ pub(super) async fn never_verified(tx: &mut Tx, before: Timestamp) -> Result<Vec
 
 /// Ends the claims that were made on addresses of accounts that need none, a day after.
 pub(super) async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<(), Failure> {
-    let delete = "DELETE FROM claims WHERE created_at < $1 AND user_id NOT IN (SELECT id FROM users WHERE status = 'inactive')";
+    let delete =
+        "DELETE FROM claims WHERE created_at < $1 AND user_id NOT IN (SELECT id FROM users WHERE status = 'inactive')";
     Ok(on!(tx.connection(), c => sqlx::query(delete).bind(before).execute(c).await.map(drop))?)
 }

@@ -175,12 +175,7 @@ impl Ledger {
         tx.commit().await
     }
 
-    pub(super) async fn change(
-        &self,
-        id: UserId,
-        change: AccountChange,
-        origin: &Origin,
-    ) -> Result<User, ChangeError> {
+    pub(super) async fn change(&self, id: UserId, change: AccountChange, origin: &Origin) -> Result<User, ChangeError> {
         let mut tx = self.db.begin().await?;
         let others = store::lock_other_admins(&mut tx, id).await?;
         let mut account = store::lock(&mut tx, id).await?.ok_or(ChangeError::NotFound)?;
@@ -327,4 +322,3 @@ impl Account {
 fn is_active_admin(user: &User) -> bool {
     user.role == Role::Admin && user.status == Status::Active
 }
-

@@ -36,23 +36,15 @@ use crate::{
     client::Client,
     hasher::{Hasher, PasswordHash},
     limits::{Limit, Limits},
-    logins::{LoginId, Views},
+    logins::Views,
     mailer::{Mailer, Occasion},
     otp::Otp,
     publisher::{Origin, Publisher},
 };
 
 /// The names of the shards.
-pub const SHARDS: [&str; 8] = [
-    "registry-0",
-    "registry-1",
-    "registry-2",
-    "registry-3",
-    "registry-4",
-    "registry-5",
-    "registry-6",
-    "registry-7",
-];
+pub const SHARDS: [&str; 8] =
+    ["registry-0", "registry-1", "registry-2", "registry-3", "registry-4", "registry-5", "registry-6", "registry-7"];
 const MAILBOX: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);

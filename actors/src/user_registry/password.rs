@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn the_words_the_app_looks_for() {
-        for refused in [PasswordRefused::TooShort, PasswordRefused::TooLong, PasswordRefused::Reserved, PasswordRefused::TooWeak] {
+        for refused in
+            [PasswordRefused::TooShort, PasswordRefused::TooLong, PasswordRefused::Reserved, PasswordRefused::TooWeak]
+        {
             let sentence = refused.to_string();
             assert!(sentence.contains("password") && !sentence.contains("Invalid"), "{sentence}");
         }

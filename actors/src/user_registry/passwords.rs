@@ -65,8 +65,14 @@ impl UserRegistry {
         if !self.neighbours.otp.consume(&proof).await? {
             return Err(PasswordError::BadCode);
         }
-        let new =
-            NewPassword { user: user.id, hash, compared_at: None, proves_address: true, keep: None, client: client.clone() };
+        let new = NewPassword {
+            user: user.id,
+            hash,
+            compared_at: None,
+            proves_address: true,
+            keep: None,
+            client: client.clone(),
+        };
         let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
         match &written {
             Ok(()) => self.forget_codes(Purpose::PasswordReset, &user.email).await,

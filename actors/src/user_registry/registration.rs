@@ -90,8 +90,7 @@ impl UserRegistry {
         let taken = self.neighbours.limits.take(&[from_here]).await?;
         let kept = async {
             let password = self.neighbours.hasher.hash(password).await?;
-            let new =
-                NewRegistration { email: email.clone(), first_name, last_name, password, client: client.clone() };
+            let new = NewRegistration { email: email.clone(), first_name, last_name, password, client: client.clone() };
             self.write(&email, |reply| Write::Register(new, reply)).await
         };
         let kept: Result<(), Failure> = kept.await;

@@ -96,7 +96,8 @@ pub(super) async fn lock_other_admins(tx: &mut Tx, id: UserId) -> Result<usize, 
 
 /// Writes the user's row and bumps its revision.
 pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Failure> {
-    let update = "UPDATE users SET first_name = $2, last_name = $3, role = $4, status = $5, password = $6 WHERE id = $1";
+    let update =
+        "UPDATE users SET first_name = $2, last_name = $3, role = $4, status = $5, password = $6 WHERE id = $1";
     let user = &account.user;
     let password = account.password.as_ref().map(PasswordHash::as_str);
     on!(tx.connection(), c => sqlx::query(update)

@@ -79,7 +79,7 @@ impl Logins {
                 device: attempt.client.device.clone(),
                 address: attempt.client.address.clone(),
             };
-            if let Some(logged_in) = self.address.ask(|reply| Message::Do(Work::Open(entry, reply))).await? {
+            if let Some(logged_in) = self.address.ask(|reply| Message::Do(Work::Open(Box::new(entry), reply))).await? {
                 return Ok(logged_in);
             }
         }

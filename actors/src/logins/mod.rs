@@ -87,7 +87,7 @@ enum Message {
 
 enum Work {
     Admit(token::Bearer, Reply<Result<Identity, BearerError>>),
-    Open(ledger::Entry, Reply<Result<Option<LoggedIn>, Failure>>),
+    Open(Box<ledger::Entry>, Reply<Result<Option<LoggedIn>, Failure>>),
     Refresh(token::Bearer, Reply<Result<LoggedIn, BearerError>>),
     End { user: UserId, login: LoginId, reply: Reply<Result<bool, Failure>> },
     EndAll { user: UserId, reply: Reply<Result<(), Failure>> },
@@ -219,7 +219,7 @@ impl Room {
         let ledger = self.ledger.clone();
         match work {
             Work::Admit(bearer, reply) => self.answer(reply, permit, async move { ledger.admit(bearer).await }),
-            Work::Open(entry, reply) => self.answer(reply, permit, async move { ledger.open(entry).await }),
+            Work::Open(entry, reply) => self.answer(reply, permit, async move { ledger.open(*entry).await }),
             Work::Refresh(bearer, reply) => self.answer(reply, permit, async move { ledger.refresh(bearer).await }),
             Work::End { user, login, reply } => {
                 self.answer(reply, permit, async move { ledger.end(user, login).await });

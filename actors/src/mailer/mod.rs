@@ -153,7 +153,7 @@ impl Room {
 
     fn tick(&mut self) {
         self.take();
-        let sweeps = self.ticks % SWEEP_EVERY == 0;
+        let sweeps = self.ticks.is_multiple_of(SWEEP_EVERY);
         self.ticks = self.ticks.wrapping_add(1);
         let (desk, address) = (Arc::clone(&self.desk), self.address.clone());
         self.errands.run(async move {

@@ -15,7 +15,7 @@ fn in_manila() -> ZonedDateTime {
 }
 
 fn renderer() -> Renderer {
-    Renderer::new("hello@mail.faceofmind.example").expect("the templates are well formed")
+    Renderer::new("hello@mail.faceofmind.example", "FaceofMind").expect("the templates are well formed")
 }
 
 fn envelope(to: &str) -> Envelope<'_> {
@@ -183,9 +183,9 @@ fn an_address_that_is_none_is_refused_without_being_repeated() {
         let error = renderer().render(&letters("Ada")[0], envelope(to)).expect_err("no address");
         assert_eq!(error.to_string(), "the recipient's address is not a mail address", "{to:?}");
     }
-    let error = Renderer::new("FaceofMind").err().expect("no address");
+    let error = Renderer::new("FaceofMind", "FaceofMind").err().expect("no address");
     assert_eq!(error.to_string(), "the sender's address is not a mail address; correct SMTP_EMAIL");
-    assert!(Renderer::new(Renderer::DEFAULT_SENDER).is_ok());
+    assert!(Renderer::new(Renderer::DEFAULT_SENDER, "FaceofMind").is_ok());
 }
 
 #[test]

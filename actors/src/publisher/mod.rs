@@ -2,7 +2,7 @@
 //!
 //! A room records what it did in its own transaction, commits, and wakes the publisher:
 //!
-//! ```ignore
+//! ```text
 //! let event = Event::SessionEnded { user_id, session_id, end_time };
 //! publisher::record(&mut tx, &event.seal(origin, now, &rng)).await?;
 //! tx.commit().await?;

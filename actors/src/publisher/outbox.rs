@@ -161,6 +161,7 @@ pub(super) async fn mark(
     Ok(published.map(|(position, event)| event.published(position)).collect())
 }
 
+/// The `+` keeps the planners from walking the index of all that is unpublished, and has them look each row up by its key.
 /// `VALUES` names its columns `column1` and `column2` in both databases. Padded to a power of two with its last row, which changes
 /// nothing, so that there are few statement texts to prepare.
 fn marking<DB: Backend>(placed: &[(i64, Unpublished)], now: Timestamp) -> QueryBuilder<DB>
@@ -174,7 +175,7 @@ where
     query.push_values(placed.iter().chain(padding), |mut row, (position, event)| {
         row.push_bind(event.seq).push_bind(*position);
     });
-    query.push(") AS given WHERE events.seq = given.column1 AND events.position IS NULL RETURNING events.seq");
+    query.push(") AS given WHERE events.seq = given.column1 AND +events.position IS NULL RETURNING events.seq");
     query
 }
 

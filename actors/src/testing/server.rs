@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::{Clock, Rng, until};
 
-/// A running nats-server with the account `t` of every user, and its messages on disk.
+/// A running nats-server that lets anyone in, with its messages on disk.
 pub(crate) struct NatsServer {
     /// `host:port`.
     pub(crate) address: String,

@@ -96,6 +96,29 @@ async fn within_a_batch_one_users_changes_keep_their_order() {
 }
 
 #[tokio::test]
+async fn within_a_batch_a_stranger_gets_nothing_of_the_owners() {
+    for world in worlds().await {
+        let (ada, bob) = (world.user("ada@example.org").await, world.user("bob@example.org").await);
+        let (ended, deleted) = (world.start(ada).await.id, world.start(ada).await.id);
+        let (held, _ahead) = world.hold(bob).await;
+        let mut asking = Vec::new();
+        for (user, waiting) in [(bob, 2), (ada, 4)] {
+            let end = world.ask(move |sessions| async move { sessions.end(user, ended, origin(user)).await.map(drop) });
+            let delete = world.ask(move |sessions| async move { sessions.delete(user, deleted, origin(user)).await });
+            world.until_waiting(waiting).await;
+            asking.extend([end, delete]);
+        }
+        world.release(held).await;
+        let mut heard = Vec::new();
+        for asked in asking {
+            heard.push(!matches!(asked.await.expect("no panic"), Err(SessionError::NotFound)));
+        }
+        assert_eq!(heard, [false, false, true, true], "Bob's two, then Ada's");
+        assert_eq!((world.told(ada).await.len(), world.told(bob).await.len()), (4, 1));
+    }
+}
+
+#[tokio::test]
 async fn what_was_begun_is_finished_when_the_tracker_stops() {
     for world in worlds().await {
         let ada = world.user("ada@example.org").await;

@@ -6,6 +6,7 @@ use faceofmind_kit::{
     Backoff, Supervisor, SupervisorHandle, Tx, on,
     supervisor::{Family, Policy},
 };
+use sqlx::AssertSqlSafe;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -152,6 +153,19 @@ impl World {
     async fn suggest(&self, detection: i64, suggestion: &str) {
         let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion) VALUES ($1, $2)";
         self.texts(sql, detection, suggestion).await;
+    }
+
+    /// Makes the tables under a session as some legacy databases have them: nothing in them goes by itself.
+    async fn without_cascades(&self) {
+        let mut tx = self.db.begin().await.expect("begins");
+        for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback"] {
+            let bare = "detection_id bigint, session_id bigint, emotion text, content text, suggestion text, \
+                comment text, rating integer";
+            for sql in [format!("DROP TABLE {table}"), format!("CREATE TABLE {table} ({bare})")] {
+                on!(tx.connection(), c => sqlx::query(AssertSqlSafe(sql)).execute(c).await.map(drop)).expect("runs");
+            }
+        }
+        tx.commit().await.expect("commits");
     }
 
     /// Rows in the tables of this room, all users' together.

@@ -2,21 +2,38 @@
 //!
 //! At low load nothing waits for company; at high load one commit serves hundreds.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Every flight of this process has a number of its own: a late landing of a dead actor's flight, told at an address where its successor
+/// lives by then, is known to be none of the successor's.
+static FLIGHTS: AtomicU64 = AtomicU64::new(1);
+
+/// Which write it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightNumber(u64);
+
+type Landed = Arc<dyn Fn(FlightNumber) + Send + Sync>;
 
 /// What waits for the next write, and whether one is in flight.
 pub struct Batch<T> {
     waiting: VecDeque<T>,
-    in_flight: bool,
+    in_flight: Option<FlightNumber>,
     largest: usize,
-    landed: Arc<dyn Fn() + Send + Sync>,
+    landed: Landed,
 }
 
 impl<T> Batch<T> {
     /// Writes of at most `largest` items. `landed` is called when a write has ended, well or by a panic: it tells the actor, which
     /// calls [`Batch::land`].
-    pub fn new(largest: usize, landed: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { waiting: VecDeque::new(), in_flight: false, largest, landed: Arc::new(landed) }
+    pub fn new(largest: usize, landed: impl Fn(FlightNumber) + Send + Sync + 'static) -> Self {
+        Self { waiting: VecDeque::new(), in_flight: None, largest, landed: Arc::new(landed) }
     }
 
     /// Adds an item to what waits.
@@ -26,17 +43,29 @@ impl<T> Batch<T> {
 
     /// What the next write shall take, unless one is in flight or nothing waits. Keep the [`Flight`] until the write has ended.
     pub fn take_off(&mut self) -> Option<(Vec<T>, Flight)> {
-        if self.in_flight || self.waiting.is_empty() {
+        if self.in_flight.is_some() || self.waiting.is_empty() {
             return None;
         }
-        self.in_flight = true;
+        let number = FlightNumber(FLIGHTS.fetch_add(1, Ordering::Relaxed));
+        self.in_flight = Some(number);
         let size = self.waiting.len().min(self.largest);
-        Some((self.waiting.drain(..size).collect(), Flight(Arc::clone(&self.landed))))
+        let flight = Flight { number, landed: Arc::clone(&self.landed) };
+        Some((self.waiting.drain(..size).collect(), flight))
     }
 
-    /// Notes that the write has ended.
-    pub fn land(&mut self) {
-        self.in_flight = false;
+    /// Notes that this write has ended; another's is none of ours.
+    pub fn land(&mut self, flight: FlightNumber) {
+        self.in_flight.take_if(|number| *number == flight);
+    }
+
+    /// Notes that whatever was in flight has ended, for an actor that stops and hears no letters any more.
+    pub fn land_all(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Whether a write is in flight.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
     }
 
     /// How many items wait.
@@ -52,33 +81,33 @@ impl<T> fmt::Debug for Batch<T> {
 }
 
 /// A write in flight; dropped, it has landed.
-pub struct Flight(Arc<dyn Fn() + Send + Sync>);
+pub struct Flight {
+    number: FlightNumber,
+    landed: Landed,
+}
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        (self.0)();
+        (self.landed)(self.number);
     }
 }
 
 impl fmt::Debug for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Flight")
+        self.number.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 
     #[test]
     fn what_arrives_during_a_write_goes_with_the_next() {
-        let landings = Arc::new(AtomicU32::new(0));
+        let landings = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&landings);
-        let mut batch = Batch::new(2, move || {
-            seen.fetch_add(1, Ordering::Relaxed);
-        });
+        let mut batch = Batch::new(2, move |FlightNumber(number)| seen.store(number, Ordering::Relaxed));
         batch.push(1);
         let (first, flight) = batch.take_off().expect("the first item does not wait");
         batch.push(2);
@@ -86,9 +115,20 @@ mod tests {
         batch.push(4);
         assert!(batch.take_off().is_none(), "one write at a time");
         drop(flight);
-        assert_eq!(landings.load(Ordering::Relaxed), 1);
-        batch.land();
+        batch.land(FlightNumber(landings.load(Ordering::Relaxed)));
         let (second, _flight) = batch.take_off().expect("the rest goes next");
         assert_eq!((first, second, batch.waiting()), (vec![1], vec![2, 3], 1));
+    }
+
+    #[test]
+    fn a_late_landing_of_another_actors_write_is_none_of_ours() {
+        let mut of_the_dead = Batch::new(2, |_| {});
+        of_the_dead.push(1);
+        let (_, late) = of_the_dead.take_off().expect("takes off");
+        let mut batch = Batch::new(2, |_| {});
+        batch.push(2);
+        let (_, _flight) = batch.take_off().expect("takes off");
+        batch.land(late.number);
+        assert!(batch.is_in_flight());
     }
 }

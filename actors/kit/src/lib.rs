@@ -5,7 +5,7 @@
 //! | [`Actor`], [`Address`], [`Reply`] | an actor, the one way to ask it, and how it answers |
 //! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and the tree's snapshot |
 //! | [`Errands`], [`Batch`] | work beside the mailbox; many letters in one write |
-//! | [`Database`], [`Tx`], [`on!`] | one set of SQL on PostgreSQL and SQLite |
+//! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
 //! | [`lease`] | one leader among several nodes, by a row |
 //! | [`Clock`], [`Rng`], [`Timestamp`] | time and chance, which come in from outside |
 
@@ -19,6 +19,7 @@ pub mod errands;
 pub mod failure;
 pub mod ids;
 pub mod lease;
+pub mod padded;
 pub mod rng;
 pub mod supervisor;
 pub mod timestamp;
@@ -26,11 +27,12 @@ pub mod timestamp;
 pub use actor::{Actor, Permit};
 pub use address::{Address, Reply};
 pub use backoff::Backoff;
-pub use batch::Batch;
+pub use batch::{Batch, FlightNumber};
 pub use clock::Clock;
 pub use db::{Connection, Database, Reader, Tx};
 pub use errands::Errands;
 pub use failure::Failure;
+pub use padded::Padded;
 pub use rng::Rng;
 pub use supervisor::{Child, ChildStatus, Supervisor, SupervisorHandle};
 pub use timestamp::Timestamp;

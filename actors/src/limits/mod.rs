@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use faceofmind_kit::{Actor, Address, Batch, Child, Clock, Errands, Failure, Permit, Reply, Rng};
+use faceofmind_kit::{Actor, Address, Batch, Child, Clock, Errands, Failure, FlightNumber, Permit, Reply, Rng};
 use serde_json::{Value, json};
 
 mod round;
@@ -126,7 +126,7 @@ impl Door {
 enum Message {
     Take(Order, Reply<Result<Taken, LimitError>>),
     GiveBack(Taken, Reply<Result<(), Failure>>),
-    Landed,
+    Landed(FlightNumber),
     Sweep,
 }
 
@@ -144,7 +144,7 @@ impl Limiter {
         let mut watches = Errands::default();
         watches.run(ledger.clone().watch(settings.probe_every, rng.clone()));
         watches.run(tick(settings.sweep_every, rng, address.clone()));
-        let batch = Batch::new(settings.largest_batch, move || address.tell(Message::Landed));
+        let batch = Batch::new(settings.largest_batch, move |flight| address.tell(Message::Landed(flight)));
         Self { ledger, batch, flights: Errands::default(), _watches: watches, round_trips: 0 }
     }
 
@@ -167,7 +167,7 @@ impl Actor for Limiter {
         match message {
             Message::Take(order, reply) => self.batch.push(Call::Take(order, (reply, permit))),
             Message::GiveBack(taken, reply) => self.batch.push(Call::GiveBack(taken, (reply, permit))),
-            Message::Landed => self.batch.land(),
+            Message::Landed(flight) => self.batch.land(flight),
             Message::Sweep => self.flights.run(sweep(self.ledger.clone())),
         }
         self.take_off();
@@ -176,7 +176,7 @@ impl Actor for Limiter {
     async fn stop(&mut self) {
         self.flights.finish().await;
         while self.batch.waiting() > 0 {
-            self.batch.land();
+            self.batch.land_all();
             self.take_off();
             self.flights.finish().await;
         }

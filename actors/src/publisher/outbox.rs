@@ -1,14 +1,22 @@
 //! The outbox: events are written here in the transaction of the change they tell of, and read from here to be published.
 
-use faceofmind_kit::{Connection, Database, Failure, Timestamp, Tx, on};
+use std::sync::LazyLock;
+
+use faceofmind_kit::{
+    Connection, Database, Failure, Padded, Timestamp, Tx, on,
+    padded::{self, filled},
+};
 use serde::Serialize;
 use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
 
 use super::event::{CloudEvent, PublishedEvent, subject_of};
 use crate::user_registry::UserId;
 
-/// Rows of one INSERT at most. Batches are cut into powers of two, so that there are few statement texts to prepare.
-const LARGEST_INSERT: usize = 256;
+static RECORD: LazyLock<Padded> = LazyLock::new(|| {
+    let sql = "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) \
+               SELECT column1, column2, column3, column4, column5 FROM (VALUES {rows}) AS told WHERE column1 IS NOT NULL";
+    Padded::new(sql, 1, 5)
+});
 /// Rows that one DELETE of a sweep takes at most, so that it holds up nobody.
 const SWEPT_AT_ONCE: i64 = 1000;
 
@@ -34,36 +42,26 @@ pub async fn record(tx: &mut Tx, event: &CloudEvent) -> Result<(), Failure> {
     record_many(tx, std::slice::from_ref(event)).await
 }
 
-/// Records the events of a batch, in their order.
+/// Records the events of a batch, in their order, up to [`padded::MOST_ROWS`] in one statement.
 ///
 /// # Errors
 /// As [`record`].
 pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Failure> {
-    let mut rest = events;
-    while !rest.is_empty() {
-        let size = (1 << rest.len().ilog2()).min(LARGEST_INSERT);
-        let (now, later) = rest.split_at(size);
-        on!(tx.connection(), c => insert(now).build().execute(c).await.map(drop))?;
-        rest = later;
+    for some in events.chunks(padded::MOST_ROWS) {
+        on!(tx.connection(), c => {
+            let mut query = sqlx::query(RECORD.text(some.len()));
+            for event in filled(some.iter()) {
+                query = query
+                    .bind(event.map(|event| event.id.to_string()))
+                    .bind(event.map(|event| event.aggregate.as_str()))
+                    .bind(event.map(|event| event.user_id))
+                    .bind(event.map(|event| event.envelope.as_str()))
+                    .bind(event.map(|event| event.recorded_at));
+            }
+            query.execute(c).await.map(drop)
+        })?;
     }
     Ok(())
-}
-
-fn insert<DB: Backend>(events: &[CloudEvent]) -> QueryBuilder<DB>
-where
-    for<'q> String: Encode<'q, DB> + Type<DB>,
-    for<'q> UserId: Encode<'q, DB> + Type<DB>,
-    for<'q> Timestamp: Encode<'q, DB> + Type<DB>,
-{
-    let mut query = QueryBuilder::new("INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) ");
-    query.push_values(events, |mut row, event| {
-        row.push_bind(event.id.to_string())
-            .push_bind(event.aggregate.clone())
-            .push_bind(event.user_id)
-            .push_bind(event.envelope.clone())
-            .push_bind(event.recorded_at);
-    });
-    query
 }
 
 /// Takes a user out of the outbox, in the transaction that erases them: what is not published never will be, and of what is, only

@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use faceofmind_kit::{Actor, Address, Batch, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng};
+use faceofmind_kit::{
+    Actor, Address, Batch, Child, Clock, Database, Errands, Failure, FlightNumber, Permit, Reply, Rng, padded,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +15,6 @@ use crate::{
 };
 
 mod desk;
-mod padded;
 mod reading;
 mod session;
 mod sitting;
@@ -47,7 +48,7 @@ pub struct Sessions(Address<Message>);
 enum Message {
     Write { user: UserId, change: Change, origin: Origin, reply: Reply<Result<Started, SessionError>> },
     Read(Read),
-    Landed,
+    Landed(FlightNumber),
 }
 
 enum Read {
@@ -129,7 +130,6 @@ impl Sessions {
 
 struct Room {
     batch: Batch<Write>,
-    in_flight: usize,
     last_batch: usize,
     errands: Errands,
     desk: Arc<Desk>,
@@ -139,8 +139,7 @@ impl Room {
     fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
         let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
         Self {
-            batch: Batch::new(largest_batch, move || address.tell(Message::Landed)),
-            in_flight: 0,
+            batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
             last_batch: 0,
             errands: Errands::default(),
             desk: Arc::new(Desk::new(means)),
@@ -149,7 +148,6 @@ impl Room {
 
     fn flush(&mut self) {
         let Some((batch, flight)) = self.batch.take_off() else { return };
-        self.in_flight = batch.len();
         self.last_batch = batch.len();
         let desk = Arc::clone(&self.desk);
         self.errands.run(async move {
@@ -158,9 +156,8 @@ impl Room {
         });
     }
 
-    fn land(&mut self) {
-        self.in_flight = 0;
-        self.batch.land();
+    fn land(&mut self, flight: FlightNumber) {
+        self.batch.land(flight);
         self.flush();
     }
 
@@ -190,7 +187,7 @@ impl Actor for Room {
                 self.flush();
             }
             Message::Read(read) => self.read(read, permit),
-            Message::Landed => self.land(),
+            Message::Landed(flight) => self.land(flight),
         }
     }
 
@@ -198,12 +195,13 @@ impl Actor for Room {
     async fn stop(&mut self) {
         while self.errands.under_way() + self.batch.waiting() > 0 {
             self.errands.finish().await;
-            self.land();
+            self.batch.land_all();
+            self.flush();
         }
     }
 
     fn observe(&self) -> Value {
-        json!({ "waiting": self.batch.waiting(), "in_flight": self.in_flight, "last_batch": self.last_batch,
+        json!({ "waiting": self.batch.waiting(), "in_flight": usize::from(self.batch.is_in_flight()) * self.last_batch, "last_batch": self.last_batch,
                 "panicked": self.errands.panicked(), "writes": self.desk.counters() })
     }
 }

@@ -2,13 +2,10 @@
 
 use std::sync::LazyLock;
 
-use faceofmind_kit::{Failure, Timestamp, Tx, on};
+use faceofmind_kit::{Failure, Padded, Timestamp, Tx, on, padded::filled};
 use sqlx::AssertSqlSafe;
 
-use super::{
-    padded::{Padded, filled},
-    session::{Session, SessionId},
-};
+use super::session::{Session, SessionId};
 use crate::user_registry::UserId;
 
 static START: LazyLock<Padded> = LazyLock::new(|| {
@@ -57,7 +54,7 @@ pub(super) type Asked = (SessionId, UserId);
 pub(super) async fn start(tx: &mut Tx, users: &[UserId], now: Timestamp) -> Result<Vec<Session>, Failure> {
     let mut rows: Vec<(UserId, SessionId)> = on!(tx.connection(), c => {
         let mut query = sqlx::query_as(START.text(users.len())).bind(now);
-        for user in filled(users) {
+        for user in filled(users.iter().copied()) {
             query = query.bind(user);
         }
         query.fetch_all(c).await
@@ -71,7 +68,7 @@ pub(super) async fn start(tx: &mut Tx, users: &[UserId], now: Timestamp) -> Resu
 pub(super) async fn end(tx: &mut Tx, asked: &[Asked], now: Timestamp) -> Result<Vec<Session>, Failure> {
     Ok(on!(tx.connection(), c => {
         let mut query = sqlx::query_as(END.text(asked.len())).bind(now);
-        for asked in filled(asked) {
+        for asked in filled(asked.iter().copied()) {
             query = query.bind(asked.map(|(id, _)| id)).bind(asked.map(|(_, user)| user));
         }
         query.fetch_all(c).await
@@ -88,7 +85,7 @@ pub(super) async fn delete(tx: &mut Tx, asked: &[Asked]) -> Result<Vec<Session>,
     for padded in DELETE_UNDER.iter() {
         on!(tx.connection(), c => {
             let mut query = sqlx::query(padded.text(asked.len()));
-            for asked in filled(asked) {
+            for asked in filled(asked.iter().copied()) {
                 query = query.bind(asked.map(|(id, _)| id)).bind(asked.map(|(_, user)| user));
             }
             query.execute(c).await.map(drop)
@@ -112,7 +109,7 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
 async fn rows(tx: &mut Tx, padded: &'static Padded, asked: &[Asked]) -> Result<Vec<Session>, Failure> {
     Ok(on!(tx.connection(), c => {
         let mut query = sqlx::query_as(padded.text(asked.len()));
-        for asked in filled(asked) {
+        for asked in filled(asked.iter().copied()) {
             query = query.bind(asked.map(|(id, _)| id)).bind(asked.map(|(_, user)| user));
         }
         query.fetch_all(c).await

@@ -1,4 +1,4 @@
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn the_state_is_kept_in_the_data_directory_unless_a_database_is_named() {
 }
 
 /// The keys of default.toml in the order of its lines.
-fn keys_of_default_toml() -> Vec<String> {
+pub(super) fn keys_of_default_toml() -> Vec<String> {
     let lines = layers::DEFAULT.1.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect()
 }
@@ -85,26 +85,4 @@ fn every_name_that_other_tools_rely_on_is_known() {
     {
         assert!(known.contains(&name.to_lowercase()), "{name}");
     }
-}
-
-/// The names that a file of `NAME=value` lines sets or, commented out, offers.
-fn names_in(env_file: &str) -> Vec<&str> {
-    let lines = env_file.lines().map(|line| line.trim_start_matches(['#', ' ']));
-    let names = lines.filter_map(|line| Some(line.split_once('=')?.0));
-    let is_name = |name: &&str| name.chars().all(|letter| matches!(letter, 'A'..='Z' | '0'..='9' | '_'));
-    names.filter(is_name).collect()
-}
-
-#[test]
-fn names_are_found_in_comments_too() {
-    assert_eq!(names_in("# Where: a=b\nPORT=1\n# DATA_DIR=data\n#HOST=\n"), ["PORT", "DATA_DIR", "HOST"]);
-}
-
-#[test]
-fn the_environment_example_names_only_known_settings() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example");
-    let example = fs::read_to_string(path).unwrap_or_default();
-    let known = keys_of_default_toml();
-    let unknown: Vec<_> = names_in(&example).into_iter().filter(|name| !known.contains(&name.to_lowercase())).collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -1,0 +1,81 @@
+//! What people read of the settings tells all of them, with their defaults, and nothing else.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::{defaults::keys_of_default_toml, *};
+
+/// What Compose reads of `.env` for its own.
+const OF_COMPOSE: &str = "POSTGRES_PASSWORD";
+
+fn paper(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("it stands in the repository")
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| matches!(letter, 'A'..='Z' | '0'..='9' | '_'))
+}
+
+/// The built-in defaults by their names in the environment, as one writes them there.
+fn defaults() -> BTreeMap<String, String> {
+    let table: toml::Table = layers::DEFAULT.1.parse().expect("the built-in file is TOML");
+    table.iter().map(|(key, value)| (key.to_uppercase(), in_the_environment(value))).collect()
+}
+
+fn in_the_environment(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(values) => values.iter().map(in_the_environment).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// The settings that a file of `NAME=value` lines sets or, commented out, offers.
+fn offered_by(env_file: &str) -> Vec<(&str, &str)> {
+    let lines = env_file.lines().map(|line| line.trim_start_matches(['#', ' ']));
+    lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| is_name(name)).collect()
+}
+
+/// The rows ``| `NAME` | default | … |`` below a heading, up to the next of its level; a default is `none` or in backticks.
+fn told_under<'a>(heading: &str, paper: &'a str) -> Vec<(&'a str, &'a str)> {
+    let section = paper.split("\n## ").find_map(|section| section.strip_prefix(heading)).unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = rows.filter(|(name, _)| is_name(name));
+    rows.map(|(name, rest)| (name, default_in(rest.split(" |").next().unwrap_or_default()))).collect()
+}
+
+fn default_in(cell: &str) -> &str {
+    if cell == "none" { "" } else { cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).unwrap_or(cell) }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn names_are_found_in_comments_too() {
+    let offered = offered_by("# Where: a=b\nPORT=1\n# DATA_DIR=data\n#HOST=\n# so that PORT=2\n");
+    assert_eq!(offered, [("PORT", "1"), ("DATA_DIR", "data"), ("HOST", "")]);
+}
+
+#[test]
+fn rows_are_found_in_their_section_only() {
+    let paper = "# A\n\n## Other\n| `NOT` | `1` | |\n\n## Settings\n| name | default |\n| `PORT` | `1` | x |\n| `A_URL` | none | y |\n\n## C\n| `NOR` | `1` | |";
+    assert_eq!(told_under("Settings\n", paper), [("PORT", "1"), ("A_URL", "")]);
+}
+
+#[test]
+fn the_environment_example_names_exactly_the_settings_with_their_defaults() {
+    let example = paper(".env.example");
+    let offered: Vec<_> = offered_by(&example).into_iter().filter(|(name, _)| *name != OF_COMPOSE).collect();
+    assert_eq!(owned(&offered), defaults());
+    assert_eq!(offered.len(), defaults().len(), "one is named twice");
+}
+
+#[test]
+fn the_readme_tells_exactly_the_settings_with_their_defaults_in_the_order_of_default_toml() {
+    let readme = paper("README.md");
+    let told = told_under("Settings\n", &readme);
+    assert_eq!(owned(&told), defaults());
+    let names: Vec<_> = told.iter().map(|(name, _)| name.to_lowercase()).collect();
+    assert_eq!(names, keys_of_default_toml());
+}

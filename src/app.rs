@@ -10,7 +10,7 @@ use std::{
 };
 
 use faceofmind_actors::{
-    House, Settings as HouseSettings,
+    Crew, House, Settings as HouseSettings,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
@@ -85,10 +85,11 @@ impl App {
     pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
         let ground = ground::lay(&settings, clock, rng.clone()).await?;
         let db = ground.db.clone();
+        ground::reach(&db).await?;
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
         let bounds: HouseSettings = ground::bounds(&settings, &rng)?;
-        let house = House::open(ground, bounds).await.map_err(StartError::Actors)?;
+        let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
         let rooms = Shared::new(Rooms::new(&settings, house, db));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
         Self::listen(&settings, rooms, edge).await

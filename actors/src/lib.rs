@@ -81,6 +81,21 @@ pub struct Settings {
     pub limits: bool,
 }
 
+/// Which actors are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crew {
+    /// All of them: a service.
+    All,
+    /// Those who keep accounts, for a command beside a service that runs: what it records, that one publishes and mails.
+    Accounts,
+}
+
+impl Crew {
+    fn has(self, actor: &str) -> bool {
+        self == Self::All || ["hasher", "limiter", "otp"].contains(&actor) || user_registry::SHARDS.contains(&actor)
+    }
+}
+
 /// The rooms at work.
 #[derive(Clone, Debug)]
 pub struct House {
@@ -107,7 +122,7 @@ impl House {
     ///
     /// # Errors
     /// When one does not start, or Argon2 does not allow the cost.
-    pub async fn open(ground: Ground, settings: Settings) -> Result<Self, Failure> {
+    pub async fn open(ground: Ground, settings: Settings, crew: Crew) -> Result<Self, Failure> {
         let Ground { db, redis, nats, transport, renderer, code_key, time_zone, clock, rng } = ground;
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(sources(&db, nats.as_ref()));
@@ -153,6 +168,7 @@ impl House {
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
         children.extend([logging_in, tracking, mailing]);
+        children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
         Ok(Self { registry, logins, sessions, otp, limits, mailer, publisher, tree })

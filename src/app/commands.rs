@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use faceofmind_actors::{
-    House,
+    Crew, House,
     schema::{self, Step},
     user_registry::{self, Email},
 };
@@ -77,6 +77,7 @@ pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Resul
         create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
     }
     let db = ground::database(settings)?;
+    ground::reach(&db).await?;
     match action {
         MigrateAction::Up => schema::migrate(&db).await?,
         MigrateAction::Status => {}
@@ -101,8 +102,10 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     let (clock, rng) = (Clock::system(), Rng::system());
     let ground = ground::lay(settings, clock, rng.clone()).await?;
     let db = ground.db.clone();
+    ground::reach(&db).await?;
     schema::migrate(&db).await?;
-    let house = House::open(ground, ground::bounds(settings, &rng)?).await.map_err(StartError::Actors)?;
+    let house =
+        House::open(ground, ground::bounds(settings, &rng)?, Crew::Accounts).await.map_err(StartError::Actors)?;
     let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
     let made = house.registry.create_admin(new, admin.password).await;
     house.tree.stop(settings.http.shutdown_timeout).await;

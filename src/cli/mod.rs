@@ -36,7 +36,7 @@ Without a command it serves.
 Settings come from the built-in config/default.toml, the file given by --config, and the environment, each over the one
 before. `faceofmind config check` prints them.
 
-Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong.";
+Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong, 70 an actor failed too often: start it again.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -1,12 +1,17 @@
 //! An actor: one owner of its state, one letter at a time.
 
-use std::{future::Future, marker::PhantomData, pin::Pin, sync::Weak};
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{Arc, Weak},
+};
 
 use ractor::{ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Failure, Reply};
+use crate::{Address, Failure, Reply};
 
 /// What lives in a room. Rebuilt from its store at every start, so a restart loses nothing that was answered.
 pub trait Actor: Send + 'static {
@@ -59,16 +64,24 @@ pub(crate) enum Envelope<M> {
 
 pub(crate) type Starting<A> = Pin<Box<dyn Future<Output = Result<A, Failure>> + Send>>;
 
+/// An actor about to be made, and where it will live. It is reached there from before it is made, so that it can tell itself what to begin
+/// with.
+pub(crate) struct Birth<A: Actor> {
+    pub(crate) address: Address<A::Message>,
+    pub(crate) make: Arc<dyn Fn() -> Starting<A> + Send + Sync>,
+}
+
 /// Lets an [`Actor`] live in ractor.
 pub(crate) struct Body<A>(pub(crate) PhantomData<fn() -> A>);
 
 impl<A: Actor> ractor::Actor for Body<A> {
     type Msg = Envelope<A::Message>;
     type State = A;
-    type Arguments = Starting<A>;
+    type Arguments = Birth<A>;
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, starting: Starting<A>) -> Result<A, ActorProcessingErr> {
-        Ok(starting.await?)
+    async fn pre_start(&self, myself: ActorRef<Self::Msg>, birth: Birth<A>) -> Result<A, ActorProcessingErr> {
+        birth.address.move_in(Some(myself));
+        Ok((birth.make)().await?)
     }
 
     async fn handle(

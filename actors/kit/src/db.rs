@@ -4,7 +4,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -42,6 +42,9 @@ impl Default for PoolSettings {
         Self { max_connections: 10, statement_cache: 256, acquire_timeout: Duration::from_secs(5) }
     }
 }
+
+/// A server that takes longer to let anyone in does not serve.
+const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The pool of one database. Clones share it.
 #[derive(Clone, Debug)]
@@ -119,6 +122,26 @@ impl Database {
     pub async fn is_up(&self) -> bool {
         let Ok(mut reader) = self.reader().await else { return false };
         on!(reader.connection(), c => sqlx::query("SELECT 1").execute(c).await.is_ok())
+    }
+
+    /// Connects once, beside the pool, which would only say that its patience ran out.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] with what the connection failed of.
+    pub async fn reach(&self) -> Result<(), Failure> {
+        let failed = match self {
+            Self::Postgres(pool) => {
+                let options = pool.connect_options();
+                let connecting = PgConnection::connect_with(&options);
+                match tokio::time::timeout(REACHED_WITHIN, connecting).await {
+                    Ok(Ok(connection)) => connection.close().await,
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            }
+            Self::Sqlite(pool, _) => pool.acquire().await.map(drop),
+        };
+        Ok(failed?)
     }
 
     /// What it is, for people: `PostgreSQL` or `SQLite`.

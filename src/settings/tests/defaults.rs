@@ -11,7 +11,7 @@ fn the_service_starts_with_nothing_set() {
     let Settings { service, http, store, events, mail, .. } = good(&[]);
     assert_eq!(service.environment, Environment::Development);
     assert_eq!(service.data_dir, Path::new("data"));
-    assert_eq!(service.log_filter, "info");
+    assert_eq!(service.log_filter, "info,ractor=warn,salvo_core=warn,async_nats=warn,sqlx=warn");
     assert_eq!(service.default_time_zone.iana_name(), Some("Asia/Manila"));
     assert_eq!((http.host.to_string(), http.port), ("127.0.0.1".to_owned(), 9000));
     assert_eq!(http.operator_addr.map(|address| address.to_string()), Some("127.0.0.1:9001".to_owned()));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Actor, Address, Failure,
-    actor::{Body, Starting},
+    actor::{Birth, Body, Starting},
 };
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,20 +26,21 @@ trait Kept: Send + Sync {
     fn panic(&self);
 }
 
-struct Room<A: Actor, F> {
+struct Room<A: Actor> {
     address: Address<A::Message>,
-    make: F,
+    make: Arc<dyn Fn() -> Starting<A> + Send + Sync>,
 }
 
 impl Child {
-    /// An actor that lives at `address` and that `make` makes at every start, reading what it needs from its store.
+    /// An actor that lives at `address` and that `make` makes at every start, reading what it needs from its store. It is reached at its
+    /// address already while it is made: what it is told then, it hears first.
     pub fn new<A, F, S>(address: Address<A::Message>, make: F) -> Self
     where
         A: Actor,
         F: Fn() -> S + Send + Sync + 'static,
         S: Future<Output = Result<A, Failure>> + Send + 'static,
     {
-        Self(Arc::new(Room::<A, _> { address, make: move || -> Starting<A> { Box::pin(make()) } }))
+        Self(Arc::new(Room::<A> { address, make: Arc::new(move || Box::pin(make())) }))
     }
 
     /// Its name, as in logs and metrics.
@@ -75,19 +76,16 @@ impl Child {
     }
 }
 
-impl<A, F> Kept for Room<A, F>
-where
-    A: Actor,
-    F: Fn() -> Starting<A> + Send + Sync,
-{
+impl<A: Actor> Kept for Room<A> {
     fn name(&self) -> &'static str {
         self.address.name()
     }
 
     fn start(&self, supervisor: ActorCell) -> Pending<'_, Result<ActorCell, ActorProcessingErr>> {
         Box::pin(async move {
-            let (actor, _) = supervisor.spawn_linked(None, Body::<A>(PhantomData), (self.make)()).await?;
-            self.address.move_in(Some(actor.clone()));
+            let birth = Birth { address: self.address.clone(), make: Arc::clone(&self.make) };
+            let born = supervisor.spawn_linked(None, Body::<A>(PhantomData), birth).await;
+            let (actor, _) = born.inspect_err(|_| self.vacate())?;
             Ok(actor.get_cell())
         })
     }

@@ -177,3 +177,32 @@ async fn stopping_deals_with_the_mailbox_first() {
     assert!(matches!(universe.add(1).await, Err(Failure::Unavailable(_))));
     assert_eq!(universe.tree.snapshot()[0].state, State::Stopped);
 }
+
+/// An actor that tells itself something while it is made.
+struct SelfTeller(u32);
+
+impl Actor for SelfTeller {
+    type Message = u32;
+
+    async fn receive(&mut self, message: u32, _: Permit) {
+        self.0 += message;
+    }
+
+    fn observe(&self) -> serde_json::Value {
+        self.0.into()
+    }
+}
+
+#[tokio::test]
+async fn what_an_actor_tells_itself_while_it_is_made_it_hears() {
+    let address = Address::new("self-teller", 2, Duration::from_secs(5));
+    let own = address.clone();
+    let child = Child::new(address.clone(), move || {
+        own.tell(7);
+        async { Ok(SelfTeller(0)) }
+    });
+    let family =
+        Family { children: vec![child], policy: Policy::default(), clock: Clock::system(), rng: Rng::seeded(1) };
+    let _tree = Supervisor::start(family).await.expect("the tree starts");
+    assert_eq!(address.observe().await.expect("it runs"), 7);
+}

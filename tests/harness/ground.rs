@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use super::{
     logs,
     mail::Inbox,
-    servers::{self, Share},
+    relay::Relay,
+    servers::{self, Server, Share},
 };
 
 /// Which parts the service runs on.
@@ -100,6 +101,19 @@ impl Ground {
             Some(share) => Database::postgres(&share.database, few).expect("a URL"),
             None => Database::sqlite(&self.data_dir.path().join("faceofmind.db"), few),
         }
+    }
+
+    /// A wire to one of the servers, and the settings by which a node uses it.
+    pub(crate) async fn relay(&self, server: Server) -> (Relay, (&'static str, String)) {
+        let share = self.share.as_ref().expect("servers are of the production profile");
+        let relay = Relay::to(&servers::address_of(server)).await;
+        let setting = match server {
+            Server::Postgres => ("DATABASE_URL", relay.within(&share.database)),
+            Server::Redis => ("REDIS_URL", relay.within(&share.redis)),
+            Server::Nats => ("NATS_URL", relay.within(&share.nats)),
+            Server::Smtp => ("SMTP_PORT", relay.port().to_string()),
+        };
+        (relay, setting)
     }
 
     /// The URL of the NATS account, where there is one.

@@ -10,17 +10,20 @@
 //! | `people` | those who register, log in and administer |
 //! | `mail`, `events`, `rows`, `logs` | what came out of the service, and what it keeps |
 //! | `raw` | bytes over a socket, for requests that no client would send |
+//! | `relay` | a wire to a server that can be cut |
 //! | `program` | the binary as a process |
+//! | `tokens` | tokens as others read and forge them |
 
 mod answer;
 mod client;
 mod events;
 mod ground;
-mod logs;
+pub(crate) mod logs;
 mod mail;
 mod people;
 mod program;
 mod raw;
+mod relay;
 mod rows;
 mod servers;
 mod telling;
@@ -32,9 +35,11 @@ pub(crate) use answer::{Answer, snapshot};
 pub(crate) use client::Client;
 pub(crate) use ground::Profile;
 pub(crate) use mail::Mail;
-pub(crate) use people::{Person, PASSWORD};
+pub(crate) use people::Person;
 pub(crate) use program::Program;
+pub(crate) use relay::Relay;
+pub(crate) use servers::Server;
 pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;
 pub(crate) use tokens::Claims;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{at_once, eventually};

@@ -52,9 +52,23 @@ pub(crate) fn maildir() -> PathBuf {
     PathBuf::from(given("FOM_TEST_MAIL_DIR")).join("new")
 }
 
-/// Where the program `nats-server` is, for a story that starts one of its own.
-pub(crate) fn nats_server() -> PathBuf {
-    PathBuf::from(env::var("FOM_TEST_NATS_SERVER").unwrap_or_else(|_| "nats-server".to_owned()))
+/// A server's host and port, for a wire to it.
+pub(crate) fn address_of(server: Server) -> String {
+    match server {
+        Server::Redis => given("FOM_TEST_REDIS").trim_start_matches("redis://").to_owned(),
+        Server::Nats => given("FOM_TEST_NATS"),
+        Server::Smtp => given("FOM_TEST_SMTP"),
+        Server::Postgres => given("FOM_TEST_POSTGRES").rsplit('@').next().expect("host:port").to_owned(),
+    }
+}
+
+/// What the service depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Server {
+    Postgres,
+    Redis,
+    Nats,
+    Smtp,
 }
 
 async fn administer(statement: &str) {

@@ -10,7 +10,7 @@ use faceofmind::app::App;
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Client, Mail, Profile, events::Bus, ground::Ground, logs};
+use super::{Client, Mail, Profile, Relay, events::Bus, ground::Ground, logs, servers::Server};
 
 /// Longer than this no stop in good order takes, with nothing left to do.
 const STOP: Duration = Duration::from_secs(5);
@@ -60,6 +60,13 @@ impl TestApp {
     /// A second service on the same ground: the same database, the same account at NATS.
     pub(crate) async fn another_node(&self, changes: &[(&str, &str)]) -> Self {
         Self::on(Arc::clone(&self.ground), changes).await
+    }
+
+    /// A second service on the same ground that reaches one server over a wire that can be cut.
+    pub(crate) async fn node_behind_a_relay(&self, server: Server, changes: &[(&str, &str)]) -> (Self, Relay) {
+        let (relay, (name, value)) = self.ground.relay(server).await;
+        let changes = [changes, &[(name, value.as_str())]].concat();
+        (self.another_node(&changes).await, relay)
     }
 
     pub(crate) fn is_embedded(&self) -> bool {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 /// So long may anything take; only a failure waits this long.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
@@ -18,4 +21,12 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// What these calls came to, all made at once.
+pub(crate) async fn at_once<T: Send + 'static, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    calls.into_iter().collect::<JoinSet<T>>().join_all().await
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{Program, TestApp, stories};
+use crate::harness::{Program, TestApp, eventually, stories};
 
 stories! {
     an_admin_is_created_with_a_password_from_standard_input,
@@ -90,7 +90,7 @@ async fn sigterm_drains(app: &TestApp) {
     slow.write_all(head.as_bytes()).await.expect("written");
     app.client().at(address).call(Method::GET, "/health").send().await.is(200);
     serving.terminate().await;
-    crate::harness::eventually("it to take no more", async || {
+    eventually("it to take no more", async || {
         tokio::net::TcpStream::connect(address).await.is_err().then_some(())
     })
     .await;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Profile, Server, TestApp, eventually, stories, tell};
+use crate::harness::{Profile, Server, TestApp, at_once, eventually, stories, tell};
 
 stories! {
     a_persons_story_is_told_in_order,
@@ -122,7 +122,7 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
             id
         }
     });
-    let ids = crate::harness::at_once(calls).await;
+    let ids = at_once(calls).await;
     eventually("all events", async || (app.heard().len() >= 122).then_some(())).await;
     for id in ids {
         let of = format!("session/{id}");

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, TestApp, snapshot, stories};
+use crate::harness::{Answer, Client, TestApp, at_once, eventually, snapshot, stories};
 
 stories! {
     the_root_tells_who_is_here,
@@ -109,10 +109,10 @@ async fn a_service_that_stops_is_not_ready_and_finishes_what_it_began(app: &Test
         let ada = ada.clone();
         async move { ada.api(Method::POST, "/sessions/").json(&json!({})).try_send().await.map(|answer| answer.status) }
     });
-    let calls = tokio::spawn(crate::harness::at_once(calls));
-    crate::harness::eventually("the first session", async || (app.rows("sessions").await > 0).then_some(())).await;
+    let calls = at_once(calls);
+    eventually("the first session", async || (app.rows("sessions").await > 0).then_some(())).await;
     app.stop().await;
-    let told = calls.await.expect("no panic");
+    let told = calls.await;
     let begun = i64::try_from(told.iter().flatten().filter(|status| **status == 201).count()).expect("few");
     assert!(told.iter().flatten().all(|status| [201, 503].contains(status)), "{told:?}");
     assert_eq!(app.rows("sessions").await, begun, "what was stored was answered: {told:?}");

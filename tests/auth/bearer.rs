@@ -14,7 +14,7 @@ stories! {
     an_access_token_lives_as_long_as_is_set with [("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "2")],
     forged_and_foreign_tokens_are_refused,
     a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry,
-    tokens_under_either_access_secret_are_good with [("JWT_ACCESS_TOKEN", OTHER_ACCESS_SECRET)],
+    tokens_under_either_access_secret_are_good with [("JWT_ACCESS_TOKEN", super::OTHER_ACCESS_SECRET)],
     tokens_survive_a_restart,
     generated_secrets_survive_a_restart with [("JWT_SECRET_TOKEN", ""), ("JWT_REFRESH_TOKEN", ""), ("DATA_KEY", "")],
 }

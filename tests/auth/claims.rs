@@ -137,7 +137,7 @@ async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
     let before = app.ground.clock.now();
     eve.register().await.is(201);
     let mail = app.mail_to(&eve.email).await;
-    let day = before.to_jiff().to_zoned(jiff::tz::TimeZone::get("Asia/Manila").expect("known"));
+    let day = before.to_jiff().to_zoned_datetime(jiff::tz::TimeZone::get("Asia/Manila").expect("known"));
     assert!(mail.text.contains(&day.strftime("%Y-%m-%d").to_string()), "{}", mail.text);
     assert!(mail.text.contains("Asia/Manila"), "{}", mail.text);
     assert!(mail.text.contains("Call") && !mail.text.contains("1234567"), "{}", mail.text);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Claims, Person, TestApp, snapshot, stories};
+use crate::harness::{Claims, Person, TestApp, at_once, snapshot, stories};
 
 stories! {
     logging_in_gives_tokens_and_the_user,
@@ -198,6 +198,6 @@ async fn people_log_in_at_once(app: &TestApp) {
         let ada = ada.from(app.client());
         async move { ada.logged_in().await.is_logged_in().await }
     });
-    assert!(crate::harness::at_once(calls).await.into_iter().all(|good| good));
+    assert!(at_once(calls).await.into_iter().all(|good| good));
     assert_eq!(app.rows("logins").await, 41);
 }

@@ -23,10 +23,12 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut
     }
 }
 
-/// What these calls came to, all made at once.
-pub(crate) async fn at_once<T: Send + 'static, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
+/// Makes these calls at once, and now; gives what they came to, in the order in which they were done.
+pub(crate) fn at_once<T, F, C>(calls: C) -> impl Future<Output = Vec<T>> + use<T, F, C>
 where
+    T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
+    C: IntoIterator<Item = F>,
 {
-    calls.into_iter().collect::<JoinSet<T>>().join_all().await
+    calls.into_iter().collect::<JoinSet<T>>().join_all()
 }

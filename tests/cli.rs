@@ -1,18 +1,23 @@
 //! The program as a process.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
-use crate::harness::{Program, TestApp, eventually, stories};
+use crate::harness::{Person, Program, TestApp, stories};
 
 stories! {
     an_admin_is_created_with_a_password_from_standard_input,
     an_admin_is_not_created_twice_nor_with_a_bad_password,
     serving_says_where_and_on_what,
     sigterm_drains,
+    while_it_drains_it_takes_no_connection,
     a_taken_port_is_told,
     migrations_are_listed_taken_back_and_applied,
     a_foreign_database_is_left_alone,
@@ -75,33 +80,65 @@ async fn serving_says_where_and_on_what(app: &TestApp) {
     }
 }
 
+/// A connection that has asked for the process's life, and been answered.
+async fn idle(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+    let mut read = [0; 2048];
+    assert!(stream.read(&mut read).await.expect("readable") > 0);
+    stream
+}
+
+/// The head of a request to start a session, whose body is to come.
+async fn begun(address: SocketAddr, person: &Person) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let head = format!(
+        "POST /api/v1/sessions/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 2\r\nconnection: close\r\n\r\n",
+        person.access
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    let all = stream.read_to_end(&mut read);
+    timeout(Duration::from_secs(10), all).await.expect("in time").expect("readable");
+    String::from_utf8_lossy(&read).into_owned()
+}
+
 async fn sigterm_drains(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
     let serving = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await;
-    let address: std::net::SocketAddr = serving.base.trim_start_matches("http://").parse().expect("an address");
-    // A request in hand: its head has come, its body has not.
-    let mut slow = tokio::net::TcpStream::connect(address).await.expect("it listens");
-    let head = format!(
-        "POST /api/v1/sessions/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: 2\r\nconnection: close\r\n\r\n",
-        ada.access
-    );
-    slow.write_all(head.as_bytes()).await.expect("written");
-    app.client().at(address).call(Method::GET, "/health").send().await.is(200);
+    let address = serving.base.trim_start_matches("http://").parse().expect("an address");
+    let (mut slow, mut idle) = (begun(address, &ada).await, idle(address).await);
     serving.terminate().await;
-    eventually("it to take no more", async || {
-        tokio::net::TcpStream::connect(address).await.is_err().then_some(())
-    })
-    .await;
+    assert_eq!(rest(&mut idle).await, "", "who asks nothing is let go at once");
     slow.write_all(b"{}").await.expect("written");
-    let mut answer = String::new();
-    let read = tokio::time::timeout(Duration::from_secs(10), slow.read_to_string(&mut answer)).await;
-    read.expect("in time").expect("readable");
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let answer = rest(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "the request in hand is finished: {answer}");
     let left = serving.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
     assert_eq!(app.rows("sessions").await, 1);
+}
+
+/// Who comes while it drains shall hear so at once, and go elsewhere.
+async fn while_it_drains_it_takes_no_connection(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    app.stop().await;
+    let serving = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await;
+    let address = serving.base.trim_start_matches("http://").parse().expect("an address");
+    let (mut slow, mut idle) = (begun(address, &ada).await, idle(address).await);
+    serving.terminate().await;
+    rest(&mut idle).await;
+    let refused = TcpStream::connect(address).await.is_err();
+    slow.write_all(b"{}").await.expect("written");
+    let answer = rest(&mut slow).await;
+    assert!(refused, "a connection was taken while draining");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    serving.ended().await;
 }
 
 async fn a_taken_port_is_told(app: &TestApp) {

@@ -15,6 +15,7 @@ stories! {
     operators_can_be_shut_out with [("OPERATOR_ADDR", "")],
     long_answers_are_compressed_for_those_who_ask,
     a_service_that_stops_is_not_ready_and_finishes_what_it_began,
+    a_silent_connection_does_not_delay_the_stop,
 }
 
 async fn get(client: &Client, path: &str) -> Answer {
@@ -116,4 +117,13 @@ async fn a_service_that_stops_is_not_ready_and_finishes_what_it_began(app: &Test
     let begun = i64::try_from(told.iter().flatten().filter(|status| **status == 201).count()).expect("few");
     assert!(told.iter().flatten().all(|status| [201, 503].contains(status)), "{told:?}");
     assert_eq!(app.rows("sessions").await, begun, "what was stored was answered: {told:?}");
+}
+
+/// Browsers connect before they know what to ask.
+async fn a_silent_connection_does_not_delay_the_stop(app: &TestApp) {
+    let _silent = tokio::net::TcpStream::connect(app.address).await.expect("it listens");
+    app.client().call(Method::GET, "/health").send().await.is(200);
+    let begun = std::time::Instant::now();
+    app.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_millis(1500), "{:?}", begun.elapsed());
 }

@@ -27,7 +27,7 @@ async fn registering_answers_with_an_echo_and_mails_a_code(app: &TestApp) {
     let answer = ada.register().await;
     snapshot!(answer, @r#"
     201 {
-      "message": "Registered. Please check your e-mail for the code.",
+      "message": "User registered successfully. Please check your email for the code.",
       "user": {
         "email": "[email]",
         "first_name": "Ada",

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::{Arc, atomic::Ordering}};
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{
+    Method, RequestBuilder,
+    header::{HeaderName, HeaderValue},
+};
 use serde_json::Value;
 
 use super::{Answer, ground::Ground};
@@ -80,7 +83,10 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        Self { request: self.request.header(name, value), ..self }
+        // One that the client sends anyway is replaced, not sent twice.
+        let name: HeaderName = name.parse().expect("a header's name");
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+        Self { request: self.request.headers([(name, value)].into_iter().collect()), ..self }
     }
 
     pub(crate) fn json(self, body: &Value) -> Self {

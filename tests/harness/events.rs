@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use async_nats::jetstream::{self, consumer::pull::OrderedConfig};
+use async_nats::jetstream::consumer::pull::OrderedConfig;
 use faceofmind_actors::publisher::PublishedEvent;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::{sync::broadcast, task::AbortHandle};
 
-use super::{TestApp, eventually};
+use super::{TestApp, eventually, servers::jetstream};
 
 /// The stream that siblings consume.
 pub(crate) const STREAM: &str = "FACEOFMIND";
@@ -84,8 +84,7 @@ async fn note_local(mut bus: broadcast::Receiver<Arc<PublishedEvent>>, heard: Al
 }
 
 async fn note_stream(url: String, heard: All) {
-    let client = async_nats::connect(&url).await.expect("NATS answers");
-    let context = jetstream::new(client);
+    let context = jetstream(&url).await;
     let stream = eventually("the stream", async || context.get_stream(STREAM).await.ok()).await;
     let consumer = stream.create_consumer(OrderedConfig::default()).await.expect("a consumer");
     let mut messages = consumer.messages().await.expect("messages");

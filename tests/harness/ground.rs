@@ -163,6 +163,7 @@ fn common(data_dir: &TempDir) -> Vec<(String, String)> {
         ("DATA_DIR", data_dir.path().to_str().expect("a path in UTF-8")),
         ("TRUSTED_PROXIES", "127.0.0.1"),
         ("DATABASE_MAX_CONNECTIONS", "8"),
+        ("SHUTDOWN_TIMEOUT_SECONDS", "2"),
         ("ARGON2_MEMORY_KIB", "64"),
         ("ARGON2_ITERATIONS", "1"),
         ("JWT_SECRET_TOKEN", ACCESS_SECRET),

@@ -110,8 +110,15 @@ async fn nats(number: usize) -> String {
     let accounts: usize = given("FOM_TEST_NATS_ACCOUNTS").parse().expect("a number");
     assert!(number < accounts, "there are more stories than NATS accounts ({accounts}): raise ACCOUNTS in xtask");
     let url = format!("nats://t{number}:t@{}", given("FOM_TEST_NATS"));
-    let client = async_nats::connect(&url).await.expect("NATS answers");
     // Left by an earlier run, where the servers outlive one.
-    drop(async_nats::jetstream::new(client).delete_stream(super::events::STREAM).await);
+    drop(jetstream(&url).await.delete_stream(super::events::STREAM).await);
     url
+}
+
+/// JetStream of the account in this URL.
+pub(crate) async fn jetstream(url: &str) -> async_nats::jetstream::Context {
+    let (user, server) = url.trim_start_matches("nats://").split_once('@').expect("user:password@host:port");
+    let (user, password) = user.split_once(':').expect("user:password");
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    async_nats::jetstream::new(options.connect(server).await.expect("NATS answers"))
 }

@@ -161,7 +161,7 @@ async fn only_admins_list_users(app: &TestApp) {
     let refused = ada.get("/users/").await;
     snapshot!(refused, @r#"
     403 {
-      "detail": "You are not allowed to do this.",
+      "detail": "Not enough permissions",
       "request_id": "[request id]",
       "status": 403,
       "title": "Forbidden",

@@ -1,0 +1,142 @@
+//! What makes a bearer token good.
+
+use reqwest::Method;
+
+use crate::harness::{Claims, TestApp, snapshot, stories};
+
+const OTHER_ACCESS_SECRET: &str = "the other secret of the stories, for access tokens";
+
+stories! {
+    without_a_token_nobody_is_let_in,
+    a_header_that_holds_no_token_lets_nobody_in,
+    the_scheme_is_known_in_any_case,
+    an_access_token_lives_for_half_an_hour,
+    an_access_token_lives_as_long_as_is_set with [("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "2")],
+    forged_and_foreign_tokens_are_refused,
+    a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry,
+    tokens_under_either_access_secret_are_good with [("JWT_ACCESS_TOKEN", super::OTHER_ACCESS_SECRET)],
+    tokens_survive_a_restart,
+    generated_secrets_survive_a_restart with [("JWT_SECRET_TOKEN", ""), ("JWT_REFRESH_TOKEN", ""), ("DATA_KEY", "")],
+}
+
+async fn without_a_token_nobody_is_let_in(app: &TestApp) {
+    let refused = app.client().get("/auth/me").await;
+    assert_eq!(refused.header("www-authenticate"), "Bearer");
+    snapshot!(refused, @r#"
+    401 {
+      "detail": "Not authenticated",
+      "request_id": "[request id]",
+      "status": 401,
+      "title": "Unauthorized",
+      "type": "/problems/unauthorized"
+    }
+    "#);
+}
+
+async fn a_header_that_holds_no_token_lets_nobody_in(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for header in [
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer null".to_owned(),
+        ada.access.clone(),
+        format!("Basic {}", ada.access),
+        format!("Bearer {} {}", ada.access, ada.access),
+        format!("Bearer {}", "x".repeat(10_000)),
+    ] {
+        let call = app.client().api(Method::GET, "/auth/me").header("authorization", &header);
+        assert_eq!(call.send().await.status, 401, "{header}");
+    }
+}
+
+async fn the_scheme_is_known_in_any_case(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        let call = app.client().api(Method::GET, "/auth/me").header("authorization", &format!("{scheme} {}", ada.access));
+        call.send().await.is(200);
+    }
+}
+
+async fn an_access_token_lives_for_half_an_hour(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    app.advance(29);
+    assert!(ada.is_logged_in().await);
+    app.advance(1);
+    assert!(!ada.is_logged_in().await);
+    let ada = ada.holding(&ada.refresh().await.is(200));
+    assert!(ada.is_logged_in().await);
+}
+
+async fn an_access_token_lives_as_long_as_is_set(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    assert_eq!(ada.log_in().await.json["expires_in"], 120);
+    assert!(ada.is_logged_in().await);
+    app.advance(2);
+    assert!(!ada.is_logged_in().await);
+}
+
+async fn forged_and_foreign_tokens_are_refused(app: &TestApp) {
+    let (ada, admin) = (app.verified("ada").await, app.admin().await);
+    let own = Claims::of(&ada.access);
+    let mut flipped = ada.access.clone();
+    let last = flipped.pop().expect("a signature");
+    let half = flipped.len() / 2;
+    flipped.replace_range(half..=half, if flipped.as_bytes()[half] == b'A' { "B" } else { "A" });
+    flipped.push(last);
+    for (what, token) in [
+        ("a refresh token", ada.refresh.clone()),
+        ("a changed token", flipped),
+        ("another's signature", own.signed_by("somebody else's secret, 32 bytes or more")),
+        ("no signature", own.unsigned()),
+        ("a cut token", ada.access[..ada.access.len() - 1].to_owned()),
+        ("another's subject", own.resigned_with("sub", admin.id.to_string())),
+        ("a log-in that is not there", own.resigned_with("sid", 4_000_000)),
+        ("another type", own.resigned_with("typ", "refresh")),
+        ("another issuer", own.resigned_with("iss", "somebody")),
+        ("a subject that is no number", own.resigned_with("sub", "ada")),
+        ("an expiry that is no number", own.resigned_with("exp", "never")),
+    ] {
+        let answer = app.client().bearing(&token).get("/auth/me").await;
+        assert_eq!(answer.status, 401, "{what}: {token}");
+    }
+    assert!(ada.is_logged_in().await);
+}
+
+async fn a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let claims = Claims::of(&ada.access);
+    let now = app.ground.clock.now().seconds();
+    for (claim, value, good) in [
+        ("iat", now + 50, true),
+        ("iat", now + 75, false),
+        ("exp", now + 30, true),
+        ("exp", now, false),
+        ("exp", now - 1, false),
+    ] {
+        let token = claims.resigned_with(claim, value);
+        let status = app.client().bearing(&token).get("/auth/me").await.status;
+        assert_eq!(status, if good { 200 } else { 401 }, "{claim} {value}, now {now}");
+    }
+}
+
+/// Access tokens are signed with `JWT_SECRET_TOKEN`, as the predecessor did, and verified against both.
+async fn tokens_under_either_access_secret_are_good(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let other = Claims::of(&ada.access).signed_by(OTHER_ACCESS_SECRET);
+    assert_ne!(other, ada.access, "the first secret signs");
+    app.client().bearing(&other).get("/auth/me").await.is(200);
+    assert!(ada.is_logged_in().await);
+}
+
+async fn tokens_survive_a_restart(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let app = app.restarted(&[]).await;
+    let ada = ada.from(app.client());
+    assert!(ada.is_logged_in().await);
+    ada.refresh().await.is(200);
+    app.stop().await;
+}
+
+async fn generated_secrets_survive_a_restart(app: &TestApp) {
+    tokens_survive_a_restart(app).await;
+}

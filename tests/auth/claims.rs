@@ -1,0 +1,147 @@
+//! What was sent at `register` is a claim on the address until its code is typed; and who claims another's address gains
+//! nothing.
+
+use serde_json::json;
+
+use crate::harness::{Mail, Person, TestApp, stories};
+
+stories! {
+    registering_again_gets_a_second_code,
+    both_codes_are_good_each_for_its_own_claim,
+    the_newest_claim_is_what_log_in_compares_with,
+    a_strangers_claim_before_the_owners_gains_nothing,
+    a_strangers_claim_after_the_owners_gains_nothing,
+    a_strangers_claim_beside_a_verified_owner_gains_nothing,
+    a_fourth_claim_replaces_the_oldest,
+    the_mail_states_the_claims_name_and_time,
+}
+
+/// The "unmodified app" flow: its only way to a second code is to register again.
+async fn registering_again_gets_a_second_code(app: &TestApp) {
+    let ada = app.register("ada").await;
+    let lost = app.mail_to(&ada.email).await.code();
+    app.advance(6);
+    ada.verify(&lost).await.is(400);
+    ada.register().await.is(201);
+    let second = app.mail_to(&ada.email).await.code();
+    let user = ada.verify(&second).await.is(200);
+    assert_eq!(user.json["user"]["status"], "active");
+    let ada = ada.logged_in().await;
+    assert_eq!(app.rows("users").await, 1);
+    app.events_of(ada.id, &["user.registered", "user.verified"]).await;
+}
+
+async fn both_codes_are_good_each_for_its_own_claim(app: &TestApp) {
+    for first_is_typed in [true, false] {
+        let first = app.register("ada").await;
+        let second = Person { first_name: "Augusta".into(), password: "another, longer word".into(), ..first.clone() };
+        let first_code = app.mail_to(&first.email).await.code();
+        second.register().await.is(201);
+        let second_code = app.mail_to(&first.email).await.code();
+        let (typed, code, other) =
+            if first_is_typed { (&first, first_code, &second) } else { (&second, second_code, &first) };
+        let user = typed.verify(&code).await.is(200);
+        assert_eq!(user.json["user"]["first_name"], typed.first_name);
+        typed.log_in().await.is(200);
+        other.log_in().await.is(401);
+    }
+    assert_eq!(app.rows("claims").await, 0, "the others end with the one that is proven");
+}
+
+async fn the_newest_claim_is_what_log_in_compares_with(app: &TestApp) {
+    let first = app.register("ada").await;
+    app.mail_to(&first.email).await;
+    let second = Person { password: "another, longer word".into(), ..first.clone() };
+    second.register().await.is(201);
+    first.log_in().await.is(401);
+    let inactive = second.log_in().await.is(400);
+    assert_eq!(inactive.detail(), "Account is not active. Please verify your email.");
+}
+
+/// Two people who register one address: the stranger's password must never open the account.
+struct Contest {
+    owner: Person,
+    stranger: Person,
+    owners_mail: Mail,
+}
+
+async fn contest(app: &TestApp, stranger_first: bool) -> Contest {
+    let owner = app.person("ada");
+    let stranger = Person { email: owner.email.clone(), ..app.person("eve") };
+    let order = if stranger_first { [&stranger, &owner] } else { [&owner, &stranger] };
+    let mut mails = Vec::new();
+    for person in order {
+        person.register().await.is(201);
+        mails.push(app.mail_to(&owner.email).await);
+        app.advance_seconds(30);
+    }
+    let owners_mail = mails.remove(usize::from(stranger_first));
+    assert!(owners_mail.text.contains(&format!("{} {}", owner.first_name, owner.last_name)), "{}", owners_mail.text);
+    Contest { owner, stranger, owners_mail }
+}
+
+async fn owner_wins(app: &TestApp, contest: Contest) {
+    let Contest { owner, stranger, owners_mail } = contest;
+    let user = owner.verify(&owners_mail.code()).await.is(200);
+    assert_eq!(user.json["user"]["first_name"], owner.first_name);
+    stranger.log_in().await.is(401);
+    let owner = owner.logged_in().await;
+    assert_eq!(owner.get("/auth/me").await.is(200).json["last_name"], owner.last_name);
+    let kept = app.texts("SELECT first_name FROM claims").await;
+    assert_eq!(kept, Vec::<String>::new(), "no claim is left to be typed");
+    stranger.register().await.is(201);
+    stranger.log_in().await.is(401);
+    owner.log_in().await.is(200);
+}
+
+async fn a_strangers_claim_before_the_owners_gains_nothing(app: &TestApp) {
+    owner_wins(app, contest(app, true).await).await;
+}
+
+async fn a_strangers_claim_after_the_owners_gains_nothing(app: &TestApp) {
+    owner_wins(app, contest(app, false).await).await;
+}
+
+async fn a_strangers_claim_beside_a_verified_owner_gains_nothing(app: &TestApp) {
+    let owner = app.verified("ada").await;
+    let stranger = Person { email: owner.email.clone(), ..app.person("eve") };
+    stranger.register().await.is(201);
+    let told = app.mail_to(&owner.email).await;
+    assert!(told.has_no_code(), "{}", told.text);
+    stranger.log_in().await.is(401);
+    owner.log_in().await.is(200);
+    assert_eq!(owner.get("/auth/me").await.is(200).json["first_name"], owner.first_name);
+}
+
+async fn a_fourth_claim_replaces_the_oldest(app: &TestApp) {
+    let email = app.person("ada").email;
+    let claimants: Vec<_> = (0..4)
+        .map(|number| Person { email: email.clone(), first_name: format!("Number {number}"), ..app.person("ada") })
+        .collect();
+    let mut codes = Vec::new();
+    for claimant in &claimants[..3] {
+        claimant.register().await.is(201);
+        codes.push(app.mail_to(&email).await.code());
+    }
+    claimants[3].register().await.is(201);
+    app.expect_no_mail_to(&email).await;
+    assert_eq!(app.rows("claims").await, 3);
+    let gone = claimants[0].verify(&codes[0]).await.is(400);
+    assert_eq!(gone.detail(), "Invalid or expired OTP");
+    let user = claimants[1].verify(&codes[1]).await.is(200);
+    assert_eq!(user.json["user"]["first_name"], "Number 1");
+}
+
+async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
+    let eve = Person { first_name: "Call".into(), last_name: "+63 900 1234567".into(), ..app.person("eve") };
+    let before = app.ground.clock.now();
+    eve.register().await.is(201);
+    let mail = app.mail_to(&eve.email).await;
+    let day = before.to_jiff().to_zoned_datetime(jiff::tz::TimeZone::get("Asia/Manila").expect("known"));
+    assert!(mail.text.contains(&day.strftime("%Y-%m-%d").to_string()), "{}", mail.text);
+    assert!(mail.text.contains("Asia/Manila"), "{}", mail.text);
+    assert!(mail.text.contains("Call") && !mail.text.contains("1234567"), "{}", mail.text);
+    assert_eq!(mail.code().len(), 6, "still the only run of six digits");
+    let body = json!({ "email": eve.email, "otp": mail.code() });
+    app.client().post("/auth/verify-otp", body).await.is(200);
+}

@@ -1,0 +1,203 @@
+//! `POST /auth/login`
+
+use serde_json::json;
+
+use crate::harness::{Claims, Person, TestApp, at_once, snapshot, stories};
+
+stories! {
+    logging_in_gives_tokens_and_the_user,
+    a_bad_pair_is_told_without_saying_which_of_the_two,
+    an_unverified_user_is_told_so_only_after_the_right_password,
+    a_fresh_code_goes_out_with_that_and_is_good,
+    a_suspended_user_cannot_log_in,
+    a_deactivated_user_cannot_log_in,
+    every_bad_field_of_a_log_in_is_named,
+    the_access_token_says_what_clients_and_siblings_read,
+    the_refresh_token_says_no_more_than_it_must,
+    an_audience_is_named_where_one_is_set with [("JWT_AUDIENCE", "faceofmind-siblings")],
+    a_log_in_from_a_new_device_is_mailed,
+    a_hash_made_with_other_parameters_is_renewed_at_log_in,
+    people_log_in_at_once,
+}
+
+async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let answer = ada.log_in().await;
+    snapshot!(answer, @r#"
+    200 {
+      "access_token": "[token]",
+      "created_at": "[time]",
+      "email": "[email]",
+      "expires_in": 1800,
+      "first_name": "Ada",
+      "id": "[id]",
+      "last_name": "Lovelace",
+      "refresh_token": "[token]",
+      "role": "user",
+      "status": "active",
+      "token_type": "bearer"
+    }
+    "#);
+    let me = ada.get("/auth/me").await;
+    snapshot!(me, @r#"
+    200 {
+      "created_at": "[time]",
+      "email": "[email]",
+      "first_name": "Ada",
+      "id": "[id]",
+      "last_name": "Lovelace",
+      "role": "user",
+      "status": "active"
+    }
+    "#);
+    assert!(me.text_of("created_at").parse::<jiff::Timestamp>().is_ok(), "RFC 3339 with an offset");
+}
+
+async fn a_bad_pair_is_told_without_saying_which_of_the_two(app: &TestApp) {
+    let (ada, nobody) = (app.verified("ada").await, app.person("nobody"));
+    let (wrong, unknown) = (ada.log_in_with("not the password").await, nobody.log_in().await);
+    assert_eq!(wrong.shown(), unknown.shown());
+    snapshot!(wrong, @r#"
+    401 {
+      "detail": "Incorrect email or password",
+      "request_id": "[request id]",
+      "status": 401,
+      "title": "Unauthorized",
+      "type": "/problems/bad-credentials"
+    }
+    "#);
+    for typed in ["", "x", &"ñ".repeat(1000)] {
+        assert_eq!(ada.log_in_with(typed).await.status, 401, "{typed}");
+    }
+}
+
+async fn an_unverified_user_is_told_so_only_after_the_right_password(app: &TestApp) {
+    let ada = app.register("ada").await;
+    app.mail_to(&ada.email).await;
+    ada.log_in_with("not the password").await.is(401);
+    app.expect_no_mail_to(&ada.email).await;
+    let inactive = ada.log_in().await;
+    snapshot!(inactive, @r#"
+    400 {
+      "detail": "Account is not active. Please verify your email.",
+      "request_id": "[request id]",
+      "status": 400,
+      "title": "Bad Request",
+      "type": "/problems/account-inactive"
+    }
+    "#);
+}
+
+async fn a_fresh_code_goes_out_with_that_and_is_good(app: &TestApp) {
+    let ada = app.register("ada").await;
+    app.mail_to(&ada.email).await;
+    ada.log_in().await.is(400);
+    let fresh = app.mail_to(&ada.email).await.code();
+    // Within the budget: a third, by the same client, is not sent.
+    ada.log_in().await.is(400);
+    app.expect_no_mail_to(&ada.email).await;
+    ada.verify(&fresh).await.is(200);
+    ada.log_in().await.is(200);
+}
+
+async fn a_suspended_user_cannot_log_in(app: &TestApp) {
+    let (admin, ada) = (app.admin().await, app.verified("ada").await);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    barred(&ada).await;
+}
+
+async fn a_deactivated_user_cannot_log_in(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    ada.patch(&format!("/users/{}/deactivate", ada.id)).await.is(200);
+    barred(&ada).await;
+}
+
+async fn barred(person: &Person) {
+    person.log_in_with("not the password").await.is(401);
+    person.log_in().await.is(403);
+    person.refresh().await.is(401);
+    assert!(!person.is_logged_in().await);
+}
+
+async fn every_bad_field_of_a_log_in_is_named(app: &TestApp) {
+    let client = app.client();
+    for body in [json!({}), json!({ "email": [], "password": 7 }), json!({ "email": "\0", "password": "\0" })] {
+        let answer = client.post("/auth/login", body.clone()).await.is(422);
+        assert_eq!(answer.refused(), ["body.email", "body.password"], "{body}");
+    }
+}
+
+async fn the_access_token_says_what_clients_and_siblings_read(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let Claims { header, payload } = Claims::of(&ada.access);
+    assert_eq!((&header["alg"], &header["typ"]), (&json!("HS256"), &json!("JWT")));
+    assert!(header["kid"].as_str().is_some_and(|kid| !kid.is_empty()), "{header}");
+    assert_eq!(payload["sub"], ada.id.to_string(), "a string of digits");
+    assert_eq!((&payload["email"], &payload["role"]), (&json!(ada.email), &json!("user")));
+    assert_eq!((&payload["iss"], &payload["gen"]), (&json!("faceofmind"), &json!(1)));
+    assert!(payload["typ"].is_string() && payload["jti"].is_string() && payload["sid"].is_number(), "{payload}");
+    let (issued, expires) = (payload["iat"].as_i64().expect("whole"), payload["exp"].as_i64().expect("whole"));
+    assert_eq!(expires - issued, 1800);
+    assert!(payload.get("aud").is_none(), "siblings' verifiers refuse one that they do not expect");
+    let again = ada.logged_in().await;
+    assert_ne!(Claims::of(&again.access).payload["jti"], payload["jti"]);
+    assert_ne!(Claims::of(&again.access).payload["sid"], payload["sid"]);
+}
+
+async fn the_refresh_token_says_no_more_than_it_must(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let Claims { payload, .. } = Claims::of(&ada.refresh);
+    let mut claims: Vec<_> = payload.as_object().expect("claims").keys().cloned().collect();
+    claims.sort_unstable();
+    assert_eq!(claims, ["exp", "gen", "iat", "sid", "typ"]);
+    let (issued, expires) = (payload["iat"].as_i64().expect("whole"), payload["exp"].as_i64().expect("whole"));
+    assert_eq!(expires - issued, 30 * 24 * 3600);
+}
+
+async fn an_audience_is_named_where_one_is_set(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    assert_eq!(Claims::of(&ada.access).payload["aud"], "faceofmind-siblings");
+    assert!(ada.is_logged_in().await);
+}
+
+async fn a_log_in_from_a_new_device_is_mailed(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    app.expect_no_mail_to(&ada.email).await;
+    ada.log_in().await.is(200);
+    app.expect_no_mail_to(&ada.email).await;
+    let body = json!({ "email": ada.email, "password": ada.password });
+    let elsewhere = app.client();
+    let call = elsewhere.api(reqwest::Method::POST, "/auth/login").header("user-agent", "A stolen phone").json(&body);
+    call.send().await.is(200);
+    let mail = app.mail_to(&ada.email).await;
+    assert!(mail.text.contains("A stolen phone") && mail.text.contains(&elsewhere.address), "{}", mail.text);
+    assert!(mail.has_no_code(), "{}", mail.text);
+}
+
+async fn a_hash_made_with_other_parameters_is_renewed_at_log_in(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let hash = async |app: &TestApp| app.texts("SELECT password FROM users").await.remove(0);
+    let old = hash(app).await;
+    assert!(old.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{old}");
+    let app = app.restarted(&[("ARGON2_MEMORY_KIB", "128"), ("ARGON2_ITERATIONS", "2")]).await;
+    let ada = ada.from(app.client());
+    ada.log_in_with("not the password").await.is(401);
+    assert_eq!(hash(&app).await, old);
+    let logged_in = ada.logged_in().await;
+    let new = hash(&app).await;
+    assert!(new.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{new}");
+    assert!(logged_in.is_logged_in().await, "a renewed hash ends no log-in");
+    ada.log_in().await.is(200);
+    assert_eq!(hash(&app).await, new);
+    app.stop().await;
+}
+
+async fn people_log_in_at_once(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let calls = (0..40).map(|_| {
+        let ada = ada.from(app.client());
+        async move { ada.logged_in().await.is_logged_in().await }
+    });
+    assert!(at_once(calls).await.into_iter().all(|good| good));
+    assert_eq!(app.rows("logins").await, 41);
+}

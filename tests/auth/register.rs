@@ -1,0 +1,248 @@
+//! `POST /auth/register`
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, TestApp, at_once, eventually, snapshot, stories};
+
+stories! {
+    registering_answers_with_an_echo_and_mails_a_code,
+    the_predecessors_own_example_works_as_pasted,
+    a_role_at_registration_is_ignored,
+    an_address_is_known_in_any_case_and_with_spaces_around_it,
+    an_active_accounts_address_answers_just_the_same_and_its_owner_is_told,
+    known_and_unknown_addresses_cost_the_same_work,
+    every_bad_field_of_a_registration_is_named,
+    names_and_passwords_have_their_lengths,
+    the_password_that_the_app_probes_with_is_nobodys,
+    weak_passwords_are_refused_where_a_score_is_asked with [("PASSWORD_MIN_SCORE", "2")],
+    registrations_from_one_client_address_are_limited with [("LIMIT_REGISTRATIONS_PER_HOUR", "3")],
+    many_may_register_at_once,
+    one_address_registered_at_once_is_one_account,
+    accounts_never_verified_go_after_30_days,
+}
+
+async fn registering_answers_with_an_echo_and_mails_a_code(app: &TestApp) {
+    let ada = app.person("ada");
+    let answer = ada.register().await;
+    snapshot!(answer, @r#"
+    201 {
+      "message": "User registered successfully. Please check your email for the code.",
+      "user": {
+        "email": "[email]",
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "role": "user",
+        "status": "inactive"
+      }
+    }
+    "#);
+    assert_eq!(answer.json["user"]["email"], ada.email);
+    let mail = app.mail_to(&ada.email).await;
+    assert!(mail.text.contains("Ada Lovelace"), "{}", mail.text);
+    assert_eq!(mail.code().len(), 6);
+    app.events(&["user.registered"]).await;
+    assert_eq!(app.texts("SELECT status FROM users").await, ["inactive"]);
+}
+
+async fn the_predecessors_own_example_works_as_pasted(app: &TestApp) {
+    let client = app.client();
+    let email = app.person("juan").email;
+    let body = json!({
+        "email": email, "password": "password123", "first_name": "Juan", "last_name": "Dela Cruz", "role": "user",
+    });
+    client.post("/auth/register", body).await.is(201);
+    let otp = app.mail_to(&email).await.code();
+    client.post("/auth/verify-otp", json!({ "email": email, "otp": otp })).await.is(200);
+    let tokens = client.post("/auth/login", json!({ "email": email, "password": "password123" })).await.is(200);
+    let me = client.bearing(&tokens.text_of("access_token")).get("/auth/me").await.is(200);
+    assert_eq!(me.json["email"], email);
+}
+
+async fn a_role_at_registration_is_ignored(app: &TestApp) {
+    let eve = app.person("eve");
+    let mut body = eve.registration();
+    body["role"] = "admin".into();
+    body["status"] = "active".into();
+    body["is_superuser"] = true.into();
+    let answer = eve.client.post("/auth/register", body).await.is(201);
+    assert_eq!((&answer.json["user"]["role"], &answer.json["user"]["status"]), (&json!("user"), &json!("inactive")));
+    let code = app.mail_to(&eve.email).await.code();
+    assert_eq!(eve.verify(&code).await.is(200).json["user"]["role"], "user");
+}
+
+async fn an_address_is_known_in_any_case_and_with_spaces_around_it(app: &TestApp) {
+    let ada = app.person("ada");
+    let mut body = ada.registration();
+    body["email"] = format!("  {} ", ada.email.to_uppercase()).into();
+    let answer = ada.client.post("/auth/register", body).await.is(201);
+    assert_eq!(answer.json["user"]["email"], ada.email);
+    let code = app.mail_to(&ada.email).await.code();
+    let typed = json!({ "email": ada.email.to_uppercase(), "otp": code });
+    ada.client.post("/auth/verify-otp", typed).await.is(200);
+    let typed = json!({ "email": format!(" {}", ada.email.replace("ada", "Ada")), "password": ada.password });
+    ada.client.post("/auth/login", typed).await.is(200);
+    assert_eq!(app.rows("users").await, 1);
+}
+
+async fn an_active_accounts_address_answers_just_the_same_and_its_owner_is_told(app: &TestApp) {
+    let owner = app.verified("ada").await;
+    let (mut stranger, mut newcomer) = (app.person("eve"), app.person("bob"));
+    newcomer.first_name.clone_from(&stranger.first_name);
+    stranger.email.clone_from(&owner.email);
+    let (taken, free) = (stranger.register().await.is(201), newcomer.register().await.is(201));
+    assert_eq!(taken.shown(), free.shown());
+    let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&taken), names(&free));
+
+    let mail = app.mail_to(&owner.email).await;
+    assert!(mail.has_no_code() && mail.text.contains("already have an account"), "{}", mail.text);
+    assert!(!mail.text.contains(&stranger.first_name), "the stranger's words are not the owner's concern");
+    owner.log_in().await.is(200);
+    owner.log_in_with(&stranger.password).await.is(401);
+    assert_eq!(owner.get("/auth/me").await.is(200).json["first_name"], owner.first_name);
+    assert!(owner.is_logged_in().await);
+}
+
+async fn known_and_unknown_addresses_cost_the_same_work(app: &TestApp) {
+    let owner = app.verified("ada").await;
+    let mut costs = Vec::new();
+    for email in [owner.email.clone(), app.person("bob").email] {
+        let mut person = app.person("eve");
+        person.email = email;
+        let before = work(app).await;
+        person.register().await.is(201);
+        let registered = work(app).await;
+        person.client.post("/auth/request-password-reset", json!({ "email": person.email })).await.is(202);
+        let requested = work(app).await;
+        person.log_in_with("not the password").await.is(401);
+        let refused = work(app).await;
+        costs.push([registered - before, requested - registered, refused - requested]);
+    }
+    assert_eq!(costs, [[1, 0, 1], [1, 0, 1]], "hashes for register, request-password-reset and login");
+}
+
+/// Hashes computed since the start.
+async fn work(app: &TestApp) -> i64 {
+    let hasher = app.tree().child("hasher").expect("it has a hasher").observe().await.expect("it answers");
+    hasher["finished"].as_i64().unwrap_or_else(|| panic!("no count of what is done: {hasher}"))
+}
+
+async fn every_bad_field_of_a_registration_is_named(app: &TestApp) {
+    let client = app.client();
+    let before = app.stock().await;
+    let all = ["body.email", "body.password", "body.first_name", "body.last_name"];
+    for body in [
+        json!({}),
+        json!({ "email": null, "password": null, "first_name": null, "last_name": null }),
+        json!({ "email": 7, "password": true, "first_name": [], "last_name": {} }),
+        json!({ "email": "ada", "password": "short", "first_name": "", "last_name": "x".repeat(101) }),
+        json!({ "email": "a\0@b.org", "password": "12345678\0", "first_name": "A\0", "last_name": "\0" }),
+    ] {
+        let answer = client.post("/auth/register", body.clone()).await.is(422);
+        let mut refused = answer.refused();
+        refused.sort_by_key(|field| all.iter().position(|known| known == field));
+        assert_eq!(refused, all, "{body}");
+    }
+    for body in [json!([]), json!("text"), json!(7), json!(null)] {
+        client.post("/auth/register", body).await.is(422);
+    }
+    assert_eq!(app.stock().await, before);
+}
+
+async fn names_and_passwords_have_their_lengths(app: &TestApp) {
+    let fits = |field: &'static str, value: String| async move {
+        let person = app.person("ada");
+        let mut body = person.registration();
+        body[field] = value.into();
+        let answer = person.client.post("/auth/register", body).await;
+        let refused = answer.refused();
+        assert!(answer.status == 201 || (answer.status == 422 && refused == [format!("body.{field}")]), "{answer:?}");
+        answer.status == 201
+    };
+    for (field, value, good) in [
+        ("first_name", "ñ".repeat(100), true),
+        ("first_name", "ñ".repeat(101), false),
+        ("last_name", "L".to_owned(), true),
+        ("password", "ñ".repeat(8), true),
+        ("password", "ñ".repeat(7), false),
+        ("password", "ñ".repeat(128), true),
+        ("password", "ñ".repeat(129), false),
+        ("email", format!("{}@{}.org", "a".repeat(64), "b".repeat(63)), true),
+        ("email", format!("a@{}.org", "b".repeat(250)), false),
+        ("email", "ñandu@example.org".to_owned(), false),
+    ] {
+        assert_eq!(fits(field, value.clone()).await, good, "{field}: {value}");
+    }
+}
+
+async fn the_password_that_the_app_probes_with_is_nobodys(app: &TestApp) {
+    let mut ada = app.person("ada");
+    ada.password = "dummyPassword123".to_owned();
+    let answer = ada.register().await.is(422);
+    assert!(answer.text.contains("password"), "{}", answer.text);
+    assert_eq!(app.rows("users").await, 0);
+}
+
+async fn weak_passwords_are_refused_where_a_score_is_asked(app: &TestApp) {
+    for weak in ["password123", "12345678", "Lovelace1", "faceofmind"] {
+        let mut ada = app.person("ada");
+        ada.password = weak.to_owned();
+        let answer = ada.register().await.is(422);
+        assert!(answer.detail().contains("password") && !answer.detail().contains("Invalid"), "{}", answer.detail());
+    }
+    assert_eq!(app.rows("users").await, 0);
+    app.person("ada").register().await.is(201);
+}
+
+async fn registrations_from_one_client_address_are_limited(app: &TestApp) {
+    let client = app.client();
+    for _ in 0..3 {
+        app.person("ada").from(client.clone()).register().await.is(201);
+    }
+    let before = app.stock().await;
+    let refused = app.person("ada").from(client.clone()).register().await.is(429);
+    assert_eq!(app.stock().await, before);
+    let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=3600).contains(&seconds), "{seconds}");
+    app.person("bob").register().await.is(201);
+    app.advance_seconds(seconds + 1);
+    app.person("ada").from(client).register().await.is(201);
+}
+
+async fn many_may_register_at_once(app: &TestApp) {
+    let people: Vec<_> = (0..30).map(|_| app.person("ada")).collect();
+    let calls = people.iter().cloned().map(|person| async move { person.register().await.status });
+    assert_eq!(at_once(calls).await, [201; 30]);
+    for person in &people {
+        let code = app.mail_to(&person.email).await.code();
+        person.verify(&code).await.is(200);
+    }
+    assert_eq!(app.number("SELECT count(*) FROM users WHERE status = 'active'").await, 30);
+}
+
+async fn one_address_registered_at_once_is_one_account(app: &TestApp) {
+    let ada = app.person("ada");
+    let calls = (0..8).map(|_| {
+        let ada = ada.from(app.client());
+        async move { ada.register().await.status }
+    });
+    assert_eq!(at_once(calls).await, [201; 8]);
+    assert_eq!((app.rows("users").await, app.rows("claims").await), (1, 3));
+    app.events(&["user.registered"]).await;
+}
+
+async fn accounts_never_verified_go_after_30_days(app: &TestApp) {
+    let (late, ada) = (app.register("late").await, app.verified("ada").await);
+    app.advance(29 * 24 * 60);
+    app.register("newer").await;
+    let app = app.restarted(&[]).await;
+    app.client().call(Method::GET, "/health").send().await.is(200);
+    assert_eq!(app.rows("users").await, 3);
+    app.advance(25 * 60);
+    let app = app.restarted(&[]).await;
+    eventually("the unverified account to go", async || (app.rows("users").await == 2).then_some(())).await;
+    assert_eq!(app.number(&format!("SELECT count(*) FROM users WHERE email = '{}'", late.email)).await, 0);
+    ada.from(app.client()).log_in().await.is(200);
+    app.stop().await;
+}

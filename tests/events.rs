@@ -1,0 +1,185 @@
+//! What sibling services hear: CloudEvents, in order, with the right subjects and nothing personal.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Profile, Server, TestApp, at_once, eventually, stories, tell};
+
+stories! {
+    a_persons_story_is_told_in_order,
+    an_event_says_who_caused_it_and_in_which_request,
+    an_event_holds_nothing_personal,
+    no_event_without_a_change,
+    the_events_of_many_are_each_in_order,
+}
+
+async fn a_persons_story_is_told_in_order(app: &TestApp) {
+    let (admin, ada) = (app.admin().await, app.verified("ada").await);
+    let id = ada.open_session().await;
+    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "Augusta" })).await.is(200);
+    let change = json!({ "current_password": ada.password, "new_password": "a new and longer word" });
+    ada.post("/auth/change-password", change).await.is(200);
+    ada.delete(&format!("/sessions/{id}")).await.is(200);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    let told = app.events_of(
+        ada.id,
+        &[
+            "user.registered",
+            "user.verified",
+            "session.started",
+            "session.ended",
+            "user.updated",
+            "user.password_changed",
+            "session.deleted",
+            "user.status_changed",
+            "user.deleted",
+        ],
+    );
+    for event in told.await {
+        assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
+        let (aggregate, _) = event.name().split_once('.').expect("two words");
+        let of = if aggregate == "user" { ada.id } else { id };
+        assert_eq!(event.json["subject"], format!("{aggregate}/{of}"));
+        is_a_cloud_event(&event.json);
+    }
+}
+
+/// CloudEvents 1.0 §3: the attributes that must be there.
+fn is_a_cloud_event(event: &Value) {
+    assert_eq!(event["specversion"], "1.0");
+    assert_eq!(event["datacontenttype"], "application/json");
+    for attribute in ["id", "source", "type", "subject", "time", "causedby"] {
+        assert!(event[attribute].as_str().is_some_and(|text| !text.is_empty()), "{attribute}: {event}");
+    }
+    assert!(event["time"].as_str().expect("a time").parse::<jiff::Timestamp>().is_ok(), "{event}");
+    let named = |name: &String| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    assert!(event.as_object().expect("an object").keys().all(named), "{event}");
+}
+
+async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
+    let (admin, ada) = (app.admin().await, app.verified("ada").await);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let call = ada.api(Method::POST, "/sessions/").header("x-request-id", "request-1").header("traceparent", trace);
+    call.json(&json!({})).send().await.is(201);
+    let path = format!("/users/{}", ada.id);
+    admin.api(Method::PUT, &path).header("x-request-id", "request-2").json(&json!({ "role": "professional" })).send().await;
+    let told = app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "user.updated"]).await;
+    let said = |index: usize, attribute: &str| told[index].json[attribute].clone();
+    assert_eq!(said(0, "causedby"), "anonymous");
+    assert_eq!(said(1, "causedby"), "anonymous");
+    assert_eq!(said(2, "causedby"), format!("user/{}", ada.id));
+    assert_eq!((said(2, "requestid"), said(2, "traceparent")), (json!("request-1"), json!(trace)));
+    assert_eq!(said(3, "causedby"), format!("admin/{}", admin.id));
+    assert_eq!((said(3, "requestid"), said(3, "data")["role"].clone()), (json!("request-2"), json!("professional")));
+}
+
+async fn an_event_holds_nothing_personal(app: &TestApp) {
+    let ada = app.register("ada").await;
+    let code = app.mail_to(&ada.email).await.code();
+    ada.verify(&code).await.is(200);
+    let ada = ada.logged_in().await;
+    let call = ada.api(Method::POST, "/sessions/").header("x-request-id", &ada.email).header("traceparent", &ada.email);
+    call.json(&json!({ "note": ada.email })).send().await.is(201);
+    for event in app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await {
+        let text = event.json.to_string();
+        for personal in [&ada.email, &ada.first_name, &ada.last_name, &ada.password, &ada.access, &ada.client.address] {
+            assert!(!text.contains(personal.as_str()), "{personal} in {text}");
+        }
+        assert!(!event.json["data"].to_string().contains(&code), "{text}");
+        let data = event.json["data"].as_object().expect("data");
+        for (name, value) in data {
+            let plain = value.is_number() || value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok());
+            assert!(plain, "{name}: {value}");
+        }
+    }
+}
+
+async fn no_event_without_a_change(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    ada.log_in_with("not the password").await.is(401);
+    ada.verify("000000").await.is(400);
+    ada.register().await.is(201);
+    ada.get("/sessions/").await.is(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "" })).await.is(422);
+    ada.patch("/sessions/4000000/end").await.is(404);
+    ada.delete("/sessions/4000000").await.is(404);
+    ada.refresh().await.is(200);
+    ada.open_session().await;
+    app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await;
+    assert_eq!(app.rows("events").await, 3);
+}
+
+async fn the_events_of_many_are_each_in_order(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let calls = (0..40).map(|_| {
+        let ada = ada.clone();
+        async move {
+            let id = ada.open_session().await;
+            ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+            ada.delete(&format!("/sessions/{id}")).await.is(200);
+            id
+        }
+    });
+    let ids = at_once(calls).await;
+    eventually("all events", async || (app.heard().len() >= 122).then_some(())).await;
+    for id in ids {
+        let of = format!("session/{id}");
+        let heard = app.heard();
+        let names: Vec<_> = heard.iter().filter(|event| event.json["subject"] == of).map(|event| event.name()).collect();
+        assert_eq!(names, ["session.started", "session.ended", "session.deleted"]);
+    }
+}
+
+#[test]
+fn what_happens_without_nats_is_told_when_it_is_back() {
+    tell(Profile::Production, &[], |app| Box::pin(told_later(app)));
+}
+
+async fn told_later(app: &TestApp) {
+    app.stop().await;
+    let (node, relay) = app.node_behind_a_relay(Server::Nats, &[]).await;
+    let ada = node.verified("ada").await;
+    node.events_of(ada.id, &["user.registered", "user.verified"]).await;
+    relay.cut();
+    let first = ada.open_session().await;
+    let second = ada.open_session().await;
+    ada.patch(&format!("/sessions/{first}/end")).await.is(200);
+    eventually("the service to notice", async || {
+        let ready = node.client().call(Method::GET, "/ready").send().await.is(200);
+        (ready.json["status"] == "degraded" && ready.json["events"] == "down").then_some(())
+    })
+    .await;
+    relay.mend();
+    let names = ["user.registered", "user.verified", "session.started", "session.started", "session.ended"];
+    let told = node.events_of(ada.id, &names).await;
+    assert_eq!(told[3].json["data"]["session_id"], second);
+    eventually("the service to be whole", async || {
+        let ready = node.client().call(Method::GET, "/ready").send().await.is(200);
+        (ready.json["status"] == "ready").then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[test]
+fn events_of_two_nodes_are_told_once() {
+    tell(Profile::Production, &[], |app| Box::pin(told_once(app)));
+}
+
+async fn told_once(app: &TestApp) {
+    let node = app.another_node(&[]).await;
+    let ada = app.verified("ada").await;
+    let there = ada.from(ada.client.at(node.address));
+    for _ in 0..10 {
+        ada.open_session().await;
+        there.open_session().await;
+    }
+    let names = [vec!["user.registered", "user.verified"], vec!["session.started"; 20]].concat();
+    app.events_of(ada.id, &names).await;
+    // The one who leads goes; the other takes over.
+    node.stop().await;
+    ada.open_session().await;
+    app.events_of(ada.id, &[names, vec!["session.started"]].concat()).await;
+}

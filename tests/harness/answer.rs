@@ -1,0 +1,137 @@
+//! What the service answered. What holds for every answer is checked on every answer.
+
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Map, Value};
+
+/// One answer, as a story looks at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+    /// The request, for messages: `POST /api/v1/auth/login`.
+    pub(crate) to: String,
+}
+
+impl Answer {
+    /// Reads it whole and checks what the app relies on.
+    pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"));
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
+        answer.has_a_request_id();
+        // A service that is not ready says so part by part.
+        if *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
+            answer.is_json();
+        }
+        answer
+    }
+
+    /// The answer, if it has this status.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{} answered {} {}", self.to, self.status, self.text);
+        self
+    }
+
+    /// A header's value; empty where it is missing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The sentence that the app shows.
+    #[track_caller]
+    pub(crate) fn detail(&self) -> &str {
+        self.json["detail"].as_str().unwrap_or_else(|| panic!("{} answered no problem: {}", self.to, self.text))
+    }
+
+    /// The problem's kind: `otp-invalid` of `/problems/otp-invalid`.
+    pub(crate) fn kind(&self) -> &str {
+        self.json["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).unwrap_or_default()
+    }
+
+    /// The fields of a 422, in their order: `body.email`.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
+        let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+        let way = |error: &Value| error["loc"].as_array().expect("a way").iter().map(step).collect::<Vec<_>>().join(".");
+        errors.iter().map(way).collect()
+    }
+
+    /// A field that is text.
+    #[track_caller]
+    pub(crate) fn text_of(&self, field: &str) -> String {
+        self.json[field].as_str().unwrap_or_else(|| panic!("{} answered no text `{field}`: {}", self.to, self.text)).to_owned()
+    }
+
+    /// A field that is a whole number.
+    #[track_caller]
+    pub(crate) fn number_of(&self, field: &str) -> i64 {
+        self.json[field].as_i64().unwrap_or_else(|| panic!("{} answered no number `{field}`: {}", self.to, self.text))
+    }
+
+    /// Status and body for a snapshot, with what differs from run to run replaced by what it is.
+    pub(crate) fn shown(&self) -> String {
+        let body = serde_json::to_string_pretty(&redacted("", &self.json)).expect("JSON");
+        format!("{} {body}", self.status)
+    }
+
+    fn has_a_request_id(&self) {
+        assert!(!self.header("x-request-id").is_empty(), "{} was answered without X-Request-Id", self.to);
+    }
+
+    fn is_json(&self) {
+        let kind = if self.status >= 400 { "application/problem+json" } else { "application/json" };
+        let given = self.header("content-type");
+        let told = || format!("{} answered {} as `{given}`: {}", self.to, self.status, self.text);
+        assert!(given.starts_with(kind) && given.contains("charset=utf-8"), "{}", told());
+        assert!(!self.json.is_null(), "no JSON: {}", told());
+        if self.status >= 400 {
+            self.is_a_problem();
+        }
+    }
+
+    fn is_a_problem(&self) {
+        let whole = self.json["type"].is_string()
+            && self.json["title"].is_string()
+            && self.json["status"] == self.status
+            && self.json["detail"].is_string()
+            && self.json["request_id"] == self.header("x-request-id");
+        assert!(whole, "{} answered no whole problem: {}", self.to, self.text);
+        assert!(self.json["errors"].is_null() || self.status == 422, "{}: {}", self.to, self.text);
+        assert_eq!(self.header("www-authenticate"), if self.status == 401 { "Bearer" } else { "" }, "{}", self.to);
+        if matches!(self.status, 429 | 503) {
+            let seconds: u32 = self.header("retry-after").parse().expect("Retry-After in seconds");
+            assert!(seconds >= 1, "{}: Retry-After {seconds}", self.to);
+        }
+    }
+}
+
+/// The value with ids, times, tokens and addresses replaced, and keys in order.
+fn redacted(key: &str, value: &Value) -> Value {
+    match (key, value) {
+        (_, Value::Object(map)) => {
+            let mut keys: Vec<_> = map.iter().collect();
+            keys.sort_by_key(|(key, _)| *key);
+            Value::Object(keys.into_iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect::<Map<_, _>>())
+        }
+        (_, Value::Array(items)) => items.iter().map(|item| redacted(key, item)).collect(),
+        (_, Value::Null) => Value::Null,
+        ("id" | "user_id", Value::Number(_)) => "[id]".into(),
+        ("access_token" | "refresh_token", _) => "[token]".into(),
+        ("created_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
+        ("email", _) => "[email]".into(),
+        ("request_id", _) => "[request id]".into(),
+        _ => value.clone(),
+    }
+}
+
+/// Compares an answer with what stands behind the `@`. Both profiles compare with the same.
+macro_rules! snapshot {
+    ($answer:expr, @$expected:literal) => {
+        insta::allow_duplicates! { insta::assert_snapshot!($answer.shown(), @$expected) }
+    };
+}
+pub(crate) use snapshot;

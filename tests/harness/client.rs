@@ -1,0 +1,121 @@
+//! HTTP as an app speaks it.
+
+use std::{net::SocketAddr, sync::{Arc, atomic::Ordering}};
+
+use reqwest::{
+    Method, RequestBuilder,
+    header::{HeaderName, HeaderValue},
+};
+use serde_json::Value;
+
+use super::{Answer, ground::Ground};
+
+/// Someone who calls, from one address, with or without a token.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    /// The address that the proxy tells of this client.
+    pub(crate) address: String,
+    token: Option<String>,
+    pub(super) ground: Arc<Ground>,
+}
+
+impl Client {
+    pub(super) fn new(http: reqwest::Client, service: SocketAddr, address: &str, ground: Arc<Ground>) -> Self {
+        Self { http, base: format!("http://{service}"), address: address.to_owned(), token: None, ground }
+    }
+
+    /// The same client with a bearer token.
+    pub(crate) fn bearing(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same client at another service.
+    pub(crate) fn at(&self, service: SocketAddr) -> Self {
+        Self { base: format!("http://{service}"), ..self.clone() }
+    }
+
+    /// The path is below `/api/v1`, here and in the next ones. The app sends a content type with GETs too.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.api(Method::GET, path).header("content-type", "application/json").send().await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.api(Method::POST, path).json(&body).send().await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.api(Method::PUT, path).json(&body).send().await
+    }
+
+    pub(crate) async fn patch(&self, path: &str) -> Answer {
+        self.api(Method::PATCH, path).send().await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.api(Method::DELETE, path).send().await
+    }
+
+    /// A call below `/api/v1` that the story completes itself.
+    pub(crate) fn api(&self, method: Method, path: &str) -> Call {
+        self.call(method, &format!("/api/v1{path}"))
+    }
+
+    /// A call of any path that the story completes itself.
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        request = request.header("x-forwarded-for", &self.address).header("user-agent", "Stories/1.0");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        Call { request, method, path: path.to_owned(), ground: Arc::clone(&self.ground) }
+    }
+}
+
+/// A request that is not sent yet.
+pub(crate) struct Call {
+    request: RequestBuilder,
+    method: Method,
+    path: String,
+    ground: Arc<Ground>,
+}
+
+impl Call {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        // One that the client sends anyway is replaced, not sent twice.
+        let name: HeaderName = name.parse().expect("a header's name");
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+        Self { request: self.request.headers([(name, value)].into_iter().collect()), ..self }
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        Self { request: self.request.json(body), ..self }
+    }
+
+    /// These bytes, said to be JSON.
+    pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self { request: self.request.header("content-type", "application/json").body(body), ..self }
+    }
+
+    /// These bytes, said to be of this type.
+    pub(crate) fn body_as(self, kind: &str, body: impl Into<reqwest::Body>) -> Self {
+        Self { request: self.request.header("content-type", kind).body(body), ..self }
+    }
+
+    /// Sends it to a service that may be gone; whatever it answers is part of the story.
+    pub(crate) async fn try_send(self) -> Option<Answer> {
+        let Self { request, method, path, .. } = self;
+        Some(Answer::read(&method, &path, request.send().await.ok()?).await)
+    }
+
+    /// Sends it. A failure of the service (5xx) that the story does not expect ends the story.
+    pub(crate) async fn send(self) -> Answer {
+        let Self { request, method, path, ground } = self;
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
+        let answer = Answer::read(&method, &path, response).await;
+        let expected = answer.status < 500 || ground.failures_expected.load(Ordering::Relaxed);
+        assert!(expected, "{} failed: {} {}", answer.to, answer.status, answer.text);
+        answer
+    }
+}

@@ -1,0 +1,57 @@
+//! What the service logs, kept for all stories of the process together.
+
+use std::{
+    env, io,
+    sync::{Mutex, Once, PoisonError},
+};
+
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+static LINES: Mutex<String> = Mutex::new(String::new());
+
+/// From here on what is logged is kept; and shown too where `RUST_LOG` is set.
+pub(crate) fn keep() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let filter = EnvFilter::new("info,faceofmind=debug,faceofmind_actors=debug,faceofmind_kit=debug");
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Keeper);
+        log.init();
+    });
+}
+
+/// Whether a line holds all of these.
+pub(crate) fn tell(parts: &[&str]) -> bool {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.lines().any(|line| parts.iter().all(|part| line.contains(part)))
+}
+
+/// The first line that holds it.
+pub(crate) fn line_with(text: &str) -> Option<String> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.lines().find(|line| line.contains(text)).map(str::to_owned)
+}
+
+struct Keeper;
+
+impl<'a> MakeWriter<'a> for Keeper {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+impl io::Write for Keeper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        if env::var_os("RUST_LOG").is_some() {
+            eprint!("{text}");
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

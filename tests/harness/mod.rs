@@ -1,0 +1,45 @@
+//! What stories are told with.
+//!
+//! | file | what |
+//! |---|---|
+//! | `telling` | `stories!`: each story on both profiles, and what must hold at the end of each |
+//! | `test_app` | a service of the story's own, its clock, its tree |
+//! | `ground` | what a service stands on: databases, brokers, mail, each the story's own |
+//! | `servers` | the private servers of `cargo xtask test` |
+//! | `client`, `answer` | HTTP as an app speaks it; what holds for every answer is checked on every answer |
+//! | `people` | those who register, log in and administer |
+//! | `mail`, `events`, `rows`, `logs` | what came out of the service, and what it keeps |
+//! | `raw` | bytes over a socket, for requests that no client would send |
+//! | `relay` | a wire to a server that can be cut |
+//! | `program` | the binary as a process |
+//! | `tokens` | tokens as others read and forge them |
+
+mod answer;
+mod client;
+mod events;
+mod ground;
+pub(crate) mod logs;
+mod mail;
+mod people;
+mod program;
+mod raw;
+mod relay;
+mod rows;
+mod servers;
+mod telling;
+mod test_app;
+mod tokens;
+mod wait;
+
+pub(crate) use answer::{Answer, snapshot};
+pub(crate) use client::Client;
+pub(crate) use ground::Profile;
+pub(crate) use mail::Mail;
+pub(crate) use people::Person;
+pub(crate) use program::Program;
+pub(crate) use relay::Relay;
+pub(crate) use servers::Server;
+pub(crate) use telling::{stories, tell};
+pub(crate) use test_app::TestApp;
+pub(crate) use tokens::Claims;
+pub(crate) use wait::{at_once, eventually};

@@ -1,0 +1,109 @@
+//! The binary as a process.
+
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+use super::{ground::Ground, wait::DEADLINE};
+
+/// The program with its environment, before it is run.
+pub(crate) struct Program {
+    environment: Vec<(String, String)>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Program {
+    /// With the settings of a story's service.
+    pub(crate) fn on(ground: &Ground) -> Self {
+        Self { environment: ground.environment(&[]) }
+    }
+
+    /// With nothing but these.
+    pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { environment: environment.iter().map(own).collect() }
+    }
+
+    /// Runs to the end.
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> Left {
+        let mut child = self.spawn(arguments);
+        let mut stdin = child.stdin.take().expect("piped");
+        // A program that reads nothing may be gone by now.
+        drop(stdin.write_all(input.as_bytes()).await);
+        drop(stdin);
+        let ended = timeout(DEADLINE, child.wait_with_output()).await.expect("the program ends").expect("an end");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Left { code: ended.status.code(), output: text(&ended.stdout), errors: text(&ended.stderr) }
+    }
+
+    /// Runs it until it says where it listens.
+    pub(crate) async fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut child = self.spawn(arguments);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut said = Vec::new();
+        let base = timeout(DEADLINE, heard(&mut lines, &mut said)).await.expect("it serves in time");
+        Serving { base, said, lines, child }
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_faceofmind"));
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().expect("the program was built")
+    }
+}
+
+/// A program that serves.
+pub(crate) struct Serving {
+    /// `http://127.0.0.1:PORT`
+    pub(crate) base: String,
+    /// The lines up to the one with the address.
+    pub(crate) said: Vec<String>,
+    lines: Lines<BufReader<ChildStdout>>,
+    child: Child,
+}
+
+impl Serving {
+    /// Sends SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> Left {
+        let mut output = self.said.join("\n");
+        while let Ok(Some(line)) = self.lines.next_line().await {
+            output.push('\n');
+            output.push_str(&line);
+        }
+        let ended = timeout(DEADLINE, self.child.wait_with_output()).await.expect("the program ends").expect("an end");
+        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        Left { code: ended.status.code(), output, errors }
+    }
+}
+
+async fn heard(lines: &mut Lines<BufReader<ChildStdout>>, said: &mut Vec<String>) -> String {
+    loop {
+        let line = lines.next_line().await.expect("readable").unwrap_or_else(|| panic!("it ended, saying {said:?}"));
+        let address = line.split("http://").nth(1).map(|rest| {
+            rest.chars().take_while(|letter| letter.is_ascii_digit() || ".:".contains(*letter)).collect::<String>()
+        });
+        said.push(line);
+        if let Some(address) = address {
+            return format!("http://{}", address.trim_end_matches(['.', ':']));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the service keeps, as its operator would look at it.
+
+use faceofmind_kit::on;
+use sqlx::AssertSqlSafe;
+
+use super::TestApp;
+
+impl TestApp {
+    /// The single number that a query gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let mut reader = self.database().reader().await.expect("the database answers");
+        let query = AssertSqlSafe(sql.to_owned());
+        let row: (i64,) = on!(reader.connection(), c => sqlx::query_as(query).fetch_one(c).await).expect("a query of ours");
+        row.0
+    }
+
+    /// The texts of a query's only column.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut reader = self.database().reader().await.expect("the database answers");
+        let query = AssertSqlSafe(sql.to_owned());
+        let rows: Vec<(String,)> =
+            on!(reader.connection(), c => sqlx::query_as(query).fetch_all(c).await).expect("a query of ours");
+        rows.into_iter().map(|row| row.0).collect()
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// Changes what is kept, behind the service's back.
+    pub(crate) async fn alter(&self, sql: &str) {
+        let mut tx = self.database().begin().await.expect("the database answers");
+        let query = AssertSqlSafe(sql.to_owned());
+        on!(tx.connection(), c => sqlx::query(query).execute(c).await.map(drop)).expect("a statement of ours");
+        tx.commit().await.expect("commits");
+    }
+
+    /// How many rows each table has that a request may fill: equal before and after means that nothing was stored.
+    pub(crate) async fn stock(&self) -> Vec<(&'static str, i64)> {
+        let mut stock = Vec::new();
+        for table in ["users", "claims", "logins", "sessions", "events", "idempotency_keys"] {
+            stock.push((table, self.rows(table).await));
+        }
+        stock
+    }
+}

@@ -1,0 +1,56 @@
+//! Tokens as a sibling service reads them.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::Value;
+
+use super::ground::ACCESS_SECRET;
+
+/// What a token says, without a look at its signature.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims {
+    pub(crate) header: Value,
+    pub(crate) payload: Value,
+}
+
+impl Claims {
+    #[track_caller]
+    pub(crate) fn of(token: &str) -> Self {
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, payload, _signature] = parts.as_slice() else { panic!("no JWT: {token}") };
+        Self { header: part(header), payload: part(payload) }
+    }
+
+    /// The same claims with one changed, under the service's own signature: what a faulty issuer might send.
+    pub(crate) fn resigned_with(&self, claim: &str, value: impl Into<Value>) -> String {
+        let mut payload = self.payload.clone();
+        payload[claim] = value.into();
+        self.sign(&payload, ACCESS_SECRET)
+    }
+
+    /// These claims under another's signature.
+    pub(crate) fn signed_by(&self, secret: &str) -> String {
+        self.sign(&self.payload, secret)
+    }
+
+    /// These claims under no signature at all.
+    pub(crate) fn unsigned(&self) -> String {
+        let mut header = self.header.clone();
+        header["alg"] = "none".into();
+        format!("{}.{}.", encoded(&header), encoded(&self.payload))
+    }
+
+    fn sign(&self, payload: &Value, secret: &str) -> String {
+        let header = Header { kid: self.header["kid"].as_str().map(str::to_owned), ..Header::default() };
+        jsonwebtoken::encode(&header, payload, &EncodingKey::from_secret(secret.as_bytes())).expect("signs")
+    }
+}
+
+fn part(part: &str) -> Value {
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}

@@ -1,0 +1,20 @@
+//! The black-box tests: the real service behind real sockets, told as stories. Every story is told twice, on the embedded
+//! profile and on the production profile; `cargo xtask test` brings the servers for the latter.
+
+mod harness;
+
+mod actors;
+mod auth;
+mod cli;
+mod cors;
+mod events;
+mod idempotency;
+mod mail;
+mod openapi;
+mod outages;
+mod problems;
+mod proxies;
+mod root;
+mod secrets;
+mod sessions;
+mod users;

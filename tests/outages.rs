@@ -1,0 +1,101 @@
+//! A server that is gone: what still works, what answers 503, and that nothing is half-written.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Profile, Server, TestApp, at_once, eventually, tell};
+
+/// Waits until the service says of itself that it is so.
+async fn until(app: &TestApp, status: &str) {
+    let client = app.client();
+    eventually(&format!("the service to be {status}"), async || {
+        let ready = client.call(Method::GET, "/ready").send().await;
+        (ready.json["status"] == status).then_some(ready)
+    })
+    .await;
+}
+
+#[test]
+fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on() {
+    tell(Profile::Production, &[], |app| Box::pin(without_redis(app)));
+}
+
+async fn without_redis(app: &TestApp) {
+    app.stop().await;
+    app.expect_failures();
+    let (node, relay) = app.node_behind_a_relay(Server::Redis, &[]).await;
+    let (ada, bob) = (node.verified("ada").await, node.register("bob").await);
+    let code = node.mail_to(&bob.email).await.code();
+    relay.cut();
+    until(&node, "degraded").await;
+    bob.verify(&code).await.is(503);
+    let body = json!({ "email": bob.email, "otp": code, "new_password": "a new and longer word" });
+    bob.client.post("/auth/reset-password", body).await.is(503);
+    assert!(ada.is_logged_in().await);
+    ada.open_session().await;
+    ada.refresh().await.is(200);
+    ada.log_in().await.is(200);
+    // Limits count on, on this node alone.
+    let guesser = ada.from(node.client());
+    for _ in 0..10 {
+        guesser.log_in_with("not the password").await.is(401);
+    }
+    guesser.log_in().await.is(429);
+    relay.mend();
+    until(&node, "ready").await;
+    bob.verify(&code).await.is(200);
+    node.stop().await;
+}
+
+#[test]
+fn without_its_database_the_service_answers_503_and_recovers() {
+    tell(Profile::Production, &[], |app| Box::pin(without_postgres(app)));
+}
+
+async fn without_postgres(app: &TestApp) {
+    app.stop().await;
+    app.expect_failures();
+    let (node, relay) = app.node_behind_a_relay(Server::Postgres, &[]).await;
+    let ada = node.verified("ada").await;
+    let before = node.stock().await;
+    relay.cut();
+    ada.post("/sessions/", json!({})).await.is(503);
+    ada.log_in().await.is(503);
+    node.person("bob").register().await.is(503);
+    let ready = node.client().call(Method::GET, "/ready").send().await.is(503);
+    assert_eq!(ready.json["database"], "down");
+    node.client().call(Method::GET, "/health").send().await.is(200);
+    assert_eq!(node.stock().await, before, "nothing is half-written");
+    relay.mend();
+    until(&node, "ready").await;
+    ada.open_session().await;
+    ada.log_in().await.is(200);
+    node.stop().await;
+}
+
+#[test]
+fn a_full_hasher_answers_503_and_delays_nobody_else() {
+    for profile in [Profile::Embedded, Profile::Production] {
+        let settings = [("HASHER_QUEUE", "2"), ("ARGON2_MEMORY_KIB", "65536"), ("ARGON2_ITERATIONS", "4")];
+        tell(profile, &[&settings], |app| Box::pin(a_storm_of_log_ins(app)));
+    }
+}
+
+async fn a_storm_of_log_ins(app: &TestApp) {
+    app.expect_failures();
+    let ada = app.verified("ada").await;
+    let storm = (0..40).map(|_| {
+        let ada = ada.from(app.client());
+        async move { ada.log_in().await.status }
+    });
+    let storm = at_once(storm);
+    for _ in 0..10 {
+        let begun = std::time::Instant::now();
+        ada.get("/auth/me").await.is(200);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+    let told = storm.await;
+    assert!(told.contains(&200) && told.contains(&503), "{told:?}");
+    assert!(told.iter().all(|status| [200, 503].contains(status)), "{told:?}");
+    ada.log_in().await.is(200);
+}

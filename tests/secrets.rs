@@ -1,0 +1,73 @@
+//! Secrets are in no answer, event, mail of others, log line or readable row.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, TestApp, stories};
+
+stories! {
+    a_whole_life_gives_no_secret_away,
+    files_that_hold_secrets_are_the_services_own with [("JWT_SECRET_TOKEN", ""), ("JWT_REFRESH_TOKEN", ""), ("DATA_KEY", "")],
+}
+
+async fn a_whole_life_gives_no_secret_away(app: &TestApp) {
+    let admin = app.admin().await;
+    let ada = app.register("ada").await;
+    let code = app.mail_to(&ada.email).await.code();
+    let mut answers: Vec<Answer> = vec![ada.register().await, ada.verify(&code).await];
+    let ada = ada.logged_in().await;
+    let hash = app.texts(&format!("SELECT password FROM users WHERE id = {}", ada.id)).await.remove(0);
+    let id = ada.open_session().await;
+    for path in ["/auth/me", "/auth/logins", "/users/me", "/sessions/", "/sessions/count"] {
+        answers.push(ada.get(path).await.is(200));
+    }
+    answers.push(ada.patch(&format!("/sessions/{id}/end")).await);
+    answers.push(ada.put(&format!("/users/{}", ada.id), json!({ "password": "sent by mistake, long" })).await);
+    answers.push(admin.get("/users/").await.is(200));
+    answers.push(admin.get(&format!("/users/{}", ada.id)).await.is(200));
+    answers.push(ada.log_in_with("not the password, I fear").await);
+    answers.push(admin.patch(&format!("/users/{}/suspend", ada.id)).await);
+    answers.push(app.client().call(Method::GET, "/openapi.json").send().await);
+    let operator = app.client().at(app.operators.expect("they have a listener"));
+    answers.push(operator.call(Method::GET, "/metrics").send().await);
+
+    let secrets = [&ada.password, &hash, &code, &ada.access, &ada.refresh, &"not the password, I fear".to_owned()];
+    for answer in &answers {
+        for secret in secrets {
+            assert!(!answer.json["detail"].to_string().contains(secret.as_str()), "{}: {}", answer.to, answer.text);
+            let shown = answer.text.contains(secret.as_str()) && secret.len() > 6;
+            assert!(!shown, "{} tells {secret}: {}", answer.to, answer.text);
+        }
+        assert!(!answer.text.contains("argon2"), "{}", answer.to);
+    }
+    for event in app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended", "user.status_changed"]).await {
+        for secret in [&ada.password, &hash, &ada.access, &ada.refresh] {
+            assert!(!event.json.to_string().contains(secret.as_str()), "{}", event.json);
+        }
+    }
+    let rows = app.texts("SELECT password FROM users").await;
+    assert!(rows.iter().all(|row| row.starts_with("$argon2id$")), "{rows:?}");
+    app.ground.keep_secret(&hash);
+}
+
+async fn files_that_hold_secrets_are_the_services_own(app: &TestApp) {
+    use std::os::unix::fs::PermissionsExt;
+    let ada = app.register("ada").await;
+    app.mail_to(&ada.email).await;
+    let mut seen = Vec::new();
+    let mut folders = vec![app.ground.data_dir()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("readable").map(|entry| entry.expect("an entry")) {
+            let (path, mode) = (entry.path(), entry.metadata().expect("it is there").permissions().mode() & 0o777);
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, expected, "{}", path.display());
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                seen.push(path.extension().unwrap_or_default().to_string_lossy().into_owned());
+            }
+        }
+    }
+    assert!(seen.contains(&"toml".to_owned()), "{seen:?}");
+    assert!(!app.is_embedded() || (seen.contains(&"eml".to_owned()) && seen.contains(&"db".to_owned())), "{seen:?}");
+}

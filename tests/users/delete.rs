@@ -1,0 +1,70 @@
+//! `DELETE /users/{id}`
+
+use serde_json::json;
+
+use crate::harness::{TestApp, snapshot, stories};
+
+stories! {
+    an_admin_deletes_a_user_and_all_that_is_theirs,
+    a_deleted_address_may_be_registered_anew,
+    only_admins_delete_users,
+}
+
+async fn an_admin_deletes_a_user_and_all_that_is_theirs(app: &TestApp) {
+    let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
+    for person in [&ada, &bob] {
+        person.open_session().await;
+        let keyed = person.api(reqwest::Method::POST, "/sessions/").header("idempotency-key", "k").json(&json!({}));
+        keyed.send().await.is(201);
+        person.post("/auth/request-password-reset", json!({ "email": person.email })).await.is(202);
+        app.mail_to(&person.email).await;
+    }
+    let answer = admin.delete(&format!("/users/{}", ada.id)).await;
+    snapshot!(answer, @r#"
+    200 {
+      "message": "User deleted successfully"
+    }
+    "#);
+    for table in ["user_profiles", "claims", "logins", "sessions", "idempotency_keys"] {
+        let left = app.number(&format!("SELECT count(*) FROM {table} WHERE user_id = {}", ada.id)).await;
+        assert_eq!(left, 0, "{table}");
+    }
+    assert_eq!(app.number(&format!("SELECT count(*) FROM users WHERE id = {}", ada.id)).await, 0);
+    assert_eq!(app.number(&format!("SELECT count(*) FROM codes WHERE address = '{}'", ada.email)).await, 0);
+    assert!(!ada.is_logged_in().await);
+    ada.refresh().await.is(401);
+    ada.log_in().await.is(401);
+    admin.delete(&format!("/users/{}", ada.id)).await.is(404);
+    assert!(bob.is_logged_in().await);
+    assert_eq!(bob.get("/sessions/count").await.is(200).json["count"], 2);
+    let told = app.events_of(
+        ada.id,
+        &["user.registered", "user.verified", "session.started", "session.started", "user.deleted"],
+    );
+    let told = told.await;
+    assert_eq!(told[4].json["causedby"], format!("admin/{}", admin.id));
+}
+
+async fn a_deleted_address_may_be_registered_anew(app: &TestApp) {
+    let (admin, ada) = (app.admin().await, app.verified("ada").await);
+    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    app.advance(11);
+    ada.register().await.is(201);
+    let code = app.mail_to(&ada.email).await.code();
+    ada.verify(&code).await.is(200);
+    let again = ada.logged_in().await;
+    assert!(again.id > ada.id, "an id is given once: {} after {}", again.id, ada.id);
+    assert_eq!(again.get("/sessions/count").await.is(200).json["count"], 0);
+    assert!(!ada.is_logged_in().await);
+}
+
+async fn only_admins_delete_users(app: &TestApp) {
+    let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
+    for id in [ada.id, bob.id, 4_000_000] {
+        bob.delete(&format!("/users/{id}")).await.is(403);
+    }
+    app.client().delete(&format!("/users/{}", ada.id)).await.is(401);
+    admin.delete("/users/4000000").await.is(404);
+    assert_eq!(admin.delete("/users/abc").await.is(422).refused(), ["path.id"]);
+    assert!(ada.is_logged_in().await && bob.is_logged_in().await);
+}

@@ -1,0 +1,65 @@
+//! The last active admin stays.
+
+use serde_json::json;
+
+use crate::harness::{Person, TestApp, at_once, snapshot, stories};
+
+stories! {
+    the_last_active_admin_stays_what_they_are,
+    an_admin_who_cannot_log_in_does_not_count,
+    two_admins_who_remove_each_other_at_once_leave_one,
+}
+
+async fn the_last_active_admin_stays_what_they_are(app: &TestApp) {
+    let admin = app.admin().await;
+    let path = format!("/users/{}", admin.id);
+    let refused = admin.delete(&path).await;
+    snapshot!(refused, @r#"
+    409 {
+      "detail": "This is the last active admin: make another one first.",
+      "request_id": "[request id]",
+      "status": 409,
+      "title": "Conflict",
+      "type": "/problems/last-admin"
+    }
+    "#);
+    for change in [
+        json!({ "role": "user" }),
+        json!({ "role": "professional" }),
+        json!({ "status": "suspended" }),
+        json!({ "status": "deactivated" }),
+        json!({ "status": "inactive" }),
+        json!({ "first_name": "Gone", "role": "user" }),
+    ] {
+        let refused = admin.put(&path, change.clone()).await;
+        assert_eq!((refused.status, refused.kind()), (409, "last-admin"), "{change}");
+    }
+    for call in ["deactivate", "suspend"] {
+        let refused = admin.patch(&format!("{path}/{call}")).await;
+        assert!([403, 409].contains(&refused.status), "no admin is closed by a click: {call} {}", refused.text);
+    }
+    assert_eq!(admin.get("/auth/me").await.is(200).json["first_name"], "Grace", "nothing of it was kept");
+    admin.put(&path, json!({ "first_name": "Amazing" })).await.is(200);
+}
+
+async fn an_admin_who_cannot_log_in_does_not_count(app: &TestApp) {
+    let (admin, other) = (app.admin().await, app.admin().await);
+    admin.put(&format!("/users/{}", other.id), json!({ "status": "suspended" })).await.is(200);
+    admin.delete(&format!("/users/{}", admin.id)).await.is(409);
+    admin.delete(&format!("/users/{}", other.id)).await.is(200);
+    admin.put(&format!("/users/{}", admin.id), json!({ "role": "user" })).await.is(409);
+}
+
+async fn two_admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
+    let (one, other) = (app.admin().await, app.admin().await);
+    let removal = |by: &Person, of: &Person| {
+        let (by, path) = (by.clone(), format!("/users/{}", of.id));
+        async move { by.put(&path, json!({ "role": "user" })).await.status }
+    };
+    let mut told = at_once([removal(&one, &other), removal(&other, &one)]).await;
+    told.sort_unstable();
+    // The slower one finds that it is an admin no more, or that the other is the last.
+    assert!(told[0] == 200 && [403, 409].contains(&told[1]), "{told:?}");
+    let left = app.number("SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'").await;
+    assert_eq!(left, 1);
+}

@@ -1,0 +1,9 @@
+//! `/users`: managing accounts, one's own and, for admins, others'.
+
+mod activate;
+mod close;
+mod delete;
+mod last_admin;
+mod list;
+mod show;
+mod update;

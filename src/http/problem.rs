@@ -179,6 +179,12 @@ impl Problem {
         Self { retry_after: Some(after), ..self }
     }
 
+    /// The same problem, naming these fields.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..self }
+    }
+
     /// The status it will be sent with.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -11,7 +11,7 @@ use faceofmind_actors::{
 use faceofmind_kit::Failure;
 use salvo::http::StatusCode;
 
-use super::problem::Problem;
+use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -37,16 +37,17 @@ impl From<LimitError> for Problem {
     }
 }
 
-impl From<PasswordRefused> for Problem {
-    fn from(refused: PasswordRefused) -> Self {
-        Self::unprocessable("password-refused", refused.to_string())
-    }
+/// A password that breaks a rule, in the field where it was sent. The app looks for words in `detail`: it says what is wrong itself.
+fn refused(refused: PasswordRefused, field: &'static str) -> Problem {
+    let told = refused.to_string();
+    let loc = vec![Loc::Name("body".into()), Loc::Name(field.into())];
+    Problem::unprocessable("password-refused", told.clone()).with_errors(vec![FieldError { loc, msg: told.into() }])
 }
 
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
-            RegisterError::Refused(refused) => refused.into(),
+            RegisterError::Refused(why) => refused(why, "password"),
             RegisterError::TooMany { retry_after } => Self::too_many(retry_after),
             RegisterError::Failed(failure) => failure.into(),
         }
@@ -68,7 +69,7 @@ impl From<PasswordError> for Problem {
         match error {
             PasswordError::BadCode => Self::bad_request("otp-invalid", error.to_string()),
             PasswordError::WrongPassword => Self::bad_request("wrong-password", error.to_string()),
-            PasswordError::Refused(refused) => refused.into(),
+            PasswordError::Refused(why) => refused(why, "new_password"),
             PasswordError::TooMany { retry_after } => Self::too_many(retry_after),
             PasswordError::Failed(failure) => failure.into(),
         }
@@ -105,7 +106,7 @@ impl From<ChangeError> for Problem {
             ChangeError::LastAdmin => Self::conflict(told).kind("last-admin"),
             ChangeError::OnlyUsers => Self::forbidden(told).kind("not-a-user-account"),
             ChangeError::Taken => Self::conflict(told).kind("email-taken"),
-            ChangeError::Refused(refused) => refused.into(),
+            ChangeError::Refused(why) => refused(why, "password"),
             ChangeError::Failed(failure) => failure.into(),
         }
     }

@@ -1,9 +1,11 @@
 //! Who exists, and who may log in.
 //!
-//! Eight actors share the users by key: what is written of one user is written in order, different users in parallel. Between nodes the
-//! database's constraints and row locks decide.
+//! Eight actors share the users by key, the address until it is verified and the id from then on: what is written under one key is written
+//! in the order in which it was asked, under different keys in parallel. Between keys, and between nodes, the database's constraints and
+//! row locks decide.
 
 use std::{
+    collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher as _},
     sync::Arc,
     time::Duration,
@@ -11,6 +13,8 @@ use std::{
 
 use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 mod accounts;
 mod claims;
@@ -47,7 +51,6 @@ pub const SHARDS: [&str; 8] =
     ["registry-0", "registry-1", "registry-2", "registry-3", "registry-4", "registry-5", "registry-6", "registry-7"];
 const MAILBOX: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the registry is bound by.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +98,8 @@ pub struct Credentials {
 enum Message {
     Read(Read),
     Write(Write),
-    Sweep,
+    /// The write that was under way has ended.
+    Written,
 }
 
 enum Read {
@@ -112,13 +116,17 @@ enum Write {
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<(), ChangeError>> },
+    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
 /// What a code is asked for.
 enum CodeFor {
-    Claim(UserId),
+    /// The claim whose password was typed when the user had that revision.
+    Claim {
+        user: UserId,
+        revision: i64,
+    },
     Reset(Email),
 }
 
@@ -135,7 +143,6 @@ impl UserRegistry {
             db,
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
-            otp: neighbours.otp.clone(),
             views: neighbours.views.clone(),
             clock,
             rng,
@@ -143,10 +150,7 @@ impl UserRegistry {
         let children = shards.iter().enumerate().map(|(index, address)| {
             let (ledger, own) = (ledger.clone(), address.clone());
             Child::new(address.clone(), move || {
-                let room = Shard { ledger: ledger.clone(), errands: Errands::default(), address: own.clone() };
-                if index == 0 {
-                    own.tell(Message::Sweep);
-                }
+                let room = Shard::new(ledger.clone(), own.clone(), index == 0);
                 async move { Ok(room) }
             })
         });
@@ -183,7 +187,7 @@ impl UserRegistry {
     /// # Errors
     /// [`Failure`].
     pub async fn draft(&self, occasion: &Occasion) -> Result<Option<Draft>, Failure> {
-        self.shards[0].ask(|reply| Message::Read(Read::Draft(occasion.clone(), reply))).await
+        self.shard(occasion).ask(|reply| Message::Read(Read::Draft(occasion.clone(), reply))).await
     }
 
     /// Puts a fresh hash of the same password in the place of the old one.
@@ -210,13 +214,35 @@ impl UserRegistry {
     }
 }
 
+/// Carries `work` through although the one who asked goes away meanwhile: a code is used up for something, or not at all.
+async fn to_the_end<T: Send + 'static, E: From<Failure> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    let working = tokio::spawn(work.in_current_span());
+    working.await.unwrap_or_else(|_| Err(Failure::Unavailable("registry").into()))
+}
+
 struct Shard {
     ledger: Ledger,
-    errands: Errands,
     address: Address<Message>,
+    waiting: VecDeque<(Write, Permit)>,
+    /// Held by the one write under way. A start has a turn of its own: what an earlier one left behind does not take it.
+    turn: Arc<Semaphore>,
+    errands: Errands,
+    /// What never ends by itself: apart from the errands, which a stop waits for.
+    _ticks: Errands,
 }
 
 impl Shard {
+    fn new(ledger: Ledger, address: Address<Message>, sweeps: bool) -> Self {
+        let mut ticks = Errands::default();
+        if sweeps {
+            ticks.run(ledger::sweep(ledger.clone()));
+        }
+        let turn = Arc::new(Semaphore::new(1));
+        Self { ledger, address, waiting: VecDeque::new(), turn, errands: Errands::default(), _ticks: ticks }
+    }
+
     fn read(&mut self, read: Read, permit: Permit) {
         let ledger = self.ledger.clone();
         match read {
@@ -231,30 +257,44 @@ impl Shard {
         }
     }
 
-    /// One at a time: what is written of one user is written in the order in which it was asked.
-    async fn write(&self, write: Write) {
-        let ledger = &self.ledger;
-        match write {
-            Write::Register(new, reply) => reply.send(ledger.register(new).await),
-            Write::Verify { email, claim, origin, reply } => reply.send(ledger.verify(&email, claim, &origin).await),
-            Write::SendCode { occasion, client, reply } => reply.send(ledger.send_code(occasion, &client).await),
-            Write::SetPassword(new, reply) => reply.send(ledger.set_password(new).await),
-            Write::RenewHash { user, old, new, reply } => reply.send(ledger.renew_hash(user, &old, &new).await),
-            Write::Change { user, change, origin, reply } => reply.send(ledger.change(user, change, &origin).await),
-            Write::Delete { user, origin, reply } => reply.send(ledger.delete(user, &origin).await),
-            Write::CreateAdmin(new, password, reply) => reply.send(ledger.create_admin(new, password).await),
-        }
-    }
-
-    fn sweep(&mut self) {
-        let (ledger, address) = (self.ledger.clone(), self.address.clone());
+    /// One at a time, beside the mailbox: those who only read do not wait for those who write.
+    fn write_next(&mut self) {
+        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else { return };
+        let next = std::iter::from_fn(|| self.waiting.pop_front()).find(|(_, permit)| !permit.is_orphaned());
+        let Some((write, permit)) = next else { return };
+        let (ledger, written) = (self.ledger.clone(), Written { turn: Some(turn), address: self.address.clone() });
         self.errands.run(async move {
-            if let Err(failure) = ledger.sweep().await {
-                tracing::warn!(%failure, "accounts that nobody verified were not swept");
-            }
-            tokio::time::sleep(SWEEP_EVERY).await;
-            address.tell(Message::Sweep);
+            ledger.write(write).await;
+            drop((permit, written));
         });
+    }
+}
+
+/// Gives the turn back, however the write ended, and says so.
+struct Written {
+    turn: Option<OwnedSemaphorePermit>,
+    address: Address<Message>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.turn.take();
+        self.address.tell(Message::Written);
+    }
+}
+
+impl Ledger {
+    async fn write(&self, write: Write) {
+        match write {
+            Write::Register(new, reply) => reply.send(self.register(new).await),
+            Write::Verify { email, claim, origin, reply } => reply.send(self.verify(&email, claim, &origin).await),
+            Write::SendCode { occasion, client, reply } => reply.send(self.send_code(occasion, &client).await),
+            Write::SetPassword(new, reply) => reply.send(self.set_password(new).await),
+            Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
+            Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
+            Write::Delete { user, origin, reply } => reply.send(self.delete(user, &origin).await),
+            Write::CreateAdmin(new, password, reply) => reply.send(self.create_admin(new, password).await),
+        }
     }
 }
 
@@ -264,12 +304,25 @@ impl Actor for Shard {
     async fn receive(&mut self, message: Message, permit: Permit) {
         match message {
             Message::Read(read) => self.read(read, permit),
-            Message::Write(write) => self.write(write).await,
-            Message::Sweep => self.sweep(),
+            Message::Write(write) => self.waiting.push_back((write, permit)),
+            Message::Written => {}
+        }
+        self.write_next();
+    }
+
+    /// Whatever waits is written; `Written` no longer reaches an actor that stops.
+    async fn stop(&mut self) {
+        while self.errands.under_way() > 0 {
+            self.errands.finish().await;
+            self.write_next();
         }
     }
 
     fn observe(&self) -> Value {
-        json!({ "reads_under_way": self.errands.under_way(), "panicked": self.errands.panicked() })
+        json!({ "under_way": self.errands.under_way(), "writes_waiting": self.waiting.len(),
+                "panicked": self.errands.panicked() })
     }
 }
+
+#[cfg(test)]
+mod tests;

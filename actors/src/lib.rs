@@ -127,8 +127,7 @@ impl House {
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(sources(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
-        let (publisher, publishing) =
-            Publisher::new(settings.publisher, db.clone(), nats.clone(), clock.clone(), rng.clone());
+        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
         let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(too_dear)?;
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
         let (counted, limiting) =
@@ -147,7 +146,7 @@ impl House {
         let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
         let neighbours =
             logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means(), nats);
+        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (sessions, tracking) = Sessions::new(
             session_tracker::Settings::default(),
             db.clone(),
@@ -183,7 +182,7 @@ fn too_dear(reason: String) -> Failure {
 fn sources(db: &Database, nats: Option<&Nats>) -> Sources {
     match (db, nats) {
         (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.link().clone()),
+        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
         (Database::Postgres(_), None) => Sources::Untold,
     }
 }

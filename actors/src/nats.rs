@@ -90,6 +90,11 @@ impl Nats {
     pub fn link(&self) -> &Link {
         &self.link
     }
+
+    /// Whether the server answers now. It then knows of all that this connection sent before.
+    pub async fn answers(&self) -> bool {
+        answers(&self.client).await
+    }
 }
 
 impl fmt::Debug for Nats {
@@ -183,11 +188,15 @@ async fn confirm(door: Arc<SetOnce<Weak<Client>>>, link: Link, turn: u64) {
     let client = door.wait().await.clone();
     while link.turn() == turn {
         let Some(client) = client.upgrade() else { return };
-        match client.request(PROBE, Default::default()).await {
-            Err(error) if error.kind() != RequestErrorKind::NoResponders => {}
-            _ => link.rise(turn),
+        if answers(&client).await {
+            link.rise(turn);
         }
     }
+}
+
+async fn answers(client: &Client) -> bool {
+    let asked = client.request(PROBE, Default::default()).await;
+    asked.is_ok() || asked.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders)
 }
 
 /// At once, then ever later, up to a second.

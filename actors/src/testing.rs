@@ -28,8 +28,12 @@ use crate::{
     user_registry::UserId,
 };
 
+mod house;
+mod mail_server;
 mod server;
 mod wire;
+pub(crate) use house::{PASSWORD, Received, World, bounds, client, email, new_folder, secret, worlds};
+pub(crate) use mail_server::MailServer;
 pub(crate) use server::NatsServer;
 pub(crate) use wire::Wire;
 

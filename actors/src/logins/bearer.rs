@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use faceofmind_kit::Failure;
 
-use super::{LoginId, Logins, Message, Work};
+use super::{LoginId, Logins, Message};
 use crate::user_registry::User;
 
 /// Who asks: an active user, and the log-in that they use.
@@ -35,10 +35,10 @@ impl Logins {
     pub async fn identify(&self, access_token: &str) -> Result<Identity, BearerError> {
         let bearer = self.ledger.tokens.read_access(access_token).ok_or(BearerError::Bad)?;
         match self.ledger.views.get(bearer.login) {
-            Some((login, user)) if bearer.generation <= login.proven_generation && bearer.user == Some(user.id.0) => {
+            Some((login, user)) if bearer.generation <= login.proven_generation && bearer.user == Some(user.id) => {
                 Ok(Identity { login: login.id, user })
             }
-            _ => self.address.ask(|reply| Message::Do(Work::Admit(bearer, reply))).await,
+            _ => self.address.ask(|reply| Message::Admit(bearer, reply)).await,
         }
     }
 }

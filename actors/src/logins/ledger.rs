@@ -39,18 +39,20 @@ pub(super) struct Entry {
 }
 
 impl Ledger {
-    /// Reads whose token it is, and proves its generation.
+    /// Reads whose token it is, and proves its generation. The user is read first: what ends a log-in that is read as live bumps a
+    /// revision that is older by then.
     pub(super) async fn admit(&self, bearer: Bearer) -> Result<Identity, BearerError> {
         let epoch = self.views.epoch();
-        let mut login = self.login(bearer.login).await?.ok_or(BearerError::Bad)?;
-        let user = Arc::new(self.registry.get(login.user_id).await?.ok_or(BearerError::Bad)?);
-        if login.ended_at.is_some() || user.status != Status::Active || bearer.user != Some(user.id.0) {
+        let user = self.registry.get(bearer.user.ok_or(BearerError::Bad)?).await?.ok_or(BearerError::Bad)?;
+        let mut login = self.find(bearer.login).await?.ok_or(BearerError::Bad)?;
+        let ended = login.ended_at.is_some() || user.status != Status::Active;
+        if ended || login.user_id != user.id || bearer.generation > login.generation {
             return Err(BearerError::Bad);
         }
-        if bearer.generation > login.proven_generation && bearer.generation <= login.generation {
+        if bearer.generation > login.proven_generation {
             self.prove(&mut login, bearer.generation).await?;
         }
-        let login = Arc::new(login);
+        let (login, user) = (Arc::new(login), Arc::new(user));
         self.views.keep(epoch, &login, &user);
         Ok(Identity { user, login: login.id })
     }
@@ -102,7 +104,7 @@ impl Ledger {
     }
 
     async fn repeat(&self, bearer: Bearer) -> Result<Login, BearerError> {
-        let login = self.login(bearer.login).await?.ok_or(BearerError::Bad)?;
+        let login = self.find(bearer.login).await?.ok_or(BearerError::Bad)?;
         match login.rule(bearer.generation, self.clock.now(), self.grace) {
             Ruling::Repeat => Ok(login),
             Ruling::Rotate | Ruling::Dead => Err(BearerError::Bad),
@@ -114,20 +116,18 @@ impl Ledger {
         }
     }
 
+    /// Puts the log-in out although it may have ended before: whoever asks twice may not have been answered once.
     pub(super) async fn end(&self, user: UserId, login: LoginId) -> Result<bool, Failure> {
         let mut tx = self.db.begin().await?;
         let ended = store::end(&mut tx, user, login, self.clock.now()).await?;
-        tx.commit().await?;
-        self.views.announce(Change::Login(login));
+        self.views.commit(tx, [Change::Login(login)]).await?;
         Ok(ended)
     }
 
     pub(super) async fn end_all(&self, user: UserId) -> Result<(), Failure> {
         let mut tx = self.db.begin().await?;
         let ended = store::end_all(&mut tx, user, None, self.clock.now()).await?;
-        tx.commit().await?;
-        ended.into_iter().for_each(|login| self.views.announce(Change::Login(login)));
-        Ok(())
+        self.views.commit(tx, ended.into_iter().map(Change::Login)).await
     }
 
     pub(super) async fn live(&self, user: UserId) -> Result<Vec<Login>, Failure> {
@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     pub(super) async fn find(&self, login: LoginId) -> Result<Option<Login>, Failure> {
-        self.login(login).await
+        store::find(self.db.reader().await?.connection(), login).await
     }
 
     pub(super) async fn knows(&self, user: UserId, address: &str) -> Result<bool, Failure> {
@@ -146,10 +146,6 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         store::sweep(&mut tx, self.clock.now()).await?;
         tx.commit().await
-    }
-
-    async fn login(&self, id: LoginId) -> Result<Option<Login>, Failure> {
-        store::find(self.db.reader().await?.connection(), id).await
     }
 
     fn tokens_for(&self, login: &Login, user: Arc<User>) -> LoggedIn {

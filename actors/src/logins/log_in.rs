@@ -5,7 +5,7 @@ use std::time::Duration;
 use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
-use super::{LoggedIn, Logins, Message, Work, ledger::Entry};
+use super::{LoggedIn, Logins, Message, ledger::Entry};
 use crate::{
     client::Client,
     hasher::{PasswordHash, Verdict},
@@ -79,7 +79,7 @@ impl Logins {
                 device: attempt.client.device.clone(),
                 address: attempt.client.address.clone(),
             };
-            if let Some(logged_in) = self.address.ask(|reply| Message::Do(Work::Open(Box::new(entry), reply))).await? {
+            if let Some(logged_in) = self.address.ask(|reply| Message::Open(Box::new(entry), reply)).await? {
                 return Ok(logged_in);
             }
         }
@@ -119,7 +119,7 @@ impl Logins {
     async fn count_try(&self, email: &Email, user: Option<UserId>, address: &str) -> Result<Taken, LogInError> {
         let user = user.unwrap_or(UserId(0));
         let looked_up = address.to_owned();
-        let is_known = self.address.ask(|reply| Message::Do(Work::Knows { user, address: looked_up, reply })).await?;
+        let is_known = self.address.ask(|reply| Message::Knows { user, address: looked_up, reply }).await?;
         let from_here = Use { limit: self.limits.by_address, subject: format!("{} {address}", email.as_str()) };
         let stranger = Use { limit: self.limits.by_strangers, subject: email.as_str().to_owned() };
         let uses = if is_known { vec![from_here] } else { vec![from_here, stranger] };
@@ -141,7 +141,7 @@ impl Logins {
         match credentials.user.status {
             Status::Active => Ok(()),
             Status::Inactive => {
-                self.neighbours.registry.send_code_again(credentials.user.id, client).await?;
+                self.neighbours.registry.send_code_again(&credentials.user, client).await?;
                 Err(LogInError::Inactive)
             }
             barred @ (Status::Deactivated | Status::Suspended) => Err(LogInError::Barred(barred)),

@@ -6,6 +6,7 @@ use faceofmind_kit::{Timestamp, id};
 use serde::Serialize;
 use sqlx::FromRow;
 
+use super::token::whole_seconds;
 use crate::user_registry::UserId;
 
 id! {
@@ -76,14 +77,16 @@ impl Login {
         self.ended_at.is_none() && now < self.expires_at
     }
 
-    /// Rules on a refresh token of that generation.
+    /// Rules on a refresh token of that generation. Rotations are dated in whole seconds, so the grace is counted in them: never shorter
+    /// than it is set, and up to a second longer.
     pub(super) fn rule(&self, presented: i64, now: Timestamp, grace: Duration) -> Ruling {
         let unproven = self.proven_generation < self.generation;
+        let within_grace = whole_seconds(now).since(self.rotated_at) <= grace;
         match self.generation - presented {
             _ if !self.is_live(now) => Ruling::Dead,
             ..0 => Ruling::Dead,
             0 => Ruling::Rotate,
-            1 if unproven || now.since(self.rotated_at) <= grace => Ruling::Repeat,
+            1 if unproven || within_grace => Ruling::Repeat,
             _ => Ruling::Replay,
         }
     }
@@ -133,8 +136,10 @@ pub(super) mod tests {
     #[test]
     fn within_the_grace_it_is_repeated_all_the_same() {
         let now = Timestamp::from_micros(0);
-        assert_eq!(at_generation(3, 3, now).rule(2, now + GRACE, GRACE), Ruling::Repeat);
-        assert_eq!(at_generation(3, 3, now).rule(2, now + GRACE + Duration::from_micros(1), GRACE), Ruling::Replay);
+        let login = at_generation(3, 3, now);
+        let in_the_tenth_second = now + GRACE + Duration::from_millis(999);
+        assert_eq!(login.rule(2, in_the_tenth_second, GRACE), Ruling::Repeat);
+        assert_eq!(login.rule(2, in_the_tenth_second + Duration::from_millis(1), GRACE), Ruling::Replay);
     }
 
     #[test]

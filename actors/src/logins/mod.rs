@@ -1,8 +1,8 @@
 //! Log-ins: refresh families, and what makes a bearer token good.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng, Tx};
+use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng, Timestamp, Tx};
 use serde_json::{Value, json};
 
 mod bearer;
@@ -58,8 +58,8 @@ pub struct Neighbours {
     pub mailer: Mailer,
 }
 
-/// A person who has logged in or refreshed: the tokens, and who they are.
-#[derive(Clone, Debug)]
+/// A person who has logged in or refreshed: the tokens, and who they are. Debug prints no token.
+#[derive(Clone)]
 pub struct LoggedIn {
     /// For the `Authorization` header.
     pub access_token: String,
@@ -69,6 +69,12 @@ pub struct LoggedIn {
     pub expires_in: i64,
     /// Who.
     pub user: Arc<User>,
+}
+
+impl fmt::Debug for LoggedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoggedIn").field("user", &self.user.id).finish_non_exhaustive()
+    }
 }
 
 /// Where log-ins are opened, refreshed, ended and believed. Clones lead to the same actor.
@@ -81,11 +87,6 @@ pub struct Logins {
 }
 
 enum Message {
-    Do(Work),
-    Sweep,
-}
-
-enum Work {
     Admit(token::Bearer, Reply<Result<Identity, BearerError>>),
     Open(Box<ledger::Entry>, Reply<Result<Option<LoggedIn>, Failure>>),
     Refresh(token::Bearer, Reply<Result<LoggedIn, BearerError>>),
@@ -104,7 +105,6 @@ impl Logins {
         views: Views,
         neighbours: Neighbours,
         (clock, rng): (Clock, Rng),
-        nats: Option<crate::nats::Nats>,
     ) -> (Self, Child) {
         let address = Address::new("logins", MAILBOX, DEADLINE);
         let ledger = Ledger {
@@ -118,9 +118,9 @@ impl Logins {
             clock,
             rng,
         };
-        let (room_ledger, room_address) = (ledger.clone(), address.clone());
+        let room_ledger = ledger.clone();
         let child = Child::new(address.clone(), move || {
-            let room = Room::new(room_ledger.clone(), room_address.clone(), nats.clone());
+            let room = Room::new(room_ledger.clone());
             async move { Ok(room) }
         });
         (Self { address, ledger, neighbours, limits: settings.limits }, child)
@@ -132,7 +132,7 @@ impl Logins {
     /// [`BearerError::Bad`] when it is not the current one, nor one that may be repeated; a replay has then ended the log-in.
     pub async fn refresh(&self, refresh_token: &str) -> Result<LoggedIn, BearerError> {
         let bearer = self.ledger.tokens.read_refresh(refresh_token).ok_or(BearerError::Bad)?;
-        self.address.ask(|reply| Message::Do(Work::Refresh(bearer, reply))).await
+        self.address.ask(|reply| Message::Refresh(bearer, reply)).await
     }
 
     /// Ends one of the user's log-ins; false when there is none such.
@@ -140,7 +140,7 @@ impl Logins {
     /// # Errors
     /// [`Failure`]; it may then have ended or not.
     pub async fn end(&self, user: UserId, login: LoginId) -> Result<bool, Failure> {
-        self.address.ask(|reply| Message::Do(Work::End { user, login, reply })).await
+        self.address.ask(|reply| Message::End { user, login, reply }).await
     }
 
     /// Ends every log-in of the user's.
@@ -148,7 +148,7 @@ impl Logins {
     /// # Errors
     /// [`Failure`]; they may then have ended or not.
     pub async fn end_all(&self, user: UserId) -> Result<(), Failure> {
-        self.address.ask(|reply| Message::Do(Work::EndAll { user, reply })).await
+        self.address.ask(|reply| Message::EndAll { user, reply }).await
     }
 
     /// The user's log-ins that can still be used, newest first; `current` is the one that asks.
@@ -156,7 +156,7 @@ impl Logins {
     /// # Errors
     /// [`Failure`].
     pub async fn list(&self, user: UserId, current: LoginId) -> Result<Vec<Listed>, Failure> {
-        let logins = self.address.ask(|reply| Message::Do(Work::List { user, reply })).await?;
+        let logins = self.address.ask(|reply| Message::List { user, reply }).await?;
         Ok(logins.into_iter().map(|login| login.listed(current)).collect())
     }
 
@@ -165,27 +165,22 @@ impl Logins {
     /// # Errors
     /// [`Failure`].
     pub async fn find(&self, login: LoginId) -> Result<Option<Login>, Failure> {
-        self.address.ask(|reply| Message::Do(Work::Find { login, reply })).await
+        self.address.ask(|reply| Message::Find { login, reply }).await
     }
 }
 
-impl std::fmt::Debug for Logins {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Logins").finish_non_exhaustive()
     }
 }
 
-/// Ends the user's log-ins, but for `except`, in the caller's transaction. Afterwards the caller announces the change of the user, whose
-/// revision it has bumped.
+/// Ends the user's log-ins, but for `except`, in the caller's transaction. The caller has bumped the user's revision, and commits by
+/// [`Views::commit`] with the change of the user.
 ///
 /// # Errors
 /// [`Failure::Store`].
-pub async fn end_all(
-    tx: &mut Tx,
-    user: UserId,
-    except: Option<LoginId>,
-    now: faceofmind_kit::Timestamp,
-) -> Result<(), Failure> {
+pub async fn end_all(tx: &mut Tx, user: UserId, except: Option<LoginId>, now: Timestamp) -> Result<(), Failure> {
     store::end_all(tx, user, except, now).await.map(drop)
 }
 
@@ -200,68 +195,56 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
 struct Room {
     ledger: Ledger,
     errands: Errands,
-    address: Address<Message>,
+    /// What never ends by itself: apart from the errands, which a stop waits for.
+    _ticks: Errands,
 }
 
 impl Room {
-    fn new(ledger: Ledger, address: Address<Message>, nats: Option<crate::nats::Nats>) -> Self {
-        let mut errands = Errands::default();
-        if let Some(nats) = nats {
-            errands.run(news::exchange(nats, ledger.views.clone()));
+    fn new(ledger: Ledger) -> Self {
+        let mut ticks = Errands::default();
+        if let Some(nats) = ledger.views.nats() {
+            ticks.run(news::hear(nats.clone(), ledger.views.clone()));
         }
-        let room = Self { ledger, errands, address };
-        room.address.tell(Message::Sweep);
-        room
+        ticks.run(sweep(ledger.clone()));
+        Self { ledger, errands: Errands::default(), _ticks: ticks }
     }
+}
 
-    /// Begins the work: the database decides between those who race, so none waits for another.
-    fn begin(&mut self, work: Work, permit: Permit) {
-        let ledger = self.ledger.clone();
-        match work {
-            Work::Admit(bearer, reply) => self.answer(reply, permit, async move { ledger.admit(bearer).await }),
-            Work::Open(entry, reply) => self.answer(reply, permit, async move { ledger.open(*entry).await }),
-            Work::Refresh(bearer, reply) => self.answer(reply, permit, async move { ledger.refresh(bearer).await }),
-            Work::End { user, login, reply } => {
-                self.answer(reply, permit, async move { ledger.end(user, login).await });
-            }
-            Work::EndAll { user, reply } => self.answer(reply, permit, async move { ledger.end_all(user).await }),
-            Work::List { user, reply } => self.answer(reply, permit, async move { ledger.live(user).await }),
-            Work::Find { login, reply } => self.answer(reply, permit, async move { ledger.find(login).await }),
-            Work::Knows { user, address, reply } => {
-                self.answer(reply, permit, async move { ledger.knows(user, &address).await });
-            }
+async fn sweep(ledger: Ledger) {
+    loop {
+        if let Err(failure) = ledger.sweep().await {
+            tracing::warn!(%failure, "old log-ins were not swept");
         }
-    }
-
-    fn answer<T: Send + 'static>(
-        &mut self,
-        reply: Reply<T>,
-        permit: Permit,
-        work: impl Future<Output = T> + Send + 'static,
-    ) {
-        self.errands.answer(reply, permit, work);
-    }
-
-    fn sweep(&mut self) {
-        let (ledger, address) = (self.ledger.clone(), self.address.clone());
-        self.errands.run(async move {
-            if let Err(failure) = ledger.sweep().await {
-                tracing::warn!(%failure, "old log-ins were not swept");
-            }
-            tokio::time::sleep(SWEEP_EVERY).await;
-            address.tell(Message::Sweep);
-        });
+        tokio::time::sleep(ledger.rng.jitter(SWEEP_EVERY)).await;
     }
 }
 
 impl Actor for Room {
     type Message = Message;
 
+    /// Begins the work: the database decides between those who race, so none waits for another.
     async fn receive(&mut self, message: Message, permit: Permit) {
+        let (errands, ledger) = (&mut self.errands, self.ledger.clone());
         match message {
-            Message::Do(work) => self.begin(work, permit),
-            Message::Sweep => self.sweep(),
+            Message::Admit(bearer, reply) => errands.answer(reply, permit, async move { ledger.admit(bearer).await }),
+            Message::Open(entry, reply) => errands.answer(reply, permit, async move { ledger.open(*entry).await }),
+            Message::Refresh(bearer, reply) => {
+                errands.answer(reply, permit, async move { ledger.refresh(bearer).await });
+            }
+            Message::End { user, login, reply } => {
+                errands.answer(reply, permit, async move { ledger.end(user, login).await });
+            }
+            Message::EndAll { user, reply } => errands.answer(reply, permit, async move { ledger.end_all(user).await }),
+            Message::List { user, reply } => errands.answer(reply, permit, async move { ledger.live(user).await }),
+            Message::Find { login, reply } => errands.answer(reply, permit, async move { ledger.find(login).await }),
+            Message::Knows { user, address, reply } => {
+                errands.answer(reply, permit, async move { ledger.knows(user, &address).await });
+            }
         }
+    }
+
+    async fn stop(&mut self) {
+        self.errands.finish().await;
     }
 
     fn observe(&self) -> Value {
@@ -269,3 +252,6 @@ impl Actor for Room {
                 "panicked": self.errands.panicked() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,52 +1,61 @@
 //! What nodes tell one another of changes, over core NATS: no stream, no delay.
 
-use async_nats::Subscriber;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 
 use super::views::{Change, Views};
 use crate::nats::Nats;
 
 const SUBJECT: &str = "fom.internal.invalidate";
+const REST: Duration = Duration::from_millis(100);
 
-/// Tells the others what changes here, and puts out what changes there, for as long as the actor lives. What happened while the link was
-/// down needs no asking for: what was kept before counts no more ([`Views::get`]).
-pub(super) async fn exchange(nats: Nats, views: Views) {
-    let changes = views.announcements();
-    match subscribe(&nats).await {
-        Ok(others) => {
-            views.clear();
-            tokio::join!(hear(others, &views), tell(&nats, changes));
-        }
-        Err(reason) => tracing::error!(reason, "news from other nodes cannot be subscribed to"),
+/// Tells the other nodes, those that hear: who has lost the link believes nothing. While our own is down nobody is told, but
+/// everything is put out there once it is up again.
+pub(super) fn tell(nats: &Nats, change: Change) {
+    if !nats.link().is_up() {
+        return;
     }
-}
-
-/// The client subscribes again by itself after each break, before the link counts as up.
-async fn subscribe(nats: &Nats) -> Result<Subscriber, String> {
-    let others = nats.client().subscribe(SUBJECT).await.map_err(|error| error.to_string())?;
-    nats.client().flush().await.map_err(|error| error.to_string())?;
-    Ok(others)
-}
-
-async fn hear(mut others: Subscriber, views: &Views) {
-    use futures_util::StreamExt as _;
-    while let Some(message) = others.next().await {
-        match serde_json::from_slice::<Change>(&message.payload) {
-            Ok(change) => views.put_out(change),
-            Err(_) => views.clear(),
-        }
-    }
-}
-
-async fn tell(nats: &Nats, mut changes: Receiver<Change>) {
-    loop {
-        let payload = match changes.recv().await {
-            Ok(change) => serde_json::to_vec(&change).unwrap_or_default(),
-            Err(RecvError::Lagged(_)) => Vec::new(),
-            Err(RecvError::Closed) => return,
-        };
+    let payload = serde_json::to_vec(&change).expect("ids and words are JSON");
+    let nats = nats.clone();
+    tokio::spawn(async move {
         if let Err(error) = nats.client().publish(SUBJECT, payload.into()).await {
             tracing::warn!(%error, "other nodes were not told of a change");
         }
+    });
+}
+
+/// Puts out what changes on other nodes, for as long as the actor lives. Each connection is subscribed to anew.
+pub(super) async fn hear(nats: Nats, views: Views) {
+    loop {
+        let turn = nats.link().turn();
+        let listening = async {
+            if nats.link().is_up() {
+                listen(&nats, &views).await;
+                tokio::time::sleep(REST).await;
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = listening => {}
+            () = nats.link().moved_from(turn) => {}
+        }
+    }
+}
+
+/// From the first round trip on: the server deals with what a connection sends in order, so who is answered is subscribed.
+async fn listen(nats: &Nats, views: &Views) {
+    let mut others = match nats.client().subscribe(SUBJECT).await {
+        Ok(others) => others,
+        Err(error) => return tracing::warn!(%error, "news from other nodes cannot be subscribed to"),
+    };
+    if !nats.answers().await {
+        return;
+    }
+    let _listening = views.listen();
+    tell(nats, Change::Anything);
+    while let Some(message) = others.next().await {
+        views.put_out(serde_json::from_slice(&message.payload).unwrap_or(Change::Anything));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{LoginId, login::Login};
-use crate::user_registry::User;
+use crate::user_registry::{User, UserId};
 
 /// A token may come from a clock that is so many seconds ahead of ours.
 const IAT_LEEWAY_SECONDS: i64 = 60;
@@ -69,7 +69,7 @@ pub(super) struct Bearer {
     pub(super) login: LoginId,
     pub(super) generation: i64,
     /// Whose, as the token says; refresh tokens do not.
-    pub(super) user: Option<i64>,
+    pub(super) user: Option<UserId>,
 }
 
 /// Signs and verifies.
@@ -147,7 +147,8 @@ impl Tokens {
             && claims.iss == self.settings.issuer
             && claims.aud == self.settings.audience
             && self.is_current(claims.iat, claims.exp);
-        let bearer = Bearer { login: claims.sid, generation: claims.generation, user: claims.sub.parse().ok() };
+        let bearer =
+            Bearer { login: claims.sid, generation: claims.generation, user: claims.sub.parse().ok().map(UserId) };
         (good && bearer.user.is_some()).then_some(bearer)
     }
 

@@ -1,21 +1,28 @@
 //! What was read of log-ins and their users, kept to answer without I/O.
 //!
 //! A change puts out what it concerns before it is answered. A read that was under way meanwhile is not kept: it began in another epoch.
-//! A log-in is believed only together with the revision of its user that it was read with: what ends a user's log-ins bumps that.
+//! A log-in is believed only together with the revision of its user, which was read before it: what ends a user's log-ins bumps that.
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use faceofmind_kit::{Failure, Tx};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 
-use super::login::{Login, LoginId};
-use crate::user_registry::{User, UserId};
+use super::{
+    login::{Login, LoginId},
+    news,
+};
+use crate::{
+    nats::Nats,
+    user_registry::{User, UserId},
+};
 
 /// However good the news from other nodes are, nothing is believed longer.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -29,6 +36,8 @@ pub enum Change {
     Login(LoginId),
     /// A user, whose revision is another now; all log-ins read with the old one count no more.
     User(UserId),
+    /// Nobody knows what.
+    Anything,
 }
 
 /// The cache. Clones share it.
@@ -39,9 +48,10 @@ pub struct Views(Arc<Inner>);
 struct Inner {
     logins: Cache<LoginId, (Turn, i64, Arc<Login>)>,
     users: Cache<UserId, (Turn, Arc<User>)>,
-    changes: AtomicU64,
+    /// How many changes there were. Who keeps something holds it, so that no change comes between looking at it and keeping.
+    changes: RwLock<u64>,
     sources: Sources,
-    announcements: tokio::sync::broadcast::Sender<Change>,
+    listening: AtomicBool,
 }
 
 /// How this node hears of what others change.
@@ -51,22 +61,12 @@ pub enum Sources {
     Alone,
     /// Others may be, and do not tell: everything is read again each time.
     Untold,
-    /// They tell over NATS, as long as the link is up.
-    Told(crate::nats::Link),
+    /// They tell over NATS, as long as the link is up and somebody listens.
+    Told(Nats),
 }
 
 /// Which connection to the others it is; what was kept under another may have changed unheard.
 type Turn = u64;
-
-impl Sources {
-    fn turn(&self) -> Option<Turn> {
-        match self {
-            Self::Alone => Some(0),
-            Self::Untold => None,
-            Self::Told(link) => Some(link.turn()).filter(|_| link.is_up()),
-        }
-    }
-}
 
 /// The time before a read began.
 #[derive(Clone, Copy, Debug)]
@@ -78,15 +78,15 @@ pub struct Epoch {
 impl Views {
     /// An empty cache.
     pub fn new(sources: Sources) -> Self {
-        let (announcements, _) = tokio::sync::broadcast::channel(1024);
         let logins = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
         let users = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
-        Self(Arc::new(Inner { logins, users, changes: AtomicU64::new(0), sources, announcements }))
+        let listening = AtomicBool::new(false);
+        Self(Arc::new(Inner { logins, users, changes: RwLock::default(), sources, listening }))
     }
 
     /// The log-in and its user, if both are known and may be believed.
     pub fn get(&self, login: LoginId) -> Option<(Arc<Login>, Arc<User>)> {
-        let turn = self.0.sources.turn()?;
+        let turn = self.turn()?;
         let (login_turn, revision, login) = self.0.logins.get(&login)?;
         let (user_turn, user) = self.0.users.get(&login.user_id)?;
         let believed = turn == login_turn && turn == user_turn && revision == user.revision;
@@ -95,45 +95,79 @@ impl Views {
 
     /// To be taken before reading what shall be [kept](Views::keep).
     pub fn epoch(&self) -> Epoch {
-        Epoch { turn: self.0.sources.turn(), changes: self.0.changes.load(Ordering::SeqCst) }
+        Epoch { turn: self.turn(), changes: *self.0.changes.read().unwrap_or_else(PoisonError::into_inner) }
     }
 
-    /// Keeps what was read since `epoch`, unless anything has changed since.
+    /// Keeps what was read since `epoch`, the user before the log-in, unless anything has changed since.
     pub fn keep(&self, epoch: Epoch, login: &Arc<Login>, user: &Arc<User>) {
         let Some(turn) = epoch.turn else { return };
-        self.0.logins.insert(login.id, (turn, user.revision, Arc::clone(login)));
-        self.0.users.insert(user.id, (turn, Arc::clone(user)));
-        if self.0.changes.load(Ordering::SeqCst) != epoch.changes {
-            self.0.logins.invalidate(&login.id);
-            self.0.users.invalidate(&user.id);
+        let changes = self.0.changes.read().unwrap_or_else(PoisonError::into_inner);
+        if *changes == epoch.changes {
+            self.0.logins.insert(login.id, (turn, user.revision, Arc::clone(login)));
+            self.0.users.insert(user.id, (turn, Arc::clone(user)));
         }
+    }
+
+    /// Commits, and then puts out what has changed, here and on the other nodes. When nobody learns whether it was committed, because the
+    /// connection breaks or the actor dies meanwhile, everything is put out.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub async fn commit(&self, tx: Tx, changes: impl IntoIterator<Item = Change>) -> Result<(), Failure> {
+        let mut doubt = Doubt(Some(self));
+        tx.commit().await?;
+        doubt.0 = None;
+        changes.into_iter().for_each(|change| self.announce(change));
+        Ok(())
     }
 
     /// Puts out what has changed, here and on the other nodes. To be called after the commit and before the answer.
-    pub fn announce(&self, change: Change) {
+    fn announce(&self, change: Change) {
         self.put_out(change);
-        let _nobody_listens_on_a_single_node = self.0.announcements.send(change);
-    }
-
-    /// Puts out what has changed, here only: another node has told.
-    pub fn put_out(&self, change: Change) {
-        self.0.changes.fetch_add(1, Ordering::SeqCst);
-        match change {
-            Change::Login(login) => self.0.logins.invalidate(&login),
-            Change::User(user) => self.0.users.invalidate(&user),
+        if let Sources::Told(nats) = &self.0.sources {
+            news::tell(nats, change);
         }
     }
 
-    /// Forgets everything: what other nodes told may have been missed.
-    pub fn clear(&self) {
-        self.0.changes.fetch_add(1, Ordering::SeqCst);
-        self.0.logins.invalidate_all();
-        self.0.users.invalidate_all();
+    /// Puts out what has changed, here only: another node has told.
+    pub(super) fn put_out(&self, change: Change) {
+        let mut changes = self.0.changes.write().unwrap_or_else(PoisonError::into_inner);
+        *changes += 1;
+        match change {
+            Change::Login(login) => self.0.logins.invalidate(&login),
+            Change::User(user) => self.0.users.invalidate(&user),
+            Change::Anything => {
+                self.0.logins.invalidate_all();
+                self.0.users.invalidate_all();
+            }
+        }
     }
 
-    /// What this node announces, to be told to the others.
-    pub fn announcements(&self) -> tokio::sync::broadcast::Receiver<Change> {
-        self.0.announcements.subscribe()
+    /// Says that what other nodes tell is heard from now on, until the guard is dropped. What was told before may have been missed.
+    pub(super) fn listen(&self) -> Listening {
+        self.put_out(Change::Anything);
+        self.0.listening.store(true, Ordering::SeqCst);
+        Listening(self.clone())
+    }
+
+    /// The connection to the other nodes, where there are any.
+    pub(super) fn nats(&self) -> Option<&Nats> {
+        match &self.0.sources {
+            Sources::Told(nats) => Some(nats),
+            Sources::Alone | Sources::Untold => None,
+        }
+    }
+
+    fn turn(&self) -> Option<Turn> {
+        match &self.0.sources {
+            Sources::Alone => Some(0),
+            Sources::Untold => None,
+            Sources::Told(nats) => {
+                let turn = nats.link().turn();
+                let hears = nats.link().is_up() && self.0.listening.load(Ordering::SeqCst);
+                hears.then_some(turn)
+            }
+        }
     }
 
     /// How many log-ins are known.
@@ -144,6 +178,26 @@ impl Views {
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Dropped while it doubts, it puts everything out.
+struct Doubt<'a>(Option<&'a Views>);
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(views) = self.0 {
+            views.announce(Change::Anything);
+        }
+    }
+}
+
+/// Somebody hears what other nodes tell.
+pub(super) struct Listening(Views);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.0.listening.store(false, Ordering::SeqCst);
     }
 }
 
@@ -162,7 +216,7 @@ mod tests {
         for change in [Change::Login(login.id), Change::User(user.id)] {
             views.keep(views.epoch(), &login, &user);
             assert!(views.get(login.id).is_some());
-            views.announce(change);
+            views.put_out(change);
             assert!(views.get(login.id).is_none(), "{change:?}");
         }
     }
@@ -171,7 +225,7 @@ mod tests {
     fn what_was_read_before_a_change_is_not_kept_after_it() {
         let (views, (login, user)) = (Views::new(Sources::Alone), known());
         let before = views.epoch();
-        views.announce(Change::Login(login.id));
+        views.put_out(Change::Login(login.id));
         views.keep(before, &login, &user);
         assert!(views.get(login.id).is_none());
     }

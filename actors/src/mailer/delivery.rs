@@ -1,9 +1,18 @@
 //! From an intent to a mail that is sent: what to say is decided here and now.
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use faceofmind_kit::{Backoff, Clock, Database, Failure, Rng, Timestamp};
 use jiff::{ZonedDateTime, tz::TimeZone};
+use serde_json::{Value, json};
 
 use super::{
     Envelope, Language, Letter, Renderer, SendError, Transport,
@@ -17,7 +26,7 @@ use crate::{
 
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_secs(3600) };
 
-/// After so many failures an intent is dead: some eight hours.
+/// After so many failures an intent is dead: four to six hours.
 const ATTEMPTS: u32 = 16;
 
 /// What mails are made with.
@@ -40,10 +49,13 @@ pub struct Desk {
     pub rng: Rng,
 }
 
-/// The desk, and the way out.
+/// The desk, the way out, and what became of the mails since the program started; it outlives the actor.
 pub(super) struct Dispatch {
-    pub(super) desk: Desk,
-    pub(super) transport: Arc<Transport>,
+    desk: Desk,
+    transport: Arc<Transport>,
+    settled: AtomicU64,
+    put_back: AtomicU64,
+    buried: AtomicU64,
 }
 
 impl Deref for Dispatch {
@@ -75,28 +87,62 @@ impl From<Failure> for Undelivered {
 }
 
 impl Dispatch {
-    /// Sends what the intent calls for, and settles it in the queue.
-    pub(super) async fn deliver(&self, intent: Intent) -> Result<(), Failure> {
-        let now = self.clock.now();
-        match self.attempt(&intent, now).await {
-            Ok(()) => intents::settle(&self.db, intent.id).await,
-            Err(Undelivered::Later(reason)) if intent.attempts < ATTEMPTS => {
-                let wait = BACKOFF.after(intent.attempts, &self.rng);
-                tracing::warn!(mail = %intent.id, reason, wait_s = wait.as_secs(), "a mail did not leave: to be tried again");
-                intents::put_back(&self.db, intent.id, now + wait, &reason).await
-            }
-            Err(Undelivered::Later(reason) | Undelivered::Never(reason)) => {
-                tracing::error!(mail = %intent.id, reason, "a mail cannot be sent: dead letter");
-                intents::bury(&self.db, intent.id, now, &reason).await
-            }
+    pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Self {
+        let [settled, put_back, buried] = Default::default();
+        Self { desk, transport, settled, put_back, buried }
+    }
+
+    pub(super) fn counted(&self) -> Value {
+        let so_far = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({ "settled": so_far(&self.settled), "put_back": so_far(&self.put_back), "buried": so_far(&self.buried) })
+    }
+
+    /// What is due, at most `most`.
+    pub(super) async fn take(&self, most: usize) -> Vec<Intent> {
+        let taken = intents::take(&self.db, most, self.clock.now()).await;
+        taken.unwrap_or_else(|failure| {
+            tracing::warn!(%failure, "the mail queue could not be read");
+            Vec::new()
+        })
+    }
+
+    /// Sends what the intent calls for, and settles it in the queue. What cannot be settled is taken again when it is held no longer.
+    pub(super) async fn deliver(&self, intent: Intent) {
+        let attempted = if intent.attempts > ATTEMPTS { Err(given_up()) } else { self.attempt(&intent).await };
+        if let Err(failure) = self.settle(&intent, attempted).await {
+            tracing::warn!(%failure, mail = %intent.id, "a mail could not be settled in the queue: it will be tried again");
         }
     }
 
-    async fn attempt(&self, intent: &Intent, now: Timestamp) -> Result<(), Undelivered> {
-        let Some(draft) = self.registry.draft(&intent.occasion).await? else { return Ok(()) };
+    async fn settle(&self, intent: &Intent, attempted: Result<(), Undelivered>) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let counter = match attempted {
+            Ok(()) => {
+                intents::settle(&self.db, intent).await?;
+                &self.settled
+            }
+            Err(Undelivered::Later(reason)) if intent.attempts < ATTEMPTS => {
+                let wait = BACKOFF.after(intent.attempts, &self.rng);
+                tracing::warn!(mail = %intent.id, reason, wait_s = wait.as_secs(), "a mail did not leave: to be tried again");
+                intents::put_back(&self.db, intent, now + wait, &reason).await?;
+                &self.put_back
+            }
+            Err(Undelivered::Later(reason) | Undelivered::Never(reason)) => {
+                tracing::error!(mail = %intent.id, reason, "a mail cannot be sent: dead letter");
+                intents::bury(&self.db, intent, now, &reason).await?;
+                &self.buried
+            }
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn attempt(&self, intent: &Intent) -> Result<(), Undelivered> {
+        let Some(occasion) = &intent.occasion else { return Err(unreadable()) };
+        let Some(draft) = self.registry.draft(occasion).await? else { return Ok(()) };
         let Some(letter) = self.letter(intent, &draft).await? else { return Ok(()) };
         let language = draft.language.as_deref().map(Language::nearest).unwrap_or_default();
-        let envelope = Envelope { id: intent.id, to: draft.to.as_str(), date: now, language };
+        let envelope = Envelope { id: intent.id, to: draft.to.as_str(), date: self.clock.now(), language };
         let mail = self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
         self.transport.send(&mail).await.map_err(|error| match error {
             SendError::Transient(reason) => Undelivered::Later(reason.to_string()),
@@ -108,11 +154,12 @@ impl Dispatch {
 }
 
 impl Desk {
-    /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone.
+    /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone. The owner of an account
+    /// is not flooded either when others register its address: that counts as a code, though none is told.
     async fn letter(&self, intent: &Intent, draft: &Draft) -> Result<Option<Letter>, Failure> {
         let first_name = draft.first_name.clone();
         let zoned = |moment: Timestamp| self.zoned(moment, draft);
-        let at = zoned(self.clock.now());
+        let at = zoned(intent.created_at);
         Ok(match &draft.subject {
             Subject::Claim { claim, name, at } => {
                 let minted = self.mint(intent, draft, Purpose::Verification, Some(*claim)).await?;
@@ -131,7 +178,10 @@ impl Desk {
                     code: minted.code,
                 })
             }
-            Subject::AlreadyRegistered => Some(Letter::AlreadyRegistered { first_name, at }),
+            Subject::AlreadyRegistered => {
+                let within_budget = self.mint(intent, draft, Purpose::Verification, None).await?;
+                within_budget.map(|_nobody_is_told| Letter::AlreadyRegistered { first_name, at })
+            }
             Subject::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
             Subject::NewDevice(login) => self.logins.find(*login).await?.map(|login| Letter::NewDevice {
                 first_name,
@@ -157,6 +207,15 @@ impl Desk {
         let own = draft.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
         moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.time_zone.clone()))
     }
+}
+
+fn unreadable() -> Undelivered {
+    Undelivered::Never("the queue does not say why: it was written by another version".to_owned())
+}
+
+/// Each attempt before ended with the process, or the actor, that made it.
+fn given_up() -> Undelivered {
+    Undelivered::Never("it was begun too often and never ended".to_owned())
 }
 
 fn minutes(minted: &Minted) -> u32 {

@@ -19,7 +19,7 @@ pub(super) const HELD: Duration = Duration::from_secs(120);
 const DEAD_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why somebody is to be mailed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Occasion {
     /// Somebody registered with the address of this user.
@@ -63,8 +63,11 @@ impl Occasion {
 #[derive(Clone, Debug)]
 pub(super) struct Intent {
     pub(super) id: Uuid,
-    pub(super) occasion: Occasion,
+    /// None where it cannot be read, as after going back to an older version.
+    pub(super) occasion: Option<Occasion>,
     pub(super) client: String,
+    pub(super) created_at: Timestamp,
+    /// This one included; whoever took the intent later has another number.
     pub(super) attempts: u32,
 }
 
@@ -73,6 +76,7 @@ struct Row {
     id: String,
     occasion: String,
     client: String,
+    created_at: Timestamp,
     attempts: i32,
 }
 
@@ -80,8 +84,9 @@ impl Row {
     fn intent(self) -> Option<Intent> {
         Some(Intent {
             id: self.id.parse().ok()?,
-            occasion: serde_json::from_str(&self.occasion).ok()?,
+            occasion: serde_json::from_str(&self.occasion).ok(),
             client: self.client,
+            created_at: self.created_at,
             attempts: u32::try_from(self.attempts).ok()?,
         })
     }
@@ -95,27 +100,34 @@ impl Row {
 pub async fn queue(tx: &mut Tx, id: Uuid, occasion: &Occasion, client: &str, now: Timestamp) -> Result<(), Failure> {
     let insert =
         "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
-    let text = serde_json::to_string(occasion).map_err(|error| sqlx::Error::Encode(error.into()))?;
     Ok(on!(tx.connection(), c => sqlx::query(insert)
-        .bind(id.to_string()).bind(text).bind(occasion.user()).bind(client).bind(now)
+        .bind(id.to_string()).bind(written(occasion)?).bind(occasion.user()).bind(client).bind(now)
         .execute(c).await.map(drop))?)
 }
 
-/// Takes what is due, at most `most`, for [`HELD`]: no two nodes take the same.
+fn written(occasion: &Occasion) -> Result<String, sqlx::Error> {
+    serde_json::to_string(occasion).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// Takes what is due, at most `most`, for [`HELD`]. Nodes take turns: no two take the same, and none waits for another in a circle.
 pub(super) async fn take(db: &Database, most: usize, now: Timestamp) -> Result<Vec<Intent>, Failure> {
-    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1 WHERE due_at <= $1 AND dead_at IS NULL \
-        AND id IN (SELECT id FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3) \
-        RETURNING id, occasion, client, attempts";
+    if !is_anything_due(db, now).await? {
+        return Ok(Vec::new());
+    }
+    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1 \
+        WHERE id IN (SELECT id FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3) \
+        RETURNING id, occasion, client, created_at, attempts";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut tx = db.begin().await?;
+    tx.lock("mail intents").await?;
     let rows: Vec<Row> = on!(tx.connection(), c => sqlx::query_as(update)
         .bind(now).bind(now + HELD).bind(most).fetch_all(c).await)?;
     tx.commit().await?;
     Ok(rows.into_iter().filter_map(Row::intent).collect())
 }
 
-/// Whether anything is due: asked often, and cheaper than taking it.
-pub(super) async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, Failure> {
+/// Asked often, and cheaper than taking.
+async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, Failure> {
     let select = "SELECT count(*) FROM (SELECT 1 FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL LIMIT 1) due";
     let mut reader = db.reader().await?;
     let (due,): (i64,) = on!(reader.connection(), c => sqlx::query_as(select).bind(now).fetch_one(c).await)?;
@@ -123,26 +135,32 @@ pub(super) async fn is_anything_due(db: &Database, now: Timestamp) -> Result<boo
 }
 
 /// It is sent, or there is no reason to send it any more.
-pub(super) async fn settle(db: &Database, id: Uuid) -> Result<(), Failure> {
+pub(super) async fn settle(db: &Database, intent: &Intent) -> Result<(), Failure> {
     let delete = "DELETE FROM mail_intents WHERE id = $1";
     let mut tx = db.begin().await?;
-    on!(tx.connection(), c => sqlx::query(delete).bind(id.to_string()).execute(c).await.map(drop))?;
+    on!(tx.connection(), c => sqlx::query(delete).bind(intent.id.to_string()).execute(c).await.map(drop))?;
     tx.commit().await
 }
 
 /// It could not be sent; to be tried again at `due`.
-pub(super) async fn put_back(db: &Database, id: Uuid, due: Timestamp, error: &str) -> Result<(), Failure> {
-    run(db, "UPDATE mail_intents SET due_at = $2, last_error = $3 WHERE id = $1", id, due, error).await
+pub(super) async fn put_back(db: &Database, intent: &Intent, due: Timestamp, error: &str) -> Result<(), Failure> {
+    run(db, "UPDATE mail_intents SET due_at = $3, last_error = $4 WHERE id = $1 AND attempts = $2", intent, due, error)
+        .await
 }
 
 /// It cannot be sent: a dead letter.
-pub(super) async fn bury(db: &Database, id: Uuid, now: Timestamp, error: &str) -> Result<(), Failure> {
-    run(db, "UPDATE mail_intents SET dead_at = $2, last_error = $3 WHERE id = $1", id, now, error).await
+pub(super) async fn bury(db: &Database, intent: &Intent, now: Timestamp, error: &str) -> Result<(), Failure> {
+    run(db, "UPDATE mail_intents SET dead_at = $3, last_error = $4 WHERE id = $1 AND attempts = $2", intent, now, error)
+        .await
 }
 
-async fn run(db: &Database, sql: &'static str, id: Uuid, at: Timestamp, error: &str) -> Result<(), Failure> {
+/// Of an intent that was held too long and taken by another, the other decides.
+async fn run(db: &Database, sql: &'static str, intent: &Intent, at: Timestamp, error: &str) -> Result<(), Failure> {
+    let attempts = i32::try_from(intent.attempts).unwrap_or(i32::MAX);
     let mut tx = db.begin().await?;
-    on!(tx.connection(), c => sqlx::query(sql).bind(id.to_string()).bind(at).bind(error).execute(c).await.map(drop))?;
+    on!(tx.connection(), c => sqlx::query(sql)
+        .bind(intent.id.to_string()).bind(attempts).bind(at).bind(error)
+        .execute(c).await.map(drop))?;
     tx.commit().await
 }
 
@@ -153,13 +171,14 @@ pub(super) async fn counts(connection: Connection<'_>) -> Result<(i64, i64), Fai
     Ok(on!(connection, c => sqlx::query_as(select).fetch_one(c).await)?)
 }
 
-/// Removes what concerns the user, in the caller's transaction.
+/// Removes what concerns the user, in the caller's transaction: also what was asked for with nothing but their address.
 ///
 /// # Errors
 /// [`Failure::Store`].
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
-    let delete = "DELETE FROM mail_intents WHERE user_id = $1";
-    Ok(on!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
+pub async fn erase(tx: &mut Tx, user: UserId, address: &Email) -> Result<(), Failure> {
+    let delete = "DELETE FROM mail_intents WHERE user_id = $1 OR occasion = $2";
+    let reset = written(&Occasion::PasswordReset { email: address.clone() })?;
+    Ok(on!(tx.connection(), c => sqlx::query(delete).bind(user).bind(reset).execute(c).await.map(drop))?)
 }
 
 pub(super) async fn sweep(db: &Database, now: Timestamp) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use faceofmind_kit::{Actor, Address, Child, Errands, Failure, Permit, Reply};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub mod defuse;
 mod delivery;
@@ -25,7 +26,7 @@ use self::{delivery::Dispatch, intents::Intent};
 /// Mails under way at a time: one slow address delays nobody.
 const AT_A_TIME: usize = 8;
 const POLL_EVERY: Duration = Duration::from_secs(1);
-const SWEEP_EVERY: u32 = 3600;
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const MAILBOX: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -46,10 +47,10 @@ pub struct Queue {
 }
 
 enum Message {
-    Wake,
-    Tick,
-    Taken(Vec<Intent>),
-    Sent,
+    /// Something may be due: it was queued, its time has come, or there is room for another.
+    Look,
+    /// What was taken, each with its slot.
+    Taken(Vec<(Intent, OwnedSemaphorePermit)>),
     Count(Reply<Result<Queue, Failure>>),
 }
 
@@ -62,7 +63,7 @@ impl Mailer {
     /// The actor to be supervised.
     pub fn child(&self, desk: Desk) -> Child {
         let (address, transport) = (self.address.clone(), Arc::clone(&self.transport));
-        let desk = Arc::new(Dispatch { desk, transport });
+        let desk = Arc::new(Dispatch::new(desk, transport));
         Child::new(self.address.clone(), move || {
             let room = Room::new(Arc::clone(&desk), address.clone());
             async move { Ok(room) }
@@ -71,7 +72,7 @@ impl Mailer {
 
     /// Says that an intent was queued: to be called after the commit. Without it the queue is looked at every second.
     pub fn wake(&self) {
-        self.address.tell(Message::Wake);
+        self.address.tell(Message::Look);
     }
 
     /// Whether mail can leave now.
@@ -98,77 +99,50 @@ struct Room {
     desk: Arc<Dispatch>,
     address: Address<Message>,
     errands: Errands,
-    under_way: usize,
-    taking: bool,
-    woken: bool,
-    ticks: u32,
-    sent: u64,
+    /// One for each mail that may be under way. A start has slots of its own: what an earlier one left behind frees none of these.
+    slots: Arc<Semaphore>,
+    /// Somebody said that something is due while every slot was taken, perhaps by a look that began before.
+    look_again: bool,
+    /// What never ends by itself: apart from the errands, which a stop waits for.
+    _ticks: Errands,
 }
 
 impl Room {
     fn new(desk: Arc<Dispatch>, address: Address<Message>) -> Self {
-        address.tell(Message::Tick);
-        let errands = Errands::default();
-        Self { desk, address, errands, under_way: 0, taking: false, woken: false, ticks: 0, sent: 0 }
+        let mut ticks = Errands::default();
+        ticks.run(poll(address.clone()));
+        ticks.run(sweep(Arc::clone(&desk)));
+        let slots = Arc::new(Semaphore::new(AT_A_TIME));
+        Self { desk, address, errands: Errands::default(), slots, look_again: false, _ticks: ticks }
     }
 
-    fn take(&mut self) {
-        let free = AT_A_TIME.saturating_sub(self.under_way);
-        if self.taking || free == 0 {
-            self.woken = true;
+    /// Takes as much from the queue as there are free slots, and holds them until it is known how many are needed.
+    fn look(&mut self) {
+        let free = u32::try_from(self.slots.available_permits()).unwrap_or(0);
+        let held = Arc::clone(&self.slots).try_acquire_many_owned(free);
+        let Some(held) = held.ok().filter(|_| free > 0) else {
+            self.look_again = true;
             return;
-        }
-        (self.taking, self.woken) = (true, false);
+        };
+        self.look_again = false;
         let (desk, address) = (Arc::clone(&self.desk), self.address.clone());
         self.errands.run(async move {
-            let now = desk.clock.now();
-            let taken = match intents::is_anything_due(&desk.db, now).await {
-                Ok(true) => intents::take(&desk.db, free, now).await,
-                Ok(false) => Ok(Vec::new()),
-                Err(failure) => Err(failure),
-            };
-            if let Err(failure) = &taken {
-                tracing::warn!(%failure, "the mail queue could not be read");
-            }
-            address.tell(Message::Taken(taken.unwrap_or_default()));
+            let taken = desk.take(free as usize).await;
+            address.tell(Message::Taken(in_slots(taken, held)));
         });
     }
 
-    fn send(&mut self, taken: Vec<Intent>) {
-        self.taking = false;
-        for intent in taken {
-            self.under_way += 1;
-            let (desk, sent) = (Arc::clone(&self.desk), Sent(self.address.clone()));
+    fn send(&mut self, taken: Vec<(Intent, OwnedSemaphorePermit)>) {
+        for (intent, slot) in taken {
+            let (desk, done) = (Arc::clone(&self.desk), Done { slot: Some(slot), address: self.address.clone() });
             self.errands.run(async move {
-                if let Err(failure) = desk.deliver(intent).await {
-                    tracing::warn!(%failure, "a mail could not be settled in the queue: it will be tried again");
-                }
-                drop(sent);
+                desk.deliver(intent).await;
+                drop(done);
             });
         }
-        if self.woken {
-            self.take();
+        if self.look_again {
+            self.look();
         }
-    }
-
-    fn tick(&mut self) {
-        self.take();
-        let sweeps = self.ticks.is_multiple_of(SWEEP_EVERY);
-        self.ticks = self.ticks.wrapping_add(1);
-        let (desk, address) = (Arc::clone(&self.desk), self.address.clone());
-        self.errands.run(async move {
-            if sweeps && let Err(failure) = intents::sweep(&desk.db, desk.clock.now()).await {
-                tracing::warn!(%failure, "old dead letters were not swept");
-            }
-            tokio::time::sleep(POLL_EVERY).await;
-            address.tell(Message::Tick);
-        });
-    }
-
-    fn sent(&mut self) {
-        self.under_way -= 1;
-        self.sent += 1;
-        self.take();
     }
 
     fn count(&mut self, reply: Reply<Result<Queue, Failure>>, permit: Permit) {
@@ -180,12 +154,38 @@ impl Room {
     }
 }
 
-/// Tells that a mail is no longer under way, however that came about.
-struct Sent(Address<Message>);
+/// A slot for each intent; the rest of them is free again.
+fn in_slots(taken: Vec<Intent>, mut held: OwnedSemaphorePermit) -> Vec<(Intent, OwnedSemaphorePermit)> {
+    taken.into_iter().map_while(|intent| Some((intent, held.split(1)?))).collect()
+}
 
-impl Drop for Sent {
+/// Frees the slot of a mail that is no longer under way, however that came about, and says so.
+struct Done {
+    slot: Option<OwnedSemaphorePermit>,
+    address: Address<Message>,
+}
+
+impl Drop for Done {
     fn drop(&mut self) {
-        self.0.tell(Message::Sent);
+        self.slot.take();
+        self.address.tell(Message::Look);
+    }
+}
+
+/// Looks every now and then: for what is to be tried again, what other nodes queued, and what nobody was woken for.
+async fn poll(address: Address<Message>) {
+    loop {
+        tokio::time::sleep(POLL_EVERY).await;
+        address.tell(Message::Look);
+    }
+}
+
+async fn sweep(desk: Arc<Dispatch>) {
+    loop {
+        if let Err(failure) = intents::sweep(&desk.db, desk.clock.now()).await {
+            tracing::warn!(%failure, "old dead letters were not swept");
+        }
+        tokio::time::sleep(desk.rng.jitter(SWEEP_EVERY)).await;
     }
 }
 
@@ -194,15 +194,24 @@ impl Actor for Room {
 
     async fn receive(&mut self, message: Message, permit: Permit) {
         match message {
-            Message::Wake => self.take(),
-            Message::Tick => self.tick(),
-            Message::Taken(intents) => self.send(intents),
-            Message::Sent => self.sent(),
+            Message::Look => self.look(),
+            Message::Taken(taken) => self.send(taken),
             Message::Count(reply) => self.count(reply, permit),
         }
     }
 
+    /// A mail under way is sent and settled, or it would be sent again.
+    async fn stop(&mut self) {
+        self.errands.finish().await;
+    }
+
     fn observe(&self) -> Value {
-        json!({ "under_way": self.under_way, "handled": self.sent, "panicked": self.errands.panicked() })
+        let mut observed = self.desk.counted();
+        observed["under_way"] = json!(AT_A_TIME - self.slots.available_permits());
+        observed["panicked"] = json!(self.errands.panicked());
+        observed
     }
 }
+
+#[cfg(test)]
+mod tests;

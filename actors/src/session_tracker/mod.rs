@@ -24,6 +24,8 @@ use desk::{Change, Desk, Means, Write};
 pub use session::{DetectionId, Listed, Session, SessionError, SessionId, Started};
 pub use store::erase;
 
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -133,16 +135,21 @@ struct Room {
     last_batch: usize,
     errands: Errands,
     desk: Arc<Desk>,
+    /// What never ends by itself: apart from the errands, which a stop waits for.
+    _ticks: Errands,
 }
 
 impl Room {
     fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
         let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
+        let mut ticks = Errands::default();
+        ticks.run(sweep(means.clone()));
         Self {
             batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
             last_batch: 0,
             errands: Errands::default(),
             desk: Arc::new(Desk::new(means)),
+            _ticks: ticks,
         }
     }
 
@@ -173,6 +180,27 @@ impl Room {
             Read::List { user, skip, limit, reply } => {
                 self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
             }
+        }
+    }
+}
+
+/// Who claims keys sweeps them: at once and every now and then.
+async fn sweep(means: Means) {
+    loop {
+        if let Err(failure) = sweep_keys(&means).await {
+            tracing::warn!(%failure, "old idempotency keys were not swept");
+        }
+        tokio::time::sleep(means.rng.jitter(SWEEP_EVERY)).await;
+    }
+}
+
+async fn sweep_keys(means: &Means) -> Result<(), Failure> {
+    loop {
+        let mut tx = means.db.begin().await?;
+        let swept = idempotency::sweep(&mut tx, means.clock.now()).await?;
+        tx.commit().await?;
+        if swept == 0 {
+            return Ok(());
         }
     }
 }

@@ -4,7 +4,7 @@ use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
 use super::{Email, PasswordRefused, Role, Status, User, UserId, UserRegistry, Write};
-use crate::publisher::Origin;
+use crate::{otp::Purpose, publisher::Origin};
 
 /// What is to be changed; what is `None` stays.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +80,11 @@ impl UserRegistry {
     /// # Errors
     /// [`ChangeError::NotFound`], [`ChangeError::LastAdmin`], [`ChangeError::Failed`].
     pub async fn delete(&self, user: UserId, origin: Origin) -> Result<(), ChangeError> {
-        self.write(&user, |reply| Write::Delete { user, origin, reply }).await
+        let email = self.write(&user, |reply| Write::Delete { user, origin, reply }).await?;
+        for purpose in [Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange] {
+            self.forget_codes(purpose, &email).await;
+        }
+        Ok(())
     }
 
     /// Creates an active admin.

@@ -1,15 +1,10 @@
 //! The SQL of registering: `users`, and the claims that people make on an address until its code is typed.
 
-use std::time::Duration;
-
-use faceofmind_kit::{Failure, Timestamp, Tx, on};
+use faceofmind_kit::{Connection, Failure, Timestamp, Tx, on};
 use sqlx::FromRow;
 
 use super::{ClaimId, Email, Status, UserId, store::Account};
 use crate::hasher::PasswordHash;
-
-/// Accounts that are never verified go after so long.
-pub(super) const UNVERIFIED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Claims on one address at a time; a fourth replaces the oldest.
 const LIVE_CLAIMS: i64 = 3;
@@ -25,7 +20,7 @@ pub(super) struct NewClaim<'a> {
 }
 
 /// A claim as it is kept.
-#[derive(Clone, Debug, FromRow)]
+#[derive(FromRow)]
 pub(super) struct Claim {
     pub(super) id: ClaimId,
     pub(super) first_name: String,
@@ -52,23 +47,44 @@ pub(super) struct Made {
 /// Keeps a claim. An unknown address becomes an inactive account; an inactive account's row mirrors the newest claim; an active one
 /// stays as it is. The statements are the same in each case, so that time does not tell which it was.
 pub(super) async fn make(tx: &mut Tx, claim: &NewClaim<'_>, now: Timestamp) -> Result<Made, Failure> {
+    let (user, is_inactive, is_older) = mirror(tx, claim, now).await?;
+    let revision = count(tx, user, claim.language, is_inactive, is_older).await?;
+    let id = keep(tx, user, claim, now).await?;
+    Ok(Made { user, claim: id, is_new: !is_older && revision == 1 })
+}
+
+/// Whose address it is, whether the account is inactive, and whether its row is older than this claim.
+async fn mirror(tx: &mut Tx, claim: &NewClaim<'_>, now: Timestamp) -> Result<(UserId, bool, bool), Failure> {
     let mirror = "INSERT INTO users (email, first_name, last_name, password, role, status, created_at) \
         VALUES ($1, $2, $3, $4, 'user', 'inactive', $5) ON CONFLICT (email) DO UPDATE SET \
         first_name = CASE users.status WHEN 'inactive' THEN excluded.first_name ELSE users.first_name END, \
         last_name = CASE users.status WHEN 'inactive' THEN excluded.last_name ELSE users.last_name END, \
         password = CASE users.status WHEN 'inactive' THEN excluded.password ELSE users.password END \
-        RETURNING id, status";
-    let (user, status): (UserId, String) = on!(tx.connection(), c => sqlx::query_as(mirror)
+        RETURNING id, status, created_at";
+    let (user, status, created_at): (UserId, String, Timestamp) = on!(tx.connection(), c => sqlx::query_as(mirror)
         .bind(claim.email.as_str()).bind(claim.first_name).bind(claim.last_name)
         .bind(claim.password.as_str()).bind(now).fetch_one(c).await)?;
-    let count = "INSERT INTO user_profiles (user_id, revision, claims_made, language) VALUES ($1, 1, 1, $2) \
-        ON CONFLICT (user_id) DO UPDATE SET claims_made = user_profiles.claims_made + $3, \
-        revision = user_profiles.revision + $3 RETURNING claims_made, revision";
-    let counts = i32::from(status == Status::Inactive.as_str());
-    let (claims_made, revision): (i32, i64) = on!(tx.connection(), c => sqlx::query_as(count)
-        .bind(user).bind(claim.language).bind(counts).fetch_one(c).await)?;
-    let id = keep(tx, user, claim, now).await?;
-    Ok(Made { user, claim: id, is_new: counts == 1 && claims_made == 1 && revision == 1 })
+    Ok((user, status == Status::Inactive.as_str(), created_at != now))
+}
+
+/// Counts the claim, if the row mirrors it; the revision is then another. A row of the predecessor, which nothing was known of before,
+/// stands for a claim of its own.
+async fn count(
+    tx: &mut Tx,
+    user: UserId,
+    language: Option<&str>,
+    is_inactive: bool,
+    is_older: bool,
+) -> Result<i64, Failure> {
+    let count = "INSERT INTO user_profiles (user_id, revision, claims_made, language) VALUES ($1, 1, $2, $3) \
+        ON CONFLICT (user_id) DO UPDATE SET claims_made = user_profiles.claims_made + $4, \
+        revision = user_profiles.revision + $4, language = COALESCE(excluded.language, user_profiles.language) \
+        RETURNING revision";
+    let first = 1 + i32::from(is_inactive && is_older);
+    let (revision,): (i64,) = on!(tx.connection(), c => sqlx::query_as(count)
+        .bind(user).bind(first).bind(language.filter(|_| is_inactive)).bind(i32::from(is_inactive))
+        .fetch_one(c).await)?;
+    Ok(revision)
 }
 
 async fn keep(tx: &mut Tx, user: UserId, claim: &NewClaim<'_>, now: Timestamp) -> Result<ClaimId, Failure> {
@@ -84,9 +100,9 @@ async fn keep(tx: &mut Tx, user: UserId, claim: &NewClaim<'_>, now: Timestamp) -
 }
 
 /// The claim that a code was mailed for, if it still lives.
-pub(super) async fn find(tx: &mut Tx, user: UserId, claim: ClaimId) -> Result<Option<Claim>, Failure> {
+pub(super) async fn find(connection: Connection<'_>, user: UserId, claim: ClaimId) -> Result<Option<Claim>, Failure> {
     let select = "SELECT id, first_name, last_name, password, created_at FROM claims WHERE user_id = $1 AND id = $2";
-    Ok(on!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
+    Ok(on!(connection, c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
 }
 
 /// The newest claim, which the account's row mirrors; made from the row where there is none, as for an account that an admin has set
@@ -113,18 +129,37 @@ pub(super) async fn end_all(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
     Ok(on!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
+macro_rules! never_verified {
+    ($what:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM users u JOIN user_profiles p ON p.user_id = u.id ",
+            "WHERE u.status = 'inactive' AND p.verified_at IS NULL AND u.created_at < $1 ",
+            "AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.user_id = u.id AND c.created_at >= $1) ",
+            $rest
+        )
+    };
+}
+
 /// Accounts that nobody ever verified, whose last claim was made before `before`.
-pub(super) async fn never_verified(tx: &mut Tx, before: Timestamp) -> Result<Vec<UserId>, Failure> {
-    let select = "SELECT u.id FROM users u JOIN user_profiles p ON p.user_id = u.id \
-        WHERE u.status = 'inactive' AND p.verified_at IS NULL AND u.created_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.user_id = u.id AND c.created_at >= $1) LIMIT 100";
-    let rows: Vec<(UserId,)> = on!(tx.connection(), c => sqlx::query_as(select).bind(before).fetch_all(c).await)?;
+pub(super) async fn never_verified(connection: Connection<'_>, before: Timestamp) -> Result<Vec<UserId>, Failure> {
+    let select = never_verified!("u.id", "ORDER BY u.id");
+    let rows: Vec<(UserId,)> = on!(connection, c => sqlx::query_as(select).bind(before).fetch_all(c).await)?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Ends the claims that were made on addresses of accounts that need none, a day after.
+/// Whether this account, which the caller has locked, is one of them.
+pub(super) async fn is_never_verified(tx: &mut Tx, user: UserId, before: Timestamp) -> Result<bool, Failure> {
+    let select = never_verified!("count(*)", "AND u.id = $2");
+    let (found,): (i64,) =
+        on!(tx.connection(), c => sqlx::query_as(select).bind(before).bind(user).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
+/// Ends the claims made before `before` on addresses of accounts that need none.
 pub(super) async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<(), Failure> {
-    let delete =
-        "DELETE FROM claims WHERE created_at < $1 AND user_id NOT IN (SELECT id FROM users WHERE status = 'inactive')";
+    let delete = "DELETE FROM claims WHERE created_at < $1 AND NOT EXISTS \
+        (SELECT 1 FROM users u WHERE u.id = claims.user_id AND u.status = 'inactive')";
     Ok(on!(tx.connection(), c => sqlx::query(delete).bind(before).execute(c).await.map(drop))?)
 }

@@ -19,7 +19,7 @@ pub struct Filter {
     pub query: Option<String>,
     /// The last id of the page before.
     pub after: Option<UserId>,
-    /// At most so many.
+    /// At most so many; one at least.
     pub limit: u32,
 }
 
@@ -54,15 +54,16 @@ pub(super) async fn page(db: &Database, filter: &Filter) -> Result<Page, Failure
     let total = count(reader.connection(), filter, &matching).await?;
     let select = select_user!("WHERE {MATCHING} AND u.id > $4 ORDER BY u.id LIMIT $5").replace("{MATCHING}", &matching);
     let (status, role, query) = filter.bound();
+    let limit = filter.limit.max(1);
     let rows: Vec<Row> = on!(reader.connection(), c => sqlx::query_as(AssertSqlSafe(select))
         .bind(status).bind(role).bind(query)
-        .bind(filter.after.unwrap_or(UserId(0))).bind(i64::from(filter.limit) + 1)
+        .bind(filter.after.unwrap_or(UserId(0))).bind(i64::from(limit) + 1)
         .fetch_all(c).await)?;
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
         results.push(row.account()?.user);
     }
-    let limit = filter.limit as usize;
+    let limit = limit as usize;
     let next = (results.len() > limit).then(|| results[limit - 1].id);
     results.truncate(limit);
     Ok(Page { results, total, next })

@@ -2,8 +2,13 @@
 
 use faceofmind_kit::{Failure, Timestamp};
 
-use super::{ClaimId, Email, Status, ledger::Ledger, store};
-use crate::{logins::LoginId, mailer::Occasion, user_registry::claims};
+use super::{
+    ClaimId, Email, Status,
+    claims::{self, Claim},
+    ledger::Ledger,
+    store::{self, Account},
+};
+use crate::{logins::LoginId, mailer::Occasion};
 
 /// A mail to be written.
 #[derive(Clone, Debug)]
@@ -44,29 +49,23 @@ pub enum Subject {
 
 impl Ledger {
     pub(super) async fn draft(&self, occasion: &Occasion) -> Result<Option<Draft>, Failure> {
-        let mut tx = self.db.begin().await?;
+        let mut reader = self.db.reader().await?;
         let account = match occasion {
             Occasion::Registration { user, .. }
             | Occasion::PasswordChanged { user }
-            | Occasion::NewDevice { user, .. } => store::by_id(tx.connection(), *user).await?,
-            Occasion::PasswordReset { email } => store::by_email(tx.connection(), email).await?,
+            | Occasion::NewDevice { user, .. } => store::by_id(reader.connection(), *user).await?,
+            Occasion::PasswordReset { email } => store::by_email(reader.connection(), email).await?,
         };
-        let Some(account) = account else { return Ok(None) };
+        let Some(Account { user, .. }) = account else { return Ok(None) };
         let subject = match occasion {
-            Occasion::Registration { user, claim } if account.user.status == Status::Inactive => {
-                claims::find(&mut tx, *user, *claim).await?.map(|claim| Subject::Claim {
-                    claim: claim.id,
-                    name: format!("{} {}", claim.first_name, claim.last_name),
-                    at: claim.created_at,
-                })
+            Occasion::Registration { claim, .. } => {
+                let claim = claims::find(reader.connection(), user.id, *claim).await?;
+                claim.map(|claim| Subject::of(claim, user.status))
             }
-            Occasion::Registration { .. } => Some(Subject::AlreadyRegistered),
             Occasion::PasswordReset { .. } => Some(Subject::Reset),
             Occasion::PasswordChanged { .. } => Some(Subject::PasswordChanged),
             Occasion::NewDevice { login, .. } => Some(Subject::NewDevice(*login)),
         };
-        tx.rollback().await?;
-        let user = account.user;
         Ok(subject.map(|subject| Draft {
             to: user.email,
             first_name: user.first_name,
@@ -74,5 +73,16 @@ impl Ledger {
             language: user.language,
             subject,
         }))
+    }
+}
+
+impl Subject {
+    /// A claim that lives can be proven as long as the account is inactive. One that ended, replaced or verified, is no news.
+    fn of(claim: Claim, status: Status) -> Self {
+        if status != Status::Inactive {
+            return Self::AlreadyRegistered;
+        }
+        let name = format!("{} {}", claim.first_name, claim.last_name);
+        Self::Claim { claim: claim.id, name, at: claim.created_at }
     }
 }

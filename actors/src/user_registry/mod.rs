@@ -1,7 +1,8 @@
 //! Who exists, and who may log in.
 //!
-//! Eight actors share the users by key: what is written of one user is written in order, different users in parallel. Between nodes the
-//! database's constraints and row locks decide.
+//! Eight actors share the users by key, the address until it is verified and the id from then on: what is written under one key is written
+//! in the order in which it was asked, under different keys in parallel. Between keys, and between nodes, the database's constraints and
+//! row locks decide.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
@@ -9,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, Permit, Reply, Rng};
-use serde_json::{Value, json};
+use faceofmind_kit::{Address, Child, Clock, Database, Failure, Reply, Rng};
+use tracing::Instrument as _;
 
 mod accounts;
 mod claims;
@@ -20,6 +21,7 @@ mod mail;
 pub mod password;
 mod passwords;
 mod registration;
+mod shard;
 mod store;
 pub mod user;
 
@@ -31,7 +33,7 @@ pub use password::{PasswordError, PasswordRefused, PasswordRules};
 pub use registration::{RegisterError, Registration, VerifyError};
 pub use user::{ClaimId, Email, Role, Status, User, UserId};
 
-use self::ledger::Ledger;
+use self::{ledger::Ledger, shard::Shard};
 use crate::{
     client::Client,
     hasher::{Hasher, PasswordHash},
@@ -47,7 +49,6 @@ pub const SHARDS: [&str; 8] =
     ["registry-0", "registry-1", "registry-2", "registry-3", "registry-4", "registry-5", "registry-6", "registry-7"];
 const MAILBOX: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the registry is bound by.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +96,8 @@ pub struct Credentials {
 enum Message {
     Read(Read),
     Write(Write),
-    Sweep,
+    /// The write that was under way has ended.
+    Written,
 }
 
 enum Read {
@@ -112,13 +114,17 @@ enum Write {
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<(), ChangeError>> },
+    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
 /// What a code is asked for.
 enum CodeFor {
-    Claim(UserId),
+    /// The claim whose password was typed when the user had that revision.
+    Claim {
+        user: UserId,
+        revision: i64,
+    },
     Reset(Email),
 }
 
@@ -135,7 +141,6 @@ impl UserRegistry {
             db,
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
-            otp: neighbours.otp.clone(),
             views: neighbours.views.clone(),
             clock,
             rng,
@@ -143,10 +148,7 @@ impl UserRegistry {
         let children = shards.iter().enumerate().map(|(index, address)| {
             let (ledger, own) = (ledger.clone(), address.clone());
             Child::new(address.clone(), move || {
-                let room = Shard { ledger: ledger.clone(), errands: Errands::default(), address: own.clone() };
-                if index == 0 {
-                    own.tell(Message::Sweep);
-                }
+                let room = Shard::new(ledger.clone(), own.clone(), index == 0);
                 async move { Ok(room) }
             })
         });
@@ -183,7 +185,7 @@ impl UserRegistry {
     /// # Errors
     /// [`Failure`].
     pub async fn draft(&self, occasion: &Occasion) -> Result<Option<Draft>, Failure> {
-        self.shards[0].ask(|reply| Message::Read(Read::Draft(occasion.clone(), reply))).await
+        self.shard(occasion).ask(|reply| Message::Read(Read::Draft(occasion.clone(), reply))).await
     }
 
     /// Puts a fresh hash of the same password in the place of the old one.
@@ -210,66 +212,13 @@ impl UserRegistry {
     }
 }
 
-struct Shard {
-    ledger: Ledger,
-    errands: Errands,
-    address: Address<Message>,
+/// Carries `work` through although the one who asked goes away meanwhile: a code is used up for something, or not at all.
+async fn to_the_end<T: Send + 'static, E: From<Failure> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    let working = tokio::spawn(work.in_current_span());
+    working.await.unwrap_or_else(|_| Err(Failure::Unavailable("registry").into()))
 }
 
-impl Shard {
-    fn read(&mut self, read: Read, permit: Permit) {
-        let ledger = self.ledger.clone();
-        match read {
-            Read::Get(id, reply) => self.errands.answer(reply, permit, async move { ledger.get(id).await }),
-            Read::Credentials(email, reply) => {
-                self.errands.answer(reply, permit, async move { ledger.credentials(&email).await });
-            }
-            Read::List(filter, reply) => self.errands.answer(reply, permit, async move { ledger.list(&filter).await }),
-            Read::Draft(occasion, reply) => {
-                self.errands.answer(reply, permit, async move { ledger.draft(&occasion).await });
-            }
-        }
-    }
-
-    /// One at a time: what is written of one user is written in the order in which it was asked.
-    async fn write(&self, write: Write) {
-        let ledger = &self.ledger;
-        match write {
-            Write::Register(new, reply) => reply.send(ledger.register(new).await),
-            Write::Verify { email, claim, origin, reply } => reply.send(ledger.verify(&email, claim, &origin).await),
-            Write::SendCode { occasion, client, reply } => reply.send(ledger.send_code(occasion, &client).await),
-            Write::SetPassword(new, reply) => reply.send(ledger.set_password(new).await),
-            Write::RenewHash { user, old, new, reply } => reply.send(ledger.renew_hash(user, &old, &new).await),
-            Write::Change { user, change, origin, reply } => reply.send(ledger.change(user, change, &origin).await),
-            Write::Delete { user, origin, reply } => reply.send(ledger.delete(user, &origin).await),
-            Write::CreateAdmin(new, password, reply) => reply.send(ledger.create_admin(new, password).await),
-        }
-    }
-
-    fn sweep(&mut self) {
-        let (ledger, address) = (self.ledger.clone(), self.address.clone());
-        self.errands.run(async move {
-            if let Err(failure) = ledger.sweep().await {
-                tracing::warn!(%failure, "accounts that nobody verified were not swept");
-            }
-            tokio::time::sleep(SWEEP_EVERY).await;
-            address.tell(Message::Sweep);
-        });
-    }
-}
-
-impl Actor for Shard {
-    type Message = Message;
-
-    async fn receive(&mut self, message: Message, permit: Permit) {
-        match message {
-            Message::Read(read) => self.read(read, permit),
-            Message::Write(write) => self.write(write).await,
-            Message::Sweep => self.sweep(),
-        }
-    }
-
-    fn observe(&self) -> Value {
-        json!({ "reads_under_way": self.errands.under_way(), "panicked": self.errands.panicked() })
-    }
-}
+#[cfg(test)]
+mod tests;

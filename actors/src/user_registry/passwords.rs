@@ -3,12 +3,16 @@
 use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
-use super::{CodeFor, Email, PasswordError, User, UserRegistry, Write, ledger::NewPassword};
+use super::{
+    CodeFor, Email, PasswordError, User, UserRegistry, Write,
+    ledger::{NewPassword, Proof},
+    to_the_end,
+};
 use crate::{
     client::Client,
     hasher::PasswordHash,
     logins::LoginId,
-    otp::{Guess, OtpError, Proof, Purpose},
+    otp::{self, Guess, OtpError, Purpose},
 };
 
 impl From<OtpError> for PasswordError {
@@ -52,27 +56,21 @@ impl UserRegistry {
         let proof = self.neighbours.otp.check(guess).await?;
         let user = self.credentials(email).await?.ok_or(PasswordError::BadCode)?.user;
         let hash = self.judge_and_hash(&user, password).await?;
-        self.redeem_and_write(proof, &user, hash, client).await
+        let (registry, client) = (self.clone(), client.clone());
+        to_the_end(async move { registry.consume_and_write(proof, user, hash, client).await }).await
     }
 
-    async fn redeem_and_write(
+    async fn consume_and_write(
         &self,
-        proof: Proof,
-        user: &User,
+        proof: otp::Proof,
+        user: User,
         hash: PasswordHash,
-        client: &Client,
+        client: Client,
     ) -> Result<(), PasswordError> {
         if !self.neighbours.otp.consume(&proof).await? {
             return Err(PasswordError::BadCode);
         }
-        let new = NewPassword {
-            user: user.id,
-            hash,
-            compared_at: None,
-            proves_address: true,
-            keep: None,
-            client: client.clone(),
-        };
+        let new = NewPassword { user: user.id, hash, proof: Proof::Code, client };
         let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
         match &written {
             Ok(()) => self.forget_codes(Purpose::PasswordReset, &user.email).await,
@@ -84,7 +82,7 @@ impl UserRegistry {
     /// Sets a new password for a user who has just proven the current one (see `Logins::prove_password`); their other log-ins end.
     ///
     /// # Errors
-    /// [`PasswordError::Refused`], [`PasswordError::WrongPassword`] when it was changed meanwhile, [`PasswordError::Failed`].
+    /// [`PasswordError::Refused`]; [`PasswordError::Failed`], also when the user was changed meanwhile: the password is to be proven again.
     pub async fn change_password(
         &self,
         proven: &User,
@@ -93,14 +91,8 @@ impl UserRegistry {
         client: &Client,
     ) -> Result<(), PasswordError> {
         let hash = self.judge_and_hash(proven, password).await?;
-        let new = NewPassword {
-            user: proven.id,
-            hash,
-            compared_at: Some(proven.revision),
-            proves_address: false,
-            keep: Some(keep),
-            client: client.clone(),
-        };
+        let proof = Proof::Password { compared_at: proven.revision, keep };
+        let new = NewPassword { user: proven.id, hash, proof, client: client.clone() };
         self.write(&proven.id, |reply| Write::SetPassword(new, reply)).await
     }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
-use super::{CodeFor, Email, PasswordRefused, User, UserId, UserRegistry, Write, ledger::NewRegistration};
+use super::{CodeFor, Email, PasswordRefused, User, UserRegistry, Write, ledger::NewRegistration, to_the_end};
 use crate::{
     client::Client,
     limits::{LimitError, Use},
     otp::{Guess, OtpError, Proof, Purpose},
+    publisher::Origin,
 };
 
 /// What somebody says of themself.
@@ -111,13 +112,18 @@ impl UserRegistry {
             code: code.clone(),
             client: client.address.clone(),
         };
+        let (registry, email, origin) = (self.clone(), email.clone(), client.origin.clone());
+        to_the_end(async move { registry.redeem_and_verify(guess, email, origin).await }).await
+    }
+
+    async fn redeem_and_verify(&self, guess: Guess, email: Email, origin: Origin) -> Result<User, VerifyError> {
         let proof = self.neighbours.otp.redeem(guess).await?;
         let claim = proof.claim().ok_or(VerifyError::BadCode)?;
-        let (written_for, origin) = (email.clone(), client.origin.clone());
+        let written_for = email.clone();
         let verified: Result<User, VerifyError> =
-            self.write(email, |reply| Write::Verify { email: written_for, claim, origin, reply }).await;
+            self.write(&email, |reply| Write::Verify { email: written_for, claim, origin, reply }).await;
         match &verified {
-            Ok(_) => self.forget_codes(Purpose::Verification, email).await,
+            Ok(_) => self.forget_codes(Purpose::Verification, &email).await,
             Err(VerifyError::Failed(_)) => self.restore_code(&proof).await,
             Err(_) => {}
         }
@@ -138,12 +144,13 @@ impl UserRegistry {
         }
     }
 
-    /// Has a fresh code mailed to somebody who has typed the right password of an account that is not verified.
+    /// Has a fresh code mailed to somebody who has typed the right password of an account that is not verified. It is for the claim whose
+    /// password that was; when somebody has made another meanwhile, none is sent.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn send_code_again(&self, user: UserId, client: &Client) -> Result<(), Failure> {
-        let client = client.clone();
-        self.write(&user, |reply| Write::SendCode { occasion: CodeFor::Claim(user), client, reply }).await
+    pub async fn send_code_again(&self, proven: &User, client: &Client) -> Result<(), Failure> {
+        let (occasion, client) = (CodeFor::Claim { user: proven.id, revision: proven.revision }, client.clone());
+        self.write(&proven.id, |reply| Write::SendCode { occasion, client, reply }).await
     }
 }

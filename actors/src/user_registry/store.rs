@@ -12,7 +12,7 @@ macro_rules! select_user {
     ($rest:literal) => {
         concat!(
             "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
-            "COALESCE(p.revision, 0) AS revision, p.time_zone, p.language, p.verified_at, ",
+            "COALESCE(p.revision, 0) AS revision, p.time_zone, p.language, ",
             "COALESCE(p.claims_made, 1) AS claims_made ",
             "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id ",
             $rest
@@ -21,8 +21,8 @@ macro_rules! select_user {
 }
 pub(super) use select_user;
 
-/// A user's row and what stands beside it.
-#[derive(Clone, Debug, FromRow)]
+/// A user's row and what stands beside it. Users of the predecessor have nothing beside it until they are first changed.
+#[derive(FromRow)]
 pub(super) struct Row {
     id: UserId,
     email: String,
@@ -35,7 +35,6 @@ pub(super) struct Row {
     revision: i64,
     time_zone: Option<String>,
     language: Option<String>,
-    verified_at: Option<Timestamp>,
     claims_made: i32,
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Row {
 pub(super) struct Account {
     pub(super) user: User,
     pub(super) password: Option<PasswordHash>,
-    pub(super) verified: bool,
+    /// How many claims the password may come from: those made since the address was last proven, and the proven one.
     pub(super) claims_made: i32,
 }
 
@@ -64,7 +63,7 @@ impl Row {
             language: self.language,
         };
         let password = self.password.map(PasswordHash::stored);
-        Ok(Account { user, password, verified: self.verified_at.is_some(), claims_made: self.claims_made })
+        Ok(Account { user, password, claims_made: self.claims_made })
     }
 }
 
@@ -87,11 +86,20 @@ pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Fai
     by_id(tx.connection(), id).await
 }
 
-/// Locks every active admin, so that two who would remove the last two take turns; says how many others than `id` there are.
-pub(super) async fn lock_other_admins(tx: &mut Tx, id: UserId) -> Result<usize, Failure> {
-    let lock = "UPDATE users SET email = email WHERE role = 'admin' AND status = 'active' RETURNING id";
-    let admins: Vec<(UserId,)> = on!(tx.connection(), c => sqlx::query_as(lock).fetch_all(c).await)?;
-    Ok(admins.iter().filter(|(admin,)| *admin != id).count())
+/// Locks the user also against those who only refer to it, as a session that is just being started does: what they hold is waited for
+/// here, and not when half of the user's things are deleted.
+pub(super) async fn lock_for_removal(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
+    if let Connection::Postgres(c) = tx.connection() {
+        sqlx::query("SELECT id FROM users WHERE id = $1 FOR UPDATE").bind(id).execute(c).await?;
+    }
+    by_id(tx.connection(), id).await
+}
+
+/// Whether there is another active admin. Meant under a lock that all take who may remove one.
+pub(super) async fn has_admin_but(tx: &mut Tx, id: UserId) -> Result<bool, Failure> {
+    let select = "SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active' AND id <> $1";
+    let (others,): (i64,) = on!(tx.connection(), c => sqlx::query_as(select).bind(id).fetch_one(c).await)?;
+    Ok(others > 0)
 }
 
 /// Writes the user's row and bumps its revision.
@@ -113,17 +121,33 @@ pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Failu
     Ok(())
 }
 
-/// Notes that the address was proven to be the user's.
-pub(super) async fn mark_verified(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), Failure> {
-    let update = "UPDATE user_profiles SET verified_at = $2 WHERE user_id = $1";
+/// Notes that the address was proven to be theirs who set the password.
+pub(super) async fn mark_proven(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), Failure> {
+    let update = "UPDATE user_profiles SET claims_made = 1, verified_at = COALESCE(verified_at, $2) WHERE user_id = $1";
     Ok(on!(tx.connection(), c => sqlx::query(update).bind(id).bind(now).execute(c).await.map(drop))?)
+}
+
+/// Notes that an admin has vouched for the address: the account is never swept.
+pub(super) async fn mark_activated(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), Failure> {
+    let update = "UPDATE user_profiles SET verified_at = COALESCE(verified_at, $2) WHERE user_id = $1";
+    Ok(on!(tx.connection(), c => sqlx::query(update).bind(id).bind(now).execute(c).await.map(drop))?)
+}
+
+/// A write that changes nothing, in the place of one that only a new address calls for: time does not tell which it was.
+pub(super) async fn touch(tx: &mut Tx, id: UserId) -> Result<(), Failure> {
+    let update = "UPDATE user_profiles SET revision = revision WHERE user_id = $1";
+    Ok(on!(tx.connection(), c => sqlx::query(update).bind(id).execute(c).await.map(drop))?)
 }
 
 /// Puts a fresh hash of the same password in the place of the old one, unless it was changed meanwhile.
 pub(super) async fn renew_hash(tx: &mut Tx, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), Failure> {
-    let update = "UPDATE users SET password = $3 WHERE id = $1 AND password = $2";
-    on!(tx.connection(), c => sqlx::query(update)
-        .bind(id).bind(old.as_str()).bind(new.as_str()).execute(c).await.map(drop))?;
+    for update in [
+        "UPDATE users SET password = $3 WHERE id = $1 AND password = $2",
+        "UPDATE claims SET password = $3 WHERE user_id = $1 AND password = $2",
+    ] {
+        on!(tx.connection(), c => sqlx::query(update)
+            .bind(id).bind(old.as_str()).bind(new.as_str()).execute(c).await.map(drop))?;
+    }
     Ok(())
 }
 

@@ -86,3 +86,15 @@ async fn with_and_without_a_key_go_into_one_batch() {
         assert!(matches!(reused.await.expect("no panic"), Err(SessionError::KeyReused)));
     }
 }
+
+#[tokio::test]
+async fn keys_are_forgotten_after_a_day() {
+    for world in worlds().await {
+        let ada = world.user("ada@example.org").await;
+        world.sessions.start(ada, origin(ada), key(ada, "k", "{}")).await.expect("starts");
+        world.clock.advance(Duration::from_secs(24 * 3600));
+        world.tree.children()[0].panic();
+        let sql = "SELECT count(*) FROM idempotency_keys WHERE user_id = $1 AND created_at < $2";
+        crate::testing::until("a start sweeps", async || world.sql(sql, ada.0).await == 0).await;
+    }
+}

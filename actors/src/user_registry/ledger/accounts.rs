@@ -1,0 +1,148 @@
+//! What admins, and users themselves, do to accounts.
+
+use faceofmind_kit::{Failure, Tx};
+
+use super::Ledger;
+use crate::{
+    hasher::PasswordHash,
+    idempotency, logins, mailer,
+    publisher::{self, Cause, Event, Origin},
+    session_tracker,
+    user_registry::{
+        AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId,
+        claims::{self, NewClaim},
+        store::{self, Account},
+    },
+};
+
+/// Whoever may take an admin away holds this lock, first of all: two who would remove the last two take turns.
+const ADMINS: &str = "active admins";
+
+impl Ledger {
+    pub(in crate::user_registry) async fn change(
+        &self,
+        id: UserId,
+        change: AccountChange,
+        origin: &Origin,
+    ) -> Result<User, ChangeError> {
+        let mut tx = self.db.begin().await?;
+        if change.role.is_some() || change.status.is_some() {
+            tx.lock(ADMINS).await?;
+        }
+        let mut account = store::lock(&mut tx, id).await?.ok_or(ChangeError::NotFound)?;
+        if change.only_users && account.user.role != Role::User {
+            return Err(ChangeError::OnlyUsers);
+        }
+        let before = account.user.clone();
+        account.apply(change);
+        if account.user != before {
+            if is_active_admin(&before) && !is_active_admin(&account.user) {
+                leave_an_admin(&mut tx, id).await?;
+            }
+            store::save(&mut tx, &mut account).await?;
+            self.follow(&mut tx, &before, &account.user, origin).await?;
+        }
+        // Also where nothing changed: whoever asks twice may not have been answered once.
+        self.commit(tx, id).await?;
+        Ok(account.user)
+    }
+
+    /// What a change entails, and the events that tell of it.
+    async fn follow(&self, tx: &mut Tx, before: &User, user: &User, origin: &Origin) -> Result<(), Failure> {
+        let but_for_status = User { status: before.status, revision: before.revision, ..user.clone() };
+        if but_for_status != *before {
+            self.record(tx, origin, Event::UserUpdated { user_id: user.id, role: user.role }).await?;
+        }
+        if user.status != before.status {
+            self.follow_status(tx, user).await?;
+            self.record(tx, origin, Event::UserStatusChanged { user_id: user.id, status: user.status }).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive.
+    async fn follow_status(&self, tx: &mut Tx, user: &User) -> Result<(), Failure> {
+        claims::end_all(tx, user.id).await?;
+        if user.status == Status::Active {
+            store::mark_activated(tx, user.id, self.clock.now()).await
+        } else {
+            logins::end_all(tx, user.id, None, self.clock.now()).await
+        }
+    }
+
+    /// Gives back the address, whose codes are to be forgotten.
+    pub(in crate::user_registry) async fn delete(&self, id: UserId, origin: &Origin) -> Result<Email, ChangeError> {
+        let mut tx = self.db.begin().await?;
+        tx.lock(ADMINS).await?;
+        let user = store::lock_for_removal(&mut tx, id).await?.ok_or(ChangeError::NotFound)?.user;
+        if is_active_admin(&user) {
+            leave_an_admin(&mut tx, id).await?;
+        }
+        self.erase(&mut tx, &user, origin).await?;
+        self.commit(tx, id).await?;
+        Ok(user.email)
+    }
+
+    /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
+    pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
+        session_tracker::erase(tx, user.id).await?;
+        logins::erase(tx, user.id).await?;
+        mailer::erase(tx, user.id, &user.email).await?;
+        idempotency::erase(tx, user.id).await?;
+        publisher::erase(tx, user.id).await?;
+        store::delete(tx, user.id).await?;
+        self.record(tx, origin, Event::UserDeleted { user_id: user.id }).await
+    }
+
+    pub(in crate::user_registry) async fn create_admin(
+        &self,
+        new: NewAdmin,
+        password: PasswordHash,
+    ) -> Result<User, ChangeError> {
+        let claim = NewClaim {
+            email: &new.email,
+            first_name: &new.first_name,
+            last_name: &new.last_name,
+            password: &password,
+            language: None,
+        };
+        let mut tx = self.db.begin().await?;
+        let made = claims::make(&mut tx, &claim, self.clock.now()).await?;
+        if !made.is_new {
+            return Err(ChangeError::Taken);
+        }
+        let mut account = store::lock(&mut tx, made.user).await?.ok_or(ChangeError::Taken)?;
+        account.user.role = Role::Admin;
+        self.activate(&mut tx, &mut account).await?;
+        let origin = Origin::new(Cause::System);
+        self.record(&mut tx, &origin, Event::UserRegistered { user_id: made.user }).await?;
+        self.record(&mut tx, &origin, Event::UserVerified { user_id: made.user }).await?;
+        self.commit(tx, made.user).await?;
+        Ok(account.user)
+    }
+}
+
+impl Account {
+    /// Whoever wakes an account vouches for its address, not for its password: that stays only if one person alone can have set it.
+    fn apply(&mut self, change: AccountChange) {
+        let user = &mut self.user;
+        if change.status == Some(Status::Active) && user.status != Status::Active && self.claims_made != 1 {
+            self.password = None;
+        }
+        user.first_name = change.first_name.unwrap_or_else(|| user.first_name.clone());
+        user.last_name = change.last_name.unwrap_or_else(|| user.last_name.clone());
+        user.time_zone = change.time_zone.or(user.time_zone.take());
+        user.language = change.language.or(user.language.take());
+        user.role = change.role.unwrap_or(user.role);
+        user.status = change.status.unwrap_or(user.status);
+    }
+}
+
+/// Whether the user keeps the service from having no admin.
+fn is_active_admin(user: &User) -> bool {
+    user.role == Role::Admin && user.status == Status::Active
+}
+
+async fn leave_an_admin(tx: &mut Tx, without: UserId) -> Result<(), ChangeError> {
+    if store::has_admin_but(tx, without).await? { Ok(()) } else { Err(ChangeError::LastAdmin) }
+}

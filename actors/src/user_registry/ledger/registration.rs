@@ -1,0 +1,101 @@
+//! Claims on an address, and their proof.
+
+use faceofmind_kit::{Failure, Tx};
+
+use super::Ledger;
+use crate::{
+    client::Client,
+    hasher::PasswordHash,
+    mailer::Occasion,
+    publisher::{Event, Origin},
+    user_registry::{
+        ClaimId, CodeFor, Email, Status, User, UserId, VerifyError,
+        claims::{self, NewClaim},
+        store::{self, Account},
+    },
+};
+
+/// A registration whose password is hashed.
+pub(in crate::user_registry) struct NewRegistration {
+    pub(in crate::user_registry) email: Email,
+    pub(in crate::user_registry) first_name: String,
+    pub(in crate::user_registry) last_name: String,
+    pub(in crate::user_registry) password: PasswordHash,
+    pub(in crate::user_registry) client: Client,
+}
+
+impl Ledger {
+    pub(in crate::user_registry) async fn register(&self, new: NewRegistration) -> Result<(), Failure> {
+        let claim = NewClaim {
+            email: &new.email,
+            first_name: &new.first_name,
+            last_name: &new.last_name,
+            password: &new.password,
+            language: new.client.language.as_deref(),
+        };
+        let mut tx = self.db.begin().await?;
+        let made = claims::make(&mut tx, &claim, self.clock.now()).await?;
+        if made.is_new {
+            self.record(&mut tx, &new.client.origin, Event::UserRegistered { user_id: made.user }).await?;
+        } else {
+            store::touch(&mut tx, made.user).await?;
+        }
+        let occasion = Occasion::Registration { user: made.user, claim: made.claim };
+        self.queue(&mut tx, &occasion, &new.client.address).await?;
+        self.commit(tx, made.user).await
+    }
+
+    pub(in crate::user_registry) async fn verify(
+        &self,
+        email: &Email,
+        claim: ClaimId,
+        origin: &Origin,
+    ) -> Result<User, VerifyError> {
+        let mut tx = self.db.begin().await?;
+        let found = store::by_email(tx.connection(), email).await?.ok_or(VerifyError::BadCode)?;
+        let mut account = store::lock(&mut tx, found.user.id).await?.ok_or(VerifyError::BadCode)?;
+        let claim = claims::find(tx.connection(), account.user.id, claim).await?.ok_or(VerifyError::BadCode)?;
+        if account.user.status != Status::Inactive {
+            return Err(VerifyError::BadCode);
+        }
+        account.password = Some(claim.password());
+        account.user.first_name = claim.first_name;
+        account.user.last_name = claim.last_name;
+        self.activate(&mut tx, &mut account).await?;
+        self.record(&mut tx, origin, Event::UserVerified { user_id: account.user.id }).await?;
+        self.commit(tx, account.user.id).await?;
+        Ok(account.user)
+    }
+
+    /// The address is proven: the account is active, and no claim on it lives.
+    pub(super) async fn activate(&self, tx: &mut Tx, account: &mut Account) -> Result<(), Failure> {
+        account.user.status = Status::Active;
+        store::save(tx, account).await?;
+        store::mark_proven(tx, account.user.id, self.clock.now()).await?;
+        claims::end_all(tx, account.user.id).await
+    }
+
+    pub(in crate::user_registry) async fn send_code(&self, wanted: CodeFor, client: &Client) -> Result<(), Failure> {
+        let mut tx = self.db.begin().await?;
+        let occasion = match wanted {
+            CodeFor::Reset(email) => Some(Occasion::PasswordReset { email }),
+            CodeFor::Claim { user, revision } => self.claimed(&mut tx, user, revision).await?,
+        };
+        if let Some(occasion) = occasion {
+            self.queue(&mut tx, &occasion, &client.address).await?;
+            tx.commit().await?;
+            self.mailer.wake();
+        }
+        Ok(())
+    }
+
+    /// The claim whose password was typed: the newest, if nobody has made another since.
+    async fn claimed(&self, tx: &mut Tx, user: UserId, revision: i64) -> Result<Option<Occasion>, Failure> {
+        let Some(account) = store::lock(tx, user).await? else { return Ok(None) };
+        if account.user.status != Status::Inactive || account.user.revision != revision {
+            return Ok(None);
+        }
+        let newest = claims::newest(tx, &account, self.clock.now()).await?;
+        Ok(newest.map(|claim| Occasion::Registration { user, claim }))
+    }
+}

@@ -1,0 +1,53 @@
+//! Removes what has been left behind: accounts that nobody ever verified, and claims that nobody needs.
+
+use std::time::Duration;
+
+use faceofmind_kit::{Failure, Timestamp};
+
+use super::Ledger;
+use crate::{
+    publisher::{Cause, Origin},
+    user_registry::{UserId, claims, store},
+};
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Accounts that are never verified go after so long.
+const UNVERIFIED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A claim on an account that needs none says for so long that somebody made it: as long as its mail may be tried.
+const NEEDLESS: Duration = Duration::from_secs(24 * 3600);
+
+/// Sweeps at once and every now and then.
+pub(in crate::user_registry) async fn sweep(ledger: Ledger) {
+    loop {
+        if let Err(failure) = ledger.sweep().await {
+            tracing::warn!(%failure, "accounts that nobody verified were not swept");
+        }
+        tokio::time::sleep(ledger.rng.jitter(EVERY)).await;
+    }
+}
+
+impl Ledger {
+    async fn sweep(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let unverified = claims::never_verified(self.db.reader().await?.connection(), now - UNVERIFIED).await?;
+        for user in unverified {
+            self.remove_unverified(user, now - UNVERIFIED).await?;
+        }
+        let mut tx = self.db.begin().await?;
+        claims::sweep(&mut tx, now - NEEDLESS).await?;
+        tx.commit().await
+    }
+
+    /// Each in a transaction of its own, so that nobody waits long; and only if it was not verified while it waited.
+    async fn remove_unverified(&self, id: UserId, before: Timestamp) -> Result<(), Failure> {
+        let mut tx = self.db.begin().await?;
+        let Some(account) = store::lock_for_removal(&mut tx, id).await? else { return Ok(()) };
+        if !claims::is_never_verified(&mut tx, id, before).await? {
+            return Ok(());
+        }
+        self.erase(&mut tx, &account.user, &Origin::new(Cause::System)).await?;
+        self.commit(tx, id).await
+    }
+}

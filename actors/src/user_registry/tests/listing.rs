@@ -1,0 +1,78 @@
+//! The admins' list.
+
+use super::*;
+
+impl World {
+    async fn found(&self, query: &str) -> Vec<String> {
+        let filter = Filter { query: Some(query.into()), limit: 50, ..Filter::default() };
+        let page = self.house.registry.list(filter).await.expect("lists");
+        assert_eq!(page.total, i64::try_from(page.results.len()).expect("few"));
+        page.results.into_iter().map(|user| user.last_name).collect()
+    }
+
+    async fn insert(&self, number: u32, first: &str, last: &str) {
+        self.run(&format!(
+            "INSERT INTO users (email, first_name, last_name, status, created_at) \
+             SELECT 'u{number}@example.org', '{first}', '{last}', 'active', created_at FROM users LIMIT 1"
+        ))
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_searched_for_is_taken_literally_and_ascii_letters_in_either_case() {
+    for world in worlds().await {
+        world.admin("root@example.org").await;
+        for (number, (first, last)) in
+            [("Ada", "Lovelace"), ("100%", "Percent"), ("under_score", "Score"), ("Wow!", "Bang"), ("ÉMILE", "Zola")]
+                .into_iter()
+                .enumerate()
+        {
+            world.insert(u32::try_from(number).expect("few"), first, last).await;
+        }
+        assert_eq!(world.found("aDA love").await, ["Lovelace"]);
+        assert_eq!(world.found("%").await, ["Percent"]);
+        assert_eq!(world.found("_").await, ["Score"]);
+        assert_eq!(world.found("!").await, ["Bang"]);
+        assert_eq!(world.found("Émile").await, ["Zola"]);
+        assert_eq!(world.found("émile").await, [""; 0], "only ASCII is folded, on either database");
+        assert_eq!(world.found("U0@EXAMPLE").await, ["Lovelace"]);
+        assert_eq!(world.found("' OR 1=1 --").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_the_key_whatever_is_added_or_removed() {
+    for world in worlds().await {
+        world.admin("root@example.org").await;
+        for number in 0..6 {
+            world.insert(number, "Ada", "Lovelace").await;
+        }
+        let list = async |after, limit| {
+            let filter = Filter { role: Some(Role::User), after, limit, ..Filter::default() };
+            world.house.registry.list(filter).await.expect("lists")
+        };
+        let first = list(None, 4).await;
+        assert_eq!((first.results.len(), first.total), (4, 6));
+        let gone = first.results[3].id;
+        assert_eq!(first.next, Some(gone));
+        world.run(&format!("DELETE FROM users WHERE id = {gone}")).await;
+        let second = list(first.next, 4).await;
+        assert_eq!((second.results.len(), second.total, second.next), (2, 5, None));
+        assert!(second.results.iter().all(|user| user.id > gone));
+        assert_eq!(list(None, 0).await.results.len(), 1, "a page is never empty for its size");
+    }
+}
+
+#[tokio::test]
+async fn filters_are_joined() {
+    for world in worlds().await {
+        world.admin("root@example.org").await;
+        world.insert(1, "Ada", "Lovelace").await;
+        let filter = |role, status| Filter { role: Some(role), status: Some(status), limit: 5, ..Filter::default() };
+        let total = async |filter| world.house.registry.list(filter).await.expect("lists").total;
+        assert_eq!(total(filter(Role::Admin, Status::Active)).await, 1);
+        assert_eq!(total(filter(Role::User, Status::Active)).await, 1);
+        assert_eq!(total(filter(Role::Admin, Status::Inactive)).await, 0);
+    }
+}

@@ -154,7 +154,10 @@ async fn migrations_are_listed_taken_back_and_applied(app: &TestApp) {
     app.stop().await;
     let program = Program::on(&app.ground);
     let status = program.run(&["migrate", "--status"], "").await;
-    assert!(status.code == Some(0) && status.output.contains("0001") && !status.output.contains("not applied"), "{status:?}");
+    assert!(
+        status.code == Some(0) && status.output.contains("0001") && !status.output.contains("not applied"),
+        "{status:?}"
+    );
     let refused = program.run(&["migrate", "down"], "").await;
     assert!(refused.code == Some(1) && refused.errors.contains("--force"), "{refused:?}");
     assert_eq!(app.rows("logins").await, 1);

@@ -15,7 +15,9 @@ stories! {
 async fn preflight(app: &TestApp, origin: &str, method: &str) -> Answer {
     let call = app.client().call(Method::OPTIONS, "/api/v1/auth/login").header("origin", origin);
     let call = call.header("access-control-request-method", method);
-    call.header("access-control-request-headers", "authorization,content-type,idempotency-key,x-request-id").send().await
+    call.header("access-control-request-headers", "authorization,content-type,idempotency-key,x-request-id")
+        .send()
+        .await
 }
 
 fn allowed(answer: &Answer) -> &str {
@@ -33,7 +35,8 @@ async fn in_development_any_page_may_call(app: &TestApp) {
             assert!(headers.contains(header), "{header} is not among {headers}");
         }
     }
-    let refused = app.client().api(Method::GET, "/auth/me").header("origin", "http://localhost:4200").send().await.is(401);
+    let refused =
+        app.client().api(Method::GET, "/auth/me").header("origin", "http://localhost:4200").send().await.is(401);
     assert!(!allowed(&refused).is_empty(), "a page may read why it was refused");
     let exposed = refused.header("access-control-expose-headers").to_lowercase();
     assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
@@ -47,7 +50,8 @@ async fn pages_of_named_origins_may_call_and_no_others(app: &TestApp) {
         assert_eq!(allowed(&called), origin);
         assert!(called.header("vary").to_lowercase().contains("origin"), "a cache must tell origins apart");
     }
-    for origin in ["https://evil.example", "http://admin.example.org", "https://admin.example.org.evil.example", "null"] {
+    for origin in ["https://evil.example", "http://admin.example.org", "https://admin.example.org.evil.example", "null"]
+    {
         let refused = preflight(app, origin, "POST").await;
         assert_ne!(allowed(&refused), origin);
         assert_ne!(allowed(&refused), "*");

@@ -20,7 +20,11 @@ fn is_well_made(mail: &Mail, email: &str) {
     assert!(mail.raw.contains("multipart/alternative") && mail.raw.contains("text/plain"), "{}", mail.raw);
     assert!(mail.html.contains("<html"), "{}", mail.html);
     assert!(!mail.html.contains("src=") && !mail.html.contains("http"), "it asks for nothing: {}", mail.html);
-    assert!(!mail.subject.chars().any(|letter| letter.is_ascii_digit()), "a lock screen shows subjects: {}", mail.subject);
+    assert!(
+        !mail.subject.chars().any(|letter| letter.is_ascii_digit()),
+        "a lock screen shows subjects: {}",
+        mail.subject
+    );
 }
 
 async fn every_mail_says_what_it_must(app: &TestApp) {

@@ -36,7 +36,8 @@ async fn an_unknown_path_is_not_found(app: &TestApp) {
       "type": "/problems/not-found"
     }
     "#);
-    for path in ["/nowhere", "/api", "/api/v1", "/api/v2/auth/me", "/api/v1/auth", "/api/v1/auth/me/x", "/%00", "/../x"] {
+    for path in ["/nowhere", "/api", "/api/v1", "/api/v2/auth/me", "/api/v1/auth", "/api/v1/auth/me/x", "/%00", "/../x"]
+    {
         app.client().call(Method::GET, path).send().await.is(404);
     }
 }
@@ -58,7 +59,8 @@ async fn a_wrong_method_is_told_which_are_right(app: &TestApp) {
 
 /// Every call that takes a body, with what it needs to be let in.
 fn calls_with_a_body(ada: &Person) -> Vec<(Method, String)> {
-    let post = ["register", "verify-otp", "login", "refresh", "request-password-reset", "reset-password", "change-password"];
+    let post =
+        ["register", "verify-otp", "login", "refresh", "request-password-reset", "reset-password", "change-password"];
     let mut calls: Vec<_> = post.iter().map(|call| (Method::POST, format!("/auth/{call}"))).collect();
     calls.push((Method::POST, "/sessions/".to_owned()));
     calls.push((Method::PUT, format!("/users/{}", ada.id)));
@@ -81,7 +83,8 @@ async fn a_body_that_is_not_json_is_refused_and_stores_nothing(app: &TestApp) {
         let send = async |method, path: &str| ada.api(method, path).body(broken).send().await;
         expect_nothing_stored(app, &ada, send, 422).await;
     }
-    let send = async |method, path: &str| ada.api(method, path).body(b"{\"email\": \"\xff\xfe\"}".to_vec()).send().await;
+    let send =
+        async |method, path: &str| ada.api(method, path).body(b"{\"email\": \"\xff\xfe\"}".to_vec()).send().await;
     expect_nothing_stored(app, &ada, send, 422).await;
     for no_object in ["[]", "7", "\"text\"", "true", "null"] {
         let send = async |method, path: &str| ada.api(method, path).body(no_object).send().await;
@@ -91,7 +94,9 @@ async fn a_body_that_is_not_json_is_refused_and_stores_nothing(app: &TestApp) {
 
 async fn a_body_of_another_type_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"] {
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"]
+    {
         let send = async |method, path: &str| ada.api(method, path).body_as(kind, "{}").send().await;
         expect_nothing_stored(app, &ada, send, 415).await;
     }
@@ -228,7 +233,7 @@ async fn what_is_no_http_is_cut_off(app: &TestApp) {
 }
 
 async fn a_client_that_dawdles_is_cut_off(app: &TestApp) {
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let head = app.raw(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
     let body = b"POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
@@ -240,7 +245,9 @@ async fn a_client_that_dawdles_is_cut_off(app: &TestApp) {
 
 async fn slashes_at_the_end_lead_to_the_same_call(app: &TestApp) {
     let ada = app.verified("ada").await;
-    for (path, status) in [("/auth/me", 200), ("/users/me", 200), ("/sessions", 200), ("/sessions/count", 200), ("/nowhere", 404)] {
+    for (path, status) in
+        [("/auth/me", 200), ("/users/me", 200), ("/sessions", 200), ("/sessions/count", 200), ("/nowhere", 404)]
+    {
         for path in [path.to_owned(), format!("{path}/")] {
             assert_eq!(ada.get(&path).await.status, status, "{path}");
         }

@@ -83,7 +83,11 @@ async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
     let metrics = get(&operator, "/metrics").await.is(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in ["logins", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"] {
-        assert!(metrics.text.contains(&format!("faceofmind_actor_up{{actor=\"{actor}\"}} 1")), "{actor}: {}", metrics.text);
+        assert!(
+            metrics.text.contains(&format!("faceofmind_actor_up{{actor=\"{actor}\"}} 1")),
+            "{actor}: {}",
+            metrics.text
+        );
     }
     get(&app.client(), "/metrics").await.is(404);
     operator.get("/auth/me").await.is(404);
@@ -123,7 +127,7 @@ async fn a_service_that_stops_is_not_ready_and_finishes_what_it_began(app: &Test
 async fn a_silent_connection_does_not_delay_the_stop(app: &TestApp) {
     let _silent = tokio::net::TcpStream::connect(app.address).await.expect("it listens");
     app.client().call(Method::GET, "/health").send().await.is(200);
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     app.stop().await;
     assert!(begun.elapsed() < std::time::Duration::from_millis(1500), "{:?}", begun.elapsed());
 }

@@ -40,7 +40,13 @@ async fn a_whole_life_gives_no_secret_away(app: &TestApp) {
         }
         assert!(!answer.text.contains("argon2"), "{}", answer.to);
     }
-    for event in app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended", "user.status_changed"]).await {
+    for event in app
+        .events_of(
+            ada.id,
+            &["user.registered", "user.verified", "session.started", "session.ended", "user.status_changed"],
+        )
+        .await
+    {
         for secret in [&ada.password, &hash, &ada.access, &ada.refresh] {
             assert!(!event.json.to_string().contains(secret.as_str()), "{}", event.json);
         }

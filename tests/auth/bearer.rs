@@ -52,7 +52,8 @@ async fn a_header_that_holds_no_token_lets_nobody_in(app: &TestApp) {
 async fn the_scheme_is_known_in_any_case(app: &TestApp) {
     let ada = app.verified("ada").await;
     for scheme in ["bearer", "BEARER", "Bearer"] {
-        let call = app.client().api(Method::GET, "/auth/me").header("authorization", &format!("{scheme} {}", ada.access));
+        let call =
+            app.client().api(Method::GET, "/auth/me").header("authorization", &format!("{scheme} {}", ada.access));
         call.send().await.is(200);
     }
 }

@@ -78,9 +78,8 @@ async fn ended_and_expired_log_ins_are_not_listed(app: &TestApp) {
     let ada = app.verified("ada").await;
     let other = ada.logged_in().await;
     other.post("/auth/logout", json!({})).await.is(200);
-    let count = async |person: &crate::harness::Person| {
-        person.get("/auth/logins").await.is(200).json.as_array().map(Vec::len)
-    };
+    let count =
+        async |person: &crate::harness::Person| person.get("/auth/logins").await.is(200).json.as_array().map(Vec::len);
     assert_eq!(count(&ada).await, Some(1));
     app.advance(31 * 24 * 60);
     let newer = ada.logged_in().await;

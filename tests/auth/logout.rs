@@ -1,8 +1,9 @@
 //! `POST /auth/logout` and `/auth/logout-all`: what has ended, ends at once, on every node.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::{Person, Profile, Server, TestApp, eventually, snapshot, stories, tell};
 

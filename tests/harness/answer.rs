@@ -18,7 +18,8 @@ impl Answer {
     /// Reads it whole and checks what the app relies on.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"));
+        let text =
+            response.text().await.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"));
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
         answer.has_a_request_id();
@@ -56,14 +57,18 @@ impl Answer {
     pub(crate) fn refused(&self) -> Vec<String> {
         let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
         let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
-        let way = |error: &Value| error["loc"].as_array().expect("a way").iter().map(step).collect::<Vec<_>>().join(".");
+        let way =
+            |error: &Value| error["loc"].as_array().expect("a way").iter().map(step).collect::<Vec<_>>().join(".");
         errors.iter().map(way).collect()
     }
 
     /// A field that is text.
     #[track_caller]
     pub(crate) fn text_of(&self, field: &str) -> String {
-        self.json[field].as_str().unwrap_or_else(|| panic!("{} answered no text `{field}`: {}", self.to, self.text)).to_owned()
+        self.json[field]
+            .as_str()
+            .unwrap_or_else(|| panic!("{} answered no text `{field}`: {}", self.to, self.text))
+            .to_owned()
     }
 
     /// A field that is a whole number.
@@ -115,7 +120,9 @@ fn redacted(key: &str, value: &Value) -> Value {
         (_, Value::Object(map)) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by_key(|(key, _)| *key);
-            Value::Object(keys.into_iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect::<Map<_, _>>())
+            Value::Object(
+                keys.into_iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect::<Map<_, _>>(),
+            )
         }
         (_, Value::Array(items)) => items.iter().map(|item| redacted(key, item)).collect(),
         (_, Value::Null) => Value::Null,

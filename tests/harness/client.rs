@@ -1,6 +1,9 @@
 //! HTTP as an app speaks it.
 
-use std::{net::SocketAddr, sync::{Arc, atomic::Ordering}};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use reqwest::{
     Method, RequestBuilder,

@@ -6,9 +6,9 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use faceofmind_actors::publisher::PublishedEvent;
 use futures_util::StreamExt;
 use serde_json::Value;
-use tokio::{sync::broadcast, task::AbortHandle};
+use tokio::{sync::broadcast, task::AbortHandle, time::timeout};
 
-use super::{TestApp, eventually, servers::jetstream};
+use super::{TestApp, eventually, servers::jetstream, wait::DEADLINE};
 
 /// The stream that siblings consume.
 pub(crate) const STREAM: &str = "FACEOFMIND";
@@ -112,12 +112,11 @@ impl TestApp {
     }
 
     async fn expect_events(&self, names: &[&str], belongs: impl Fn(&Heard) -> bool) -> Vec<Heard> {
-        let what = format!("the events {names:?}");
-        let found = eventually(&what, async || {
-            let heard: Vec<_> = self.heard().into_iter().filter(&belongs).collect();
-            (heard.len() >= names.len()).then_some(heard)
-        })
-        .await;
+        let heard = || self.heard().into_iter().filter(&belongs).collect::<Vec<_>>();
+        let all = eventually("the events", async || (heard().len() >= names.len()).then_some(()));
+        // Not waiting in vain: what was heard tells more than that something was not.
+        drop(timeout(DEADLINE / 2, all).await);
+        let found = heard();
         assert_eq!(found.iter().map(Heard::name).collect::<Vec<_>>(), names);
         found
     }

@@ -47,9 +47,8 @@ impl Mail {
     pub(crate) fn header(&self, name: &str) -> String {
         let head = self.raw.split("\r\n\r\n").next().unwrap_or_default();
         let head = head.split("\n\n").next().unwrap_or_default();
-        let line = head.lines().find(|line| {
-            line.split_once(':').is_some_and(|(given, _)| given.eq_ignore_ascii_case(name))
-        });
+        let line =
+            head.lines().find(|line| line.split_once(':').is_some_and(|(given, _)| given.eq_ignore_ascii_case(name)));
         line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     }
 

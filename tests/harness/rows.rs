@@ -10,7 +10,8 @@ impl TestApp {
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let mut reader = self.database().reader().await.expect("the database answers");
         let query = AssertSqlSafe(sql.to_owned());
-        let row: (i64,) = on!(reader.connection(), c => sqlx::query_as(query).fetch_one(c).await).expect("a query of ours");
+        let row: (i64,) =
+            on!(reader.connection(), c => sqlx::query_as(query).fetch_one(c).await).expect("a query of ours");
         row.0
     }
 

@@ -23,7 +23,8 @@ pub(crate) struct Share {
 
 /// What the harness finds in the environment.
 fn given(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: the production profile needs servers. Run `cargo xtask test`"))
+    env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: the production profile needs servers. Run `cargo xtask test`"))
 }
 
 impl Share {
@@ -43,7 +44,8 @@ impl Share {
 
 /// The sink's host and port.
 pub(crate) fn smtp() -> (String, String) {
-    let (host, port) = given("FOM_TEST_SMTP").rsplit_once(':').map(|(h, p)| (h.to_owned(), p.to_owned())).expect("host:port");
+    let (host, port) =
+        given("FOM_TEST_SMTP").rsplit_once(':').map(|(h, p)| (h.to_owned(), p.to_owned())).expect("host:port");
     (host, port)
 }
 

@@ -64,9 +64,13 @@ async fn an_admin_brings_back_a_suspended_user(app: &TestApp) {
     admin.patch(&format!("/users/{}/activate", ada.id)).await.is(200);
     assert!(!ada.is_logged_in().await, "what has ended stays ended");
     ada.log_in().await.is(200);
-    let told = app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed", "user.status_changed"]);
+    let told =
+        app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed", "user.status_changed"]);
     let told = told.await;
-    assert_eq!((&told[2].json["data"]["status"], &told[3].json["data"]["status"]), (&"suspended".into(), &"active".into()));
+    assert_eq!(
+        (&told[2].json["data"]["status"], &told[3].json["data"]["status"]),
+        (&"suspended".into(), &"active".into())
+    );
     assert_eq!(told[3].json["causedby"], format!("admin/{}", admin.id));
 }
 

@@ -128,9 +128,11 @@ async fn wildcards_are_taken_as_they_are_typed(app: &TestApp) {
 
 async fn a_limit_above_a_hundred_means_a_hundred(app: &TestApp) {
     let admin = app.admin().await;
-    let insert = (0..120).map(|number| format!("('x{number}@stories.test', 'X', 'Y', 'user', 'active', {})", instant(app)));
+    let insert =
+        (0..120).map(|number| format!("('x{number}@stories.test', 'X', 'Y', 'user', 'active', {})", instant(app)));
     let rows = insert.collect::<Vec<_>>().join(", ");
-    app.alter(&format!("INSERT INTO users (email, first_name, last_name, role, status, created_at) VALUES {rows}")).await;
+    app.alter(&format!("INSERT INTO users (email, first_name, last_name, role, status, created_at) VALUES {rows}"))
+        .await;
     app.alter("INSERT INTO user_profiles (user_id) SELECT id FROM users WHERE email LIKE 'x%'").await;
     for (limit, size) in [("", 50), ("limit=100", 100), ("limit=5000", 100), ("limit=1", 1)] {
         let page = admin.get(&format!("/users/?{limit}")).await.is(200);

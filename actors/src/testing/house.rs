@@ -14,7 +14,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::{
-    Ground, House, Settings, hasher,
+    Crew, Ground, House, Settings, hasher,
     limits::Limit,
     logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
     mailer::{Renderer, Transport},
@@ -141,7 +141,7 @@ impl World {
             clock: clock.clone(),
             rng: Rng::system(),
         };
-        let house = House::open(ground, bounds).await.expect("opens");
+        let house = House::open(ground, bounds, Crew::All).await.expect("opens");
         Self { house, db, clock: clock.clone(), folder: PathBuf::new(), read: Arc::default() }
     }
 

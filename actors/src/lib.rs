@@ -118,7 +118,7 @@ pub struct House {
 }
 
 impl House {
-    /// Starts every room.
+    /// Starts the rooms of this crew.
     ///
     /// # Errors
     /// When one does not start, or Argon2 does not allow the cost.

@@ -16,7 +16,17 @@ pub(super) fn begin(service: &Service) -> Result<(), Failure> {
     } else {
         log.compact().finish().try_init()?;
     }
+    log_panics();
     Ok(())
+}
+
+/// A panic is a line of the log like any other. Its message is left to the supervisor, which tells the cause of a restart.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        tracing::error!(location, thread = thread.name(), "a panic");
+    }));
 }
 
 fn speaks_json(service: &Service, on_a_terminal: bool) -> bool {

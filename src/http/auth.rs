@@ -1,10 +1,8 @@
 //! `/auth`: logging in and out, and who one is.
 
-use std::sync::Arc;
-
 use faceofmind_actors::{
     logins::{Attempt, Listed, LoggedIn, LoginId},
-    user_registry::{Email, User},
+    user_registry::Email,
 };
 use faceofmind_kit::Timestamp;
 use salvo::{
@@ -156,9 +154,8 @@ async fn logout_all(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Message
 
 /// The user who asks.
 #[endpoint]
-pub(super) async fn me(caller: Caller) -> Json<UserView> {
-    let user: Arc<User> = caller.user;
-    Json(UserView::from(&*user))
+async fn me(caller: Caller) -> Json<UserView> {
+    Json(UserView::from(&*caller.user))
 }
 
 /// One of the user's log-ins.

@@ -62,7 +62,7 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
-    /// The id in the path, where `me` was not used.
+    /// Who caused it, for events.
     pub fn origin(&self) -> Origin {
         self.client.origin.clone()
     }
@@ -120,7 +120,7 @@ impl Anonymous {
     async fn count(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let rooms = Shared::<Rooms>::of(depot)?;
         let client = client(req, depot, Cause::Anonymous)?;
-        let call = Use { limit: rooms.anonymous_calls, subject: client.address.clone() };
+        let call = Use { limit: rooms.anonymous_calls, subject: client.counted_as() };
         let _counted_for_good = rooms.limits.take(&[call]).await?;
         Ok(Self(client))
     }

@@ -53,9 +53,25 @@ pub fn integer(range: RangeInclusive<i64>) -> impl FnOnce(Given) -> Result<i64, 
     }
 }
 
-/// A whole number in this range, where more than its end means its end (the contract's `limit`).
+/// A whole number in this range, where more than its end, however much, means its end (the contract's `limit`).
 pub fn capped(range: RangeInclusive<i64>) -> impl FnOnce(Given) -> Result<i64, Refusal> {
-    move |given| integer(*range.start()..=i64::MAX)(given).map(|number| number.min(*range.end()))
+    move |given| {
+        let number = given.whole().or_else(|| given.is_huge().then_some(i64::MAX));
+        let number = number.filter(|number| number >= range.start()).map(|number| number.min(*range.end()));
+        number.ok_or_else(|| format!("must be a whole number of at least {}", range.start()).into())
+    }
+}
+
+/// A person's name: 1 to 100 characters without those around it, none of them a control character.
+pub fn name() -> impl FnOnce(Given) -> Result<String, Refusal> {
+    move |given| {
+        let name = text(1..=100)(given)?.trim().to_owned();
+        match name.chars().any(char::is_control) {
+            true => Err("must not contain control characters".into()),
+            false if name.is_empty() => Err("must not be blank".into()),
+            false => Ok(name),
+        }
+    }
 }
 
 /// A number in this range.
@@ -93,6 +109,14 @@ impl Given {
         match self {
             Self::Text(text) | Self::Json(Value::String(text)) => Ok(text),
             Self::Json(_) => Err("must be text".into()),
+        }
+    }
+
+    /// Whether it is a whole number beyond what fits into 64 bits.
+    fn is_huge(&self) -> bool {
+        match self {
+            Self::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::Json(value) => value.as_u64().is_some() || value.as_f64().is_some_and(|float| float > 9e18),
         }
     }
 
@@ -134,7 +158,8 @@ mod tests {
     fn a_limit_beyond_its_end_means_its_end() {
         let read = |text: &str| capped(1..=100)(Given::Text(text.into())).ok();
         assert_eq!((read("7"), read("100"), read("9000")), (Some(7), Some(100), Some(100)));
-        assert_eq!((read("0"), read("-3"), read("ten"), read("99999999999999999999")), (None, None, None, None));
+        assert_eq!((read("0"), read("-3"), read("ten"), read("99999999999999999999")), (None, None, None, Some(100)));
+        assert!(read("99x").is_none() && read("").is_none());
     }
 
     #[test]
@@ -144,6 +169,13 @@ mod tests {
         assert_eq!(text(1..=8)(nul()), Err(refusal.into()));
         assert_eq!(parsed(|text| Ok::<_, Refusal>(text.len()))(nul()), Err(refusal.into()));
         assert_eq!(secret(1..=8)(nul()).map(drop), Err(refusal.into()));
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_is_neither_blank_nor_on_two_lines() {
+        let read = |text: &str| name()(Given::Json(json!(text))).ok();
+        assert_eq!(read(" María José "), Some("María José".to_owned()));
+        assert_eq!((read("   "), read("a\nb"), read("a\tb"), read("")), (None, None, None, None));
     }
 
     #[test]

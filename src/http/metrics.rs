@@ -16,28 +16,27 @@ pub fn router() -> Router {
 
 #[handler]
 async fn metrics(rooms: Shared<Rooms>, res: &mut Response) -> Result<(), Problem> {
-    let text = written(rooms.house()).await?;
+    let text = written(rooms.house()).await;
     res.add_header(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8", true).map_err(|_| Problem::internal())?;
     res.write_body(text).map_err(|_| Problem::internal())
 }
 
-async fn written(house: &House) -> Result<String, Problem> {
+/// What cannot be told now, because the part that knows it is down, is left out.
+async fn written(house: &House) -> String {
     let mut text = actors(&house.tree.snapshot());
-    let queue = house.mailer.count().await?;
-    family(
-        &mut text,
-        "faceofmind_mail_waiting",
-        "gauge",
-        "Mails that wait or are tried again.",
-        &[("", queue.waiting)],
-    );
-    family(&mut text, "faceofmind_mail_dead", "gauge", "Mails that were given up.", &[("", queue.dead)]);
-    let events = house.publisher.observe().await?;
-    let backlog = events["backlog"].as_i64().unwrap_or(0);
-    family(&mut text, "faceofmind_events_backlog", "gauge", "Events that wait to be published.", &[("", backlog)]);
     let up = i64::from(house.publisher.is_up());
     family(&mut text, "faceofmind_events_up", "gauge", "Whether events go out.", &[("", up)]);
-    Ok(text)
+    if let Ok(events) = house.publisher.observe().await
+        && let Some(backlog) = events["backlog"]["events"].as_i64()
+    {
+        family(&mut text, "faceofmind_events_backlog", "gauge", "Events that wait to be published.", &[("", backlog)]);
+    }
+    if let Ok(queue) = house.mailer.count().await {
+        let waiting = [("", queue.waiting)];
+        family(&mut text, "faceofmind_mail_waiting", "gauge", "Mails that wait or are tried again.", &waiting);
+        family(&mut text, "faceofmind_mail_dead", "gauge", "Mails that were given up.", &[("", queue.dead)]);
+    }
+    text
 }
 
 fn actors(rows: &[ChildStatus]) -> String {

@@ -63,7 +63,8 @@ pub fn may_answer(components: &mut Components, operation: &mut Operation, status
 pub fn needs_bearer(components: &mut Components, operation: &mut Operation) {
     let requirement = SecurityRequirement::new("bearer", Vec::<String>::new());
     operation.securities.get_or_insert_default().push(requirement);
-    may_answer(components, operation, &[StatusCode::UNAUTHORIZED]);
+    let refusals = [StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+    may_answer(components, operation, &refusals);
 }
 
 fn meaning(status: StatusCode) -> &'static str {

@@ -1,4 +1,4 @@
-//! `/ready`: whether the service can serve, part by part; and `/metrics` for operators.
+//! `/ready`: whether the service can serve, part by part.
 
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,

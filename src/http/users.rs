@@ -11,14 +11,13 @@ use serde::Serialize;
 
 use super::{
     answers::Message,
-    auth,
     body::Body,
     caller::{Admin, Caller},
     cursor,
     fields::{Fields, FromFields, Read},
-    kinds::{capped, parsed, text},
+    kinds::{Refusal, capped, name, parsed, text},
     path::PathId,
-    problem::Problem,
+    problem::{FieldError, Loc, Problem},
     query::Query,
     shared::Shared,
 };
@@ -27,7 +26,7 @@ use crate::app::Rooms;
 /// The calls under `/users`.
 pub fn router() -> Router {
     let one = Router::with_path("{id}").get(show).put(update).delete(delete);
-    Router::with_path("users").oapi_tag("users").get(list).push(Router::with_path("me").get(auth::me)).push(
+    Router::with_path("users").oapi_tag("users").get(list).push(Router::with_path("me").get(me)).push(
         one.push(Router::with_path("activate").patch(activate))
             .push(Router::with_path("deactivate").patch(deactivate))
             .push(Router::with_path("suspend").patch(suspend)),
@@ -153,6 +152,12 @@ async fn list(rooms: Shared<Rooms>, _admin: Admin, wanted: Query<Wanted>) -> Res
     Ok(Json(rooms.registry.list(wanted.0.into()).await?.into()))
 }
 
+/// The user who asks, as `/auth/me` tells.
+#[endpoint]
+async fn me(caller: Caller) -> Json<UserView> {
+    Json(UserView::from(&*caller.user))
+}
+
 /// One user: oneself, or for admins anyone.
 #[endpoint(responses(
     (status_code = 403, description = "Another user"),
@@ -178,19 +183,22 @@ struct Update {
     /// A BCP 47 tag.
     language: Option<String>,
     #[salvo(schema(value_type = Option<String>))]
-    role: Option<Role>,
+    role: Option<Word<Role>>,
     #[salvo(schema(value_type = Option<String>))]
-    status: Option<Status>,
+    status: Option<Word<Status>>,
 }
+
+/// A word that only admins may send: whether it is a known one matters only then.
+type Word<T> = Result<T, Refusal>;
 
 impl FromFields for Update {
     fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let first_name = fields.optional("first_name", text(1..=100));
-        let last_name = fields.optional("last_name", text(1..=100));
+        let first_name = fields.optional("first_name", name());
+        let last_name = fields.optional("last_name", name());
         let time_zone = fields.optional("time_zone", parsed(time_zone));
         let language = fields.optional("language", parsed(language));
-        let role = fields.optional("role", parsed(role));
-        let status = fields.optional("status", parsed(status));
+        let role = fields.optional("role", |given| Ok(parsed(role)(given)));
+        let status = fields.optional("status", |given| Ok(parsed(status)(given)));
         fields.finish(|valid| Self {
             first_name: first_name.get(valid),
             last_name: last_name.get(valid),
@@ -213,18 +221,22 @@ fn language(tag: &str) -> Result<String, &'static str> {
 }
 
 impl Update {
-    fn by(self, caller: &Caller) -> AccountChange {
+    fn by(self, caller: &Caller) -> Result<AccountChange, Problem> {
         let admin = caller.is_admin();
-        AccountChange {
-            first_name: self.first_name,
-            last_name: self.last_name,
-            time_zone: self.time_zone,
-            language: self.language,
-            role: self.role.filter(|_| admin),
-            status: self.status.filter(|_| admin),
-            only_users: false,
+        let mut refused = Vec::new();
+        let role = allowed("role", self.role.filter(|_| admin), &mut refused);
+        let status = allowed("status", self.status.filter(|_| admin), &mut refused);
+        if !refused.is_empty() {
+            return Err(Problem::invalid(refused));
         }
+        let Self { first_name, last_name, time_zone, language, .. } = self;
+        Ok(AccountChange { first_name, last_name, time_zone, language, role, status, only_users: false })
     }
+}
+
+fn allowed<T>(field: &'static str, word: Option<Word<T>>, refused: &mut Vec<FieldError>) -> Option<T> {
+    let loc = || vec![Loc::Name("body".into()), Loc::Name(field.into())];
+    word.and_then(|word| word.map_err(|msg| refused.push(FieldError { loc: loc(), msg })).ok())
 }
 
 /// Changes a user: oneself, or for admins anyone.
@@ -241,7 +253,7 @@ async fn update(
 ) -> Result<Json<UserView>, Problem> {
     let id = UserId(id.0);
     caller.may_manage(id)?;
-    let user = rooms.registry.change(id, body.0.by(&caller), caller.origin()).await?;
+    let user = rooms.registry.change(id, body.0.by(&caller)?, caller.origin()).await?;
     Ok(Json(UserView::from(&user)))
 }
 

@@ -73,8 +73,9 @@ impl Database {
     }
 
     /// Prepares a pool for an SQLite file, which is created at first use: WAL, foreign keys on, and deleted data overwritten
-    /// with zeroes. `synchronous` is FULL: what was answered survives a loss of power.
+    /// with zeroes. Nobody but this user may read it, nor what SQLite writes beside it. `synchronous` is FULL: what was answered survives a loss of power.
     pub fn sqlite(path: &std::path::Path, settings: PoolSettings) -> Self {
+        make_private(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -159,6 +160,13 @@ impl Database {
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
+}
+
+/// Makes the file, readable by its user alone, before SQLite would make it for everyone; SQLite gives its neighbours the same mode. What goes
+/// wrong here, connecting tells.
+fn make_private(path: &std::path::Path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    drop(std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path));
 }
 
 /// A borrowed connection of either database, for [`on!`](crate::on).

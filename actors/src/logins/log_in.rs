@@ -72,7 +72,7 @@ impl Logins {
     /// [`LogInError`].
     pub async fn log_in(&self, attempt: Attempt) -> Result<LoggedIn, LogInError> {
         for _ in 0..3 {
-            let credentials = self.prove_password(&attempt.email, &attempt.password, &attempt.client.address).await?;
+            let credentials = self.prove_password(&attempt.email, &attempt.password, &attempt.client).await?;
             self.refuse_barred(&credentials, &attempt.client).await?;
             let entry = Entry {
                 user: credentials.user,
@@ -94,10 +94,10 @@ impl Logins {
         &self,
         email: &Email,
         password: &SecretString,
-        address: &str,
+        client: &Client,
     ) -> Result<Credentials, LogInError> {
         let known = self.neighbours.registry.credentials(email).await?;
-        let taken = self.count_try(email, known.as_ref().map(|known| known.user.id), address).await?;
+        let taken = self.count_try(email, known.as_ref().map(|known| known.user.id), client).await?;
         let hash = known.as_ref().and_then(|known| known.password.clone());
         let verdict = self.neighbours.hasher.verify(password.clone(), hash.clone()).await;
         match (known, verdict) {
@@ -116,11 +116,12 @@ impl Logins {
         }
     }
 
-    async fn count_try(&self, email: &Email, user: Option<UserId>, address: &str) -> Result<Taken, LogInError> {
+    async fn count_try(&self, email: &Email, user: Option<UserId>, client: &Client) -> Result<Taken, LogInError> {
         let user = user.unwrap_or(UserId(0));
-        let looked_up = address.to_owned();
+        let looked_up = client.address.clone();
         let is_known = self.address.ask(|reply| Message::Knows { user, address: looked_up, reply }).await?;
-        let from_here = Use { limit: self.limits.by_address, subject: format!("{} {address}", email.as_str()) };
+        let from_here =
+            Use { limit: self.limits.by_address, subject: format!("{} {}", email.as_str(), client.counted_as()) };
         let stranger = Use { limit: self.limits.by_strangers, subject: email.as_str().to_owned() };
         let uses = if is_known { vec![from_here] } else { vec![from_here, stranger] };
         Ok(self.neighbours.limits.take(&uses).await?)

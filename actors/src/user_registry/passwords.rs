@@ -51,7 +51,7 @@ impl UserRegistry {
             purpose: Purpose::PasswordReset,
             address: email.clone(),
             code: code.clone(),
-            client: client.address.clone(),
+            client: client.counted_as(),
         };
         let proof = self.neighbours.otp.check(guess).await?;
         let user = self.credentials(email).await?.ok_or(PasswordError::BadCode)?.user;

@@ -87,7 +87,7 @@ impl UserRegistry {
     pub async fn register(&self, registration: Registration, client: &Client) -> Result<(), RegisterError> {
         let Registration { email, password, first_name, last_name } = registration;
         self.settings.passwords.judge(&password, &email, [&first_name, &last_name])?;
-        let from_here = Use { limit: self.settings.registrations, subject: client.address.clone() };
+        let from_here = Use { limit: self.settings.registrations, subject: client.counted_as() };
         let taken = self.neighbours.limits.take(&[from_here]).await?;
         let kept = async {
             let password = self.neighbours.hasher.hash(password).await?;
@@ -110,7 +110,7 @@ impl UserRegistry {
             purpose: Purpose::Verification,
             address: email.clone(),
             code: code.clone(),
-            client: client.address.clone(),
+            client: client.counted_as(),
         };
         let (registry, email, origin) = (self.clone(), email.clone(), client.origin.clone());
         to_the_end(async move { registry.redeem_and_verify(guess, email, origin).await }).await

@@ -113,11 +113,14 @@ impl FromFields for Change {
 }
 
 /// Changes the password; the user's other log-ins end.
-#[endpoint(responses((status_code = 400, description = "The current password is another")))]
+#[endpoint(responses(
+    (status_code = 400, description = "The current password is another"),
+    (status_code = 429, description = "The current password was wrong too often")
+))]
 async fn change_password(rooms: Shared<Rooms>, caller: Caller, body: Body<Change>) -> Result<Json<Message>, Problem> {
     let Change { current_password, new_password } = body.0;
     let email = &caller.user.email;
-    let proven = rooms.logins.prove_password(email, &current_password, &caller.client.address).await;
+    let proven = rooms.logins.prove_password(email, &current_password, &caller.client).await;
     let proven = proven.map_err(|error| match error {
         LogInError::BadPair => PasswordError::WrongPassword.into(),
         other => Problem::from(other),

@@ -16,7 +16,7 @@ use crate::{
         body::Body,
         caller::Anonymous,
         fields::{Fields, FromFields, Read},
-        kinds::{parsed, secret, text},
+        kinds::{name, parsed, secret},
         problem::Problem,
         shared::Shared,
         users::{UserView, Welcomed},
@@ -50,8 +50,8 @@ impl FromFields for NewAccount {
     fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
         let email = fields.required("email", parsed(Email::parse));
         let password = fields.required("password", secret(8..=128));
-        let first_name = fields.required("first_name", text(1..=100));
-        let last_name = fields.required("last_name", text(1..=100));
+        let first_name = fields.required("first_name", name());
+        let last_name = fields.required("last_name", name());
         fields.finish(|valid| Self {
             email: email.get(valid),
             password: password.get(valid),

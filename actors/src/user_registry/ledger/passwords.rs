@@ -60,7 +60,7 @@ impl Ledger {
         };
         logins::end_all(&mut tx, user, keep, self.clock.now()).await?;
         self.record(&mut tx, &client.origin, Event::UserPasswordChanged { user_id: user }).await?;
-        self.queue(&mut tx, &Occasion::PasswordChanged { user }, &client.address).await?;
+        self.queue(&mut tx, &Occasion::PasswordChanged { user }, &client.counted_as()).await?;
         Ok(self.commit(tx, user).await?)
     }
 }

@@ -41,7 +41,7 @@ impl Ledger {
             store::touch(&mut tx, made.user).await?;
         }
         let occasion = Occasion::Registration { user: made.user, claim: made.claim };
-        self.queue(&mut tx, &occasion, &new.client.address).await?;
+        self.queue(&mut tx, &occasion, &new.client.counted_as()).await?;
         self.commit(tx, made.user).await
     }
 
@@ -82,7 +82,7 @@ impl Ledger {
             CodeFor::Claim { user, revision } => self.claimed(&mut tx, user, revision).await?,
         };
         if let Some(occasion) = occasion {
-            self.queue(&mut tx, &occasion, &client.address).await?;
+            self.queue(&mut tx, &occasion, &client.counted_as()).await?;
             tx.commit().await?;
             self.mailer.wake();
         }

@@ -18,7 +18,7 @@ use faceofmind_actors::{
     user_registry::UserRegistry,
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
-use salvo::{Router, affix_state, server::ServerHandle};
+use salvo::{Router, affix_state};
 use tokio::{sync::broadcast, task::JoinHandle};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         ready::{self, Readiness},
         root,
         router::{self, Edge},
-        server::Server,
+        server::{Server, Stopper},
         sessions,
         shared::Shared,
         users,
@@ -67,7 +67,7 @@ pub struct App {
     rooms: Shared<Rooms>,
     address: SocketAddr,
     operator_address: Option<SocketAddr>,
-    listeners: Vec<(ServerHandle, JoinHandle<()>)>,
+    listeners: Vec<(Stopper, JoinHandle<()>)>,
     drain: Duration,
 }
 
@@ -138,8 +138,8 @@ impl App {
     /// Stops in good order: not ready, no new connections, requests finished, actors from the edge inwards, the database last.
     pub async fn stop(self) {
         self.rooms.stopping.store(true, Ordering::Relaxed);
-        for (handle, _) in &self.listeners {
-            handle.stop_graceful(self.drain);
+        for (stopper, _) in &self.listeners {
+            stopper.stop(self.drain).await;
         }
         for (_, running) in self.listeners {
             if let Err(error) = running.await {
@@ -151,14 +151,14 @@ impl App {
     }
 }
 
-fn run(server: Server) -> (ServerHandle, JoinHandle<()>) {
-    let handle = server.handle.clone();
+fn run(server: Server) -> (Stopper, JoinHandle<()>) {
+    let stopper = server.stopper.clone();
     let running = tokio::spawn(async move {
         if let Err(error) = server.run().await {
             tracing::error!(%error, "a listener failed");
         }
     });
-    (handle, running)
+    (stopper, running)
 }
 
 impl Rooms {

@@ -11,6 +11,7 @@ pub mod caller;
 pub mod client;
 pub mod cursor;
 pub mod docs;
+pub mod door;
 pub mod fields;
 pub mod idempotency;
 pub mod kinds;

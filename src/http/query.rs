@@ -138,7 +138,7 @@ mod tests {
                 422,
                 vec![
                     "query.query: must not contain a NUL character".to_owned(),
-                    "query.limit: must be a whole number from 1 to 9223372036854775807".to_owned(),
+                    "query.limit: must be a whole number of at least 1".to_owned(),
                     "query.active: must be true or false".to_owned(),
                 ]
             )

@@ -8,7 +8,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{problem::Problem, shared::Shared};
+use super::shared::Shared;
 use crate::app::Rooms;
 
 /// `GET /ready`.
@@ -60,6 +60,6 @@ impl EndpointOutRegister for Readiness {
 
 /// Whether the service can serve, part by part.
 #[endpoint]
-async fn ready(rooms: Shared<Rooms>) -> Result<Readiness, Problem> {
-    Ok(rooms.readiness().await)
+async fn ready(rooms: Shared<Rooms>) -> Readiness {
+    rooms.readiness().await
 }

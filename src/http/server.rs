@@ -2,12 +2,9 @@
 
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
-use salvo::{
-    Listener, Service,
-    conn::{TcpListener, tcp::TcpAcceptor},
-    fuse::FuseConfig,
-    server::ServerHandle,
-};
+use salvo::{Listener, Service, conn::TcpListener, fuse::FuseConfig, server::ServerHandle};
+
+use super::door::{Door, Latch};
 
 /// How much a client may send, and how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,10 +40,28 @@ impl Default for Limits {
 pub struct Server {
     /// Where it listens; the port that the system chose if 0 was asked for.
     pub address: SocketAddr,
-    /// Stops it: `stop_graceful(limit)` serves no further connection and lets what runs finish. The socket itself is
-    /// closed last, so whoever connects meanwhile waits and is then turned away.
-    pub handle: ServerHandle,
+    /// Stops it.
+    pub stopper: Stopper,
     serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
+}
+
+/// Stops a server. Clones stop the same one.
+#[derive(Clone)]
+pub struct Stopper {
+    pub(super) handle: ServerHandle,
+    latch: Latch,
+}
+
+/// A server that has as many connections as it may does not look at its socket, and is not waited for longer.
+const SHUT_WITHIN: Duration = Duration::from_millis(200);
+
+impl Stopper {
+    /// Refuses whoever comes, lets go who has said nothing, and lets what runs finish within `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        self.latch.shut();
+        drop(tokio::time::timeout(SHUT_WITHIN, self.latch.is_shut()).await);
+        self.handle.stop_graceful(limit);
+    }
 }
 
 /// Nothing can listen there.
@@ -66,9 +81,10 @@ impl Server {
         let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
         let acceptor = TcpListener::new(address).try_bind().await.map_err(|error| cannot(&error))?;
         let address = acceptor.local_addr().map_err(|error| cannot(&error))?;
-        let server = limited(acceptor, limits);
-        let handle = server.handle();
-        Ok(Self { address, handle, serving: Box::pin(server.try_serve(service)) })
+        let (door, latch) = Door::new(acceptor);
+        let server = limited(door, limits);
+        let stopper = Stopper { handle: server.handle(), latch };
+        Ok(Self { address, stopper, serving: Box::pin(server.try_serve(service)) })
     }
 
     /// Serves until it is stopped. Dropping the future drops the connections.
@@ -80,13 +96,13 @@ impl Server {
     }
 }
 
-fn limited(acceptor: TcpAcceptor, limits: Limits) -> salvo::Server<TcpAcceptor> {
+fn limited(door: Door, limits: Limits) -> salvo::Server<Door> {
     let fuse = FuseConfig::default()
         .with_http1_header_timeout(limits.headers)
         .with_request_body_timeout(limits.body_pause)
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(limits.idle);
-    let mut server = salvo::Server::new(acceptor).fuse_config(fuse).max_connections(limits.connections);
+    let mut server = salvo::Server::new(door).fuse_config(fuse).max_connections(limits.connections);
     server.http1_mut().max_buf_size(64 << 10);
     server.http2_mut().max_concurrent_streams(200).max_header_list_size(16 << 10);
     server
@@ -117,7 +133,7 @@ mod tests {
     ) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
         let any = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(any, Service::new(router), limits).await.expect("a free port");
-        let (address, handle) = (server.address, server.handle.clone());
+        let (address, handle) = (server.address, server.stopper.handle.clone());
         (address, handle, tokio::spawn(server.run()))
     }
 

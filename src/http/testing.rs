@@ -47,7 +47,7 @@ impl Served {
     pub(crate) async fn with(routes: fn() -> Router, edge: Edge) -> Self {
         let service = service(site(routes), &edge);
         let server = Server::bind(([127, 0, 0, 1], 0).into(), service, edge.limits).await.expect("a free port");
-        let (address, handle) = (server.address, server.handle.clone());
+        let (address, handle) = (server.address, server.stopper.handle.clone());
         tokio::spawn(server.run());
         Self { address, handle, client: Client::new() }
     }

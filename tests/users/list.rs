@@ -152,10 +152,11 @@ async fn every_bad_parameter_is_named(app: &TestApp) {
     let mut refused = bad.refused();
     refused.sort_unstable();
     assert_eq!(refused, ["query.after", "query.limit", "query.query", "query.role", "query.status"]);
-    for limit in ["abc", "-1", "1.5", "99999999999999999999"] {
+    for limit in ["abc", "-1", "1.5"] {
         let bad = admin.get(&format!("/users/?limit={limit}")).await.is(422);
         assert_eq!(bad.refused(), ["query.limit"], "{limit}");
     }
+    admin.get("/users/?limit=99999999999999999999").await.is(200);
 }
 
 async fn only_admins_list_users(app: &TestApp) {

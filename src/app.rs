@@ -83,12 +83,13 @@ impl App {
     /// # Errors
     /// [`StartError`] says which part could not start and what to do.
     pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
-        let ground = ground::lay(&settings, clock, rng.clone()).await?;
+        let secrets = ground::secrets(&settings, &rng)?;
+        let ground = ground::lay(&settings, &secrets, clock, rng.clone()).await?;
         let db = ground.db.clone();
         ground::reach(&db).await?;
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
-        let bounds: HouseSettings = ground::bounds(&settings, &rng)?;
+        let bounds: HouseSettings = ground::bounds(&settings, secrets);
         let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
         let rooms = Shared::new(Rooms::new(&settings, house, db));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));

@@ -7,9 +7,6 @@ use sqlx::migrate::{MigrateError, Migrator};
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 
-/// Any number, the same in every version: whoever migrates a database takes this lock first.
-const LOCK: i64 = 0x0066_6f6d_6d69_6772;
-
 /// Why the schema is not as this binary needs it.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
@@ -115,9 +112,7 @@ fn ups(db: &Database) -> impl Iterator<Item = &'static sqlx::migrate::Migration>
 /// enough.
 async fn locked(db: &Database) -> Result<Tx, Failure> {
     let mut tx = db.begin().await?;
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(c).await?;
-    }
+    tx.lock("migrations").await?;
     Ok(tx)
 }
 

@@ -100,12 +100,13 @@ fn line(step: &Step) -> String {
 pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result<ExitCode, StartError> {
     let email = Email::parse(&admin.email).map_err(StartError::Email)?;
     let (clock, rng) = (Clock::system(), Rng::system());
-    let ground = ground::lay(settings, clock, rng.clone()).await?;
+    let secrets = ground::secrets(settings, &rng)?;
+    let ground = ground::lay(settings, &secrets, clock, rng).await?;
     let db = ground.db.clone();
     ground::reach(&db).await?;
     schema::migrate(&db).await?;
     let house =
-        House::open(ground, ground::bounds(settings, &rng)?, Crew::Accounts).await.map_err(StartError::Actors)?;
+        House::open(ground, ground::bounds(settings, secrets), Crew::Accounts).await.map_err(StartError::Actors)?;
     let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
     let made = house.registry.create_admin(new, admin.password).await;
     house.tree.stop(settings.http.shutdown_timeout).await;

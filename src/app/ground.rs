@@ -34,10 +34,14 @@ const HASHING_DEADLINE: Duration = Duration::from_secs(20);
 /// A mail server gets so long for one mail.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Lays the ground: opens every part that the settings name; starts none.
-pub(super) async fn lay(settings: &Settings, clock: Clock, rng: Rng) -> Result<Ground, StartError> {
+/// The secrets, and the directory where development keeps those that it makes.
+pub(super) fn secrets(settings: &Settings, rng: &Rng) -> Result<Secrets, StartError> {
     create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
-    let secrets = Secrets::obtain(settings, &rng)?;
+    Ok(Secrets::obtain(settings, rng)?)
+}
+
+/// Lays the ground: opens every part that the settings name; starts none.
+pub(super) async fn lay(settings: &Settings, secrets: &Secrets, clock: Clock, rng: Rng) -> Result<Ground, StartError> {
     Ok(Ground {
         db: database(settings)?,
         redis: redis(settings)?,
@@ -123,10 +127,10 @@ fn derived(secret: &SecretString, label: &str) -> Vec<u8> {
 }
 
 /// What binds the rooms.
-pub(super) fn bounds(settings: &Settings, rng: &Rng) -> Result<Bounds, StartError> {
+pub(super) fn bounds(settings: &Settings, secrets: Secrets) -> Bounds {
     let passwords = &settings.passwords;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(Bounds {
+    Bounds {
         hasher: hasher::Settings {
             cost: hasher::Cost {
                 memory_kib: passwords.argon2_memory_kib,
@@ -141,21 +145,20 @@ pub(super) fn bounds(settings: &Settings, rng: &Rng) -> Result<Bounds, StartErro
             passwords: PasswordRules { min_score: passwords.min_score },
             registrations: limit("registrations", settings.limits.registrations_per_hour, HOUR),
         },
-        logins: logins(settings, rng)?,
+        logins: logins(settings, secrets),
         otp: otp(&settings.limits),
         publisher: publisher(&settings.events),
         limits: settings.limits.rate_limits,
-    })
+    }
 }
 
 const fn limit(name: &'static str, most: u32, within: Duration) -> Limit {
     Limit { name, most, within }
 }
 
-fn logins(settings: &Settings, rng: &Rng) -> Result<logins::Settings, StartError> {
-    let secrets = Secrets::obtain(settings, rng)?;
+fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
     let (limits, tokens) = (&settings.limits, &settings.tokens);
-    Ok(logins::Settings {
+    logins::Settings {
         refresh_life: tokens.refresh_expires,
         reuse_grace: tokens.reuse_grace,
         limits: logins::LogInLimits {
@@ -169,7 +172,7 @@ fn logins(settings: &Settings, rng: &Rng) -> Result<logins::Settings, StartError
             audience: tokens.audience.clone(),
             access_seconds: i64::try_from(tokens.access_expires.as_secs()).unwrap_or(i64::MAX),
         },
-    })
+    }
 }
 
 fn otp(limits: &settings::Limits) -> OtpSettings {

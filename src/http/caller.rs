@@ -21,6 +21,7 @@ use salvo::{
 
 use super::{
     client::{ClientAddress, Device},
+    kinds::is_language_tag,
     layers::RequestId,
     no_metadata,
     openapi::{may_answer, needs_bearer},
@@ -105,8 +106,7 @@ fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem>
 fn language(req: &Request) -> Option<String> {
     let header = req.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
     let tag = header.split([',', ';']).next()?.trim();
-    let plain = (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    plain.then(|| tag.to_owned())
+    is_language_tag(tag).then(|| tag.to_owned())
 }
 
 impl Admin {

@@ -62,6 +62,11 @@ pub fn capped(range: RangeInclusive<i64>) -> impl FnOnce(Given) -> Result<i64, R
     }
 }
 
+/// Whether it looks like a language tag (BCP 47), which is all that is asked of one.
+pub fn is_language_tag(tag: &str) -> bool {
+    (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// A person's name: 1 to 100 characters without those around it, none of them a control character.
 pub fn name() -> impl FnOnce(Given) -> Result<String, Refusal> {
     move |given| {

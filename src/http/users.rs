@@ -15,7 +15,7 @@ use super::{
     caller::{Admin, Caller},
     cursor,
     fields::{Fields, FromFields, Read},
-    kinds::{Refusal, capped, name, parsed, text},
+    kinds::{Refusal, capped, is_language_tag, name, parsed, text},
     path::PathId,
     problem::{FieldError, Loc, Problem},
     query::Query,
@@ -216,8 +216,7 @@ fn time_zone(name: &str) -> Result<String, &'static str> {
 }
 
 fn language(tag: &str) -> Result<String, &'static str> {
-    let plain = (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    plain.then(|| tag.to_owned()).ok_or("must be a language tag, such as en or fil")
+    is_language_tag(tag).then(|| tag.to_owned()).ok_or("must be a language tag, such as en or fil")
 }
 
 impl Update {

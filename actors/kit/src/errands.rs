@@ -1,11 +1,11 @@
 //! Work that an actor has begun and does not wait for.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::{Permit, Reply};
+use crate::{Address, Permit, Reply, Rng};
 
 /// The tasks of one actor. They end with it: who waits for an answer hears at once when the actor dies.
 #[derive(Debug, Default)]
@@ -31,6 +31,17 @@ impl Errands {
         self.run(async move {
             reply.send(work.await);
             drop(permit);
+        });
+    }
+
+    /// Tells the actor at `address` something again and again, about `every` so long; spread, so that many do not tick together. For errands
+    /// of their own: it never ends by itself.
+    pub fn tell_every<M: Send + 'static>(&mut self, every: Duration, rng: Rng, address: Address<M>, what: fn() -> M) {
+        self.run(async move {
+            loop {
+                tokio::time::sleep(rng.jitter(every)).await;
+                address.tell(what());
+            }
         });
     }
 

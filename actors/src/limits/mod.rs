@@ -143,7 +143,7 @@ impl Limiter {
     fn new(settings: LimiterSettings, ledger: Ledger, address: Address<Message>, rng: Rng) -> Self {
         let mut watches = Errands::default();
         watches.run(ledger.clone().watch(settings.probe_every, rng.clone()));
-        watches.run(tick(settings.sweep_every, rng, address.clone()));
+        watches.tell_every(settings.sweep_every, rng, address.clone(), || Message::Sweep);
         let batch = Batch::new(settings.largest_batch, move |flight| address.tell(Message::Landed(flight)));
         Self { ledger, batch, flights: Errands::default(), _watches: watches, round_trips: 0 }
     }
@@ -197,14 +197,6 @@ async fn sweep(ledger: Ledger) {
     match ledger.sweep().await {
         Ok(swept) => tracing::debug!(swept, "swept the counters"),
         Err(failure) => tracing::warn!(%failure, "could not sweep the counters"),
-    }
-}
-
-/// Tells the limiter to sweep, every now and then.
-async fn tick(every: Duration, rng: Rng, address: Address<Message>) {
-    loop {
-        tokio::time::sleep(rng.jitter(every)).await;
-        address.tell(Message::Sweep);
     }
 }
 

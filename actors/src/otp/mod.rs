@@ -161,7 +161,7 @@ struct Clerk {
 impl Clerk {
     fn new(desk: Arc<Desk>, address: Address<Message>) -> Self {
         let mut ticks = Errands::default();
-        ticks.run(tick(desk.settings.sweep_every, desk.rng.clone(), address));
+        ticks.tell_every(desk.settings.sweep_every, desk.rng.clone(), address, || Message::Sweep);
         Self { desk, errands: Errands::default(), _ticks: ticks }
     }
 }
@@ -198,14 +198,6 @@ impl Actor for Clerk {
         observed["under_way"] = json!(self.errands.under_way());
         observed["panicked"] = json!(self.errands.panicked());
         observed
-    }
-}
-
-/// Tells the room to sweep, every now and then.
-async fn tick(every: Duration, rng: Rng, address: Address<Message>) {
-    loop {
-        tokio::time::sleep(rng.jitter(every)).await;
-        address.tell(Message::Sweep);
     }
 }
 

@@ -94,7 +94,7 @@ struct Room {
     free_workers: usize,
     worked_since_rest: bool,
     rest_is_due: bool,
-    finished: u64,
+    started: u64,
     errands: Errands,
     params: Params,
     rng: Rng,
@@ -109,7 +109,7 @@ impl Room {
             free_workers: workers,
             worked_since_rest: false,
             rest_is_due: false,
-            finished: 0,
+            started: 0,
             errands: Errands::default(),
             params,
             rng,
@@ -122,6 +122,7 @@ impl Room {
             let Some((job, permit)) = self.waiting.pop_front() else { return };
             if !permit.is_orphaned() {
                 self.free_workers -= 1;
+                self.started += 1;
                 self.run(job, permit);
             }
         }
@@ -143,7 +144,6 @@ impl Room {
     fn done(&mut self, arena: Option<Arena>) {
         self.idle.extend(arena);
         self.free_workers += 1;
-        self.finished += 1;
         self.worked_since_rest = true;
         self.plan_rest();
         self.work();
@@ -186,7 +186,7 @@ impl Actor for Room {
     }
 
     fn observe(&self) -> Value {
-        json!({ "waiting": self.waiting.len(), "free_workers": self.free_workers, "finished": self.finished,
+        json!({ "waiting": self.waiting.len(), "free_workers": self.free_workers, "started": self.started,
                 "arenas_held": self.idle.len() })
     }
 }

@@ -13,9 +13,12 @@ use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle
 use jiff::tz::TimeZone;
 
 pub mod client;
+pub mod community;
+pub mod emotions;
 pub mod hasher;
 pub mod idempotency;
 mod keyed_hash;
+pub mod keyring;
 pub mod limits;
 pub mod logins;
 pub mod mailer;
@@ -23,6 +26,7 @@ pub mod nats;
 pub mod otp;
 pub mod publisher;
 pub mod redis_server;
+pub mod reminders;
 pub mod schema;
 pub mod session_tracker;
 pub mod user_registry;
@@ -32,6 +36,7 @@ mod testing;
 
 use self::{
     hasher::Hasher,
+    keyring::Keyring,
     limits::{Counters, LimiterSettings, Limits},
     logins::{Logins, Sources, Views},
     mailer::{Desk, Mailer, Renderer, Transport},
@@ -57,6 +62,8 @@ pub struct Ground {
     pub renderer: Renderer,
     /// Hashes codes and the subjects of counters: 32 bytes or more.
     pub code_key: Vec<u8>,
+    /// Seals what people say.
+    pub keyring: Keyring,
     /// The zone of people who have set none.
     pub time_zone: TimeZone,
     /// What time it is.
@@ -123,7 +130,7 @@ impl House {
     /// # Errors
     /// When one does not start, or Argon2 does not allow the cost.
     pub async fn open(ground: Ground, settings: Settings, crew: Crew) -> Result<Self, Failure> {
-        let Ground { db, redis, nats, transport, renderer, code_key, time_zone, clock, rng } = ground;
+        let Ground { db, redis, nats, transport, renderer, code_key, keyring: _, time_zone, clock, rng } = ground;
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(sources(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);

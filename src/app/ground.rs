@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws_lc_rs::hmac;
 use faceofmind_actors::{
     Ground, Settings as Bounds, hasher,
+    keyring::Keyring,
     limits::Limit,
     logins,
     mailer::{Renderer, SmtpSettings, SmtpTls, Transport},
@@ -49,6 +50,7 @@ pub(super) async fn lay(settings: &Settings, secrets: &Secrets, clock: Clock, rn
         transport: transport(settings)?,
         renderer: renderer(settings)?,
         code_key: derived(&secrets.refresh, "faceofmind one-time codes"),
+        keyring: keyring(secrets)?,
         time_zone: settings.service.default_time_zone.clone(),
         clock,
         rng,
@@ -113,6 +115,11 @@ fn transport(settings: &Settings) -> Result<Transport, StartError> {
         timeout: SMTP_TIMEOUT,
     };
     Transport::smtp(smtp).map_err(|error| StartError::part("SMTP_HOST")(error.reason().to_string()))
+}
+
+fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
+    let keys = secrets.data_keys.iter().map(|key| (key.id(), key.expose()));
+    Keyring::new(keys).map_err(StartError::part("DATA_KEY"))
 }
 
 fn renderer(settings: &Settings) -> Result<Renderer, StartError> {

@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::Origin;
 use crate::{
-    session_tracker::SessionId,
+    community::{CommentId, PostId},
+    emotions::Label,
+    reminders::ReminderId,
+    session_tracker::{DetectionId, FeedbackId, SessionId},
     user_registry::{Role, Status, UserId},
 };
 
@@ -87,6 +90,64 @@ pub enum Event {
         /// Which.
         session_id: SessionId,
     },
+    /// An emotion was detected.
+    EmotionDetected {
+        /// Whose.
+        user_id: UserId,
+        /// In which session.
+        session_id: SessionId,
+        /// Which detection.
+        detection_id: DetectionId,
+        /// What it was, as far as it is known.
+        emotion: Label,
+        /// When it was felt.
+        timestamp: Timestamp,
+    },
+    /// What a person said speaks of suicide or self-harm. Not what they said.
+    EmotionCrisis {
+        /// Who.
+        user_id: UserId,
+        /// In which session.
+        session_id: SessionId,
+        /// With which detection.
+        detection_id: DetectionId,
+        /// When it was said.
+        timestamp: Timestamp,
+    },
+    /// A session was rated.
+    FeedbackSubmitted {
+        /// By whom.
+        user_id: UserId,
+        /// Which session.
+        session_id: SessionId,
+        /// The rating with its comment.
+        feedback_id: FeedbackId,
+    },
+    /// Something was posted.
+    PostCreated {
+        /// By whom.
+        user_id: UserId,
+        /// Which post.
+        post_id: PostId,
+    },
+    /// A post was commented on.
+    CommentCreated {
+        /// By whom.
+        user_id: UserId,
+        /// Which post.
+        post_id: PostId,
+        /// Which comment.
+        comment_id: CommentId,
+    },
+    /// The time has come that a person wanted to be reminded at.
+    ReminderDue {
+        /// Whom.
+        user_id: UserId,
+        /// Of what.
+        reminder_id: ReminderId,
+        /// Since when.
+        due_at: Timestamp,
+    },
 }
 
 impl Event {
@@ -103,6 +164,12 @@ impl Event {
             Self::SessionStarted { .. } => "session.started",
             Self::SessionEnded { .. } => "session.ended",
             Self::SessionDeleted { .. } => "session.deleted",
+            Self::EmotionDetected { .. } => "emotion.detected",
+            Self::EmotionCrisis { .. } => "emotion.crisis",
+            Self::FeedbackSubmitted { .. } => "feedback.submitted",
+            Self::PostCreated { .. } => "community.post_created",
+            Self::CommentCreated { .. } => "community.comment_created",
+            Self::ReminderDue { .. } => "reminder.due",
         }
     }
 
@@ -118,7 +185,13 @@ impl Event {
             | Self::UserDeleted { user_id }
             | Self::SessionStarted { user_id, .. }
             | Self::SessionEnded { user_id, .. }
-            | Self::SessionDeleted { user_id, .. } => user_id,
+            | Self::SessionDeleted { user_id, .. }
+            | Self::EmotionDetected { user_id, .. }
+            | Self::EmotionCrisis { user_id, .. }
+            | Self::FeedbackSubmitted { user_id, .. }
+            | Self::PostCreated { user_id, .. }
+            | Self::CommentCreated { user_id, .. }
+            | Self::ReminderDue { user_id, .. } => user_id,
         }
     }
 
@@ -127,7 +200,12 @@ impl Event {
         match self {
             Self::SessionStarted { session_id, .. }
             | Self::SessionEnded { session_id, .. }
-            | Self::SessionDeleted { session_id, .. } => format!("session/{session_id}"),
+            | Self::SessionDeleted { session_id, .. }
+            | Self::EmotionDetected { session_id, .. }
+            | Self::EmotionCrisis { session_id, .. }
+            | Self::FeedbackSubmitted { session_id, .. } => format!("session/{session_id}"),
+            Self::PostCreated { post_id, .. } | Self::CommentCreated { post_id, .. } => format!("post/{post_id}"),
+            Self::ReminderDue { reminder_id, .. } => format!("reminder/{reminder_id}"),
             _ => format!("user/{}", self.user_id()),
         }
     }

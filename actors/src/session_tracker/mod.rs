@@ -21,7 +21,7 @@ mod sitting;
 mod store;
 
 use desk::{Change, Desk, Means, Write};
-pub use session::{DetectionId, Listed, Session, SessionError, SessionId, Started};
+pub use session::{DetectionId, FeedbackId, Listed, Session, SessionError, SessionId, Started};
 pub use store::erase;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);

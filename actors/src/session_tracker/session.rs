@@ -15,6 +15,10 @@ id! {
     /// The key of a detection in a session.
     DetectionId
 }
+id! {
+    /// The key of what was said of a session.
+    FeedbackId
+}
 
 /// A session as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]

@@ -15,6 +15,7 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::{
     Crew, Ground, House, Settings, hasher,
+    keyring::Keyring,
     limits::Limit,
     logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
     mailer::{Renderer, Transport},
@@ -27,6 +28,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A password that all rules take.
 pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// Seals with a key that is no secret.
+pub(crate) fn keyring() -> Keyring {
+    Keyring::new([("test", [9; 32].as_slice())]).expect("a key")
+}
 
 /// A house at work, and what it stands on.
 pub(crate) struct World {
@@ -137,6 +143,7 @@ impl World {
             transport,
             renderer: Renderer::new(Renderer::DEFAULT_SENDER, "FaceofMind").expect("the templates are well formed"),
             code_key: vec![7; 32],
+            keyring: keyring(),
             time_zone: TimeZone::UTC,
             clock: clock.clone(),
             rng: Rng::system(),

@@ -1,0 +1,4 @@
+//! What people write for each other.
+
+mod post;
+pub use post::{CommentId, PostId};

@@ -19,7 +19,7 @@ use faceofmind_actors::{
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
 use salvo::{Router, affix_state};
-use tokio::{sync::broadcast, task::JoinHandle};
+use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
@@ -93,7 +93,11 @@ impl App {
         let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
         let rooms = Shared::new(Rooms::new(&settings, house, db));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
-        Self::listen(&settings, rooms, edge).await
+        let listening = Self::listen(&settings, rooms.clone(), edge).await;
+        if listening.is_err() {
+            rooms.close(settings.http.shutdown_timeout).await;
+        }
+        listening
     }
 
     async fn listen(settings: &Settings, rooms: Shared<Rooms>, edge: Edge) -> Result<Self, StartError> {
@@ -136,8 +140,10 @@ impl App {
         self.rooms.house.tree.clone().escalated().await
     }
 
-    /// Stops in good order: not ready, no new connections, requests finished, actors from the edge inwards, the database last.
+    /// Stops in good order: not ready, no new connections, requests finished, actors from the edge inwards, the database last. All of it
+    /// takes no longer than `shutdown_timeout_seconds` and a moment.
     pub async fn stop(self) {
+        let end = Instant::now() + self.drain;
         self.rooms.stopping.store(true, Ordering::Relaxed);
         for (stopper, _) in &self.listeners {
             stopper.stop(self.drain).await;
@@ -147,8 +153,7 @@ impl App {
                 tracing::error!(%error, "a listener did not stop in good order");
             }
         }
-        self.rooms.house.tree.stop(self.drain).await;
-        self.rooms.db.close().await;
+        self.rooms.close(end.duration_since(Instant::now())).await;
     }
 }
 
@@ -175,6 +180,11 @@ impl Rooms {
             db,
             stopping: AtomicBool::new(false),
         }
+    }
+
+    async fn close(&self, within: Duration) {
+        self.house.tree.stop(within).await;
+        self.db.close().await;
     }
 
     /// All rooms, for those who watch.

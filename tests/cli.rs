@@ -16,6 +16,7 @@ stories! {
     an_admin_is_created_with_a_password_from_standard_input,
     an_admin_is_not_created_twice_nor_with_a_bad_password,
     serving_says_where_and_on_what,
+    as_it_is_shipped_it_serves_in_production,
     sigterm_drains,
     while_it_drains_it_takes_no_connection,
     a_taken_port_is_told,
@@ -106,6 +107,32 @@ async fn rest(stream: &mut TcpStream) -> String {
     let all = stream.read_to_end(&mut read);
     timeout(Duration::from_secs(10), all).await.expect("in time").expect("readable");
     String::from_utf8_lossy(&read).into_owned()
+}
+
+/// The doors for tests are refused in production, so every other story is told in development.
+async fn as_it_is_shipped_it_serves_in_production(app: &TestApp) {
+    app.stop().await;
+    let least_that_production_takes = [("ARGON2_MEMORY_KIB", "12288"), ("ARGON2_ITERATIONS", "3")];
+    let serving = Program::shipped(&app.ground, &least_that_production_takes).serve(&["serve", "--port", "0"]).await;
+    let address = serving.base.trim_start_matches("http://").parse().expect("an address");
+    let mut ada = app.person("ada").from(app.client().at(address));
+    ada.password = "nobody guesses what Ada types".to_owned();
+    ada.register().await.is(201);
+    let code = app.mail_to(&ada.email).await.code();
+    ada.verify(&code).await.is(200);
+    let tokens = ada.log_in().await.is(200);
+    let ada = ada.holding(&tokens);
+    ada.post("/sessions/", json!({})).await.is(201);
+    app.client().at(address).post("/auth/register", json!({ "password": "password123" })).await.is(422);
+    serving.terminate().await;
+    let left = serving.ended().await;
+    assert_eq!(left.code, Some(0), "{left:?}");
+    assert!(!left.errors.is_empty());
+    for line in left.errors.lines() {
+        let told: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        assert!(told["level"].is_string(), "{line}");
+        assert!(!line.contains(&ada.password) && !line.contains(&ada.email) && !line.contains(&code), "{line}");
+    }
 }
 
 async fn sigterm_drains(app: &TestApp) {

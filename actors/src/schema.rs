@@ -96,16 +96,22 @@ pub async fn down(db: &Database, force: bool) -> Result<Option<Step>, SchemaErro
     Ok(Some(Step { version: last.version, name: last.description.to_string(), applied: false }))
 }
 
+fn of(db: &Database) -> &'static Migrator {
+    built_in(matches!(db, Database::Postgres(_)))
+}
+
+fn built_in(is_postgres: bool) -> &'static Migrator {
+    if is_postgres { &POSTGRES } else { &SQLITE }
+}
+
 fn migrator(db: &Database) -> Migrator {
-    let built_in = if matches!(db, Database::Postgres(_)) { &POSTGRES } else { &SQLITE };
-    let mut migrator = Migrator::with_migrations(built_in.iter().cloned().collect());
+    let mut migrator = Migrator::with_migrations(of(db).iter().cloned().collect());
     migrator.set_locking(false);
     migrator
 }
 
 fn ups(db: &Database) -> impl Iterator<Item = &'static sqlx::migrate::Migration> + use<> {
-    let built_in: &'static Migrator = if matches!(db, Database::Postgres(_)) { &POSTGRES } else { &SQLITE };
-    built_in.iter().filter(|step| !step.migration_type.is_down_migration())
+    of(db).iter().filter(|step| !step.migration_type.is_down_migration())
 }
 
 /// A transaction in which nobody else migrates: a lock that ends with it, so that a pgbouncer may stand between. SQLite's write lock is
@@ -122,7 +128,7 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>, SchemaError> {
     if !tables.iter().any(|table| table == "_sqlx_migrations") {
         return tables.into_iter().next().map_or(Ok(Vec::new()), |table| Err(SchemaError::Foreign(table)));
     }
-    let known: Vec<i64> = POSTGRES.iter().map(|step| step.version).collect();
+    let known: Vec<i64> = built_in(matches!(tx, Tx::Postgres(_))).iter().map(|step| step.version).collect();
     let rows: Vec<(i64,)> = on!(tx.connection(), c =>
         sqlx::query_as("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(c).await)
     .map_err(Failure::from)?;
@@ -219,6 +225,17 @@ mod tests {
             on!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("from the future");
             tx.commit().await.expect("commits");
             assert!(matches!(migrate(&db).await, Err(SchemaError::Newer(9999))));
+        }
+    }
+
+    /// [`refuse_loss`] looks at the tables that are dropped, and knows no other way to lose rows.
+    #[test]
+    fn a_way_back_drops_tables_and_indexes_and_nothing_else() {
+        for step in POSTGRES.iter().chain(SQLITE.iter()).filter(|step| step.migration_type.is_down_migration()) {
+            for line in step.sql.as_str().lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
+                let drops = line.starts_with("drop table ") || line.starts_with("drop index ");
+                assert!(drops && line.ends_with(';'), "{} {}: {line}", step.version, step.description);
+            }
         }
     }
 

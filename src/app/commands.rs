@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{App, StartError, ground};
-use crate::settings::{Settings, create_private_dir};
+use crate::settings::{DatabaseUrl, Settings, create_private_dir};
 
 /// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h): whoever started the program shall start it again.
 const ESCALATED: u8 = 70;
@@ -73,6 +73,15 @@ fn say(text: &str) {
 
 /// Moves the schema, or tells how it stands.
 pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
+    if let (MigrateAction::Status, DatabaseUrl::Sqlite(path)) = (action, settings.database_url())
+        && !path.exists()
+    {
+        say(&format!(
+            "there is no {} yet; `faceofmind migrate` makes it, and so does `faceofmind serve`",
+            path.display()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
     if settings.database_url().is_embedded() {
         create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
     }

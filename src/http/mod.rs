@@ -29,6 +29,7 @@ pub mod server;
 pub mod sessions;
 pub mod shared;
 pub mod users;
+mod words;
 
 #[cfg(test)]
 mod testing;

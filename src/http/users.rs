@@ -20,6 +20,7 @@ use super::{
     problem::{FieldError, Loc, Problem},
     query::Query,
     shared::Shared,
+    words::{RoleWord, StatusWord},
 };
 use crate::app::Rooms;
 
@@ -44,9 +45,9 @@ pub struct UserView {
     email: String,
     first_name: String,
     last_name: String,
-    /// `user`, `professional` or `admin`.
+    #[salvo(schema(value_type = RoleWord))]
     role: &'static str,
-    /// `inactive`, `active`, `deactivated` or `suspended`.
+    #[salvo(schema(value_type = StatusWord))]
     status: &'static str,
     #[salvo(schema(value_type = String, format = DateTime))]
     created_at: Timestamp,
@@ -78,11 +79,9 @@ pub struct Welcomed {
 /// Which users, and how many.
 #[derive(ToSchema)]
 struct Wanted {
-    /// `inactive`, `active`, `deactivated` or `suspended`.
-    #[salvo(schema(value_type = Option<String>))]
+    #[salvo(schema(value_type = Option<StatusWord>))]
     status: Option<Status>,
-    /// `user`, `professional` or `admin`.
-    #[salvo(schema(value_type = Option<String>))]
+    #[salvo(schema(value_type = Option<RoleWord>))]
     role: Option<Role>,
     /// Part of a name or of an e-mail address.
     query: Option<String>,
@@ -182,9 +181,9 @@ struct Update {
     time_zone: Option<String>,
     /// A BCP 47 tag.
     language: Option<String>,
-    #[salvo(schema(value_type = Option<String>))]
+    #[salvo(schema(value_type = Option<RoleWord>))]
     role: Option<Word<Role>>,
-    #[salvo(schema(value_type = Option<String>))]
+    #[salvo(schema(value_type = Option<StatusWord>))]
     status: Option<Word<Status>>,
 }
 

@@ -1,6 +1,6 @@
 //! The binary as a process.
 
-use std::process::Stdio;
+use std::{ffi::OsString, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -10,8 +10,11 @@ use tokio::{
 
 use super::{ground::Ground, wait::DEADLINE};
 
+const BUILT: &str = env!("CARGO_BIN_EXE_faceofmind");
+
 /// The program with its environment, before it is run.
 pub(crate) struct Program {
+    path: OsString,
     environment: Vec<(String, String)>,
 }
 
@@ -26,13 +29,21 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self { environment: ground.environment(&[]) }
+        Self { path: BUILT.into(), environment: ground.environment(&[]) }
     }
 
     /// With nothing but these.
     pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { environment: environment.iter().map(own).collect() }
+        Self { path: BUILT.into(), environment: environment.iter().map(own).collect() }
+    }
+
+    /// As it is shipped, without the doors for tests, in production with the settings of a story's service.
+    pub(crate) fn shipped(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+        let path = std::env::var_os("FOM_TEST_SHIPPED");
+        let path = path.expect("FOM_TEST_SHIPPED names the program that a whole `cargo xtask test` builds for this");
+        let production = [changes, &[("FACEOFMIND_ENV", "production")]].concat();
+        Self { path, environment: ground.environment(&production) }
     }
 
     /// Runs to the end.
@@ -57,7 +68,7 @@ impl Program {
     }
 
     fn spawn(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_faceofmind"));
+        let mut command = Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command.spawn().expect("the program was built")

@@ -3,11 +3,15 @@
 use std::{
     env,
     ffi::OsString,
-    process::{ExitCode, ExitStatus},
+    fs,
+    path::PathBuf,
+    process::{Command, ExitCode, ExitStatus},
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
     interrupt::Interrupt,
@@ -35,16 +39,20 @@ struct Phases(Vec<(&'static str, Duration)>);
 impl Phases {
     fn run(&mut self, args: &[String], interrupt: &Interrupt) -> Result<ExitStatus> {
         let targets: &[&str] = if choose(args, &TARGETS) || choose(args, &PACKAGES) { &[] } else { &["--all-targets"] };
-        let built = self.time("build", || cargo_test(&[targets, &["--no-run"]].concat(), args, None, interrupt))?;
+        let shipped =
+            if args.is_empty() { Some(self.time("build of what is shipped", || shipped(interrupt))?) } else { None };
+        let built = self.time("build", || cargo_test(&[targets, &["--no-run"]].concat(), args, &[], interrupt))?;
         if !built.success() {
             return Ok(built);
         }
         let services = self.time("services", || Services::start(Durability::Off, interrupt))?;
-        let tested = self.time("tests", || cargo_test(targets, args, Some(&services), interrupt))?;
+        let mut environment = services.environment();
+        environment.extend(shipped.as_ref().map(|shipped| ("FOM_TEST_SHIPPED", shipped.display().to_string())));
+        let tested = self.time("tests", || cargo_test(targets, args, &environment, interrupt))?;
         if !tested.success() || targets.is_empty() {
             return Ok(tested);
         }
-        self.time("doc tests", || cargo_test(&["--doc"], args, Some(&services), interrupt))
+        self.time("doc tests", || cargo_test(&["--doc"], args, &environment, interrupt))
     }
 
     fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -61,10 +69,35 @@ impl Phases {
     }
 }
 
-fn cargo_test(own: &[&str], args: &[String], services: Option<&Services>, interrupt: &Interrupt) -> Result<ExitStatus> {
+/// The program without the doors for tests, as it is shipped but for speed: a copy, since the next build puts its own in that place. Only
+/// a whole run builds it.
+fn shipped(interrupt: &Interrupt) -> Result<TempPath> {
+    let mut build = process::command(cargo(), Stop::Term, None);
+    build.args(["build", "--package", "faceofmind", "--bin", "faceofmind"]);
+    let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
+    ensure!(status.success(), "the service does not build");
+    let copy = NamedTempFile::with_prefix("faceofmind-")?.into_temp_path();
+    fs::copy(target_dir()?.join("debug/faceofmind"), &copy)?;
+    Ok(copy)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    let metadata = process::output(Command::new(cargo()).args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(PathBuf::from(target))
+}
+
+fn cargo_test(
+    own: &[&str],
+    args: &[String],
+    environment: &[(&str, String)],
+    interrupt: &Interrupt,
+) -> Result<ExitStatus> {
     let mut command = process::command(cargo(), Stop::Term, None);
     command.arg("test").args(scope(args)).args(own).args(args);
-    command.envs(services.map(Services::environment).unwrap_or_default());
+    command.envs(environment.iter().cloned());
     Process::start("cargo test", command, Stop::Term)?.wait(interrupt)
 }
 

@@ -1,11 +1,8 @@
 //! What time it is. Nobody else asks the operating system.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 use crate::Timestamp;
@@ -30,7 +27,8 @@ impl Clock {
     }
 
     /// Sets this clock, and all its clones, forward: what expires in five minutes can be seen to expire at once.
-    pub fn advance(&self, span: Duration) {
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub fn advance(&self, span: std::time::Duration) {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         self.ahead.fetch_add(micros, Ordering::Relaxed);
     }

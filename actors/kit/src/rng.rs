@@ -1,17 +1,14 @@
 //! Chance: the operating system's generator, or for a test a sequence that repeats.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use uuid::Uuid;
 
 use crate::Timestamp;
+
+#[cfg(any(test, feature = "test-hooks"))]
+mod seeded;
 
 /// A source of random bytes that is fit for keys and codes. Clones draw from the same source.
 #[derive(Clone, Debug)]
@@ -20,7 +17,8 @@ pub struct Rng(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Seeded { seed: u64, drawn: Arc<AtomicU64> },
+    #[cfg(any(test, feature = "test-hooks"))]
+    Seeded(seeded::Sequence),
 }
 
 impl Rng {
@@ -30,8 +28,9 @@ impl Rng {
     }
 
     /// The same bytes again for the same seed. For tests only: whoever knows the seed knows the rest.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn seeded(seed: u64) -> Self {
-        Self(Source::Seeded { seed, drawn: Arc::default() })
+        Self(Source::Seeded(seeded::Sequence::new(seed)))
     }
 
     /// `N` random bytes.
@@ -42,13 +41,8 @@ impl Rng {
         let mut bytes = [0; N];
         match &self.0 {
             Source::System => rand::fill(&mut bytes).expect("the operating system gives random bytes"),
-            Source::Seeded { seed, drawn } => {
-                for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
-                    let block = drawn.fetch_add(1, Ordering::Relaxed);
-                    let hash = digest::digest(&digest::SHA256, &[seed.to_be_bytes(), block.to_be_bytes()].concat());
-                    chunk.copy_from_slice(&hash.as_ref()[..chunk.len()]);
-                }
-            }
+            #[cfg(any(test, feature = "test-hooks"))]
+            Source::Seeded(sequence) => sequence.fill(&mut bytes),
         }
         bytes
     }

@@ -8,12 +8,18 @@ use std::{
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use serde::Serialize;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use crate::{Backoff, Clock, Failure, Rng, Timestamp};
 
 mod child;
 pub use child::Child;
+
+/// A child has so long to stop in good order, even when the time of all is over.
+const LEAST_TO_STOP: Duration = Duration::from_millis(200);
 
 /// How often a child may fail before the supervisor gives up, and how long it waits between.
 #[derive(Clone, Copy, Debug)]
@@ -170,8 +176,8 @@ impl SupervisorHandle {
         }
     }
 
-    /// Stops the children in the reverse order of their start, each after it has dealt with its mailbox. A child that takes longer than
-    /// `within` is killed.
+    /// Stops the children in the reverse order of their start, each after it has dealt with its mailbox. All together they have `within`
+    /// for it: who takes longer is killed, and who is left then has a moment each.
     pub async fn stop(&self, within: Duration) {
         let (done, stopped) = oneshot::channel();
         if self.actor.send_message(Order::Stop { within, done }).is_ok() {
@@ -238,9 +244,11 @@ impl Tree {
 
     async fn stop_all(&mut self, within: Duration) {
         self.stopping = true;
+        let end = Instant::now() + within;
         for index in (0..self.cells.len()).rev() {
             let Some(cell) = self.cells[index].take() else { continue };
-            if cell.drain_and_wait(Some(within)).await.is_err() {
+            let left = end.duration_since(Instant::now()).max(LEAST_TO_STOP);
+            if cell.drain_and_wait(Some(left)).await.is_err() {
                 tracing::warn!(actor = self.children[index].name(), "did not stop in time: killed");
                 cell.kill();
             }

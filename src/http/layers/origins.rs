@@ -1,16 +1,22 @@
 //! Which web pages may call us (`CORS_ORIGINS`).
 
-use std::str::FromStr;
-
 use salvo::{
     cors::{AllowOrigin, Cors, CorsHandler},
     http::{HeaderValue, Method},
 };
 
 /// The headers that our clients send and read.
-const SENT: &[&str] =
-    &["authorization", "content-type", "idempotency-key", "x-time-zone", "x-request-id", "last-event-id"];
-const READ: &[&str] = &["x-request-id", "retry-after"];
+const SENT: &[&str] = &[
+    "accept-language",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "last-event-id",
+    "traceparent",
+    "x-request-id",
+    "x-time-zone",
+];
+const READ: &[&str] = &["link", "retry-after", "x-request-id"];
 
 /// The browser's `Origin`s that may read our answers. Tokens travel in `Authorization`, never in cookies, so no
 /// credentials are allowed and `*` is safe.
@@ -23,25 +29,6 @@ pub enum Origins {
     /// None: no page of another origin.
     #[default]
     Nobody,
-}
-
-impl FromStr for Origins {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.trim() {
-            "*" => Ok(Self::Any),
-            "" => Ok(Self::Nobody),
-            list => list.split(',').map(|origin| one(origin.trim())).collect::<Result<_, _>>().map(Self::These),
-        }
-    }
-}
-
-fn one(origin: &str) -> Result<HeaderValue, String> {
-    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let plain = host.filter(|host| !host.is_empty() && !host.contains(['/', '*', ' ']));
-    let value = plain.and_then(|_| HeaderValue::from_str(&origin.to_ascii_lowercase()).ok());
-    value.ok_or_else(|| format!("`{origin}` is not an origin such as https://admin.example.org"))
 }
 
 impl Origins {
@@ -87,7 +74,10 @@ mod tests {
     }
 
     async fn preflight(origins: &str, from: &str) -> Answer {
-        let origins = origins.parse().expect("origins");
+        let origins = match origins {
+            "*" => Origins::Any,
+            list => Origins::only(&list.split_terminator(',').map(str::to_owned).collect::<Vec<_>>()),
+        };
         let api = Served::with(routes, Edge { origins, ..edge() }).await;
         let request = api.request(Method::OPTIONS, "/api/users").header("origin", from);
         let request = request.header("access-control-request-headers", "authorization");
@@ -99,7 +89,7 @@ mod tests {
         let allowed = preflight("*", "http://localhost:4200").await;
         assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, "*"));
         assert!(allowed.header("access-control-allow-methods").contains("PATCH"));
-        for sent in ["authorization", "content-type", "idempotency-key", "x-time-zone", "last-event-id"] {
+        for sent in SENT {
             assert!(allowed.header("access-control-allow-headers").contains(sent), "{sent} may not be sent");
         }
         assert_eq!(allowed.header("access-control-allow-credentials"), "");
@@ -107,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn listed_pages_may_call_and_others_not() {
-        let list = "https://admin.example.org, https://app.example.org";
+        let list = "https://admin.example.org,https://app.example.org";
         let listed = preflight(list, "https://app.example.org").await;
         assert_eq!(listed.header("access-control-allow-origin"), "https://app.example.org");
         assert!(listed.header("vary").contains("origin"));
@@ -127,14 +117,6 @@ mod tests {
         let api = Served::api(routes).await;
         let refused = answer(api.get("/api/nowhere").header("origin", "http://localhost")).await;
         assert_eq!((refused.status, refused.header("access-control-allow-origin")), (404, "*"));
-        assert_eq!(refused.header("access-control-expose-headers"), "x-request-id,retry-after");
-    }
-
-    #[test]
-    fn what_is_no_origin_is_named() {
-        for bad in ["app.example.org", "https://app.example.org/", "https://", "https://*.example.org"] {
-            let error = format!("https://ok.example.org,{bad}").parse::<Origins>().expect_err(bad);
-            assert!(error.starts_with(&format!("`{bad}` is not an origin")), "{error}");
-        }
+        assert_eq!(refused.header("access-control-expose-headers"), "link,retry-after,x-request-id");
     }
 }

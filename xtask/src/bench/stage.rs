@@ -12,14 +12,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::Value;
 
 use super::{account::Account, http};
 use crate::{
     interrupt::Interrupt,
     process::{self, Process, Stop},
     services::{Durability, Services, free_ports},
-    test::cargo,
+    test::{cargo, target_dir},
     wait,
 };
 
@@ -93,10 +92,7 @@ fn build(interrupt: &Interrupt) -> Result<PathBuf> {
     build.args(["build", "--release", "--package", "faceofmind", "--bin", "faceofmind"]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
     ensure!(status.success(), "the service does not build");
-    let metadata = process::output(Command::new(cargo()).args(["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join("release/faceofmind"))
+    Ok(target_dir()?.join("release/faceofmind"))
 }
 
 /// The whole environment of the service: none of ours goes in.

@@ -1,0 +1,1 @@
+drop index users_of_address;

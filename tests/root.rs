@@ -82,7 +82,9 @@ async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
     let operator = app.client().at(app.operators.expect("they have a listener"));
     let metrics = get(&operator, "/metrics").await.is(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
-    for actor in ["logins", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"] {
+    for actor in
+        ["logins", "suggestions", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"]
+    {
         assert!(
             metrics.text.contains(&format!("faceofmind_actor_up{{actor=\"{actor}\"}} 1")),
             "{actor}: {}",

@@ -3,7 +3,7 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ session_tracker ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
@@ -29,6 +29,7 @@ pub mod redis_server;
 pub mod reminders;
 pub mod schema;
 pub mod session_tracker;
+pub mod suggestions;
 pub mod user_registry;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ use self::{
     publisher::Publisher,
     redis_server::RedisServer,
     session_tracker::Sessions,
+    suggestions::{Endpoint, Suggestions},
     user_registry::UserRegistry,
 };
 
@@ -64,6 +66,8 @@ pub struct Ground {
     pub code_key: Vec<u8>,
     /// Seals what people say.
     pub keyring: Keyring,
+    /// Who writes suggestions before the catalogue does, if anybody.
+    pub endpoint: Option<Endpoint>,
     /// The zone of people who have set none.
     pub time_zone: TimeZone,
     /// What time it is.
@@ -112,6 +116,8 @@ pub struct House {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What is suggested to them.
+    pub suggestions: Suggestions,
     /// Their codes.
     pub otp: Otp,
     /// How often something was tried.
@@ -130,7 +136,8 @@ impl House {
     /// # Errors
     /// When one does not start, or Argon2 does not allow the cost.
     pub async fn open(ground: Ground, settings: Settings, crew: Crew) -> Result<Self, Failure> {
-        let Ground { db, redis, nats, transport, renderer, code_key, keyring: _, time_zone, clock, rng } = ground;
+        let Ground { db, redis, nats, transport, renderer, code_key, keyring: _, endpoint, time_zone, clock, rng } =
+            ground;
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(sources(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
@@ -154,6 +161,8 @@ impl House {
         let neighbours =
             logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let (suggestions, suggesting) =
+            Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (sessions, tracking) = Sessions::new(
             session_tracker::Settings::default(),
             db.clone(),
@@ -173,11 +182,11 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, tracking, mailing]);
+        children.extend([logging_in, suggesting, tracking, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, otp, limits, mailer, publisher, tree })
+        Ok(Self { registry, logins, sessions, suggestions, otp, limits, mailer, publisher, tree })
     }
 }
 

@@ -13,6 +13,7 @@ use faceofmind_actors::{
     otp::{Budget, OtpSettings},
     publisher::{self, StreamSettings},
     redis_server::RedisServer,
+    suggestions::{Endpoint, EndpointSettings},
     user_registry::{self, PasswordRules},
 };
 use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
@@ -51,6 +52,7 @@ pub(super) async fn lay(settings: &Settings, secrets: &Secrets, clock: Clock, rn
         renderer: renderer(settings)?,
         code_key: derived(&secrets.refresh, "faceofmind one-time codes"),
         keyring: keyring(secrets)?,
+        endpoint: endpoint(&settings.suggestions)?,
         time_zone: settings.service.default_time_zone.clone(),
         clock,
         rng,
@@ -125,6 +127,13 @@ fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
 fn renderer(settings: &Settings) -> Result<Renderer, StartError> {
     let sender = settings.mail.email.as_deref().unwrap_or(Renderer::DEFAULT_SENDER);
     Renderer::new(sender, &settings.mail.from_name).map_err(|error| StartError::part("SMTP_EMAIL")(error.to_string()))
+}
+
+/// Who writes suggestions, if anybody besides the catalogue. A URL without a model does not pass the settings' checks.
+fn endpoint(settings: &settings::Suggestions) -> Result<Option<Endpoint>, StartError> {
+    let (Some(url), Some(model)) = (settings.url.clone(), settings.model.clone()) else { return Ok(None) };
+    let opened = Endpoint::new(EndpointSettings { url, model, key: settings.key.clone() });
+    opened.map(Some).map_err(|failure| StartError::part("SUGGESTIONS_URL")(failure.to_string()))
 }
 
 /// A key of its own for each use, from one secret: HMAC-SHA256 under a label.

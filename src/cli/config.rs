@@ -72,6 +72,7 @@ mod tests {
             ("JWT_ACCESS_TOKEN", "hunter2"),
             ("JWT_REFRESH_TOKEN", "hunter2"),
             ("SMTP_PASSWORD", "hunter2"),
+            ("SUGGESTIONS_API_KEY", "hunter2"),
             ("DATA_KEY", &data_key),
         ]);
         assert!(!listed.contains("hunter2") && !listed.contains("AAAA"), "{listed}");

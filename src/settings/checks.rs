@@ -20,6 +20,7 @@ pub(super) fn check(reader: &mut Reader<'_>, passwords: Option<&Passwords>, hook
     }
     faults.extend(passwords.and_then(impossible_hashing));
     faults.extend(mail_from_nobody(reader));
+    faults.extend(suggestions_by_nobody(reader));
     faults.into_iter().for_each(|fault| reader.report(fault));
 }
 
@@ -102,6 +103,15 @@ fn mail_from_nobody(reader: &Reader<'_>) -> Option<Fault> {
         key: "smtp_email",
         problem: "mails that go to SMTP_HOST need a sender".to_owned(),
         remedy: "Set it to the address that mails are from.".to_owned(),
+    })
+}
+
+fn suggestions_by_nobody(reader: &Reader<'_>) -> Option<Fault> {
+    let nobody = reader.given("suggestions_url").is_some() && reader.given("suggestions_model").is_none();
+    nobody.then(|| Fault {
+        key: "suggestions_model",
+        problem: "SUGGESTIONS_URL needs to be told which model shall write".to_owned(),
+        remedy: "Set it to the model's name there.".to_owned(),
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::{
     data_keys::DataKeys,
@@ -197,6 +198,21 @@ group! {
         tls: SmtpTls = text("smtp_tls", "none, starttls or tls", SmtpTls::parse),
         /// The sender's name.
         from_name: String = text("mail_from_name", "a name of 1 to 100 characters", values::line),
+    }
+}
+
+const COMPLETIONS: &str = "https://host/v1; without TLS on this machine only";
+
+group! {
+    /// Who writes suggestions before the built-in catalogue does.
+    Suggestions {
+        /// The base of an OpenAI-compatible API; none: the catalogue alone.
+        url: Option<Url> = optional("suggestions_url", COMPLETIONS, values::endpoint_url).url(),
+        /// The model's name there.
+        model: Option<String> = optional("suggestions_model", "a name of 1 to 100 characters", values::line),
+        /// None: no log-in there.
+        key: Option<SecretString> =
+            optional("suggestions_api_key", "a key of printable ASCII characters", values::header_secret).secret(),
     }
 }
 

@@ -23,7 +23,7 @@ use std::fmt;
 
 pub use data_keys::{DataKey, DataKeys};
 pub use error::SettingError;
-pub use groups::{Events, Http, Limits, Mail, Passwords, Service, Store, Tokens};
+pub use groups::{Events, Http, Limits, Mail, Passwords, Service, Store, Suggestions, Tokens};
 pub use layers::{Layers, Source};
 pub use reader::Effective;
 pub use secret_url::SecretUrl;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub passwords: Passwords,
     /// The mail server and whom mails are from.
     pub mail: Mail,
+    /// Who writes suggestions before the built-in catalogue does.
+    pub suggestions: Suggestions,
     /// How often a thing may be tried.
     pub limits: Limits,
 }
@@ -86,6 +88,7 @@ impl Settings {
         let tokens = Tokens::read(from);
         let passwords = Passwords::read(from);
         let mail = Mail::read(from);
+        let suggestions = Suggestions::read(from);
         let limits = Limits::read(from);
         checks::check(from, passwords.as_ref(), hooks);
         Some(Self {
@@ -96,6 +99,7 @@ impl Settings {
             tokens: tokens?,
             passwords: passwords?,
             mail: mail?,
+            suggestions: suggestions?,
             limits: limits?,
         })
     }
@@ -134,7 +138,7 @@ pub struct Parts<'a>(&'a Settings);
 
 impl fmt::Display for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { service, store, events, mail, .. } = self.0;
+        let Settings { service, store, events, mail, suggestions, .. } = self.0;
         match self.0.database_url() {
             DatabaseUrl::Sqlite(path) => writeln!(f, "state   SQLite, {}", path.display())?,
             DatabaseUrl::Postgres(url) => writeln!(f, "state   PostgreSQL, {url}")?,
@@ -146,6 +150,10 @@ impl fmt::Display for Parts<'_> {
         match events.nats_urls.as_slice() {
             [] => writeln!(f, "events  outbox, in this process only")?,
             [url, ..] => writeln!(f, "events  outbox and NATS JetStream, {url}")?,
+        }
+        match &suggestions.url {
+            Some(url) => writeln!(f, "advice  {url}, else the catalogue")?,
+            None => writeln!(f, "advice  the built-in catalogue")?,
         }
         match &mail.host {
             Some(host) => write!(f, "mail    SMTP, {host}:{}", mail.port),

@@ -7,8 +7,9 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
-use url::Url;
+use url::{Host, Url};
 
 use super::secret_url::SecretUrl;
 
@@ -173,6 +174,37 @@ pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// The base of an API to which people's words go: over TLS, or within this machine.
+pub(super) fn endpoint_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let is_local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_local => Ok(()),
+        "http" => Err("would send what people say in clear"),
+        _ => Err("does not begin with https://"),
+    }?;
+    if url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none() {
+        Ok(url)
+    } else {
+        Err("holds more than a host and a path; a key belongs into suggestions_api_key")
+    }
+}
+
+/// A secret that can stand in the head of a request.
+pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(SecretString::from(text))
+    } else {
+        Err("holds a space, a line break or something else than printable ASCII")
+    }
+}
+
 /// Text that fits on one line of a mail or a token: 1 to 100 characters, none of them a control character.
 pub(super) fn line(text: &str) -> Result<String, &'static str> {
     match text.chars().count() {
@@ -230,6 +262,31 @@ mod tests {
         assert_eq!(network("10.1.2.3").map(|network| network.to_string()), Ok("10.1.2.3/32".to_owned()));
         assert_eq!(network("fd00::/8").map(|network| network.to_string()), Ok("fd00::/8".to_owned()));
         assert!(network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn what_people_say_goes_out_over_tls_or_not_beyond_this_machine() {
+        for text in
+            ["https://api.example.org/v1", "http://localhost:11434/v1", "http://127.0.0.1:8000", "http://[::1]:1"]
+        {
+            assert!(endpoint_url(text).is_ok(), "{text}");
+        }
+        for text in
+            ["http://api.example.org/v1", "http://localhost.example.org", "http://10.0.0.1", "ftp://localhost", "api"]
+        {
+            assert!(endpoint_url(text).is_err(), "{text}");
+        }
+        for text in ["https://user:pw@api.example.org", "https://api.example.org?key=1", "https://api.example.org#a"] {
+            assert!(endpoint_url(text).expect_err("more than a host").contains("suggestions_api_key"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_fits_into_a_header() {
+        assert!(header_secret("sk-abc_DEF.123").is_ok());
+        for text in ["a b", "a\n", "schlüssel"] {
+            assert!(header_secret(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl World {
             renderer: Renderer::new(Renderer::DEFAULT_SENDER, "FaceofMind").expect("the templates are well formed"),
             code_key: vec![7; 32],
             keyring: keyring(),
+            endpoint: None,
             time_zone: TimeZone::UTC,
             clock: clock.clone(),
             rng: Rng::system(),

@@ -8,7 +8,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
 fn the_service_starts_with_nothing_set() {
-    let Settings { service, http, store, events, mail, .. } = good(&[]);
+    let Settings { service, http, store, events, mail, suggestions, .. } = good(&[]);
     assert_eq!(service.environment, Environment::Development);
     assert_eq!(service.data_dir, Path::new("data"));
     assert_eq!(service.log_filter, "info,ractor=warn,salvo_core=warn,async_nats=warn,sqlx=warn");
@@ -24,6 +24,7 @@ fn the_service_starts_with_nothing_set() {
     assert!(store.redis_url.is_none() && events.nats_urls.is_empty() && events.nats_creds_file.is_none());
     assert_eq!((events.retention, events.window, events.dedupe), (DAY, 256, 120 * SECOND));
     assert!(mail.host.is_none() && mail.email.is_none() && mail.password.is_none());
+    assert!(suggestions.url.is_none() && suggestions.model.is_none() && suggestions.key.is_none());
     assert_eq!((mail.port, mail.tls, mail.from_name.as_str()), (587, SmtpTls::Starttls, "FaceofMind"));
 }
 

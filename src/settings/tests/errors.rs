@@ -55,6 +55,18 @@ fn numbers_are_whole_and_within_their_range() {
 }
 
 #[test]
+fn an_endpoint_is_named_with_its_model_and_without_its_key() {
+    assert!(told(&[("SUGGESTIONS_URL", "https://api.example.org/v1")]).starts_with("SUGGESTIONS_MODEL ("));
+    let with_model = [("SUGGESTIONS_URL", "http://localhost:11434/v1"), ("SUGGESTIONS_MODEL", "small")];
+    assert!(Settings::load(&Layers::built_in().with_environment(with_model)).is_ok());
+    let told = told(&[("SUGGESTIONS_URL", "https://:hunter2@api.example.org"), ("SUGGESTIONS_API_KEY", "hunter2 ")]);
+    assert!(
+        told.contains("suggestions_api_key") && told.contains("SUGGESTIONS_API_KEY (environment): the value holds")
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn every_kind_of_value_is_judged() {
     for (name, value) in [
         ("FACEOFMIND_ENV", "staging"),

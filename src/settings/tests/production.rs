@@ -130,6 +130,7 @@ fn debug_shows_no_secret() {
     let settings = in_production(&[
         ("JWT_ACCESS_TOKEN", secret),
         ("SMTP_PASSWORD", secret),
+        ("SUGGESTIONS_API_KEY", "hunter2"),
         ("DATABASE_URL", "postgres://fom:hunter2@db/fom"),
         ("REDIS_URL", "redis://:hunter2@cache"),
         ("NATS_URL", "nats://hunter2@bus:4222"),

@@ -2,7 +2,7 @@
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(any(test, feature = "test-hooks")), expect(dead_code, reason = "only a test asks how far"))]
+#[cfg_attr(not(any(test, feature = "test-hooks")), expect(unreachable_pub, reason = "only a test names one"))]
 #[repr(u8)]
 pub enum Step {
     /// Its sessions are locked, nothing is written.

@@ -51,9 +51,9 @@ async fn whatever_is_recorded_under_a_key_is_recorded_once(app: &TestApp) {
         answers.push(keyed(&ada, &path, "one", &body).await.is(status).text);
         answers.dedup();
         assert_eq!(answers.len(), 1, "{path}: {answers:?}");
-        let other =
-            keyed(&ada, &path, "one", &json!({ "emotion": "x", "voice_content": "", "comment": "", "rating": 1 }));
-        assert_eq!(other.await.is(422).kind(), "idempotency-key-reused", "{path}");
+        let other = json!({ "emotion": "x", "voice_content": "", "comment": "", "rating": 1 });
+        let other = keyed(&ada, &path, "one", &other).await;
+        assert_eq!(other.is(422).kind(), "idempotency-key-reused", "{path}");
         assert_eq!(app.stock().await, stock, "{path}");
     }
     assert_eq!((app.rows("emotion_detections").await, app.rows("feedback").await), (3, 1));

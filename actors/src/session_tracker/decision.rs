@@ -38,7 +38,7 @@ impl<'a> Decision<'a> {
     ) -> Result<Self, SessionError> {
         let user = write.user;
         match &write.change {
-            Change::Start => Ok(Self::Start(plan.start(user))),
+            Change::Start => Ok(Self::Start(plan.next_start())),
             Change::Detect { session, detections, crisis } => {
                 let latest = detections.iter().map(|detection| detection.timestamp(now)).max().unwrap_or(now);
                 book.take_in(user, *session, latest)?;

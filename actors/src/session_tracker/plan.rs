@@ -15,6 +15,7 @@ use crate::{keyring::Keyring, suggestions::Advice, user_registry::UserId};
 #[derive(Default)]
 pub(super) struct Plan<'a> {
     starts: Vec<UserId>,
+    asked_starts: usize,
     detections: Vec<Planned<'a>>,
     ends: Vec<SessionId>,
     ratings: Vec<(SessionId, &'a Rating)>,
@@ -37,9 +38,15 @@ pub(super) struct Written {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn start(&mut self, user: UserId) -> usize {
-        self.starts.push(user);
-        self.starts.len() - 1
+    /// A plan that begins with these starts. The numbers are theirs.
+    pub(super) fn starting(starts: Vec<UserId>) -> Self {
+        Self { starts, ..Self::default() }
+    }
+
+    /// The number of the next start that is asked for.
+    pub(super) fn next_start(&mut self) -> usize {
+        self.asked_starts += 1;
+        self.asked_starts - 1
     }
 
     /// The number that the next detection will have.
@@ -72,7 +79,7 @@ impl<'a> Plan<'a> {
         self.deletes.push(asked);
     }
 
-    /// A session only ever goes forward, from its start to its end to its deletion: so may the tables.
+    /// All but the starts. A session only ever goes forward, from its start to its end to its deletion: so may the tables.
     pub(super) async fn write(
         &self,
         tx: &mut Tx,
@@ -80,7 +87,6 @@ impl<'a> Plan<'a> {
         keyring: &Keyring,
         trap: &Trap,
     ) -> Result<Written, Failure> {
-        let sessions = self.write_starts(tx, now).await?;
         let detections = self.write_detections(tx).await?;
         trap.step(Step::Half);
         self.write_under(tx, keyring, &detections).await?;
@@ -91,12 +97,14 @@ impl<'a> Plan<'a> {
         if !self.deletes.is_empty() {
             store::delete(tx, &self.deletes).await?;
         }
-        Ok(Written { sessions, detections, ratings })
+        Ok(Written { sessions: Vec::new(), detections, ratings })
     }
 
     /// The new sessions come back by user, but one of a user's is as good as another: in the order of their ids they go to those who
     /// asked, in the order in which they did.
-    async fn write_starts(&self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Session>, Failure> {
+    ///
+    /// Before any session is locked: who removes a user locks the user first and then their sessions, and a start looks at the user.
+    pub(super) async fn write_starts(&self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Session>, Failure> {
         if self.starts.is_empty() {
             return Ok(Vec::new());
         }

@@ -1,6 +1,6 @@
 //! One transaction over a batch: as few statements as it has tables, whatever the number of changes.
 //!
-//! A round claims the changes' keys, by which what was done before drops out; locks the sessions that are left; decides everything
+//! A round claims the changes' keys, by which what was done before drops out; starts sessions; locks those that are left; decides everything
 //! [on paper](Book), in the order in which it was asked for; then [writes](Plan) it, and answers.
 
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use super::{
     book::Book,
     decision::Decision,
     desk::{Change, Means, Outcome, Write},
-    plan::Plan,
+    plan::{Plan, Written},
     session::{SessionError, SessionId},
     store::{self, Asked},
     trap::{Step, Trap},
@@ -87,12 +87,16 @@ impl<'a> Sitting<'a> {
     }
 
     async fn round(&mut self, places: &[usize]) -> Result<(), Failure> {
+        let starts = places.iter().map(|&place| &self.batch[place]);
+        let starts = starts.filter(|write| matches!(write.change, Change::Start)).map(|write| write.user);
+        let mut plan = Plan::starting(starts.collect());
+        let started = plan.write_starts(&mut self.tx, self.now).await?;
         let mut book = self.open_book(places).await?;
         self.trap.step(Step::Locked);
-        let mut plan = Plan::default();
         let decide = |&place: &usize| Decision::of(&self.batch[place], self.now, &mut book, &mut plan);
         let decided: Vec<_> = places.iter().map(decide).collect();
         let written = plan.write(&mut self.tx, self.now, &self.means.keyring, &self.trap).await?;
+        let written = Written { sessions: started, ..written };
         for (&place, decision) in places.iter().zip(decided) {
             self.outcomes[place] = Some(decision.map(|decision| {
                 let (made, events) = decision.conclude(self.batch[place].user, &written, self.now);

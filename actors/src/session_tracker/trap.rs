@@ -5,7 +5,7 @@
 #[cfg_attr(not(any(test, feature = "test-hooks")), expect(unreachable_pub, reason = "only a test names one"))]
 #[repr(u8)]
 pub enum Step {
-    /// Its sessions are locked, nothing is written.
+    /// Its sessions are locked; new ones are written, and nothing else.
     Locked = 1,
     /// Detections are written, and nothing yet of what belongs to them.
     Half,

@@ -130,6 +130,12 @@ impl App {
         &self.rooms.house.tree
     }
 
+    /// The session tracker, which a test may let die.
+    #[cfg(feature = "test-hooks")]
+    pub fn sessions(&self) -> &Sessions {
+        &self.rooms.sessions
+    }
+
     /// The events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
         self.rooms.house.publisher.subscribe()

@@ -102,6 +102,12 @@ async fn an_event_holds_nothing_personal(app: &TestApp) {
 
 async fn no_event_without_a_change(app: &TestApp) {
     let ada = app.verified("ada").await;
+    let felt = json!({ "emotion": "sad", "voice_content": "" });
+    for call in ["detections", "process_emotion"] {
+        ada.post(&format!("/sessions/4000000/{call}"), felt.clone()).await.is(404);
+        ada.post(&format!("/sessions/4000000/{call}"), json!({})).await.is(422);
+    }
+    ada.post("/sessions/4000000/feedback", json!({ "comment": "", "rating": 5 })).await.is(404);
     ada.log_in_with("not the password").await.is(401);
     ada.verify("000000").await.is(400);
     ada.register().await.is(201);
@@ -121,19 +127,25 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
         let ada = ada.clone();
         async move {
             let id = ada.open_session().await;
-            ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+            let felt = json!({ "emotion": "sad", "voice_content": "" });
+            ada.post(&format!("/sessions/{id}/detections"), json!([felt, felt])).await.is(201);
+            ada.post(&format!("/sessions/{id}/process_emotion"), felt).await.is(200);
+            ada.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "", "rating": 5 })).await.is(201);
             ada.delete(&format!("/sessions/{id}")).await.is(200);
             id
         }
     });
     let ids = at_once(calls).await;
-    eventually("all events", async || (app.heard().len() >= 122).then_some(())).await;
+    eventually("all events", async || (app.heard().len() >= 2 + 40 * 7).then_some(())).await;
     for id in ids {
         let of = format!("session/{id}");
         let heard = app.heard();
         let names: Vec<_> =
             heard.iter().filter(|event| event.json["subject"] == of).map(|event| event.name()).collect();
-        assert_eq!(names, ["session.started", "session.ended", "session.deleted"]);
+        let felt = ["emotion.detected"; 3];
+        let names_of_a_life =
+            [&["session.started"], &felt[..], &["session.ended", "feedback.submitted", "session.deleted"]];
+        assert_eq!(names, names_of_a_life.concat());
     }
 }
 

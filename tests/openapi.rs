@@ -153,6 +153,9 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/auth/reset-password",
         "POST /api/v1/auth/verify-otp",
         "POST /api/v1/sessions",
+        "POST /api/v1/sessions/{id}/detections",
+        "POST /api/v1/sessions/{id}/feedback",
+        "POST /api/v1/sessions/{id}/process_emotion",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

@@ -10,6 +10,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use faceofmind_kit::Failure;
 
+/// Who fails, when a text can be neither sealed nor opened.
+pub const SERVICE: &str = "DATA_KEY";
 const MARK: &str = "sealed:v1:";
 
 /// The keys of `DATA_KEY`: the first seals, all open. Clones share them.
@@ -75,7 +77,7 @@ fn damaged(place: &str) -> Failure {
 }
 
 fn unable(reason: &str) -> Failure {
-    Failure::Dependency { service: "DATA_KEY", reason: reason.to_owned() }
+    Failure::Dependency { service: SERVICE, reason: reason.to_owned() }
 }
 
 impl fmt::Debug for Keyring {

@@ -1,6 +1,6 @@
 //! Answers that succeed. `Json<T>` is a 200; these are the others.
 
-use faceofmind_actors::idempotency;
+use faceofmind_actors::idempotency::{self, Once};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::StatusCode,
@@ -44,31 +44,39 @@ impl<T: Serialize + Send> Writer for Created<T> {
     }
 }
 
-/// 201, or what was answered first to the same `Idempotency-Key`.
+/// 201 (or another status), or what was answered first to the same `Idempotency-Key`.
 #[derive(Debug)]
-pub enum First<T> {
+pub enum First<T, const STATUS: u16 = 201> {
     /// It was created now.
     Created(T),
     /// It was created before.
     Again(idempotency::Answer),
 }
 
-#[async_trait]
-impl<T: Serialize + Send> Writer for First<T> {
-    async fn write(self, req: &mut Request, depot: &mut Depot, res: &mut Response) {
-        match self {
-            Self::Created(new) => Created(new).write(req, depot, res).await,
-            Self::Again(answer) => {
-                res.status_code(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK));
-                res.render(Text::Json(answer.body));
-            }
+impl<V, T: Into<V>, const STATUS: u16> From<Once<T>> for First<V, STATUS> {
+    fn from(once: Once<T>) -> Self {
+        match once {
+            Once::Now(made) => Self::Created(made.into()),
+            Once::Again(answer) => Self::Again(answer),
         }
     }
 }
 
-impl<T: ToSchema> EndpointOutRegister for First<T> {
+#[async_trait]
+impl<T: Serialize + Send, const STATUS: u16> Writer for First<T, STATUS> {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        let status = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        match self {
+            Self::Created(new) => res.status_code(status(STATUS)).render(Json(new)),
+            Self::Again(answer) => res.status_code(status(answer.status)).render(Text::Json(answer.body)),
+        }
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> EndpointOutRegister for First<T, STATUS> {
     fn register(components: &mut Components, operation: &mut Operation) {
-        Created::<T>::register(components, operation);
+        let status = StatusCode::from_u16(STATUS).unwrap_or(StatusCode::OK);
+        document::<T>(components, operation, status, status.canonical_reason().unwrap_or_default());
     }
 }
 

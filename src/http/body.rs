@@ -92,7 +92,11 @@ pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
     Ok(read)
 }
 
-async fn json(req: &mut Request) -> Result<Value, Problem> {
+/// The body as JSON.
+///
+/// # Errors
+/// 413, 415 and 422, as [`Body`] refuses it.
+pub async fn json(req: &mut Request) -> Result<Value, Problem> {
     let bytes = bytes(req).await?;
     if bytes.is_empty() {
         return Err(bad_body("is missing: a JSON object is expected"));

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use faceofmind_actors::{idempotency, user_registry::UserId};
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
@@ -37,6 +38,12 @@ pub struct KeyedCall {
 }
 
 impl Idempotency {
+    /// The key of this user's call, if there is one.
+    pub fn of(self, user: UserId) -> Option<idempotency::Key> {
+        let KeyedCall { key, method, path, body } = self.0?;
+        Some(idempotency::Key::of(user, format!("{method} {path}"), key, &body))
+    }
+
     async fn read(req: &mut Request) -> Result<Self, Problem> {
         let Some(key) = key(req)? else { return Ok(Self(None)) };
         let method = req.method().to_string();

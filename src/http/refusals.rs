@@ -116,6 +116,12 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::NotFound => Self::not_found("There is no such session."),
+            SessionError::Ended => Self::conflict(
+                "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
+            )
+            .kind("session-ended"),
+            SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
+            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
             SessionError::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",

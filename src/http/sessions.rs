@@ -1,9 +1,6 @@
 //! `/sessions`: a person's own.
 
-use faceofmind_actors::{
-    idempotency,
-    session_tracker::{Listed, Session, SessionId},
-};
+use faceofmind_actors::session_tracker::{Call, Listed, Session, SessionId};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Router, Writer,
@@ -26,6 +23,9 @@ use super::{
 };
 use crate::app::Rooms;
 
+mod detections;
+mod feedback;
+
 /// The calls under `/sessions`.
 pub fn router() -> Router {
     Router::with_path("sessions")
@@ -34,6 +34,13 @@ pub fn router() -> Router {
         .post(start)
         .push(Router::with_path("count").get(count))
         .push(Router::with_path("{id}").get(show).delete(delete).push(Router::with_path("end").patch(end)))
+        .push(detections::router())
+        .push(feedback::router())
+}
+
+/// A call that may come again.
+fn call(caller: &Caller, key: Idempotency) -> Call {
+    Call { user: caller.user.id, origin: caller.origin(), key: key.of(caller.user.id) }
 }
 
 /// A session.
@@ -74,18 +81,10 @@ impl FromFields for NewSession {
 async fn start(
     rooms: Shared<Rooms>,
     caller: Caller,
-    call: Idempotency,
+    key: Idempotency,
     _body: Body<NewSession>,
 ) -> Result<First<SessionView>, Problem> {
-    let key = call.0.map(|call| {
-        let what = format!("{} {}", call.method, call.path);
-        idempotency::Key::of(caller.user.id, what, call.key, &call.body)
-    });
-    let started = rooms.sessions.start(caller.user.id, caller.origin(), key).await?;
-    Ok(match started.replay {
-        Some(answer) => First::Again(answer),
-        None => First::Created(started.session.into()),
-    })
+    Ok(rooms.sessions.start(call(&caller, key)).await?.into())
 }
 
 /// Which part of the list.

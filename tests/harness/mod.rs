@@ -38,6 +38,7 @@ pub(crate) use mail::Mail;
 pub(crate) use people::Person;
 pub(crate) use program::Program;
 pub(crate) use relay::Relay;
+pub(crate) use rows::RECORDED;
 pub(crate) use servers::Server;
 pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;

@@ -110,6 +110,13 @@ impl Person {
         self.post("/sessions/", json!({})).await.is(201).number_of("id")
     }
 
+    /// Opens a session, ends it and gives its id.
+    pub(crate) async fn ended_session(&self) -> i64 {
+        let id = self.open_session().await;
+        self.patch(&format!("/sessions/{id}/end")).await.is(200);
+        id
+    }
+
     /// Whether the access token is good.
     pub(crate) async fn is_logged_in(&self) -> bool {
         match self.get("/auth/me").await.status {

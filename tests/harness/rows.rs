@@ -5,6 +5,10 @@ use sqlx::AssertSqlSafe;
 
 use super::TestApp;
 
+/// What is recorded in sessions.
+pub(crate) const RECORDED: [&str; 6] =
+    ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
+
 impl TestApp {
     /// The single number that a query gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
@@ -40,7 +44,8 @@ impl TestApp {
     /// How many rows each table has that a request may fill: equal before and after means that nothing was stored.
     pub(crate) async fn stock(&self) -> Vec<(&'static str, i64)> {
         let mut stock = Vec::new();
-        for table in ["users", "claims", "logins", "sessions", "events", "idempotency_keys"] {
+        let accounts = ["users", "claims", "logins", "sessions", "events", "idempotency_keys"];
+        for table in accounts.into_iter().chain(RECORDED) {
             stock.push((table, self.rows(table).await));
         }
         stock

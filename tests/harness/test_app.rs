@@ -7,6 +7,7 @@ use std::{
 };
 
 use faceofmind::app::App;
+use faceofmind_actors::session_tracker::Sessions;
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
 use tokio::{net::TcpStream, time::timeout};
 
@@ -24,6 +25,8 @@ pub(crate) struct TestApp {
     pub(super) bus: Bus,
     http: reqwest::Client,
     tree: SupervisorHandle,
+    /// The tracker's own door: to let it die in the middle of a batch.
+    pub(crate) sessions: Sessions,
     database: Database,
     running: Mutex<Option<App>>,
 }
@@ -45,6 +48,7 @@ impl TestApp {
             bus: Bus::listen(app.subscribe()),
             http: http.expect("a client without TLS"),
             tree: app.tree().clone(),
+            sessions: app.sessions().clone(),
             database: ground.database(),
             running: Mutex::new(Some(app)),
             ground,

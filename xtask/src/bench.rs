@@ -3,9 +3,11 @@
 //! row: a file beside `me.rs`, and its name in [`ROWS`].
 
 mod account;
+mod detections;
 mod http;
 mod login;
 mod me;
+mod pgbench;
 mod row;
 mod sessions;
 mod stage;
@@ -21,7 +23,7 @@ use self::{
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&Stage) -> Result<Row<'_>>; 3] = [me::row, login::row, sessions::row];
+const ROWS: [fn(&Stage) -> Result<Row<'_>>; 4] = [me::row, login::row, sessions::row, detections::row];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long to measure, and what.

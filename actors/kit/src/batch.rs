@@ -23,14 +23,14 @@ type Landed = Arc<dyn Fn(FlightNumber) + Send + Sync>;
 
 /// What waits for the next write, and whether one is in flight.
 pub struct Batch<T> {
-    waiting: VecDeque<T>,
+    waiting: VecDeque<(T, usize)>,
     in_flight: Option<FlightNumber>,
     largest: usize,
     landed: Landed,
 }
 
 impl<T> Batch<T> {
-    /// Writes of at most `largest` items. `landed` is called when a write has ended, well or by a panic: it tells the actor, which
+    /// Writes of at most `largest` items, as [`Batch::push`] counts them. `landed` is called when a write has ended, well or by a panic: it tells the actor, which
     /// calls [`Batch::land`].
     pub fn new(largest: usize, landed: impl Fn(FlightNumber) + Send + Sync + 'static) -> Self {
         Self { waiting: VecDeque::new(), in_flight: None, largest, landed: Arc::new(landed) }
@@ -38,7 +38,12 @@ impl<T> Batch<T> {
 
     /// Adds an item to what waits.
     pub fn push(&mut self, item: T) {
-        self.waiting.push_back(item);
+        self.push_weighing(item, 1);
+    }
+
+    /// Adds an item that counts as so many. One that alone is more than a write may hold goes alone.
+    pub fn push_weighing(&mut self, item: T, weight: usize) {
+        self.waiting.push_back((item, weight));
     }
 
     /// What the next write shall take, unless one is in flight or nothing waits. Keep the [`Flight`] until the write has ended.
@@ -48,9 +53,17 @@ impl<T> Batch<T> {
         }
         let number = FlightNumber(FLIGHTS.fetch_add(1, Ordering::Relaxed));
         self.in_flight = Some(number);
-        let size = self.waiting.len().min(self.largest);
+        let size = self.size_of_next();
         let flight = Flight { number, landed: Arc::clone(&self.landed) };
-        Some((self.waiting.drain(..size).collect(), flight))
+        Some((self.waiting.drain(..size).map(|(item, _)| item).collect(), flight))
+    }
+
+    fn size_of_next(&self) -> usize {
+        let sums = self.waiting.iter().scan(0_usize, |sum, (_, weight)| {
+            *sum = sum.saturating_add(*weight);
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= self.largest).count().max(1)
     }
 
     /// Notes that this write has ended; another's is none of ours.
@@ -118,6 +131,20 @@ mod tests {
         batch.land(FlightNumber(landings.load(Ordering::Relaxed)));
         let (second, _flight) = batch.take_off().expect("the rest goes next");
         assert_eq!((first, second, batch.waiting()), (vec![1], vec![2, 3], 1));
+    }
+
+    #[test]
+    fn what_weighs_more_leaves_less_room_for_others() {
+        let mut batch = Batch::new(5, |_| {});
+        for (item, weight) in [("a", 2), ("b", 3), ("c", 1), ("d", 9), ("e", 1)] {
+            batch.push_weighing(item, weight);
+        }
+        let mut writes = Vec::new();
+        while let Some((write, _flight)) = batch.take_off() {
+            writes.push(write);
+            batch.land_all();
+        }
+        assert_eq!(writes, [vec!["a", "b"], vec!["c"], vec!["d"], vec!["e"]]);
     }
 
     #[test]

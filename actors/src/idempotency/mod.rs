@@ -3,14 +3,19 @@
 //! No actor: whoever creates something claims the key and settles it in the transaction of the change, so a key without an answer
 //! never lasts, and a change is never made twice. On PostgreSQL the second of two parallel claims waits for the first's transaction
 //! and then reads its answer; on SQLite writers take turns anyhow.
+//!
+//! Answers repeat what people said, so they rest sealed.
 
 use std::{fmt::Write as _, time::Duration};
 
 use aws_lc_rs::digest;
-use faceofmind_kit::{Failure, Timestamp, Tx, on};
+use faceofmind_kit::{Connection, Database, Failure, Timestamp, Tx, on};
 use serde::{Deserialize, Serialize};
 
-use crate::user_registry::UserId;
+use crate::{keyring::Keyring, user_registry::UserId};
+
+mod many;
+pub use many::{release_all, settle_all};
 
 /// A key older than this counts as new.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,7 +26,8 @@ const CLAIM: &str = "INSERT INTO idempotency_keys (user_id, call, key, body_hash
     ON CONFLICT (user_id, call, key) DO UPDATE \
     SET body_hash = excluded.body_hash, created_at = excluded.created_at, answer = NULL \
     WHERE idempotency_keys.created_at <= $6";
-const READ: &str = "SELECT body_hash, answer FROM idempotency_keys WHERE user_id = $1 AND call = $2 AND key = $3";
+const READ: &str = "SELECT body_hash, answer FROM idempotency_keys \
+    WHERE user_id = $1 AND call = $2 AND key = $3 AND created_at > $4";
 const SETTLE: &str = "UPDATE idempotency_keys SET answer = $4 WHERE user_id = $1 AND call = $2 AND key = $3";
 const ERASE: &str = "DELETE FROM idempotency_keys WHERE user_id = $1";
 /// A thousand at a time, so that a day's keys do not hold up SQLite's other writers.
@@ -50,6 +56,15 @@ pub struct Answer {
     pub body: String,
 }
 
+/// What came of a call that may be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Once<T> {
+    /// It was done now.
+    Now(T),
+    /// It was done before, and was answered so.
+    Again(Answer),
+}
+
 /// Whose a key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -70,6 +85,16 @@ impl Key {
         }
         Self { user, call: call.into(), key: key.into(), body_hash }
     }
+
+    /// What makes it this key and no other.
+    pub fn scope(&self) -> (UserId, &str, &str) {
+        (self.user, &self.call, &self.key)
+    }
+
+    /// Where its answer rests, as the [`Keyring`] knows it.
+    pub fn place(&self) -> String {
+        format!("idempotency/{}/{}/{}", self.user, self.call, self.key)
+    }
 }
 
 impl Answer {
@@ -86,28 +111,34 @@ impl Answer {
 /// Takes the key, or tells how it was answered. Waits for the transaction of a parallel claim.
 ///
 /// # Errors
-/// [`Failure::Store`]; also when the user does not exist.
-pub async fn claim(tx: &mut Tx, key: &Key, now: Timestamp) -> Result<Claim, Failure> {
+/// [`Failure::Store`], also when the user does not exist; [`Failure::Dependency`] when the answer cannot be opened any more.
+pub async fn claim(tx: &mut Tx, keyring: &Keyring, key: &Key, now: Timestamp) -> Result<Claim, Failure> {
     let taken = on!(tx.connection(), c => sqlx::query(CLAIM)
         .bind(key.user).bind(&key.call).bind(&key.key).bind(&key.body_hash).bind(now).bind(now - KEPT)
         .execute(c).await.map(|done| done.rows_affected()))?;
     if taken > 0 {
         return Ok(Claim::First);
     }
-    let (body_hash, answer): (String, String) = on!(tx.connection(), c => sqlx::query_as(READ)
-        .bind(key.user).bind(&key.call).bind(&key.key)
-        .fetch_one(c).await)?;
-    if body_hash == key.body_hash { Ok(Claim::Again(read(&answer)?)) } else { Ok(Claim::Mismatch) }
+    let kept = read(tx.connection(), keyring, key, now).await?;
+    kept.ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// How the key was answered, if it was: for those who do something outside of the transaction in which they [`claim`].
+///
+/// # Errors
+/// As [`claim`].
+pub async fn answered(db: &Database, keyring: &Keyring, key: &Key, now: Timestamp) -> Result<Option<Claim>, Failure> {
+    read(db.reader().await?.connection(), keyring, key, now).await
 }
 
 /// Keeps the answer to a claim that was [`Claim::First`], in the same transaction.
 ///
 /// # Errors
-/// [`Failure::Store`].
-pub async fn settle(tx: &mut Tx, key: &Key, answer: &Answer) -> Result<(), Failure> {
-    let answer = write(answer)?;
+/// [`Failure::Store`]; [`Failure::Dependency`] when it cannot be sealed.
+pub async fn settle(tx: &mut Tx, keyring: &Keyring, key: &Key, answer: &Answer) -> Result<(), Failure> {
+    let sealed = seal(keyring, key, answer)?;
     on!(tx.connection(), c => sqlx::query(SETTLE)
-        .bind(key.user).bind(&key.call).bind(&key.key).bind(answer)
+        .bind(key.user).bind(&key.call).bind(&key.key).bind(sealed)
         .execute(c).await.map(drop))?;
     Ok(())
 }
@@ -131,13 +162,31 @@ pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, Failure> {
         .execute(c).await.map(|done| done.rows_affected()))?)
 }
 
-/// How an answer rests in the table. Nobody else writes one, and only [`read`] reads one.
-fn write(answer: &Answer) -> Result<String, Failure> {
-    serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()).into())
+async fn read(
+    connection: Connection<'_>,
+    keyring: &Keyring,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Option<Claim>, Failure> {
+    let row: Option<(String, String)> = on!(connection, c => sqlx::query_as(READ)
+        .bind(key.user).bind(&key.call).bind(&key.key).bind(now - KEPT)
+        .fetch_optional(c).await)?;
+    match row {
+        None => Ok(None),
+        Some((body_hash, sealed)) if body_hash == key.body_hash => Ok(Some(Claim::Again(open(keyring, key, &sealed)?))),
+        Some(_) => Ok(Some(Claim::Mismatch)),
+    }
 }
 
-fn read(stored: &str) -> Result<Answer, Failure> {
-    serde_json::from_str(stored).map_err(|error| sqlx::Error::Decode(error.into()).into())
+/// How an answer rests in the table. Nobody else writes one, and only [`open`] reads one.
+fn seal(keyring: &Keyring, key: &Key, answer: &Answer) -> Result<String, Failure> {
+    let plain = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    keyring.seal(&key.place(), &plain)
+}
+
+fn open(keyring: &Keyring, key: &Key, sealed: &str) -> Result<Answer, Failure> {
+    let plain = keyring.open(&key.place(), sealed)?;
+    serde_json::from_str(&plain).map_err(|error| sqlx::Error::Decode(error.into()).into())
 }
 
 #[cfg(test)]

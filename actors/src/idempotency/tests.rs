@@ -16,9 +16,9 @@ fn answer(id: i64) -> Answer {
 /// Claims, and settles with `answer(id)` what is first, in one transaction.
 async fn claimed(db: &Database, key: &Key, now: Timestamp, id: i64) -> Claim {
     let mut tx = db.begin().await.expect("begins");
-    let claim = claim(&mut tx, key, now).await.expect("claims");
+    let claim = claim(&mut tx, &testing::keyring(), key, now).await.expect("claims");
     if claim == Claim::First {
-        settle(&mut tx, key, &answer(id)).await.expect("settles");
+        settle(&mut tx, &testing::keyring(), key, &answer(id)).await.expect("settles");
     }
     tx.commit().await.expect("commits");
     claim
@@ -63,7 +63,10 @@ async fn a_claim_whose_change_was_taken_back_never_was() {
     for db in testing::databases().await {
         let (user, now) = (testing::user(&db, "ada@example.org").await, Clock::system().now());
         let mut tx = db.begin().await.expect("begins");
-        assert_eq!(claim(&mut tx, &key(user, "k", "one"), now).await.expect("claims"), Claim::First);
+        assert_eq!(
+            claim(&mut tx, &testing::keyring(), &key(user, "k", "one"), now).await.expect("claims"),
+            Claim::First
+        );
         tx.rollback().await.expect("taken back");
         assert_eq!(claimed(&db, &key(user, "k", "two"), now, 1).await, Claim::First);
     }
@@ -110,4 +113,48 @@ async fn old_keys_are_swept_and_an_erased_users_keys_are_gone() {
         assert_eq!(claimed(&db, &key(ada, "new", "two"), later, 4).await, Claim::First);
         assert_eq!(claimed(&db, &key(bob, "new", "two"), later, 5).await, Claim::Mismatch, "Bob's is kept");
     }
+}
+
+#[tokio::test]
+async fn an_answer_rests_sealed_at_its_place_and_without_its_key_nobody_reads_it() {
+    for db in testing::databases().await {
+        let (user, now) = (testing::user(&db, "ada@example.org").await, Clock::system().now());
+        claimed(&db, &key(user, "k", "{}"), now, 4711).await;
+        let stored = stored(&db).await;
+        assert!(stored[0].starts_with("sealed:v1:test:") && !stored[0].contains("4711"), "{stored:?}");
+        let other = Keyring::new([("other", [1; 32].as_slice())]).expect("a key");
+        let mut tx = db.begin().await.expect("begins");
+        let lost = claim(&mut tx, &other, &key(user, "k", "{}"), now).await.expect_err("cannot be opened");
+        assert!(lost.is_transient() && lost.to_string().contains("sealed with `test`"), "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn many_keys_are_settled_together_and_those_of_which_nothing_came_are_given_back() {
+    for db in testing::databases().await {
+        let (user, now) = (testing::user(&db, "ada@example.org").await, Clock::system().now());
+        let keys: Vec<_> = ["a", "b", "c", "d", "e"].map(|word| key(user, word, "{}")).into();
+        let mut tx = db.begin().await.expect("begins");
+        for key in &keys {
+            assert_eq!(claim(&mut tx, &testing::keyring(), key, now).await.expect("claims"), Claim::First);
+        }
+        let answers: Vec<_> = keys[..3].iter().zip(1..).map(|(key, id)| (key, answer(id))).collect();
+        settle_all(&mut tx, &testing::keyring(), &answers).await.expect("settles");
+        release_all(&mut tx, &keys[3..].iter().collect::<Vec<_>>()).await.expect("gives back");
+        tx.commit().await.expect("commits");
+        for (key, id) in keys.iter().zip(1..=3) {
+            let kept = answered(&db, &testing::keyring(), key, now).await.expect("reads");
+            assert_eq!(kept, Some(Claim::Again(answer(id))));
+        }
+        assert_eq!(answered(&db, &testing::keyring(), &keys[3], now).await.expect("reads"), None);
+        assert_eq!(claimed(&db, &keys[4], now, 9).await, Claim::First);
+        assert_eq!(answered(&db, &testing::keyring(), &keys[0], now + KEPT).await.expect("reads"), None, "too old");
+    }
+}
+
+async fn stored(db: &Database) -> Vec<String> {
+    let sql = "SELECT answer FROM idempotency_keys";
+    let mut reader = db.reader().await.expect("reads");
+    let rows: Vec<(String,)> = on!(reader.connection(), c => sqlx::query_as(sql).fetch_all(c).await).expect("reads");
+    rows.into_iter().map(|(answer,)| answer).collect()
 }

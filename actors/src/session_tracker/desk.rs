@@ -9,12 +9,18 @@ use faceofmind_kit::{Clock, Database, Failure, Permit, Reply, Rng};
 use serde_json::{Value, json};
 
 use super::{
-    session::{SessionError, SessionId, Started},
+    detection::{Comfort, Detection},
+    feedback::Rating,
+    made::Made,
+    session::{SessionError, SessionId},
     sitting::Sitting,
+    trap::Trap,
 };
 use crate::{
-    idempotency::Key,
+    idempotency::{Key, Once},
+    keyring::{self, Keyring},
     publisher::{Origin, Publisher},
+    suggestions::Advice,
     user_registry::UserId,
 };
 
@@ -23,25 +29,48 @@ pub(super) struct Write {
     pub(super) user: UserId,
     pub(super) change: Change,
     pub(super) origin: Origin,
+    /// The same change under the same key is made once.
+    pub(super) key: Option<Key>,
     pub(super) reply: Reply<Outcome>,
     pub(super) permit: Permit,
 }
 
 /// What may be done to sessions.
 pub(super) enum Change {
-    Start(Option<Key>),
+    Start,
+    Detect { session: SessionId, detections: Vec<Detection>, crisis: Option<Comfort> },
+    Process { session: SessionId, detection: Detection, advice: Advice },
+    Rate(SessionId, Rating),
     End(SessionId),
     Delete(SessionId),
 }
 
-/// What came of it: the session as it is, or was.
-pub(super) type Outcome = Result<Started, SessionError>;
+impl Change {
+    /// The session that it concerns.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Start => None,
+            Self::Detect { session, .. } | Self::Process { session, .. } => Some(*session),
+            Self::Rate(id, _) | Self::End(id) | Self::Delete(id) => Some(*id),
+        }
+    }
+
+    /// How many rows it writes, where it writes most.
+    pub(super) fn rows(&self) -> usize {
+        if let Self::Detect { detections, .. } = self { detections.len() } else { 1 }
+    }
+}
+
+/// What came of it.
+pub(super) type Outcome = Result<Once<Made>, SessionError>;
 
 /// What a write takes.
 #[derive(Clone)]
 pub(super) struct Means {
     pub(super) db: Database,
     pub(super) publisher: Publisher,
+    pub(super) keyring: Keyring,
+    pub(super) trap: Trap,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
 }
@@ -134,10 +163,14 @@ impl Desk {
 /// Whether one of the rows may be to blame: the database refused it, or what it holds of it cannot be read. Not when it was out of reach.
 fn is_of_a_row(failure: &Failure) -> bool {
     use sqlx::Error::{ColumnDecode, Database, Decode, Encode};
-    matches!(failure, Failure::Store(Database(_) | ColumnDecode { .. } | Decode(_) | Encode(_)))
+    matches!(
+        failure,
+        Failure::Store(Database(_) | ColumnDecode { .. } | Decode(_) | Encode(_))
+            | Failure::Dependency { service: keyring::SERVICE, .. }
+    )
 }
 
-/// A session's only foreign key is its user, and an idempotency key's is the same one.
+/// What can be missing is the user alone: of an idempotency key, or of a session; the others' sessions are locked.
 fn explained(failure: Failure) -> SessionError {
     match &failure {
         Failure::Store(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => SessionError::NotFound,

@@ -1,30 +1,43 @@
-//! Sessions: started, ended and deleted in batches, one commit for all that arrived while the last one was under way; read beside
-//! them.
+//! Sessions and what is recorded in them: written in batches, one commit for all that arrived while the last one was under way; read
+//! beside them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use faceofmind_kit::{
-    Actor, Address, Batch, Child, Clock, Database, Errands, Failure, FlightNumber, Permit, Reply, Rng, padded,
-};
-use serde_json::{Value, json};
+use faceofmind_kit::{Address, Child, Clock, Database, Failure, FlightNumber, Reply, Rng, padded};
 
 use crate::{
-    idempotency,
+    idempotency::{self, Once},
+    keyring::Keyring,
     publisher::{Origin, Publisher},
+    suggestions::Suggestions,
     user_registry::UserId,
 };
 
+mod book;
+mod decision;
 mod desk;
+mod detection;
+mod feedback;
+mod made;
+mod plan;
 mod reading;
+mod recording;
+mod room;
 mod session;
 mod sitting;
 mod store;
+mod trap;
 
-use desk::{Change, Desk, Means, Write};
-pub use session::{DetectionId, FeedbackId, Listed, Session, SessionError, SessionId, Started};
+use desk::{Change, Means, Outcome};
+pub use detection::{Comfort, Detected, Detection, MOST_DETECTIONS, Processed, voice_place};
+pub use feedback::{Feedback, Rating};
+pub use recording::{Call, Listener};
+use room::Room;
+pub use session::{DetectionId, FeedbackId, Listed, Session, SessionError, SessionId};
 pub use store::erase;
-
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+#[cfg(any(test, feature = "test-hooks"))]
+pub use trap::Step;
+use trap::Trap;
 
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +46,7 @@ pub struct Settings {
     pub mailbox: usize,
     /// How long a caller waits at most.
     pub deadline: Duration,
-    /// Changes in one transaction at most; 512 are the most that there may be.
+    /// Rows in one transaction at most, in any table, but for a call that alone brings more; 512 are the most that there may be.
     pub largest_batch: usize,
 }
 
@@ -43,28 +56,54 @@ impl Default for Settings {
     }
 }
 
-/// Where sessions are started, ended and seen.
+/// Whom the tracker turns to.
 #[derive(Clone, Debug)]
-pub struct Sessions(Address<Message>);
+pub struct Neighbours {
+    /// Hears of every commit that recorded events.
+    pub publisher: Publisher,
+    /// Knows what to say to what was felt.
+    pub suggestions: Suggestions,
+    /// Seals what was said.
+    pub keyring: Keyring,
+}
+
+/// Where sessions are started, ended and seen, and where it is told what is felt in them.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    address: Address<Message>,
+    suggestions: Suggestions,
+    clock: Clock,
+    #[cfg(any(test, feature = "test-hooks"))]
+    trap: Trap,
+}
 
 enum Message {
-    Write { user: UserId, change: Change, origin: Origin, reply: Reply<Result<Started, SessionError>> },
+    Write { call: Call, change: Change, reply: Reply<Outcome> },
     Read(Read),
     Landed(FlightNumber),
 }
 
 enum Read {
     Get(UserId, SessionId, Reply<Result<Session, SessionError>>),
+    Answered(idempotency::Key, Reply<Result<Option<idempotency::Answer>, SessionError>>),
     Count(UserId, Reply<Result<u64, SessionError>>),
     List { user: UserId, skip: u32, limit: u32, reply: Reply<Result<Vec<Listed>, SessionError>> },
 }
 
 impl Sessions {
-    /// The tracker of the sessions in `db`, and the child to be supervised. `publisher` hears of every commit that recorded events.
-    pub fn new(settings: Settings, db: Database, publisher: Publisher, clock: Clock, rng: Rng) -> (Self, Child) {
-        let means = Means { db, publisher, clock, rng };
+    /// The tracker of the sessions in `db`, and the child to be supervised.
+    pub fn new(settings: Settings, db: Database, neighbours: Neighbours, (clock, rng): (Clock, Rng)) -> (Self, Child) {
+        let Neighbours { publisher, suggestions, keyring } = neighbours;
         let address = Address::new("session_tracker", settings.mailbox, settings.deadline);
-        let sessions = Self(address.clone());
+        let trap = Trap::new(&address);
+        let sessions = Self {
+            address: address.clone(),
+            suggestions,
+            clock: clock.clone(),
+            #[cfg(any(test, feature = "test-hooks"))]
+            trap: trap.clone(),
+        };
+        let means = Means { db, publisher, keyring, trap, clock, rng };
         let child = Child::new(address.clone(), move || {
             let room = Room::new(settings.largest_batch, means.clone(), address.clone());
             async move { Ok::<_, Failure>(room) }
@@ -72,17 +111,12 @@ impl Sessions {
         (sessions, child)
     }
 
-    /// Starts a session. With a key that this user has used before, the session of that time and its answer come back instead.
+    /// Starts a session. With a key that this user has used before, the answer of that time comes back instead.
     ///
     /// # Errors
     /// [`SessionError::KeyReused`]; [`SessionError::NotFound`] when there is no such user.
-    pub async fn start(
-        &self,
-        user: UserId,
-        origin: Origin,
-        idempotency: Option<idempotency::Key>,
-    ) -> Result<Started, SessionError> {
-        self.write(user, Change::Start(idempotency.map(|key| idempotency::Key { user, ..key })), origin).await
+    pub async fn start(&self, call: Call) -> Result<Once<Session>, SessionError> {
+        self.make(call, Change::Start).await
     }
 
     /// Ends a session; one that has ended stays as it is.
@@ -90,7 +124,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NotFound`], also for another user's.
     pub async fn end(&self, user: UserId, id: SessionId, origin: Origin) -> Result<Session, SessionError> {
-        self.write(user, Change::End(id), origin).await.map(|written| written.session)
+        self.change(user, Change::End(id), origin).await
     }
 
     /// Deletes a session with all that was recorded in it.
@@ -98,7 +132,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NotFound`], also for another user's.
     pub async fn delete(&self, user: UserId, id: SessionId, origin: Origin) -> Result<(), SessionError> {
-        self.write(user, Change::Delete(id), origin).await.map(drop)
+        self.change(user, Change::Delete(id), origin).await.map(drop)
     }
 
     /// One session.
@@ -106,7 +140,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NotFound`], also for another user's.
     pub async fn get(&self, user: UserId, id: SessionId) -> Result<Session, SessionError> {
-        self.0.ask(|reply| Message::Read(Read::Get(user, id, reply))).await
+        self.address.ask(|reply| Message::Read(Read::Get(user, id, reply))).await
     }
 
     /// How many sessions the user has.
@@ -114,7 +148,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Failed`].
     pub async fn count(&self, user: UserId) -> Result<u64, SessionError> {
-        self.0.ask(|reply| Message::Read(Read::Count(user, reply))).await
+        self.address.ask(|reply| Message::Read(Read::Count(user, reply))).await
     }
 
     /// Up to `limit` of the user's sessions, newest first, after the `skip` newest.
@@ -122,115 +156,38 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Failed`].
     pub async fn list(&self, user: UserId, skip: u32, limit: u32) -> Result<Vec<Listed>, SessionError> {
-        self.0.ask(|reply| Message::Read(Read::List { user, skip, limit, reply })).await
+        self.address.ask(|reply| Message::Read(Read::List { user, skip, limit, reply })).await
     }
 
-    async fn write(&self, user: UserId, change: Change, origin: Origin) -> Result<Started, SessionError> {
-        self.0.ask(|reply| Message::Write { user, change, origin, reply }).await
-    }
-}
-
-struct Room {
-    batch: Batch<Write>,
-    last_batch: usize,
-    errands: Errands,
-    desk: Arc<Desk>,
-    /// What never ends by itself: apart from the errands, which a stop waits for.
-    _ticks: Errands,
-}
-
-impl Room {
-    fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
-        let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
-        let mut ticks = Errands::default();
-        ticks.run(sweep(means.clone()));
-        Self {
-            batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
-            last_batch: 0,
-            errands: Errands::default(),
-            desk: Arc::new(Desk::new(means)),
-            _ticks: ticks,
+    /// A change that takes no key.
+    async fn change(&self, user: UserId, change: Change, origin: Origin) -> Result<Session, SessionError> {
+        match self.make(Call { user, origin, key: None }, change).await? {
+            Once::Now(session) => Ok(session),
+            Once::Again(_) => Err(SessionError::KeyReused),
         }
     }
 
-    fn flush(&mut self) {
-        let Some((batch, flight)) = self.batch.take_off() else { return };
-        self.last_batch = batch.len();
-        let desk = Arc::clone(&self.desk);
-        self.errands.run(async move {
-            desk.write(batch).await;
-            drop(flight);
-        });
+    async fn make<T: TryFrom<made::Made, Error = Failure>>(
+        &self,
+        call: Call,
+        change: Change,
+    ) -> Result<Once<T>, SessionError> {
+        Ok(match self.address.ask(|reply| Message::Write { call, change, reply }).await? {
+            Once::Now(made) => Once::Now(made.try_into()?),
+            Once::Again(answer) => Once::Again(answer),
+        })
     }
 
-    fn land(&mut self, flight: FlightNumber) {
-        self.batch.land(flight);
-        self.flush();
+    /// Lets the tracker die when a batch of so many changes, or more, comes so far.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub fn panic_at(&self, step: Step, changes: usize) {
+        self.trap.set(step, changes);
     }
 
-    fn read(&mut self, read: Read, permit: Permit) {
-        let db = self.desk.means.db.clone();
-        match read {
-            Read::Get(user, id, reply) => {
-                self.errands.answer(reply, permit, async move { reading::get(&db, user, id).await });
-            }
-            Read::Count(user, reply) => {
-                self.errands.answer(reply, permit, async move { reading::count(&db, user).await });
-            }
-            Read::List { user, skip, limit, reply } => {
-                self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
-            }
-        }
-    }
-}
-
-/// Who claims keys sweeps them: at once and every now and then.
-async fn sweep(means: Means) {
-    loop {
-        if let Err(failure) = sweep_keys(&means).await {
-            tracing::warn!(%failure, "old idempotency keys were not swept");
-        }
-        tokio::time::sleep(means.rng.jitter(SWEEP_EVERY)).await;
-    }
-}
-
-async fn sweep_keys(means: &Means) -> Result<(), Failure> {
-    loop {
-        let mut tx = means.db.begin().await?;
-        let swept = idempotency::sweep(&mut tx, means.clock.now()).await?;
-        tx.commit().await?;
-        if swept == 0 {
-            return Ok(());
-        }
-    }
-}
-
-impl Actor for Room {
-    type Message = Message;
-
-    async fn receive(&mut self, message: Message, permit: Permit) {
-        match message {
-            Message::Write { user, change, origin, reply } => {
-                self.batch.push(Write { user, change, origin, reply, permit });
-                self.flush();
-            }
-            Message::Read(read) => self.read(read, permit),
-            Message::Landed(flight) => self.land(flight),
-        }
-    }
-
-    /// Whatever waits is written; `Landed` no longer reaches an actor that stops.
-    async fn stop(&mut self) {
-        while self.errands.under_way() + self.batch.waiting() > 0 {
-            self.errands.finish().await;
-            self.batch.land_all();
-            self.flush();
-        }
-    }
-
-    fn observe(&self) -> Value {
-        json!({ "waiting": self.batch.waiting(), "in_flight": usize::from(self.batch.is_in_flight()) * self.last_batch, "last_batch": self.last_batch,
-                "panicked": self.errands.panicked(), "writes": self.desk.counters() })
+    /// Whether it is still to die.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub fn is_to_panic(&self) -> bool {
+        self.trap.is_set()
     }
 }
 

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use faceofmind_kit::{Database, Failure, Reader, Timestamp, on};
 
 use super::session::{DetectionId, Listed, Session, SessionError, SessionId, Tally, dominant, first_sentence};
-use crate::user_registry::UserId;
+use crate::{
+    idempotency::{self, Answer, Claim, Key},
+    keyring::Keyring,
+    user_registry::UserId,
+};
 
 const GET: &str = "SELECT id, user_id, start_time, end_time FROM sessions WHERE id = $1 AND user_id = $2";
 const COUNT: &str = "SELECT count(*) FROM sessions WHERE user_id = $1";
@@ -30,6 +34,20 @@ pub(super) async fn get(db: &Database, user: UserId, id: SessionId) -> Result<Se
     let mut reader = db.reader().await?;
     let found = on!(reader.connection(), c => sqlx::query_as(GET).bind(id).bind(user).fetch_optional(c).await);
     found.map_err(Failure::from)?.ok_or(SessionError::NotFound)
+}
+
+/// How an earlier call with this key was answered, if there was one.
+pub(super) async fn answered(
+    db: &Database,
+    keyring: &Keyring,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Option<Answer>, SessionError> {
+    match idempotency::answered(db, keyring, key, now).await? {
+        Some(Claim::Again(answer)) => Ok(Some(answer)),
+        Some(Claim::Mismatch) => Err(SessionError::KeyReused),
+        Some(Claim::First) | None => Ok(None),
+    }
 }
 
 /// How many sessions the user has.

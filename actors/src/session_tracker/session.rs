@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use faceofmind_kit::{Failure, Timestamp, id};
 use serde::{Deserialize, Serialize};
 
-use crate::{idempotency::Answer, user_registry::UserId};
+use crate::user_registry::UserId;
 
 id! {
     /// A session's key.
@@ -50,21 +50,21 @@ pub struct Listed {
     pub suggestion: Option<String>,
 }
 
-/// What came of asking for a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// The session, as it was when it was started.
-    pub session: Session,
-    /// What an earlier request with the same key was answered; `None` when the session is new.
-    pub replay: Option<Answer>,
-}
-
 /// Why nothing came of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// No such session of this user; or, when one was to be started, no such user.
     #[error("there is no such session")]
     NotFound,
+    /// It has ended, and what was detected was felt after that.
+    #[error("this session has ended. Start another for what is felt from now on")]
+    Ended,
+    /// There is feedback on sessions that have ended only.
+    #[error("Session not ended yet")]
+    NotEnded,
+    /// There is one feedback at most.
+    #[error("Feedback already submitted")]
+    AlreadyRated,
     /// The idempotency key belongs to a request with another body.
     #[error("this Idempotency-Key was used with another body. Send a new key with a new request")]
     KeyReused,

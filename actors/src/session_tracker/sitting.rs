@@ -1,193 +1,146 @@
-//! One transaction over a batch: as few statements as its kinds of change, whatever the number of rows.
+//! One transaction over a batch: as few statements as it has tables, whatever the number of changes.
+//!
+//! A round claims the changes' keys, by which what was done before drops out; starts sessions; locks those that are left; decides everything
+//! [on paper](Book), in the order in which it was asked for; then [writes](Plan) it, and answers.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use faceofmind_kit::{Failure, Timestamp, Tx};
 
 use super::{
+    book::Book,
+    decision::Decision,
     desk::{Change, Means, Outcome, Write},
-    session::{Session, SessionError, SessionId, Started},
+    plan::{Plan, Written},
+    session::{SessionError, SessionId},
     store::{self, Asked},
+    trap::{Step, Trap},
 };
 use crate::{
-    idempotency::{self, Answer, Claim, Key},
+    idempotency::{self, Answer, Claim, Key, Once},
     publisher::{self, CloudEvent, Event},
-    user_registry::UserId,
 };
-
-/// The kinds of change, in the order in which a round makes them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Start,
-    StartOnce,
-    End,
-    Delete,
-}
-
-/// The places in the batch of what is made together, by [`Phase`].
-type Round = [Vec<usize>; 4];
 
 /// A transaction, and what came of it so far.
 pub(super) struct Sitting<'a> {
     tx: Tx,
     batch: &'a [Write],
     means: &'a Means,
+    trap: Trap,
     now: Timestamp,
-    outcomes: Vec<Outcome>,
+    /// By the places in the batch.
+    outcomes: Vec<Option<Outcome>>,
     told: Vec<CloudEvent>,
 }
 
 impl<'a> Sitting<'a> {
-    /// Until something else comes of it, everyone is told that there is no such session.
     pub(super) fn new(tx: Tx, batch: &'a [Write], means: &'a Means) -> Self {
-        let outcomes = batch.iter().map(|_| Err(SessionError::NotFound)).collect();
-        Self { tx, batch, means, now: means.clock.now(), outcomes, told: Vec::with_capacity(batch.len()) }
+        let outcomes = batch.iter().map(|_| None).collect();
+        let (trap, now, told) = (means.trap.over(batch.len()), means.clock.now(), Vec::with_capacity(batch.len()));
+        Self { tx, batch, means, trap, now, outcomes, told }
     }
 
+    /// Mostly one round. A change whose key another one has in the same batch waits for the next, to hear what came of that one.
     pub(super) async fn work(&mut self) -> Result<(), Failure> {
-        for [starts, starts_once, ends, deletes] in rounds(self.batch) {
-            self.start(starts).await?;
-            self.start_once(starts_once).await?;
-            self.end(&ends).await?;
-            self.delete(&deletes).await?;
+        let mut places: Vec<usize> = (0..self.batch.len()).collect();
+        while !places.is_empty() {
+            let (now, later) = self.claim(places).await?;
+            self.round(&now).await?;
+            places = later;
         }
+        self.trap.step(Step::Written);
         publisher::record_many(&mut self.tx, &self.told).await
     }
 
     /// Commits, and tells what came of each and whether there are events to publish.
     pub(super) async fn close(self) -> Result<(Vec<Outcome>, bool), Failure> {
         self.tx.commit().await?;
-        Ok((self.outcomes, !self.told.is_empty()))
+        self.trap.step(Step::Committed);
+        let outcomes = self.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(SessionError::NotFound)));
+        Ok((outcomes.collect(), !self.told.is_empty()))
     }
 
-    /// The new sessions come back in any order, but one of a user's is as good as another: in the order of their ids they go to those
-    /// who asked, in the order in which they did.
-    async fn start(&mut self, mut places: Vec<usize>) -> Result<(), Failure> {
-        if places.is_empty() {
-            return Ok(());
-        }
-        places.sort_by_key(|&place| self.batch[place].user);
-        let users: Vec<UserId> = places.iter().map(|&place| self.batch[place].user).collect();
-        let sessions = store::start(&mut self.tx, &users, self.now).await?;
-        for (place, session) in places.into_iter().zip(sessions) {
-            self.started(place, session);
-        }
-        Ok(())
-    }
-
-    /// By user, so that batches of two nodes that wait for each other's keys wait in the same order.
-    async fn start_once(&mut self, mut places: Vec<usize>) -> Result<(), Failure> {
-        places.sort_by_key(|&place| self.batch[place].user);
-        for place in places {
-            if let Change::Start(Some(key)) = &self.batch[place].change {
-                match idempotency::claim(&mut self.tx, key, self.now).await? {
-                    Claim::First => self.start_and_settle(place, key).await?,
-                    Claim::Again(answer) => self.outcomes[place] = Ok(replayed(answer)?),
-                    Claim::Mismatch => self.outcomes[place] = Err(SessionError::KeyReused),
+    /// Those that are to be done, and those that wait for the next round. In the order of the keys, so that batches of two nodes that wait
+    /// for each other's wait in the same order.
+    async fn claim(&mut self, places: Vec<usize>) -> Result<(Vec<usize>, Vec<usize>), Failure> {
+        let (mut todo, mut later, mut claimed) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut keyed, unkeyed): (Vec<usize>, _) = places.into_iter().partition(|&place| self.key(place).is_some());
+        keyed.sort_by_key(|&place| self.key(place).map(Key::scope));
+        for place in keyed {
+            let Some(key) = self.key(place) else { continue };
+            if claimed.contains(&key.scope()) {
+                later.push(place);
+                continue;
+            }
+            match idempotency::claim(&mut self.tx, &self.means.keyring, key, self.now).await? {
+                Claim::First => {
+                    claimed.insert(key.scope());
+                    todo.push(place);
                 }
+                Claim::Again(answer) => self.outcomes[place] = Some(Ok(Once::Again(answer))),
+                Claim::Mismatch => self.outcomes[place] = Some(Err(SessionError::KeyReused)),
             }
         }
-        Ok(())
+        todo.extend(unkeyed);
+        todo.sort_unstable();
+        Ok((todo, later))
     }
 
-    async fn start_and_settle(&mut self, place: usize, key: &Key) -> Result<(), Failure> {
-        for session in store::start(&mut self.tx, &[key.user], self.now).await? {
-            idempotency::settle(&mut self.tx, key, &Answer::of(201, &session)?).await?;
-            self.started(place, session);
+    async fn round(&mut self, places: &[usize]) -> Result<(), Failure> {
+        let starts = places.iter().map(|&place| &self.batch[place]);
+        let starts = starts.filter(|write| matches!(write.change, Change::Start)).map(|write| write.user);
+        let mut plan = Plan::starting(starts.collect());
+        let started = plan.write_starts(&mut self.tx, self.now).await?;
+        let mut book = self.open_book(places).await?;
+        self.trap.step(Step::Locked);
+        let decide = |&place: &usize| Decision::of(&self.batch[place], self.now, &mut book, &mut plan);
+        let decided: Vec<_> = places.iter().map(decide).collect();
+        let written = plan.write(&mut self.tx, self.now, &self.means.keyring, &self.trap).await?;
+        let written = Written { sessions: started, ..written };
+        for (&place, decision) in places.iter().zip(decided) {
+            self.outcomes[place] = Some(decision.map(|decision| {
+                let (made, events) = decision.conclude(self.batch[place].user, &written, self.now);
+                self.tell(place, events);
+                Once::Now(made)
+            }));
         }
-        Ok(())
+        self.settle(places).await
     }
 
-    async fn end(&mut self, places: &[usize]) -> Result<(), Failure> {
-        let asked = self.asked(places);
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let mut ended = by_id(store::end(&mut self.tx, &asked, self.now).await?);
-        let known = if ended.len() < asked.len() { store::find(&mut self.tx, &asked).await? } else { Vec::new() };
-        let known = by_id(known);
-        for (&place, (id, user)) in places.iter().zip(asked) {
-            let just_now = take_of(&mut ended, id, user);
-            if let Some(Session { end_time: Some(end_time), .. }) = just_now {
-                self.tell(place, Event::SessionEnded { user_id: user, session_id: id, end_time });
+    /// Locks the sessions that these changes concern.
+    async fn open_book(&mut self, places: &[usize]) -> Result<Book, Failure> {
+        let changes = || places.iter().map(|&place| &self.batch[place]);
+        let asked = |write: &Write| Some((write.change.session()?, write.user));
+        let mut asked: Vec<Asked> = changes().filter_map(asked).collect();
+        let rates = |write: &Write| if let Change::Rate(id, _) = write.change { Some(id) } else { None };
+        let rates: Vec<SessionId> = changes().filter_map(rates).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let sessions = if asked.is_empty() { Vec::new() } else { store::lock(&mut self.tx, &asked).await? };
+        let rated = if rates.is_empty() { Vec::new() } else { store::feedback::rated(&mut self.tx, &rates).await? };
+        Ok(Book::new(sessions, rated))
+    }
+
+    /// Keeps the answers of those that have a key, and gives back the keys of those of which nothing came.
+    async fn settle(&mut self, places: &[usize]) -> Result<(), Failure> {
+        let (mut answers, mut refused) = (Vec::new(), Vec::new());
+        for &place in places {
+            let Some(key) = self.key(place) else { continue };
+            match &self.outcomes[place] {
+                Some(Ok(Once::Now(made))) => answers.push((key, Answer::of(made.status(), made)?)),
+                _ => refused.push(key),
             }
-            if let Some(session) = just_now.or_else(|| known.get(&id).copied().filter(|found| found.user_id == user)) {
-                self.outcomes[place] = Ok(Started { session, replay: None });
-            }
         }
-        Ok(())
+        idempotency::settle_all(&mut self.tx, &self.means.keyring, &answers).await?;
+        idempotency::release_all(&mut self.tx, &refused).await
     }
 
-    async fn delete(&mut self, places: &[usize]) -> Result<(), Failure> {
-        let asked = self.asked(places);
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let mut deleted = by_id(store::delete(&mut self.tx, &asked).await?);
-        for (&place, (id, user)) in places.iter().zip(asked) {
-            if let Some(session) = take_of(&mut deleted, id, user) {
-                self.tell(place, Event::SessionDeleted { user_id: user, session_id: id });
-                self.outcomes[place] = Ok(Started { session, replay: None });
-            }
-        }
-        Ok(())
+    fn tell(&mut self, place: usize, events: Vec<Event>) {
+        let seal = |event: Event| event.seal(&self.batch[place].origin, self.now, &self.means.rng);
+        self.told.extend(events.into_iter().map(seal));
     }
 
-    fn started(&mut self, place: usize, session: Session) {
-        let Session { id: session_id, user_id, start_time, .. } = session;
-        self.tell(place, Event::SessionStarted { user_id, session_id, start_time });
-        self.outcomes[place] = Ok(Started { session, replay: None });
+    fn key(&self, place: usize) -> Option<&'a Key> {
+        self.batch[place].key.as_ref()
     }
-
-    fn tell(&mut self, place: usize, event: Event) {
-        self.told.push(event.seal(&self.batch[place].origin, self.now, &self.means.rng));
-    }
-
-    fn asked(&self, places: &[usize]) -> Vec<Asked> {
-        let asked = |write: &Write| match write.change {
-            Change::End(id) | Change::Delete(id) => Some((id, write.user)),
-            Change::Start(_) => None,
-        };
-        places.iter().filter_map(|&place| asked(&self.batch[place])).collect()
-    }
-}
-
-/// Mostly one round. One user's changes keep the order in which they arrived: what would come too late in a round opens the next.
-fn rounds(batch: &[Write]) -> Vec<Round> {
-    let mut rounds = vec![Round::default()];
-    let mut latest: HashMap<UserId, (usize, Phase)> = HashMap::with_capacity(batch.len());
-    for (place, write) in batch.iter().enumerate() {
-        let phase = phase_of(&write.change);
-        let (round, before) = latest.entry(write.user).or_insert((0, phase));
-        if phase < *before {
-            *round += 1;
-            rounds.resize_with(rounds.len().max(*round + 1), Round::default);
-        }
-        *before = phase;
-        rounds[*round][phase as usize].push(place);
-    }
-    rounds
-}
-
-fn phase_of(change: &Change) -> Phase {
-    match change {
-        Change::Start(None) => Phase::Start,
-        Change::Start(Some(_)) => Phase::StartOnce,
-        Change::End(_) => Phase::End,
-        Change::Delete(_) => Phase::Delete,
-    }
-}
-
-fn replayed(answer: Answer) -> Result<Started, Failure> {
-    let session = serde_json::from_str(&answer.body).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(Started { session, replay: Some(answer) })
-}
-
-fn by_id(sessions: Vec<Session>) -> HashMap<SessionId, Session> {
-    sessions.into_iter().map(|session| (session.id, session)).collect()
-}
-
-/// The session, for the first of its owner's who asks.
-fn take_of(sessions: &mut HashMap<SessionId, Session>, id: SessionId, user: UserId) -> Option<Session> {
-    if sessions.get(&id)?.user_id == user { sessions.remove(&id) } else { None }
 }

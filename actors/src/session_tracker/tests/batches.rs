@@ -14,7 +14,7 @@ async fn of_many_callers_each_gets_a_session_of_their_own() {
         let asking: Vec<_> = users.iter().cycle().take(200).map(|&user| (user, world.ask_to_start(user))).collect();
         let mut ids = HashSet::new();
         for (user, asked) in asking {
-            let session = asked.await.expect("no panic").expect("starts").session;
+            let session = fresh(asked.await.expect("no panic").expect("starts"));
             assert_eq!(session.user_id, user);
             assert_eq!(world.sessions.get(user, session.id).await.expect("is there"), session);
             ids.insert(session.id);
@@ -35,9 +35,9 @@ async fn the_largest_batches_fit_into_their_statements() {
         let asking: Vec<_> = (0..MANY).map(|_| world.ask_to_start(ada)).collect();
         world.until_waiting(MANY).await;
         world.release(held).await;
-        let mut ids = vec![ahead.await.expect("no panic").expect("starts").session.id];
+        let mut ids = vec![fresh(ahead.await.expect("no panic").expect("starts")).id];
         for asked in asking {
-            ids.push(asked.await.expect("no panic").expect("starts").session.id);
+            ids.push(fresh(asked.await.expect("no panic").expect("starts")).id);
         }
         let (held, _ahead) = world.hold(ada).await;
         let ending = |&id| world.ask(move |sessions| async move { sessions.end(ada, id, origin(ada)).await });
@@ -80,7 +80,7 @@ async fn within_a_batch_one_users_changes_keep_their_order() {
         assert!(matches!(too_late.await.expect("no panic"), Err(SessionError::NotFound)));
         let ended = ended.await.expect("no panic").expect("ends");
         assert_eq!(again.await.expect("no panic").expect("has ended"), ended);
-        let third = third.await.expect("no panic").expect("starts").session.id;
+        let third = fresh(third.await.expect("no panic").expect("starts")).id;
         let told = [
             format!("session.deleted session/{first}"),
             format!("session.ended session/{second}"),

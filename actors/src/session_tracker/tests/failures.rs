@@ -31,10 +31,10 @@ async fn an_answer_that_cannot_be_read_any_more_fails_alone() {
     for world in worlds().await {
         let ada = world.user("ada@example.org").await;
         let key = crate::idempotency::Key::of(ada, "POST /api/v1/sessions/", "k", b"{}");
-        world.sessions.start(ada, origin(ada), Some(key.clone())).await.expect("starts");
+        world.sessions.start(call(ada, Some(key.clone()))).await.expect("starts");
         world.texts("UPDATE idempotency_keys SET answer = $2 WHERE user_id = $1", ada.0, "?").await;
         let (held, ahead) = world.hold(ada).await;
-        let unreadable = world.ask(move |sessions| async move { sessions.start(ada, origin(ada), Some(key)).await });
+        let unreadable = world.ask(move |sessions| async move { sessions.start(call(ada, Some(key))).await });
         world.until_waiting(1).await;
         let good = world.ask_to_start(ada);
         world.until_waiting(2).await;
@@ -111,7 +111,7 @@ async fn what_was_answered_before_a_panic_is_there() {
             world.tree.children()[0].panic();
             for asked in asking {
                 match asked.await.expect("no panic") {
-                    Ok(started) => kept.push(started.session),
+                    Ok(started) => kept.push(fresh(started)),
                     Err(SessionError::Failed(Failure::Unavailable(_))) => lost += 1,
                     Err(other) => panic!("{other:?}"),
                 }

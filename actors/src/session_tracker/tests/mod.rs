@@ -6,16 +6,23 @@ use faceofmind_kit::{
     Backoff, Supervisor, SupervisorHandle, Tx, on,
     supervisor::{Family, Policy},
 };
+use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{publisher::Cause, testing};
+use crate::{
+    publisher::Cause,
+    suggestions::{self, Advice},
+    testing,
+};
 
 mod batches;
+mod deaths;
 mod failures;
 mod idempotent;
 mod lists;
+mod recording;
 mod sessions;
 
 struct World {
@@ -34,14 +41,41 @@ async fn worlds_of(settings: Settings) -> Vec<World> {
     let mut worlds = Vec::new();
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
-        let publisher = testing::publisher(&db);
-        let (sessions, child) = Sessions::new(settings, db.clone(), publisher, clock.clone(), rng.clone());
+        let neighbours = Neighbours {
+            publisher: testing::publisher(&db),
+            suggestions: Suggestions::new(suggestions::Settings::default(), None, clock.clone(), rng.clone()).0,
+            keyring: testing::keyring(),
+        };
+        let (sessions, child) = Sessions::new(settings, db.clone(), neighbours, (clock.clone(), rng.clone()));
         let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };
         let policy = Policy { restarts: 100, backoff, ..Policy::default() };
         let family = Family { children: vec![child], policy, clock: clock.clone(), rng };
         worlds.push(World { db, sessions, clock, tree: Supervisor::start(family).await.expect("starts") });
     }
     worlds
+}
+
+fn call(user: UserId, key: Option<idempotency::Key>) -> Call {
+    Call { user, origin: origin(user), key }
+}
+
+/// Processes a detection without looking first whose session it is: a held database lets nobody look.
+async fn processed(
+    sessions: Sessions,
+    call: Call,
+    session: SessionId,
+    detection: Detection,
+) -> Result<Once<Processed>, SessionError> {
+    let advice = Advice { lines: vec!["I hear you.".into(); 5], urls: Vec::new(), crisis: false };
+    sessions.make(call, Change::Process { session, detection, advice }).await
+}
+
+/// What was done now, and not before.
+fn fresh<T>(once: Once<T>) -> T {
+    match once {
+        Once::Now(made) => made,
+        Once::Again(answer) => panic!("was answered before: {answer:?}"),
+    }
 }
 
 fn origin(user: UserId) -> Origin {
@@ -54,7 +88,7 @@ impl World {
     }
 
     async fn start(&self, user: UserId) -> Session {
-        self.sessions.start(user, origin(user), None).await.expect("starts").session
+        fresh(self.sessions.start(call(user, None)).await.expect("starts"))
     }
 
     /// Asks, beside the test.
@@ -62,12 +96,12 @@ impl World {
         tokio::spawn(ask(self.sessions.clone()))
     }
 
-    fn ask_to_start(&self, user: UserId) -> JoinHandle<Result<Started, SessionError>> {
-        self.ask(|sessions| async move { sessions.start(user, origin(user), None).await })
+    fn ask_to_start(&self, user: UserId) -> JoinHandle<Result<Once<Session>, SessionError>> {
+        self.ask(|sessions| async move { sessions.start(call(user, None)).await })
     }
 
     /// Takes all that a write needs, so that it waits, and sends one along that is in flight until [`World::release`].
-    async fn hold(&self, user: UserId) -> (Vec<Tx>, JoinHandle<Result<Started, SessionError>>) {
+    async fn hold(&self, user: UserId) -> (Vec<Tx>, JoinHandle<Result<Once<Session>, SessionError>>) {
         let writers = if matches!(self.db, Database::Sqlite(..)) { 1 } else { 4 };
         let mut held = Vec::new();
         for _ in 0..writers {
@@ -147,6 +181,8 @@ impl World {
         let detection = self.detect(session, "Sad").await;
         self.texts("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, "so-so").await;
         self.suggest(detection, "- Breathe.").await;
+        let sure = "INSERT INTO detection_details (detection_id, confidence) SELECT $1, 0.5 WHERE $2 <> ''";
+        self.texts(sure, detection, "surely").await;
         self.texts("INSERT INTO feedback (session_id, rating, comment) VALUES ($1, 5, $2)", session.0, "fine").await;
     }
 
@@ -158,9 +194,9 @@ impl World {
     /// Makes the tables under a session as some legacy databases have them: nothing in them goes by itself.
     async fn without_cascades(&self) {
         let mut tx = self.db.begin().await.expect("begins");
-        for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback"] {
+        for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback", "detection_details"] {
             let bare = "detection_id bigint, session_id bigint, emotion text, content text, suggestion text, \
-                comment text, rating integer";
+                comment text, rating integer, confidence double precision";
             for sql in [format!("DROP TABLE {table}"), format!("CREATE TABLE {table} ({bare})")] {
                 on!(tx.connection(), c => sqlx::query(AssertSqlSafe(sql)).execute(c).await.map(drop)).expect("runs");
             }
@@ -172,7 +208,8 @@ impl World {
     async fn rows(&self) -> i64 {
         let sql = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM emotion_detections) \
             + (SELECT count(*) FROM facial_data) + (SELECT count(*) FROM voice_data) \
-            + (SELECT count(*) FROM wellness_suggestions) + (SELECT count(*) FROM feedback)";
+            + (SELECT count(*) FROM wellness_suggestions) + (SELECT count(*) FROM feedback) \
+            + (SELECT count(*) FROM detection_details)";
         let mut reader = self.db.reader().await.expect("reads");
         let (rows,): (i64,) = on!(reader.connection(), c => sqlx::query_as(sql).fetch_one(c).await).expect("counts");
         rows

@@ -1,7 +1,7 @@
 //! What admins, and users themselves, do to accounts.
 
 use super::*;
-use crate::mailer::Queue;
+use crate::{mailer::Queue, session_tracker::Call};
 
 impl World {
     async fn change(&self, user: UserId, change: AccountChange) -> Result<User, ChangeError> {
@@ -86,7 +86,7 @@ async fn a_user_who_is_deleted_takes_everything_along() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         let sessions = &world.house.sessions;
-        sessions.start(ada.user.id, by_admin(), None).await.expect("starts");
+        sessions.start(Call { user: ada.user.id, origin: by_admin(), key: None }).await.expect("starts");
         // Asked for with nothing but the address, and not sent yet.
         world.run("ALTER TABLE codes RENAME TO mislaid").await;
         world.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");

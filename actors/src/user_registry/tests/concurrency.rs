@@ -5,6 +5,7 @@ use faceofmind_kit::Clock;
 use super::*;
 use crate::{
     mailer::Transport,
+    session_tracker::Call,
     testing::{bounds, until},
 };
 
@@ -69,7 +70,7 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
         let who = format!("ada{round}@example.org");
         let ada = one.logged_in(&who).await.user.id;
         let (sessions, logins) = (two.house.sessions.clone(), &two);
-        let starting = (0..20).map(|_| sessions.start(ada, by_admin(), None));
+        let starting = (0..20).map(|_| sessions.start(Call { user: ada, origin: by_admin(), key: None }));
         let (_, _, deleted) = tokio::join!(
             futures_util::future::join_all(starting),
             logins.log_in(&who, PASSWORD),

@@ -1,0 +1,129 @@
+//! The actor: what waits, what is in flight, and what is read beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use faceofmind_kit::{Actor, Address, Batch, Errands, Failure, FlightNumber, Permit, padded};
+use serde_json::{Value, json};
+
+use super::{
+    Message, Read,
+    desk::{Desk, Means, Write},
+    reading,
+    recording::Call,
+};
+use crate::idempotency;
+
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Keeps the batch and begins everything else.
+pub(super) struct Room {
+    batch: Batch<Write>,
+    last_batch: usize,
+    errands: Errands,
+    desk: Arc<Desk>,
+    /// What never ends by itself: apart from the errands, which a stop waits for.
+    _ticks: Errands,
+}
+
+impl Room {
+    pub(super) fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
+        let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
+        let mut ticks = Errands::default();
+        ticks.run(sweep(means.clone()));
+        Self {
+            batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
+            last_batch: 0,
+            errands: Errands::default(),
+            desk: Arc::new(Desk::new(means)),
+            _ticks: ticks,
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some((batch, flight)) = self.batch.take_off() else { return };
+        self.last_batch = batch.len();
+        let desk = Arc::clone(&self.desk);
+        self.errands.run(async move {
+            desk.write(batch).await;
+            drop(flight);
+        });
+    }
+
+    fn land(&mut self, flight: FlightNumber) {
+        self.batch.land(flight);
+        self.flush();
+    }
+
+    fn read(&mut self, read: Read, permit: Permit) {
+        let Means { db, keyring, clock, .. } = self.desk.means.clone();
+        match read {
+            Read::Answered(key, reply) => {
+                self.errands.answer(
+                    reply,
+                    permit,
+                    async move { reading::answered(&db, &keyring, &key, clock.now()).await },
+                );
+            }
+            Read::Get(user, id, reply) => {
+                self.errands.answer(reply, permit, async move { reading::get(&db, user, id).await });
+            }
+            Read::Count(user, reply) => {
+                self.errands.answer(reply, permit, async move { reading::count(&db, user).await });
+            }
+            Read::List { user, skip, limit, reply } => {
+                self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
+            }
+        }
+    }
+}
+
+/// Who claims keys sweeps them: at once and every now and then.
+async fn sweep(means: Means) {
+    loop {
+        if let Err(failure) = sweep_keys(&means).await {
+            tracing::warn!(%failure, "old idempotency keys were not swept");
+        }
+        tokio::time::sleep(means.rng.jitter(SWEEP_EVERY)).await;
+    }
+}
+
+async fn sweep_keys(means: &Means) -> Result<(), Failure> {
+    loop {
+        let mut tx = means.db.begin().await?;
+        let swept = idempotency::sweep(&mut tx, means.clock.now()).await?;
+        tx.commit().await?;
+        if swept == 0 {
+            return Ok(());
+        }
+    }
+}
+
+impl Actor for Room {
+    type Message = Message;
+
+    async fn receive(&mut self, message: Message, permit: Permit) {
+        match message {
+            Message::Write { call: Call { user, origin, key }, change, reply } => {
+                let rows = change.rows();
+                self.batch.push_weighing(Write { user, change, origin, key, reply, permit }, rows);
+                self.flush();
+            }
+            Message::Read(read) => self.read(read, permit),
+            Message::Landed(flight) => self.land(flight),
+        }
+    }
+
+    /// Whatever waits is written; `Landed` no longer reaches an actor that stops.
+    async fn stop(&mut self) {
+        while self.errands.under_way() + self.batch.waiting() > 0 {
+            self.errands.finish().await;
+            self.batch.land_all();
+            self.flush();
+        }
+    }
+
+    fn observe(&self) -> Value {
+        json!({ "waiting": self.batch.waiting(), "in_flight": usize::from(self.batch.is_in_flight()) * self.last_batch, "last_batch": self.last_batch,
+                "panicked": self.errands.panicked(), "writes": self.desk.counters() })
+    }
+}

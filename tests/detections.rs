@@ -1,0 +1,306 @@
+//! `/sessions/{id}/process_emotion` and `/sessions/{id}/detections`: what is felt.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Person, RECORDED, TestApp, at_once, stories};
+
+stories! {
+    an_emotion_is_kept_answered_and_ends_its_session,
+    an_ended_session_takes_another_emotion_and_keeps_its_end,
+    every_bad_field_of_an_emotion_is_named_and_nothing_is_kept,
+    a_client_streams_one_detection_or_many,
+    every_bad_detection_is_named_by_its_place_and_nothing_is_kept,
+    an_emotion_is_kept_as_it_was_sent,
+    what_is_said_rests_sealed,
+    who_speaks_of_suicide_is_answered_with_hotlines,
+    an_ended_session_takes_in_what_was_felt_before,
+    anothers_session_takes_nothing,
+    many_stream_at_once_and_each_gets_their_own,
+    what_was_recorded_goes_with_its_session,
+    a_deleted_users_records_are_gone,
+    what_is_felt_is_told_and_not_what_is_said,
+}
+
+const SAID: &str = "I could not sleep again, and the dog barked";
+
+async fn process(person: &Person, id: i64, emotion: &str, said: &str) -> crate::harness::Answer {
+    person.post(&format!("/sessions/{id}/process_emotion"), json!({ "emotion": emotion, "voice_content": said })).await
+}
+
+async fn stream(person: &Person, id: i64, detections: Value) -> crate::harness::Answer {
+    person.post(&format!("/sessions/{id}/detections"), detections).await
+}
+
+async fn an_emotion_is_kept_answered_and_ends_its_session(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let answer = process(&ada, id, "Sad", SAID).await.is(200);
+    assert_eq!(answer.number_of("session_id"), id);
+    assert_eq!((answer.text_of("emotion"), answer.text_of("voice_content")), ("Sad".into(), SAID.into()));
+    let colour = answer.text_of("emotion_color");
+    assert!(colour.len() == 7 && colour.starts_with('#'), "{colour}");
+    let lines: Vec<_> = answer.json["suggestions"].as_array().expect("lines").iter().map(text).collect();
+    let urls: Vec<_> = answer.json["urls"].as_array().expect("pages").iter().map(text).collect();
+    assert_eq!(lines.len(), 5);
+    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_string());
+    let stored: Vec<_> = lines.iter().map(|line| format!("- {line}")).collect();
+    assert_eq!(app.texts("SELECT suggestion FROM wellness_suggestions").await, [stored.join("\n")]);
+    assert_eq!(app.texts("SELECT coalesce(url, '') FROM wellness_suggestions").await, [urls.join(",")]);
+    assert_eq!(app.texts("SELECT emotion FROM facial_data").await, ["Sad"]);
+    let listed = ada.get("/sessions/").await.is(200).json[0].clone();
+    assert_eq!(listed["dominant_emotion"], "sad");
+    assert!(listed["suggestion"].as_str().is_some_and(|gist| lines[0].starts_with(gist)), "{listed}");
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+async fn an_ended_session_takes_another_emotion_and_keeps_its_end(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.ended_session().await;
+    let end = ada.get(&format!("/sessions/{id}")).await.text_of("end_time");
+    app.advance(5);
+    process(&ada, id, "happy", "").await.is(200);
+    assert_eq!(ada.get(&format!("/sessions/{id}")).await.text_of("end_time"), end);
+    assert_eq!((app.rows("wellness_suggestions").await, app.rows("voice_data").await), (1, 0), "nothing was said");
+}
+
+async fn every_bad_field_of_an_emotion_is_named_and_nothing_is_kept(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let before = app.stock().await;
+    let both = vec!["body.emotion", "body.voice_content"];
+    for (body, named) in [
+        (json!({}), both.clone()),
+        (json!({ "emotion": "", "voice_content": null }), both.clone()),
+        (json!({ "emotion": "   ", "voice_content": 7 }), both.clone()),
+        (json!({ "emotion": "x".repeat(65), "voice_content": "x".repeat(10_001) }), both.clone()),
+        (json!({ "emotion": "a\u{0}", "voice_content": "\u{0}" }), both),
+        (json!({ "emotion": ["sad"], "voice_content": "" }), vec!["body.emotion"]),
+        (json!([]), vec!["body"]),
+    ] {
+        assert_eq!(ada.post(&format!("/sessions/{id}/process_emotion"), body).await.is(422).refused(), named);
+    }
+    assert_eq!(app.stock().await, before);
+    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null());
+}
+
+async fn a_client_streams_one_detection_or_many(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let one = stream(&ada, id, json!({ "emotion": "happy", "confidence": 0.93 })).await.is(201);
+    assert_eq!(one.json["ids"], json!([one.json["id"]]));
+    assert!(one.json.get("crisis").is_none(), "{}", one.text);
+    let moment = |number: i64| format!("2026-11-23T08:{:02}:{:02}+08:00", number / 60 % 60, number % 60);
+    let many: Vec<_> =
+        (0..1000).map(|number| json!({ "emotion": format!("e{number}"), "timestamp": moment(number) })).collect();
+    let ids = stream(&ada, id, json!(many)).await.is(201).json["ids"].clone();
+    let ids: Vec<_> = ids.as_array().expect("keys").iter().map(|id| id.as_i64().expect("a key")).collect();
+    assert_eq!(ids.len(), 1000);
+    for number in [0, 1, 499, 998, 999] {
+        let sql = format!("SELECT emotion FROM facial_data WHERE detection_id = {}", ids[number]);
+        assert_eq!(app.texts(&sql).await, [format!("e{number}")]);
+    }
+    assert_eq!(app.rows("emotion_detections").await, 1001);
+    assert_eq!(app.number("SELECT count(*) FROM detection_details WHERE confidence > 0.92").await, 1);
+    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null(), "it stays open");
+}
+
+async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let before = app.stock().await;
+    let soon = app.ground.clock.now() + std::time::Duration::from_secs(6 * 60);
+    let mut many = vec![json!({ "emotion": "happy" }); 30];
+    many[3] = json!({ "emotion": "", "confidence": 1.5 });
+    many[17] = json!({ "emotion": "x".repeat(65), "timestamp": soon.to_string() });
+    many[18] = json!({ "emotion": "sad", "timestamp": "1999-12-31T23:59:59Z", "voice_content": 7 });
+    many[19] = json!({ "emotion": "sad", "timestamp": "2026-11-23T08:00:00", "confidence": "high" });
+    many[29] = json!("happy");
+    let named = [
+        "body.3.emotion",
+        "body.3.confidence",
+        "body.17.emotion",
+        "body.17.timestamp",
+        "body.18.voice_content",
+        "body.18.timestamp",
+        "body.19.confidence",
+        "body.19.timestamp",
+        "body.29",
+    ];
+    assert_eq!(stream(&ada, id, json!(many)).await.is(422).refused(), named);
+    for (body, named) in [
+        (json!([]), "body"),
+        (json!(vec![json!({ "emotion": "happy" }); 1001]), "body"),
+        (json!({}), "body.emotion"),
+        (json!("happy"), "body"),
+        (json!({ "emotion": "x", "voice_content": "x".repeat(10_001) }), "body.voice_content"),
+    ] {
+        assert_eq!(stream(&ada, id, body).await.is(422).refused(), [named]);
+    }
+    assert_eq!(app.stock().await, before);
+    let almost = app.ground.clock.now() + std::time::Duration::from_secs(4 * 60);
+    stream(&ada, id, json!({ "emotion": "happy", "timestamp": almost.to_string() })).await.is(201);
+}
+
+async fn an_emotion_is_kept_as_it_was_sent(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let names = [" HaPPy ", "má saya 🙂", &"é".repeat(64), "x'); DROP TABLE users; --"];
+    for name in names {
+        stream(&ada, id, json!({ "emotion": name })).await.is(201);
+    }
+    assert_eq!(app.texts("SELECT emotion FROM facial_data ORDER BY id").await, names);
+}
+
+async fn what_is_said_rests_sealed(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    app.ground.keep_secret(SAID);
+    let id = ada.open_session().await;
+    stream(&ada, id, json!([{ "emotion": "sad", "voice_content": SAID }, { "emotion": "sad" }])).await.is(201);
+    process(&ada, id, "sad", SAID).await.is(200);
+    let stored = app.texts("SELECT content FROM voice_data").await;
+    assert_eq!(stored.len(), 2);
+    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:story:") && !text.contains("sleep")), "{stored:?}");
+    assert_ne!(stored[0], stored[1]);
+}
+
+async fn who_speaks_of_suicide_is_answered_with_hotlines(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let cry = "I want to kill myself";
+    app.ground.keep_secret(cry);
+    let many = json!([{ "emotion": "calm" }, { "emotion": "sad", "voice_content": cry }]);
+    let streamed = stream(&ada, id, many).await.is(201);
+    let crisis = streamed.json["crisis"].clone();
+    let processed = process(&ada, id, "sad", cry).await.is(200);
+    assert_eq!((&crisis["suggestions"], &crisis["urls"]), (&processed.json["suggestions"], &processed.json["urls"]));
+    let lines = processed.json["suggestions"].to_string();
+    assert!(lines.contains("1553"), "whom to call: {lines}");
+    let calm = process(&ada, ada.open_session().await, "happy", "a good day").await.is(200);
+    assert_ne!(calm.json["suggestions"], processed.json["suggestions"]);
+    let names = ["emotion.detected", "emotion.detected", "emotion.crisis", "emotion.detected", "emotion.crisis"];
+    let names = [&["user.registered", "user.verified", "session.started"], &names[..], &["session.ended"]].concat();
+    let names = [&names[..], &["session.started", "emotion.detected", "session.ended"]].concat();
+    let told = app.events_of(ada.id, &names).await;
+    assert_eq!(told[5].json["data"]["detection_id"], streamed.json["ids"][1]);
+    assert!(told.iter().all(|event| !event.json.to_string().contains("kill")));
+}
+
+async fn an_ended_session_takes_in_what_was_felt_before(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let felt = app.ground.clock.now().to_string();
+    app.advance(10);
+    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    app.advance(10);
+    stream(&ada, id, json!({ "emotion": "late", "timestamp": felt })).await.is(201);
+    let refused =
+        stream(&ada, id, json!([{ "emotion": "late", "timestamp": felt }, { "emotion": "now" }])).await.is(409);
+    assert_eq!(refused.kind(), "session-ended");
+    assert_eq!(app.rows("emotion_detections").await, 1, "all or none");
+}
+
+async fn anothers_session_takes_nothing(app: &TestApp) {
+    let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
+    let id = ada.open_session().await;
+    let before = app.stock().await;
+    for id in [id, 4_000_000] {
+        process(&bob, id, "sad", SAID).await.is(404);
+        stream(&bob, id, json!({ "emotion": "sad" })).await.is(404);
+    }
+    let body = json!({ "emotion": "sad", "voice_content": "" });
+    app.client().post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.is(401);
+    app.client().post(&format!("/sessions/{id}/detections"), body.clone()).await.is(401);
+    for id in ["0", "-1", "abc", "99999999999999999999"] {
+        let bad = ada.post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.is(422);
+        assert_eq!(bad.refused(), ["path.id"]);
+        assert_eq!(stream_at(&ada, id, body.clone()).await, ["path.id"]);
+    }
+    assert_eq!(app.stock().await, before);
+    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null());
+}
+
+async fn stream_at(person: &Person, id: &str, body: Value) -> Vec<String> {
+    person.post(&format!("/sessions/{id}/detections"), body).await.is(422).refused()
+}
+
+async fn many_stream_at_once_and_each_gets_their_own(app: &TestApp) {
+    let people = [app.verified("ada").await, app.verified("bob").await];
+    let calls = (0..60).map(|number| {
+        let person = people[number % 2].clone();
+        async move {
+            let id = person.open_session().await;
+            let many: Vec<_> = (0..10).map(|nth| json!({ "emotion": format!("{id}-{nth}") })).collect();
+            let ids = stream(&person, id, json!(many)).await.is(201).json["ids"].clone();
+            process(&person, id, "done", "").await.is(200);
+            (id, ids)
+        }
+    });
+    for (id, ids) in at_once(calls).await {
+        let keys: Vec<_> = ids.as_array().expect("keys").iter().map(Value::to_string).collect();
+        let sql = "SELECT f.emotion FROM facial_data f JOIN emotion_detections d ON d.id = f.detection_id";
+        let own = format!("{sql} WHERE d.session_id = {id} AND d.id IN ({}) ORDER BY d.id", keys.join(","));
+        assert_eq!(app.texts(&own).await, (0..10).map(|nth| format!("{id}-{nth}")).collect::<Vec<_>>());
+    }
+    assert_eq!((app.rows("emotion_detections").await, app.rows("wellness_suggestions").await), (660, 60));
+}
+
+async fn recorded(app: &TestApp) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for table in RECORDED {
+        rows.push(app.rows(table).await);
+    }
+    rows
+}
+
+/// A session with something of everything.
+async fn full_session(person: &Person) -> i64 {
+    let id = person.open_session().await;
+    stream(person, id, json!({ "emotion": "sad", "confidence": 1, "voice_content": SAID })).await.is(201);
+    process(person, id, "happy", SAID).await.is(200);
+    person.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "fine", "rating": 5 })).await.is(201);
+    id
+}
+
+async fn what_was_recorded_goes_with_its_session(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    full_session(&ada).await;
+    let before = recorded(app).await;
+    let id = full_session(&ada).await;
+    assert!(recorded(app).await.iter().zip(&before).all(|(now, then)| *now == 2 * then && *then > 0));
+    ada.delete(&format!("/sessions/{id}")).await.is(200);
+    assert_eq!(recorded(app).await, before);
+}
+
+async fn a_deleted_users_records_are_gone(app: &TestApp) {
+    let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
+    full_session(&bob).await;
+    let before = recorded(app).await;
+    full_session(&ada).await;
+    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    assert_eq!(recorded(app).await, before);
+}
+
+async fn what_is_felt_is_told_and_not_what_is_said(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    let felt = "2026-11-20T08:00:00+00:00";
+    let own = json!({ "emotion": "my mother's voice", "voice_content": SAID });
+    let one = stream(&ada, id, json!([{ "emotion": " HAPPY ", "timestamp": felt }, own])).await.is(201);
+    process(&ada, id, "Sad", SAID).await.is(200);
+    let names = ["user.registered", "user.verified", "session.started", "emotion.detected", "emotion.detected"];
+    let told = app.events_of(ada.id, &[&names[..], &["emotion.detected", "session.ended"]].concat()).await;
+    let expected = json!({
+        "user_id": ada.id, "session_id": id, "detection_id": one.json["ids"][0], "emotion": "happy", "timestamp": felt,
+    });
+    assert_eq!(told[3].json["data"], expected);
+    assert_eq!((&told[4].json["data"]["emotion"], &told[5].json["data"]["emotion"]), (&json!("other"), &json!("sad")));
+    for event in &told[3..] {
+        let text = event.json.to_string();
+        assert!(!text.contains("mother") && !text.contains("sleep"), "{text}");
+        assert_eq!(event.json["subject"], format!("session/{id}"));
+        assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
+    }
+}

@@ -57,7 +57,7 @@ impl Sessions {
         listener: Listener,
     ) -> Result<Once<Detected>, SessionError> {
         let crisis = match detections.iter().find(|detection| detection.is_crisis()) {
-            Some(detection) => Some(Comfort::from(self.advise(session, detection, listener).await?)),
+            Some(detection) => Some(Comfort::from(self.advise(session, detection, listener).await)),
             None => None,
         };
         self.make(call, Change::Detect { session, detections, crisis }).await
@@ -81,7 +81,7 @@ impl Sessions {
             return Ok(Once::Again(answer));
         }
         self.get(call.user, session).await?;
-        let advice = self.advise(session, &detection, listener).await?;
+        let advice = self.advise(session, &detection, listener).await;
         self.make(call, Change::Process { session, detection, advice }).await
     }
 
@@ -94,16 +94,11 @@ impl Sessions {
         self.make(call, Change::Rate(session, rating)).await
     }
 
-    async fn advise(
-        &self,
-        session: SessionId,
-        detection: &Detection,
-        listener: Listener,
-    ) -> Result<Advice, SessionError> {
+    async fn advise(&self, session: SessionId, detection: &Detection, listener: Listener) -> Advice {
         let Listener { time_zone, language } = listener;
         let emotion = detection.emotion().to_owned();
         let words = Some(detection.voice_content()).filter(|said| !said.is_empty()).map(str::to_owned);
         let seed = session.0.unsigned_abs();
-        Ok(self.suggestions.advise(Ask { emotion, words, language, time_zone, seed }).await?)
+        self.suggestions.advise(Ask { emotion, words, language, time_zone, seed }).await
     }
 }

@@ -5,9 +5,11 @@ mod harness;
 
 mod actors;
 mod auth;
+mod charts;
 mod cli;
 mod cors;
 mod events;
+mod history;
 mod idempotency;
 mod mail;
 mod openapi;

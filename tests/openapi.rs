@@ -133,7 +133,10 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "GET /api/v1/auth/me",
         "GET /api/v1/sessions",
         "GET /api/v1/sessions/count",
+        "GET /api/v1/sessions/dominant_emotion_chart",
+        "GET /api/v1/sessions/intensity_chart",
         "GET /api/v1/sessions/{id}",
+        "GET /api/v1/sessions/{id}/history",
         "GET /api/v1/users",
         "GET /api/v1/users/me",
         "GET /api/v1/users/{id}",
@@ -153,6 +156,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/auth/reset-password",
         "POST /api/v1/auth/verify-otp",
         "POST /api/v1/sessions",
+        "POST /api/v1/sessions/diagnosis",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

@@ -136,8 +136,7 @@ impl House {
     /// # Errors
     /// When one does not start, or Argon2 does not allow the cost.
     pub async fn open(ground: Ground, settings: Settings, crew: Crew) -> Result<Self, Failure> {
-        let Ground { db, redis, nats, transport, renderer, code_key, keyring: _, endpoint, time_zone, clock, rng } =
-            ground;
+        let Ground { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } = ground;
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(sources(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
@@ -163,13 +162,9 @@ impl House {
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
-        let (sessions, tracking) = Sessions::new(
-            session_tracker::Settings::default(),
-            db.clone(),
-            publisher.clone(),
-            clock.clone(),
-            rng.clone(),
-        );
+        let neighbours =
+            session_tracker::Neighbours { publisher: publisher.clone(), keyring, time_zone: time_zone.clone() };
+        let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),

@@ -32,7 +32,7 @@ mod house;
 mod mail_server;
 mod server;
 mod wire;
-pub(crate) use house::{PASSWORD, Received, World, bounds, client, email, new_folder, secret, worlds};
+pub(crate) use house::{PASSWORD, Received, World, bounds, client, email, keyring, new_folder, secret, worlds};
 pub(crate) use mail_server::MailServer;
 pub(crate) use server::NatsServer;
 pub(crate) use wire::Wire;

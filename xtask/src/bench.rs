@@ -3,6 +3,7 @@
 //! row: a file beside `me.rs`, and its name in [`ROWS`].
 
 mod account;
+mod charts;
 mod http;
 mod login;
 mod me;
@@ -21,7 +22,7 @@ use self::{
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&Stage) -> Result<Row<'_>>; 3] = [me::row, login::row, sessions::row];
+const ROWS: [fn(&Stage) -> Result<Row<'_>>; 4] = [me::row, login::row, sessions::row, charts::row];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long to measure, and what.

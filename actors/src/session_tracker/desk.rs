@@ -6,6 +6,7 @@ use std::{
 };
 
 use faceofmind_kit::{Clock, Database, Failure, Permit, Reply, Rng};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     idempotency::Key,
+    keyring::Keyring,
     publisher::{Origin, Publisher},
     user_registry::UserId,
 };
@@ -42,6 +44,8 @@ pub(super) type Outcome = Result<Started, SessionError>;
 pub(super) struct Means {
     pub(super) db: Database,
     pub(super) publisher: Publisher,
+    pub(super) keyring: Keyring,
+    pub(super) time_zone: TimeZone,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
 }

@@ -6,23 +6,34 @@ use std::{sync::Arc, time::Duration};
 use faceofmind_kit::{
     Actor, Address, Batch, Child, Clock, Database, Errands, Failure, FlightNumber, Permit, Reply, Rng, padded,
 };
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::{
     idempotency,
+    keyring::Keyring,
     publisher::{Origin, Publisher},
     user_registry::UserId,
 };
 
+mod charts;
 mod desk;
+mod history;
 mod reading;
 mod session;
 mod sitting;
 mod store;
+mod tally;
+mod window;
 
+pub use charts::{Day, Diagnosis};
 use desk::{Change, Desk, Means, Write};
+pub use history::{FaceId, History, Moment, Suggestion, SuggestionId, VoiceId};
 pub use session::{DetectionId, FeedbackId, Listed, Session, SessionError, SessionId, Started};
 pub use store::erase;
+pub use tally::IntensityTally;
+use window::Days;
+pub use window::{InvalidWindow, Window};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -35,12 +46,25 @@ pub struct Settings {
     pub deadline: Duration,
     /// Changes in one transaction at most; 512 are the most that there may be.
     pub largest_batch: usize,
+    /// Bytes of text in one history, about; of a longer one the oldest detections are left out.
+    pub largest_history: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mailbox: 4096, deadline: Duration::from_secs(10), largest_batch: padded::MOST_ROWS }
+        let deadline = Duration::from_secs(10);
+        Self { mailbox: 4096, deadline, largest_batch: padded::MOST_ROWS, largest_history: 32 << 20 }
     }
+}
+
+/// Whom the tracker turns to, and what it takes from the house.
+pub struct Neighbours {
+    /// Hears of every commit that recorded events.
+    pub publisher: Publisher,
+    /// Opens what was said.
+    pub keyring: Keyring,
+    /// Cuts the days of people who have set no zone.
+    pub time_zone: TimeZone,
 }
 
 /// Where sessions are started, ended and seen.
@@ -57,16 +81,20 @@ enum Read {
     Get(UserId, SessionId, Reply<Result<Session, SessionError>>),
     Count(UserId, Reply<Result<u64, SessionError>>),
     List { user: UserId, skip: u32, limit: u32, reply: Reply<Result<Vec<Listed>, SessionError>> },
+    History(UserId, SessionId, Reply<Result<History, SessionError>>),
+    Days { user: UserId, window: Window, zone: Option<TimeZone>, reply: Reply<Result<Vec<Day>, SessionError>> },
+    Diagnosis { user: UserId, window: Window, zone: Option<TimeZone>, reply: Reply<Result<Diagnosis, SessionError>> },
 }
 
 impl Sessions {
-    /// The tracker of the sessions in `db`, and the child to be supervised. `publisher` hears of every commit that recorded events.
-    pub fn new(settings: Settings, db: Database, publisher: Publisher, clock: Clock, rng: Rng) -> (Self, Child) {
-        let means = Means { db, publisher, clock, rng };
+    /// The tracker of the sessions in `db`, and the child to be supervised.
+    pub fn new(settings: Settings, db: Database, neighbours: Neighbours, (clock, rng): (Clock, Rng)) -> (Self, Child) {
+        let Neighbours { publisher, keyring, time_zone } = neighbours;
+        let means = Means { db, publisher, keyring, time_zone, clock, rng };
         let address = Address::new("session_tracker", settings.mailbox, settings.deadline);
         let sessions = Self(address.clone());
         let child = Child::new(address.clone(), move || {
-            let room = Room::new(settings.largest_batch, means.clone(), address.clone());
+            let room = Room::new(settings, means.clone(), address.clone());
             async move { Ok::<_, Failure>(room) }
         });
         (sessions, child)
@@ -133,6 +161,7 @@ impl Sessions {
 struct Room {
     batch: Batch<Write>,
     last_batch: usize,
+    largest_history: usize,
     errands: Errands,
     desk: Arc<Desk>,
     /// What never ends by itself: apart from the errands, which a stop waits for.
@@ -140,13 +169,14 @@ struct Room {
 }
 
 impl Room {
-    fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
-        let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
+    fn new(settings: Settings, means: Means, address: Address<Message>) -> Self {
+        let largest_batch = settings.largest_batch.clamp(1, padded::MOST_ROWS);
         let mut ticks = Errands::default();
         ticks.run(sweep(means.clone()));
         Self {
             batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
             last_batch: 0,
+            largest_history: settings.largest_history,
             errands: Errands::default(),
             desk: Arc::new(Desk::new(means)),
             _ticks: ticks,
@@ -168,6 +198,11 @@ impl Room {
         self.flush();
     }
 
+    fn days(&self, window: Window, zone: Option<TimeZone>) -> Days {
+        let Means { clock, time_zone, .. } = &self.desk.means;
+        window.days(clock.now(), zone.as_ref().unwrap_or(time_zone))
+    }
+
     fn read(&mut self, read: Read, permit: Permit) {
         let db = self.desk.means.db.clone();
         match read {
@@ -179,6 +214,20 @@ impl Room {
             }
             Read::List { user, skip, limit, reply } => {
                 self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
+            }
+            Read::History(user, id, reply) => {
+                let (keyring, largest) = (self.desk.means.keyring.clone(), self.largest_history);
+                let read = async move { history::read(&db, &keyring, (user, id), largest).await };
+                self.errands.answer(reply, permit, read);
+            }
+            Read::Days { user, window, zone, reply } => {
+                let days = self.days(window, zone);
+                self.errands.answer(reply, permit, async move { Ok(charts::days(&db, user, days).await?) });
+            }
+            Read::Diagnosis { user, window, zone, reply } => {
+                let days = self.days(window, zone);
+                let read = async move { Ok(charts::diagnosis(&db, user, window, days).await?) };
+                self.errands.answer(reply, permit, read);
             }
         }
     }

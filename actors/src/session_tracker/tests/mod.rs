@@ -13,7 +13,9 @@ use super::*;
 use crate::{publisher::Cause, testing};
 
 mod batches;
+mod charts;
 mod failures;
+mod history;
 mod idempotent;
 mod lists;
 mod sessions;
@@ -34,8 +36,9 @@ async fn worlds_of(settings: Settings) -> Vec<World> {
     let mut worlds = Vec::new();
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
-        let publisher = testing::publisher(&db);
-        let (sessions, child) = Sessions::new(settings, db.clone(), publisher, clock.clone(), rng.clone());
+        let neighbours =
+            Neighbours { publisher: testing::publisher(&db), keyring: testing::keyring(), time_zone: TimeZone::UTC };
+        let (sessions, child) = Sessions::new(settings, db.clone(), neighbours, (clock.clone(), rng.clone()));
         let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };
         let policy = Policy { restarts: 100, backoff, ..Policy::default() };
         let family = Family { children: vec![child], policy, clock: clock.clone(), rng };

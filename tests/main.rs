@@ -19,4 +19,5 @@ mod proxies;
 mod root;
 mod secrets;
 mod sessions;
+mod statements;
 mod users;

@@ -54,7 +54,7 @@ impl FromFields for Days {
 
 /// Which days to sum up.
 #[derive(ToSchema)]
-#[salvo(schema(example = json!({ "window": "week" })))]
+#[salvo(schema(name = "DiagnosisRequest", example = json!({ "window": "week" })))]
 struct Wanted {
     /// `day`, `3days`, `week` or `month`.
     #[salvo(schema(value_type = String))]
@@ -113,7 +113,7 @@ struct Intensities {
 
 /// What was detected in the window. A summary of what was recorded, and no medical word.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({
+#[salvo(schema(name = "Diagnosis", example = json!({
     "diagnosis": "Of the 4 emotions recorded this week, happy was seen most often (3 of 4): 3 counted as mild, 1 as moderate and 0 as severe.",
     "emotion_tally": { "calm": 1, "happy": 3 },
     "intensity_breakdown": { "mild": 3, "moderate": 1, "severe": 0 },

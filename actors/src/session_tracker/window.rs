@@ -6,7 +6,7 @@ use faceofmind_kit::Timestamp;
 use jiff::{
     ToSpan,
     civil::{Date, Weekday},
-    tz::TimeZone,
+    tz::{AmbiguousOffset, TimeZone},
 };
 
 /// Which days to look at.
@@ -107,10 +107,15 @@ impl Days {
     }
 }
 
-/// Midnight, or, where the clocks skip it, what comes first.
+/// Midnight, or, where the clocks skip it, the moment at which they do: jiff's `start_of_day` would come too late where they jump from before
+/// midnight to after it.
 fn first_moment(date: Date, zone: &TimeZone) -> Timestamp {
-    let start = date.to_zoned_datetime(zone.clone()).and_then(|some_time| some_time.start_of_day());
-    start.map_or(jiff::Timestamp::MAX, |start| start.timestamp()).into()
+    let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
+    let is_skipped = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+    let Ok(moment) = midnight.compatible() else { return jiff::Timestamp::MAX.into() };
+    let jump = || zone.preceding(moment.checked_add(1.second()).ok()?).next();
+    let jump = if is_skipped { jump() } else { None };
+    jump.map_or(moment, |jump| jump.timestamp()).into()
 }
 
 #[cfg(test)]

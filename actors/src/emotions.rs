@@ -34,6 +34,17 @@ pub enum Intensity {
     Severe,
 }
 
+impl Intensity {
+    /// As answers name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mild => "mild",
+            Self::Moderate => "moderate",
+            Self::Severe => "severe",
+        }
+    }
+}
+
 /// A name that a sibling service may see: one of the known ones, or `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

@@ -163,8 +163,12 @@ impl House {
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
-        let neighbours =
-            session_tracker::Neighbours { publisher: publisher.clone(), suggestions: suggestions.clone(), keyring };
+        let neighbours = session_tracker::Neighbours {
+            publisher: publisher.clone(),
+            suggestions: suggestions.clone(),
+            keyring,
+            time_zone: time_zone.clone(),
+        };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,

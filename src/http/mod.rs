@@ -28,6 +28,7 @@ pub mod router;
 pub mod server;
 pub mod sessions;
 pub mod shared;
+pub mod time_zone;
 pub mod users;
 mod words;
 

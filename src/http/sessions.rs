@@ -23,17 +23,25 @@ use super::{
 };
 use crate::app::Rooms;
 
+mod charts;
 mod detections;
 mod feedback;
+mod history;
 
 /// The calls under `/sessions`.
 pub fn router() -> Router {
+    let one = Router::with_path("{id}")
+        .get(show)
+        .delete(delete)
+        .push(Router::with_path("end").patch(end))
+        .push(Router::with_path("history").get(history::history));
     Router::with_path("sessions")
         .oapi_tag("sessions")
         .get(list)
         .post(start)
         .push(Router::with_path("count").get(count))
-        .push(Router::with_path("{id}").get(show).delete(delete).push(Router::with_path("end").patch(end)))
+        .append(&mut charts::routers().into())
+        .push(one)
         .push(detections::router())
         .push(feedback::router())
 }

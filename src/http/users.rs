@@ -20,6 +20,7 @@ use super::{
     problem::{FieldError, Loc, Problem},
     query::Query,
     shared::Shared,
+    time_zone::known,
     words::{RoleWord, StatusWord},
 };
 use crate::app::Rooms;
@@ -209,9 +210,9 @@ impl FromFields for Update {
     }
 }
 
-fn time_zone(name: &str) -> Result<String, &'static str> {
-    let known = jiff::tz::TimeZone::get(name).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
-    known.ok_or("must be a name of the IANA time zone database, such as Asia/Manila")
+/// Its name as the database spells it.
+fn time_zone(name: &str) -> Result<String, Refusal> {
+    known(name).map(|zone| zone.iana_name().unwrap_or(name).to_owned())
 }
 
 fn language(tag: &str) -> Result<String, &'static str> {

@@ -5,7 +5,9 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use super::statements::Statements;
 
 static LINES: Mutex<String> = Mutex::new(String::new());
 
@@ -14,8 +16,8 @@ pub(crate) fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = EnvFilter::new("info,faceofmind=debug,faceofmind_actors=debug,faceofmind_kit=debug");
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Keeper);
-        log.init();
+        let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Keeper).with_filter(filter);
+        tracing_subscriber::registry().with(log).with(Statements.with_filter(Statements::filter())).init();
     });
 }
 

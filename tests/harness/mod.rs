@@ -9,6 +9,8 @@
 //! | `client`, `answer` | HTTP as an app speaks it; what holds for every answer is checked on every answer |
 //! | `people` | those who register, log in and administer |
 //! | `mail`, `events`, `rows`, `logs` | what came out of the service, and what it keeps |
+//! | `detections` | detections at moments of the story's choice |
+//! | `statements` | how many statements a request takes |
 //! | `raw` | bytes over a socket, for requests that no client would send |
 //! | `relay` | a wire to a server that can be cut |
 //! | `program` | the binary as a process |
@@ -16,6 +18,7 @@
 
 mod answer;
 mod client;
+mod detections;
 mod events;
 mod ground;
 pub(crate) mod logs;
@@ -26,6 +29,7 @@ mod raw;
 mod relay;
 mod rows;
 mod servers;
+mod statements;
 mod telling;
 mod test_app;
 mod tokens;

@@ -3,6 +3,7 @@
 //! row: a file beside `me.rs`, and its name in [`ROWS`].
 
 mod account;
+mod charts;
 mod detections;
 mod http;
 mod login;
@@ -23,7 +24,7 @@ use self::{
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&Stage) -> Result<Row<'_>>; 4] = [me::row, login::row, sessions::row, detections::row];
+const ROWS: [fn(&Stage) -> Result<Row<'_>>; 5] = [me::row, login::row, sessions::row, detections::row, charts::row];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long to measure, and what.

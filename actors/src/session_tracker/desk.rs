@@ -6,6 +6,7 @@ use std::{
 };
 
 use faceofmind_kit::{Clock, Database, Failure, Permit, Reply, Rng};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
@@ -70,6 +71,7 @@ pub(super) struct Means {
     pub(super) db: Database,
     pub(super) publisher: Publisher,
     pub(super) keyring: Keyring,
+    pub(super) time_zone: TimeZone,
     pub(super) trap: Trap,
     pub(super) clock: Clock,
     pub(super) rng: Rng,

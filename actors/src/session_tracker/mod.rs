@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use faceofmind_kit::{Address, Child, Clock, Database, Failure, FlightNumber, Reply, Rng, padded};
+use jiff::tz::TimeZone;
 
 use crate::{
     idempotency::{self, Once},
@@ -14,10 +15,12 @@ use crate::{
 };
 
 mod book;
+mod charts;
 mod decision;
 mod desk;
 mod detection;
 mod feedback;
+mod history;
 mod made;
 mod plan;
 mod reading;
@@ -26,18 +29,24 @@ mod room;
 mod session;
 mod sitting;
 mod store;
+mod tally;
 mod trap;
+mod window;
 
+pub use charts::{Day, Diagnosis};
 use desk::{Change, Means, Outcome};
 pub use detection::{Comfort, Detected, Detection, MOST_DETECTIONS, Processed, voice_place};
 pub use feedback::{Feedback, Rating};
+pub use history::{FaceId, History, Moment, Suggestion, SuggestionId, VoiceId};
 pub use recording::{Call, Listener};
 use room::Room;
 pub use session::{DetectionId, FeedbackId, Listed, Session, SessionError, SessionId};
 pub use store::erase;
+pub use tally::IntensityTally;
 #[cfg(any(test, feature = "test-hooks"))]
 pub use trap::Step;
 use trap::Trap;
+pub use window::{InvalidWindow, Window};
 
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +57,18 @@ pub struct Settings {
     pub deadline: Duration,
     /// Rows in one transaction at most, in any table, but for a call that alone brings more; 512 are the most that there may be.
     pub largest_batch: usize,
+    /// Bytes of text in one history, about; of a longer one the oldest detections are left out.
+    pub largest_history: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mailbox: 4096, deadline: Duration::from_secs(10), largest_batch: padded::MOST_ROWS }
+        let deadline = Duration::from_secs(10);
+        Self { mailbox: 4096, deadline, largest_batch: padded::MOST_ROWS, largest_history: 32 << 20 }
     }
 }
 
-/// Whom the tracker turns to.
+/// Whom the tracker turns to, and what it takes from the house.
 #[derive(Clone, Debug)]
 pub struct Neighbours {
     /// Hears of every commit that recorded events.
@@ -65,6 +77,8 @@ pub struct Neighbours {
     pub suggestions: Suggestions,
     /// Seals what was said.
     pub keyring: Keyring,
+    /// Cuts the days of people who have set no zone.
+    pub time_zone: TimeZone,
 }
 
 /// Where sessions are started, ended and seen, and where it is told what is felt in them.
@@ -88,12 +102,15 @@ enum Read {
     Answered(idempotency::Key, Reply<Result<Option<idempotency::Answer>, SessionError>>),
     Count(UserId, Reply<Result<u64, SessionError>>),
     List { user: UserId, skip: u32, limit: u32, reply: Reply<Result<Vec<Listed>, SessionError>> },
+    History(UserId, SessionId, Reply<Result<History, SessionError>>),
+    Days { user: UserId, window: Window, zone: Option<TimeZone>, reply: Reply<Result<Vec<Day>, SessionError>> },
+    Diagnosis { user: UserId, window: Window, zone: Option<TimeZone>, reply: Reply<Result<Diagnosis, SessionError>> },
 }
 
 impl Sessions {
     /// The tracker of the sessions in `db`, and the child to be supervised.
     pub fn new(settings: Settings, db: Database, neighbours: Neighbours, (clock, rng): (Clock, Rng)) -> (Self, Child) {
-        let Neighbours { publisher, suggestions, keyring } = neighbours;
+        let Neighbours { publisher, suggestions, keyring, time_zone } = neighbours;
         let address = Address::new("session_tracker", settings.mailbox, settings.deadline);
         let trap = Trap::new(&address);
         let sessions = Self {
@@ -103,9 +120,9 @@ impl Sessions {
             #[cfg(any(test, feature = "test-hooks"))]
             trap: trap.clone(),
         };
-        let means = Means { db, publisher, keyring, trap, clock, rng };
+        let means = Means { db, publisher, keyring, time_zone, trap, clock, rng };
         let child = Child::new(address.clone(), move || {
-            let room = Room::new(settings.largest_batch, means.clone(), address.clone());
+            let room = Room::new(settings, means.clone(), address.clone());
             async move { Ok::<_, Failure>(room) }
         });
         (sessions, child)

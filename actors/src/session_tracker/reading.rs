@@ -1,10 +1,13 @@
 //! What a user may see of their sessions. One or two statements, however many rows.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use faceofmind_kit::{Database, Failure, Reader, Timestamp, on};
 
-use super::session::{DetectionId, Listed, Session, SessionError, SessionId, Tally, dominant, first_sentence};
+use super::{
+    session::{DetectionId, Listed, Session, SessionError, SessionId, first_sentence},
+    tally::{NEWEST_FACE, Seen, Tally},
+};
 use crate::{
     idempotency::{self, Answer, Claim, Key},
     keyring::Keyring,
@@ -17,10 +20,12 @@ const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
     (SELECT w.suggestion FROM emotion_detections d JOIN wellness_suggestions w ON w.detection_id = d.id \
      WHERE d.session_id = s.id ORDER BY w.id LIMIT 1) AS suggestion \
     FROM sessions s WHERE s.user_id = $1 ORDER BY s.id DESC LIMIT $2 OFFSET $3";
-/// Letter case is folded by us: SQLite's `lower` knows ASCII alone.
-const EMOTIONS: &str = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
-    FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
-    WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 GROUP BY s.id, f.emotion";
+static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
+    let sql = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
+        FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
+        WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 AND";
+    format!("{sql} {NEWEST_FACE} GROUP BY s.id, f.emotion")
+});
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -66,13 +71,13 @@ pub(super) async fn list(db: &Database, user: UserId, skip: u32, limit: u32) -> 
         .fetch_all(c).await)
     .map_err(Failure::from)?;
     let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-    let mut tallies = tallies(&mut reader, user, oldest.session.id, newest.session.id).await?;
-    Ok(rows.into_iter().map(|row| listed(row, &mut tallies)).collect())
+    let tallies = tallies(&mut reader, user, oldest.session.id, newest.session.id).await?;
+    Ok(rows.into_iter().map(|row| listed(row, &tallies)).collect())
 }
 
-fn listed(row: Row, tallies: &mut HashMap<SessionId, Vec<Tally>>) -> Listed {
+fn listed(row: Row, tallies: &HashMap<SessionId, Tally>) -> Listed {
     let Session { id, user_id, start_time, end_time } = row.session;
-    let dominant_emotion = tallies.remove(&id).and_then(dominant);
+    let dominant_emotion = tallies.get(&id).and_then(Tally::dominant).map(str::to_owned);
     let suggestion = row.suggestion.as_deref().and_then(first_sentence);
     Listed { id, user_id, start_time, end_time, dominant_emotion, suggestion }
 }
@@ -83,12 +88,12 @@ async fn tallies(
     user: UserId,
     oldest: SessionId,
     newest: SessionId,
-) -> Result<HashMap<SessionId, Vec<Tally>>, Failure> {
+) -> Result<HashMap<SessionId, Tally>, Failure> {
     let rows: Vec<(SessionId, String, i64, Timestamp, DetectionId)> = on!(reader.connection(), c =>
-        sqlx::query_as(EMOTIONS).bind(user).bind(oldest).bind(newest).fetch_all(c).await)?;
-    let mut tallies: HashMap<_, Vec<_>> = HashMap::new();
-    for (session, emotion, times, at, detection) in rows {
-        tallies.entry(session).or_default().push(Tally { emotion, times, latest: (at, detection) });
+        sqlx::query_as(EMOTIONS.as_str()).bind(user).bind(oldest).bind(newest).fetch_all(c).await)?;
+    let mut tallies: HashMap<_, Tally> = HashMap::new();
+    for (session, emotion, times, latest, detection) in rows {
+        tallies.entry(session).or_default().add(&emotion, Seen { times, latest, detection });
     }
     Ok(tallies)
 }

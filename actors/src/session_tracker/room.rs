@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use faceofmind_kit::{Actor, Address, Batch, Errands, Failure, FlightNumber, Permit, padded};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
-    Message, Read,
+    Message, Read, Settings, charts,
     desk::{Desk, Means, Write},
-    reading,
+    history, reading,
     recording::Call,
+    window::{Days, Window},
 };
 use crate::idempotency;
 
@@ -19,6 +21,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct Room {
     batch: Batch<Write>,
     last_batch: usize,
+    largest_history: usize,
     errands: Errands,
     desk: Arc<Desk>,
     /// What never ends by itself: apart from the errands, which a stop waits for.
@@ -26,13 +29,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(largest_batch: usize, means: Means, address: Address<Message>) -> Self {
-        let largest_batch = largest_batch.clamp(1, padded::MOST_ROWS);
+    pub(super) fn new(settings: Settings, means: Means, address: Address<Message>) -> Self {
+        let largest_batch = settings.largest_batch.clamp(1, padded::MOST_ROWS);
         let mut ticks = Errands::default();
         ticks.run(sweep(means.clone()));
         Self {
             batch: Batch::new(largest_batch, move |flight| address.tell(Message::Landed(flight))),
             last_batch: 0,
+            largest_history: settings.largest_history,
             errands: Errands::default(),
             desk: Arc::new(Desk::new(means)),
             _ticks: ticks,
@@ -73,7 +77,26 @@ impl Room {
             Read::List { user, skip, limit, reply } => {
                 self.errands.answer(reply, permit, async move { reading::list(&db, user, skip, limit).await });
             }
+            Read::History(user, id, reply) => {
+                let largest = self.largest_history;
+                let read = async move { history::read(&db, &keyring, (user, id), largest).await };
+                self.errands.answer(reply, permit, read);
+            }
+            Read::Days { user, window, zone, reply } => {
+                let days = self.days(window, zone);
+                self.errands.answer(reply, permit, async move { Ok(charts::days(&db, user, days).await?) });
+            }
+            Read::Diagnosis { user, window, zone, reply } => {
+                let days = self.days(window, zone);
+                let read = async move { Ok(charts::diagnosis(&db, user, window, days).await?) };
+                self.errands.answer(reply, permit, read);
+            }
         }
+    }
+
+    fn days(&self, window: Window, zone: Option<TimeZone>) -> Days {
+        let Means { clock, time_zone, .. } = &self.desk.means;
+        window.days(clock.now(), zone.as_ref().unwrap_or(time_zone))
     }
 }
 

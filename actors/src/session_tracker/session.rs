@@ -1,7 +1,5 @@
 //! What a session is, and the rules about one. No I/O.
 
-use std::collections::HashMap;
-
 use faceofmind_kit::{Failure, Timestamp, id};
 use serde::{Deserialize, Serialize};
 
@@ -73,30 +71,10 @@ pub enum SessionError {
     Failed(#[from] Failure),
 }
 
-/// How often an emotion, as it was sent, was detected in a session.
-#[derive(Clone, Debug)]
-pub(super) struct Tally {
-    pub(super) emotion: String,
-    pub(super) times: i64,
-    pub(super) latest: (Timestamp, DetectionId),
-}
-
-/// The emotion detected most often, in lower case; of several the most recent.
-pub(super) fn dominant(tallies: impl IntoIterator<Item = Tally>) -> Option<String> {
-    let mut by_emotion = HashMap::new();
-    for tally in tallies {
-        let (times, latest) = by_emotion.entry(tally.emotion.to_lowercase()).or_insert((0, tally.latest));
-        *times += tally.times;
-        *latest = tally.latest.max(*latest);
-    }
-    by_emotion.into_iter().max_by_key(|&(_, rank)| rank).map(|(emotion, _)| emotion)
-}
-
 /// The first sentence of a stored suggestion, whose lines each have `- ` before them. A sentence ends with its sign and what closes
 /// behind it, or with the line.
 pub(super) fn first_sentence(suggestion: &str) -> Option<String> {
-    let mut lines = suggestion.lines().map(|line| line.trim().trim_start_matches('-').trim_start());
-    let line = lines.find(|line| !line.is_empty())?;
+    let line = lines(suggestion).next()?;
     let mut ended = false;
     for (at, sign) in line.char_indices() {
         match sign {
@@ -110,27 +88,15 @@ pub(super) fn first_sentence(suggestion: &str) -> Option<String> {
     Some(line.to_owned())
 }
 
+/// The lines of a stored suggestion, without the `- ` before them and without blank ones.
+pub(super) fn lines(suggestion: &str) -> impl Iterator<Item = &str> {
+    let lines = suggestion.lines().map(|line| line.trim().trim_start_matches('-').trim_start());
+    lines.filter(|line| !line.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tally(emotion: &str, times: i64, latest: i64) -> Tally {
-        let latest = (Timestamp::from_micros(latest), DetectionId(latest));
-        Tally { emotion: emotion.to_owned(), times, latest }
-    }
-
-    #[test]
-    fn the_emotion_seen_most_often_dominates_however_it_is_spelled() {
-        let seen = [tally("Happy", 1, 1), tally("sad", 2, 9), tally("HAPPY", 2, 2)];
-        assert_eq!(dominant(seen).as_deref(), Some("happy"));
-        assert_eq!(dominant([]), None);
-    }
-
-    #[test]
-    fn of_emotions_seen_equally_often_the_most_recent_dominates() {
-        assert_eq!(dominant([tally("sad", 2, 5), tally("happy", 2, 6)]).as_deref(), Some("happy"));
-        assert_eq!(dominant([tally("sad", 2, 7), tally("happy", 1, 6), tally("Happy", 1, 3)]).as_deref(), Some("sad"));
-    }
 
     #[test]
     fn a_sentence_ends_with_its_sign_or_its_line() {

@@ -1,4 +1,4 @@
-//! The account that the measurements use, made as any client makes one.
+//! The accounts that the measurements use, made as any client makes one.
 
 use std::{fs, time::Duration};
 
@@ -9,40 +9,43 @@ use serde_json::{Value, json};
 use super::http;
 use crate::{interrupt::Interrupt, services::Mail, wait};
 
-const EMAIL: &str = "bench@example.com";
+pub(crate) const EMAIL: &str = "bench@example.com";
 pub(crate) const PASSWORD: &str = "Larch-Quarry-Violin-72";
 const TO_ARRIVE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Account {
+    pub(crate) email: String,
     pub(crate) access_token: String,
 }
 
 impl Account {
     /// Registers, verifies with the code of the mail, and logs in.
-    pub(crate) fn create(port: u16, mail: &Mail, interrupt: &Interrupt) -> Result<Self> {
-        let mut form = Self::credentials();
+    pub(crate) fn create(port: u16, email: &str, mail: &Mail, interrupt: &Interrupt) -> Result<Self> {
+        let mut form = Self::credentials(email);
         form["first_name"] = "Bench".into();
         form["last_name"] = "Mark".into();
         http::post(port, "/api/v1/auth/register", "", &form)?;
-        let otp = wait::until("the mail with the code", TO_ARRIVE, interrupt, || Ok(mailed_code(mail)))?;
-        http::post(port, "/api/v1/auth/verify-otp", "", &json!({"email": EMAIL, "otp": otp}))?;
-        let login = http::post(port, "/api/v1/auth/login", "", &Self::credentials())?;
+        let otp = wait::until("the mail with the code", TO_ARRIVE, interrupt, || Ok(mailed_code(mail, email)))?;
+        http::post(port, "/api/v1/auth/verify-otp", "", &json!({"email": email, "otp": otp}))?;
+        let login = http::post(port, "/api/v1/auth/login", "", &Self::credentials(email))?;
         let access_token = login["access_token"].as_str().context("no access token")?.to_owned();
-        Ok(Self { access_token })
+        Ok(Self { email: email.to_owned(), access_token })
     }
 
     /// The body of a log-in.
-    pub(crate) fn credentials() -> Value {
-        json!({"email": EMAIL, "password": PASSWORD})
+    pub(crate) fn credentials(email: &str) -> Value {
+        json!({"email": email, "password": PASSWORD})
     }
 }
 
 /// The code is the only run of six digits in a mail's text.
-fn mailed_code(mail: &Mail) -> Option<String> {
+fn mailed_code(mail: &Mail, email: &str) -> Option<String> {
     let arrived = fs::read_dir(mail.dir().join("new")).ok()?;
     arrived.flatten().find_map(|file| {
         let raw = fs::read(file.path()).ok()?;
-        let text = MessageParser::default().parse(&raw)?.body_text(0)?.into_owned();
+        let read = MessageParser::default().parse(&raw)?;
+        read.to()?.first()?.address().filter(|to| *to == email)?;
+        let text = read.body_text(0)?;
         let mut runs = text.split(|c: char| !c.is_ascii_digit());
         runs.find(|run| run.len() == 6).map(str::to_owned)
     })

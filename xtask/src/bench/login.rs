@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use super::{
-    account::{Account, PASSWORD},
+    account::{Account, EMAIL, PASSWORD},
     row::Row,
     stage::{Stage, cores},
     wrk::Load,
@@ -14,7 +14,7 @@ use super::{
 use crate::wait::Stopwatch;
 
 pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
-    let login = Load::post(stage, "/api/v1/auth/login", cores(), &Account::credentials().to_string())?;
+    let login = Load::post(stage, "/api/v1/auth/login", cores(), &Account::credentials(EMAIL).to_string())?;
     Ok(Row {
         title: "POST /auth/login",
         ours: Box::new(move |span| login.run(span)),

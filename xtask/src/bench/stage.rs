@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{account::Account, http};
+use super::{
+    account::{Account, EMAIL},
+    http,
+};
 use crate::{
     interrupt::Interrupt,
     process::{self, Process, Stop},
@@ -44,7 +47,7 @@ impl Stage {
         let environment = environment(&services, port)?;
         create_databases(&services, &binary, &environment)?;
         let service = start(&services, &binary, &environment, port, interrupt)?;
-        let account = Account::create(port, &services.mail, interrupt)?;
+        let account = Account::create(port, EMAIL, &services.mail, interrupt)?;
         Ok(Self { _service: service, services, port, account, interrupt: interrupt.clone() })
     }
 
@@ -56,8 +59,17 @@ impl Stage {
         self.port
     }
 
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
     pub(crate) fn access_token(&self) -> &str {
         &self.account.access_token
+    }
+
+    /// An account besides the one that all share.
+    pub(crate) fn another_account(&self, email: &str) -> Result<Account> {
+        Account::create(self.port, email, &self.services.mail, &self.interrupt)
     }
 
     pub(crate) fn services(&self) -> &Services {

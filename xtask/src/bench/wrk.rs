@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
-use super::stage::{Stage, cores};
+use super::{
+    account::Account,
+    stage::{Stage, cores},
+};
 use crate::{
     packages::{self, Package},
     process::{self, Stop},
@@ -21,24 +24,30 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// `GET path`, with the account's token.
+    /// `GET path`, with the token of the account that all share.
     pub(crate) fn get(stage: &Stage, path: &str, connections: usize) -> Result<Self> {
-        Self::new(stage, path, connections, "GET", "")
+        Self::get_as(stage, stage.account(), path, connections)
     }
 
-    /// `POST path` with a JSON body, with the account's token.
+    /// `GET path`, with the token of this account.
+    pub(crate) fn get_as(stage: &Stage, account: &Account, path: &str, connections: usize) -> Result<Self> {
+        Self::new(stage, account, path, connections, "GET", "")
+    }
+
+    /// `POST path` with a JSON body, with the token of the account that all share.
     pub(crate) fn post(stage: &Stage, path: &str, connections: usize, body: &str) -> Result<Self> {
-        Self::new(stage, path, connections, "POST", body)
+        Self::new(stage, stage.account(), path, connections, "POST", body)
     }
 
-    fn new(stage: &Stage, path: &str, connections: usize, method: &str, body: &str) -> Result<Self> {
-        let script = stage.dir().join(format!("{method}{}.lua", path.replace('/', "-")));
+    fn new(stage: &Stage, account: &Account, path: &str, connections: usize, method: &str, body: &str) -> Result<Self> {
+        let name = format!("{method}{}-{}", path.replace(['/', '?', '='], "-"), account.email);
+        let script = stage.dir().join(format!("{name}.lua"));
         let text = format!(
             "wrk.method = \"{method}\"\n\
              wrk.headers[\"Content-Type\"] = \"application/json\"\n\
              wrk.headers[\"Authorization\"] = \"Bearer {}\"\n\
              wrk.body = [==[{body}]==]\n",
-            stage.access_token()
+            account.access_token
         );
         fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
         Ok(Self { url: format!("{}{path}", stage.url()), connections, script })

@@ -18,8 +18,10 @@ use crate::{
 };
 
 mod batches;
+mod charts;
 mod deaths;
 mod failures;
+mod history;
 mod idempotent;
 mod lists;
 mod recording;
@@ -45,6 +47,7 @@ async fn worlds_of(settings: Settings) -> Vec<World> {
             publisher: testing::publisher(&db),
             suggestions: Suggestions::new(suggestions::Settings::default(), None, clock.clone(), rng.clone()).0,
             keyring: testing::keyring(),
+            time_zone: TimeZone::UTC,
         };
         let (sessions, child) = Sessions::new(settings, db.clone(), neighbours, (clock.clone(), rng.clone()));
         let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };

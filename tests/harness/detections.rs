@@ -1,0 +1,31 @@
+//! Detections at moments of the story's choice, put behind the service's back: clients cannot choose any.
+
+use faceofmind_kit::{Timestamp, on};
+
+use super::TestApp;
+
+impl TestApp {
+    /// So many detections of this emotion in a session, all at this moment; gives the last one's id.
+    pub(crate) async fn detect(&self, session: i64, at: jiff::Timestamp, emotion: &str, times: usize) -> i64 {
+        let detection = "INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id";
+        let face = "INSERT INTO facial_data (detection_id, emotion) VALUES ($1, $2)";
+        let mut id = 0;
+        let mut tx = self.database().begin().await.expect("the database answers");
+        for _ in 0..times {
+            (id,) = on!(tx.connection(), c =>
+                sqlx::query_as(detection).bind(session).bind(Timestamp::from(at)).fetch_one(c).await)
+            .expect("inserts");
+            on!(tx.connection(), c => sqlx::query(face).bind(id).bind(emotion).execute(c).await.map(drop))
+                .expect("inserts");
+        }
+        tx.commit().await.expect("commits");
+        id
+    }
+
+    /// Runs a statement of ours with an id and a text.
+    pub(crate) async fn attach(&self, sql: &'static str, id: i64, text: &str) {
+        let mut tx = self.database().begin().await.expect("the database answers");
+        on!(tx.connection(), c => sqlx::query(sql).bind(id).bind(text).execute(c).await.map(drop)).expect("runs");
+        tx.commit().await.expect("commits");
+    }
+}

@@ -1,0 +1,208 @@
+//! `/sessions/{id}/history`: all that was recorded in a session.
+
+use faceofmind_actors::keyring::Keyring;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::harness::{Person, TestApp, snapshot, stories};
+
+stories! {
+    a_history_shows_the_session_with_all_that_was_recorded,
+    a_session_without_detections_has_a_history,
+    detections_stand_in_the_order_of_their_times,
+    anothers_history_is_not_there,
+    an_id_that_is_none_is_refused_in_a_history,
+}
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// As the service seals what was said, with the key of all stories.
+fn sealed(detection: i64, said: &str) -> String {
+    let keyring = Keyring::new([("story", [1; 32].as_slice())]).expect("a key");
+    keyring.seal(&format!("voice_data/{detection}"), said).expect("seals")
+}
+
+/// A session with three detections: one as older versions stored them, one that is sealed, and one without a word.
+async fn recorded(app: &TestApp) -> (Person, i64) {
+    let ada = app.verified("ada").await;
+    let session = ada.open_session().await;
+    let now = app.ground.clock.now().to_jiff();
+    let first = app.detect(session, now - MINUTE, "Sad", 1).await;
+    let second = app.detect(session, now, "saudade", 1).await;
+    for (detection, said, suggested, urls) in [
+        (first, "Nobody calls.", "- I hear you.\n- Breathe.\n- Call a friend.", "https://b.example,https://a.example"),
+        (second, &sealed(second, "I miss home."), "- That is a long way.\n- Walk.", "https://a.example"),
+    ] {
+        app.attach("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, said).await;
+        let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion) VALUES ($1, $2)";
+        app.attach(sql, detection, suggested).await;
+        app.attach("UPDATE wellness_suggestions SET url = $2 WHERE detection_id = $1", detection, urls).await;
+    }
+    let stored = app.texts("SELECT content FROM voice_data").await.concat();
+    assert!(!stored.contains("home"), "{stored}");
+    app.detect(session, now + MINUTE, "calm", 1).await;
+    (ada, session)
+}
+
+/// With ids and times replaced by what they are, as far as the harness does not know them.
+fn shown(json: &Value) -> Value {
+    match json {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| match (key.as_str(), value) {
+                (_, Value::Null) => (key.clone(), Value::Null),
+                ("detection_id" | "session_id", _) => (key.clone(), "[id]".into()),
+                ("timestamp", _) => (key.clone(), "[time]".into()),
+                _ => (key.clone(), shown(value)),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(shown).collect(),
+        other => other.clone(),
+    }
+}
+
+async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
+    let (ada, session) = recorded(app).await;
+    ada.patch(&format!("/sessions/{session}/end")).await.is(200);
+    let mut history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    let shape = history.json.clone();
+    history.json = shown(&history.json);
+    snapshot!(history, @r##"
+    200 {
+      "emotion_detections": [
+        {
+          "emotion_color": "#5C6BC0",
+          "facial_data": {
+            "detection_id": "[id]",
+            "emotion": "Sad",
+            "id": "[id]"
+          },
+          "facial_emotion": "Sad",
+          "id": "[id]",
+          "session_id": "[id]",
+          "timestamp": "[time]",
+          "voice_data": {
+            "content": "Nobody calls.",
+            "detection_id": "[id]",
+            "id": "[id]"
+          },
+          "wellness_suggestions": {
+            "acknowledgment": "I hear you.",
+            "detection_id": "[id]",
+            "id": "[id]",
+            "suggestion": "- I hear you.\n- Breathe.\n- Call a friend.",
+            "suggestions": [
+              "Breathe.",
+              "Call a friend."
+            ],
+            "url": [
+              "https://b.example",
+              "https://a.example"
+            ]
+          }
+        },
+        {
+          "emotion_color": "#9E9E9E",
+          "facial_data": {
+            "detection_id": "[id]",
+            "emotion": "saudade",
+            "id": "[id]"
+          },
+          "facial_emotion": "saudade",
+          "id": "[id]",
+          "session_id": "[id]",
+          "timestamp": "[time]",
+          "voice_data": {
+            "content": "I miss home.",
+            "detection_id": "[id]",
+            "id": "[id]"
+          },
+          "wellness_suggestions": {
+            "acknowledgment": "That is a long way.",
+            "detection_id": "[id]",
+            "id": "[id]",
+            "suggestion": "- That is a long way.\n- Walk.",
+            "suggestions": [
+              "Walk."
+            ],
+            "url": [
+              "https://a.example"
+            ]
+          }
+        },
+        {
+          "emotion_color": "#80CBC4",
+          "facial_data": {
+            "detection_id": "[id]",
+            "emotion": "calm",
+            "id": "[id]"
+          },
+          "facial_emotion": "calm",
+          "id": "[id]",
+          "session_id": "[id]",
+          "timestamp": "[time]",
+          "voice_data": null,
+          "wellness_suggestions": null
+        }
+      ],
+      "end_time": "[time]",
+      "id": "[id]",
+      "relevant_urls": [
+        "https://b.example",
+        "https://a.example"
+      ],
+      "start_time": "[time]",
+      "truncated": false,
+      "user_id": "[id]"
+    }
+    "##);
+    assert_eq!(shape["id"], session);
+    for detection in shape["emotion_detections"].as_array().expect("a list") {
+        assert_eq!(detection["session_id"], session);
+        for part in ["facial_data", "voice_data", "wellness_suggestions"] {
+            assert!(detection[part].is_null() || detection[part]["detection_id"] == detection["id"], "{detection}");
+        }
+    }
+}
+
+async fn a_session_without_detections_has_a_history(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let session = ada.open_session().await;
+    let history = ada.get(&format!("/sessions/{session}/history/")).await.is(200);
+    let mut expected = ada.get(&format!("/sessions/{session}")).await.is(200).json;
+    expected["emotion_detections"] = json!([]);
+    expected["relevant_urls"] = json!([]);
+    expected["truncated"] = json!(false);
+    assert_eq!(history.json, expected);
+}
+
+async fn detections_stand_in_the_order_of_their_times(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let session = ada.open_session().await;
+    let now = app.ground.clock.now().to_jiff();
+    let later = app.detect(session, now, "calm", 1).await;
+    let earlier = app.detect(session, now - MINUTE, "sad", 1).await;
+    let at_once = app.detect(session, now, "bored", 1).await;
+    let history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    let ids: Vec<_> =
+        history.json["emotion_detections"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+    assert_eq!(ids, [earlier, later, at_once]);
+}
+
+async fn anothers_history_is_not_there(app: &TestApp) {
+    let (ada, session) = recorded(app).await;
+    let (path, nobodys) = (format!("/sessions/{session}/history"), "/sessions/4000000/history");
+    for other in [app.verified("eve").await, app.admin().await] {
+        let refused = other.get(&path).await.is(404);
+        assert_eq!(refused.shown(), other.get(nobodys).await.is(404).shown(), "its existence is private");
+    }
+    app.client().get(&path).await.is(401);
+    ada.get(&path).await.is(200);
+}
+
+async fn an_id_that_is_none_is_refused_in_a_history(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for id in ["abc", "0", "-1", "9223372036854775808", "1%00"] {
+        assert_eq!(ada.get(&format!("/sessions/{id}/history")).await.is(422).refused(), ["path.id"], "{id}");
+    }
+}

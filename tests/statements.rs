@@ -1,0 +1,65 @@
+//! How many statements a call takes: as many for a thousand detections as for one.
+
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Person, TestApp, stories};
+
+stories! {
+    a_history_takes_two_statements_however_much_it_holds,
+    a_chart_takes_one_statement_however_much_was_felt,
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+async fn a_history_takes_two_statements_however_much_it_holds(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let (short, long) = (ada.open_session().await, ada.open_session().await);
+    let now = app.ground.clock.now().to_jiff();
+    app.detect(short, now, "calm", 1).await;
+    app.detect(long, now, "calm", 1000).await;
+    // Who asks is known from here on.
+    ada.get(&format!("/sessions/{short}/history")).await.is(200);
+    let mut counts = Vec::new();
+    for (session, detections) in [(short, 1), (long, 1000)] {
+        let path = format!("/sessions/{session}/history");
+        let (history, statements) = ada.counted(|ada| ada.api(Method::GET, &path)).await;
+        assert_eq!(history.is(200).json["emotion_detections"].as_array().expect("a list").len(), detections);
+        counts.push(statements);
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert_eq!(counts[0].len(), 2, "{counts:?}");
+}
+
+async fn a_chart_takes_one_statement_however_much_was_felt(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let session = ada.open_session().await;
+    let now = app.ground.clock.now().to_jiff();
+    app.detect(session, now, "sad", 1).await;
+    ada.get("/sessions/").await.is(200);
+    let few = statements(&ada).await;
+    for day in 0..25 {
+        for emotion in ["happy", "sad", "calm", "bored"] {
+            app.detect(session, now - DAY * day, emotion, 10).await;
+        }
+    }
+    assert_eq!(statements(&ada).await, few);
+    let numbers: Vec<_> = few.iter().map(Vec::len).collect();
+    assert_eq!(numbers, [2, 1, 1, 1], "{few:?}");
+}
+
+/// Those of the list, of each chart and of the diagnosis.
+async fn statements(ada: &Person) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for path in ["", "dominant_emotion_chart?window=month", "intensity_chart?window=month"] {
+        let (answer, statements) = ada.counted(|ada| ada.api(Method::GET, &format!("/sessions/{path}"))).await;
+        answer.is(200);
+        all.push(statements);
+    }
+    let body = json!({ "window": "month" });
+    let (answer, statements) = ada.counted(|ada| ada.api(Method::POST, "/sessions/diagnosis").json(&body)).await;
+    answer.is(200);
+    all.push(statements);
+    all
+}

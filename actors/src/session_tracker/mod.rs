@@ -92,7 +92,12 @@ pub struct Sessions {
 }
 
 enum Message {
-    Write { call: Call, change: Change, reply: Reply<Outcome> },
+    /// Boxed: most letters are small.
+    Write {
+        call: Call,
+        change: Box<Change>,
+        reply: Reply<Outcome>,
+    },
     Read(Read),
     Landed(FlightNumber),
 }
@@ -189,7 +194,7 @@ impl Sessions {
         call: Call,
         change: Change,
     ) -> Result<Once<T>, SessionError> {
-        Ok(match self.address.ask(|reply| Message::Write { call, change, reply }).await? {
+        Ok(match self.address.ask(|reply| Message::Write { call, change: Box::new(change), reply }).await? {
             Once::Now(made) => Once::Now(made.try_into()?),
             Once::Again(answer) => Once::Again(answer),
         })

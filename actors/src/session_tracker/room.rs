@@ -128,7 +128,7 @@ impl Actor for Room {
         match message {
             Message::Write { call: Call { user, origin, key }, change, reply } => {
                 let rows = change.rows();
-                self.batch.push_weighing(Write { user, change, origin, key, reply, permit }, rows);
+                self.batch.push_weighing(Write { user, change: *change, origin, key, reply, permit }, rows);
                 self.flush();
             }
             Message::Read(read) => self.read(read, permit),

@@ -245,5 +245,9 @@ group! {
         auth_calls_per_minute: u32 = limit("limit_auth_calls_per_minute"),
         /// Registrations, one client address.
         registrations_per_hour: u32 = limit("limit_registrations_per_hour"),
+        /// Posts, one user.
+        posts_per_hour: u32 = limit("limit_posts_per_hour"),
+        /// Comments, one user.
+        comments_per_hour: u32 = limit("limit_comments_per_hour"),
     }
 }

@@ -76,8 +76,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router());
-    let api = api.push(sessions::router()).push(community::router());
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 

@@ -7,6 +7,7 @@ mod actors;
 mod auth;
 mod charts;
 mod cli;
+mod community;
 mod cors;
 mod deaths;
 mod detections;

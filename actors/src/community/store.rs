@@ -11,8 +11,10 @@ pub(super) mod comments;
 pub(super) mod posts;
 
 const LOCK_POSTS: &str = "SELECT id FROM community_posts WHERE user_id = $1 ORDER BY id FOR UPDATE";
-const LOCK_COMMENTS: &str = "SELECT id FROM community_comments WHERE user_id = $1 \
-    OR post_id IN (SELECT id FROM community_posts WHERE user_id = $1) ORDER BY id FOR UPDATE";
+const LOCK_COMMENTS: &str = "SELECT id FROM community_comments WHERE id IN \
+    (SELECT id FROM community_comments WHERE user_id = $1 UNION ALL \
+     SELECT c.id FROM community_comments c JOIN community_posts p ON p.id = c.post_id WHERE p.user_id = $1) \
+    ORDER BY id FOR UPDATE";
 /// Leaves first: legacy databases have no cascades.
 const ERASE: [&str; 3] = [
     "DELETE FROM community_comments WHERE post_id IN (SELECT id FROM community_posts WHERE user_id = $1)",

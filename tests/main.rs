@@ -5,6 +5,7 @@ mod harness;
 
 mod actors;
 mod auth;
+mod chaos;
 mod charts;
 mod cli;
 mod cors;

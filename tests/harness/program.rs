@@ -29,7 +29,12 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(&[]) }
+        Self::node(ground, &[])
+    }
+
+    /// The same with the changes of one node over them.
+    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: ground.environment(changes) }
     }
 
     /// With nothing but these.
@@ -91,6 +96,11 @@ impl Serving {
         let id = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Waits for its end.

@@ -90,7 +90,7 @@ impl Nodes {
         let mut nodes = Self { program, running: Vec::new(), addresses: Vec::new() };
         for _ in 0..count {
             let node = nodes.program.serve(&["serve"]).await;
-            nodes.addresses.push(Arc::new(Mutex::new(address_of(&node))));
+            nodes.addresses.push(Arc::new(Mutex::new(node.address())));
             nodes.running.push(Some(node));
         }
         nodes
@@ -106,7 +106,7 @@ impl Nodes {
         let number = number / 2 % self.running.len();
         self.running[number].take().expect("it runs").kill().await;
         let node = self.program.serve(&["serve"]).await;
-        *self.addresses[number].lock().unwrap_or_else(PoisonError::into_inner) = address_of(&node);
+        *self.addresses[number].lock().unwrap_or_else(PoisonError::into_inner) = node.address();
         self.running[number] = Some(node);
     }
 
@@ -116,10 +116,6 @@ impl Nodes {
             assert_eq!(node.ended().await.code, Some(0));
         }
     }
-}
-
-fn address_of(node: &Serving) -> SocketAddr {
-    node.base.trim_start_matches("http://").parse().expect("an address")
 }
 
 fn now_at(address: &Mutex<SocketAddr>) -> SocketAddr {
@@ -255,12 +251,12 @@ async fn takeover(app: &TestApp) {
     let published = async || {
         eventually("the event to be published", async || (app.number(waiting).await == 0).then_some(())).await;
     };
-    ada.from(ada.client.at(address_of(&leader))).open_session().await;
+    ada.from(ada.client.at(leader.address())).open_session().await;
     published().await;
     let follower = program.serve(&["serve"]).await;
     leader.kill().await;
     let died = Instant::now();
-    ada.from(ada.client.at(address_of(&follower))).open_session().await;
+    ada.from(ada.client.at(follower.address())).open_session().await;
     published().await;
     assert!(died.elapsed() < Duration::from_secs(5), "it took {:?}", died.elapsed());
     let sibling = Sibling::at(nats.url()).await;

@@ -16,6 +16,7 @@ mod feedback;
 mod history;
 mod idempotency;
 mod mail;
+mod nats;
 mod openapi;
 mod outages;
 mod problems;

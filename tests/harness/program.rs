@@ -1,6 +1,6 @@
 //! The binary as a process.
 
-use std::{ffi::OsString, process::Stdio};
+use std::{ffi::OsString, net::SocketAddr, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -91,6 +91,10 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.base.trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().expect("it runs").to_string();

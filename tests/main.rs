@@ -5,6 +5,7 @@ mod harness;
 
 mod actors;
 mod auth;
+mod chaos;
 mod charts;
 mod cli;
 mod community;
@@ -16,6 +17,7 @@ mod feedback;
 mod history;
 mod idempotency;
 mod mail;
+mod nats;
 mod openapi;
 mod outages;
 mod problems;

@@ -214,7 +214,12 @@ fn otp(limits: &settings::Limits) -> OtpSettings {
 
 fn publisher(events: &settings::Events) -> publisher::Settings {
     let defaults = publisher::Settings::default();
-    let stream = StreamSettings { duplicate_window: events.dedupe, window: events.window, ..defaults.stream };
+    let stream = StreamSettings {
+        max_age: events.stream_age,
+        duplicate_window: events.dedupe,
+        window: events.window,
+        ..defaults.stream
+    };
     publisher::Settings { retention: events.retention, stream, ..defaults }
 }
 

@@ -120,6 +120,8 @@ group! {
         retention: Duration = span("events_retention_hours", HOUR, 1..=8760),
         /// Publishes in flight at once.
         window: usize = number("events_window", 1..=4096),
+        /// How long an event stays in the stream.
+        stream_age: Duration = span("events_stream_days", DAY, 1..=3650),
         /// How long JetStream remembers an event's id.
         dedupe: Duration = span("events_dedupe_seconds", SECOND, 1..=86_400),
     }

@@ -14,6 +14,7 @@ use faceofmind_actors::{
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
+    reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
@@ -25,7 +26,7 @@ use crate::{
     http::{
         auth, metrics,
         ready::{self, Readiness},
-        root,
+        reminders, root,
         router::{self, Edge},
         server::{Server, Stopper},
         sessions,
@@ -53,6 +54,8 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -73,7 +76,11 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    let api = Router::with_path("api/v1")
+        .push(auth::router())
+        .push(users::router())
+        .push(sessions::router())
+        .push(reminders::router());
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -180,6 +187,7 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            reminders: house.reminders.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

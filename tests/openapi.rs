@@ -126,11 +126,14 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
     documented.sort_unstable();
     let contract = [
         "DELETE /api/v1/auth/logins/{id}",
+        "DELETE /api/v1/reminders/{id}",
         "DELETE /api/v1/sessions/{id}",
         "DELETE /api/v1/users/{id}",
         "GET ",
         "GET /api/v1/auth/logins",
         "GET /api/v1/auth/me",
+        "GET /api/v1/reminders",
+        "GET /api/v1/reminders/{id}",
         "GET /api/v1/sessions",
         "GET /api/v1/sessions/count",
         "GET /api/v1/sessions/dominant_emotion_chart",
@@ -155,11 +158,13 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/auth/request-password-reset",
         "POST /api/v1/auth/reset-password",
         "POST /api/v1/auth/verify-otp",
+        "POST /api/v1/reminders",
         "POST /api/v1/sessions",
         "POST /api/v1/sessions/diagnosis",
         "POST /api/v1/sessions/{id}/detections",
         "POST /api/v1/sessions/{id}/feedback",
         "POST /api/v1/sessions/{id}/process_emotion",
+        "PUT /api/v1/reminders/{id}",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

@@ -3,7 +3,7 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ reminders ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
@@ -45,6 +45,7 @@ use self::{
     otp::{Codes, Otp, OtpSettings},
     publisher::Publisher,
     redis_server::RedisServer,
+    reminders::Reminders,
     session_tracker::Sessions,
     suggestions::{Endpoint, Suggestions},
     user_registry::UserRegistry,
@@ -116,6 +117,8 @@ pub struct House {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// Their codes.
@@ -166,15 +169,23 @@ impl House {
         let neighbours = session_tracker::Neighbours {
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
-            keyring,
+            keyring: keyring.clone(),
             time_zone: time_zone.clone(),
         };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
+        let neighbours = reminders::Neighbours {
+            publisher: publisher.clone(),
+            mailer: mailer.clone(),
+            keyring,
+            time_zone: time_zone.clone(),
+        };
+        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),
             logins: logins.clone(),
             otp: otp.clone(),
+            reminders: reminders.clone(),
             renderer,
             time_zone,
             clock: clock.clone(),
@@ -182,11 +193,11 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, mailing]);
+        children.extend([logging_in, suggesting, tracking, reminding, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, suggestions, otp, limits, mailer, publisher, tree })
+        Ok(Self { registry, logins, sessions, reminders, suggestions, otp, limits, mailer, publisher, tree })
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use faceofmind_actors::{
     limits::LimitError,
     logins::{BearerError, LogInError},
+    reminders::ReminderError,
     session_tracker::SessionError,
     user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
 use faceofmind_kit::Failure;
-use salvo::http::StatusCode;
 
 use super::problem::{FieldError, Loc, Problem};
 
@@ -122,12 +122,23 @@ impl From<SessionError> for Problem {
             .kind("session-ended"),
             SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
-            SessionError::KeyReused => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used with another body: send a new key with a new request.",
-            ),
+            SessionError::KeyReused => key_reused(),
             SessionError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+fn key_reused() -> Problem {
+    let told = "This Idempotency-Key was used with another body: send a new key with a new request.";
+    Problem::unprocessable("idempotency-key-reused", told)
+}
+
+impl From<ReminderError> for Problem {
+    fn from(error: ReminderError) -> Self {
+        match error {
+            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::KeyReused => key_reused(),
+            ReminderError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     hasher::PasswordHash,
     idempotency, logins, mailer,
     publisher::{self, Cause, Event, Origin},
-    session_tracker,
+    reminders, session_tracker,
     user_registry::{
         AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId,
         claims::{self, NewClaim},
@@ -53,6 +53,9 @@ impl Ledger {
         if but_for_status != *before {
             self.record(tx, origin, Event::UserUpdated { user_id: user.id, role: user.role }).await?;
         }
+        if let Some(zone) = user.time_zone.as_deref().filter(|_| user.time_zone != before.time_zone) {
+            reminders::rezone(tx, user.id, zone).await?;
+        }
         if user.status != before.status {
             self.follow_status(tx, user).await?;
             self.record(tx, origin, Event::UserStatusChanged { user_id: user.id, status: user.status }).await?;
@@ -86,6 +89,7 @@ impl Ledger {
     /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
+        reminders::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;
         mailer::erase(tx, user.id, &user.email).await?;
         idempotency::erase(tx, user.id).await?;

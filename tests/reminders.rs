@@ -36,7 +36,7 @@ fn manila() -> TimeZone {
 
 /// Sets the service's clock forward to that hour of a day by the clocks of Manila, where people are who set no zone.
 fn set(app: &TestApp, date: Date, hour: i8) {
-    let then = manila().to_zoned(date.at(hour, 0, 0, 0)).expect("a moment").timestamp();
+    let then = manila().to_ambiguous_timestamp(date.at(hour, 0, 0, 0)).compatible().expect("a moment");
     let now = app.ground.clock.now().to_jiff();
     app.ground.clock.advance(Duration::try_from(then.duration_since(now)).expect("forward"));
 }
@@ -49,7 +49,7 @@ fn at_ten(app: &TestApp) -> Date {
 }
 
 fn date_of(moment: Timestamp) -> Date {
-    moment.to_zoned(manila()).date()
+    moment.to_zoned_datetime(manila()).date()
 }
 
 fn breathe(date: impl ToString) -> Value {

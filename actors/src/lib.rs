@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`reminders::rezone`],
+//! [`user_registry::time_zones`], each room's `erase`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;

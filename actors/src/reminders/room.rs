@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Message, adoption::adopt, due::Round, ledger::Ledger};
 
-/// Nothing is told later than this after it became due, and often sooner.
+/// How often, about: a reminder is for eight o'clock, not for its first second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Room {

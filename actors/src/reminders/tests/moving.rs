@@ -133,6 +133,23 @@ async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_deleted_while_their_reminders_are_told_leaves_nothing() {
+    for home in homes().await {
+        let ada = home.ada_in("Asia/Manila").await;
+        for _ in 0..150 {
+            home.remind(ada, TUESDAY).await;
+        }
+        set(&home.world.clock, TUESDAY_AT_EIGHT);
+        until("the first are told", async || home.world.told(ada).await.len() > 1).await;
+        home.world.house.registry.delete(ada, Origin::new(Cause::System)).await.expect("deletes");
+        assert_eq!(home.world.told(ada).await, ["user.deleted"]);
+        for table in ["reminders", "reminder_schedules", "mail_intents"] {
+            assert_eq!(home.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
     for home in homes().await {
@@ -146,7 +163,7 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
         let Received { to, subject, text, .. } = &mails[0];
         assert_eq!((to.as_str(), subject.as_str()), (ADA, "A reminder from FaceofMind"));
         assert!(
-            text.contains("    Dr. Cruz\n") && text.contains("Date: 2031-03-04") && text.contains("Hello Ada"),
+            text.contains("    Dr. Cruz") && text.contains("Date: 2031-03-04") && text.contains("Hello Ada"),
             "{text}"
         );
         assert!(!text.contains("sleep"), "what it is about stays in the app: {text}");

@@ -89,6 +89,7 @@ impl Ledger {
     /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
+        // Before mails and events: what is being told of these is waited for here.
         reminders::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;
         mailer::erase(tx, user.id, &user.email).await?;

@@ -15,6 +15,7 @@ use faceofmind_actors::{
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
+    reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
@@ -26,7 +27,7 @@ use crate::{
     http::{
         auth, community, metrics,
         ready::{self, Readiness},
-        root,
+        reminders, root,
         router::{self, Edge},
         server::{Server, Stopper},
         sessions,
@@ -56,6 +57,8 @@ pub struct Rooms {
     pub sessions: Sessions,
     /// What they write for each other.
     pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -76,7 +79,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    let mut resources =
+        vec![auth::router(), users::router(), sessions::router(), community::router(), reminders::router()];
     let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
@@ -185,6 +189,7 @@ impl Rooms {
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             community: house.community.clone(),
+            reminders: house.reminders.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

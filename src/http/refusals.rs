@@ -6,6 +6,7 @@ use faceofmind_actors::{
     community::CommunityError,
     limits::LimitError,
     logins::{BearerError, LogInError},
+    reminders::ReminderError,
     session_tracker::SessionError,
     user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
@@ -142,6 +143,16 @@ impl From<SessionError> for Problem {
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
             SessionError::KeyReused => key_reused(),
             SessionError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ReminderError> for Problem {
+    fn from(error: ReminderError) -> Self {
+        match error {
+            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::KeyReused => key_reused(),
+            ReminderError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
+    exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
@@ -38,9 +39,11 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod keys;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+pub(crate) use keys::{KeysAction, keys};
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -53,6 +56,8 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -180,6 +185,7 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

@@ -3,11 +3,12 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ exporter ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase` and
+//! `export`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 pub mod client;
 pub mod community;
 pub mod emotions;
+pub mod exporter;
 pub mod hasher;
 pub mod idempotency;
 mod keyed_hash;
@@ -27,6 +29,7 @@ pub mod otp;
 pub mod publisher;
 pub mod redis_server;
 pub mod reminders;
+pub mod resealing;
 pub mod schema;
 pub mod session_tracker;
 pub mod suggestions;
@@ -36,6 +39,7 @@ pub mod user_registry;
 mod testing;
 
 use self::{
+    exporter::Exporter,
     hasher::Hasher,
     keyring::Keyring,
     limits::{Counters, LimiterSettings, Limits},
@@ -118,6 +122,8 @@ pub struct House {
     pub sessions: Sessions,
     /// What is suggested to them.
     pub suggestions: Suggestions,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// Their codes.
     pub otp: Otp,
     /// How often something was tried.
@@ -163,6 +169,8 @@ impl House {
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let (exporter, exporting) =
+            Exporter::new(exporter::Settings::default(), db.clone(), keyring.clone(), clock.clone());
         let neighbours = session_tracker::Neighbours {
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
@@ -182,11 +190,11 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, mailing]);
+        children.extend([logging_in, suggesting, tracking, exporting, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, suggestions, otp, limits, mailer, publisher, tree })
+        Ok(Self { registry, logins, sessions, suggestions, exporter, otp, limits, mailer, publisher, tree })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use faceofmind_actors::{
+    exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
     session_tracker::SessionError,
@@ -15,6 +16,9 @@ use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When to look again whether an export of one's own has ended.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -108,6 +112,18 @@ impl From<ChangeError> for Problem {
             ChangeError::Taken => Self::conflict(told).kind("email-taken"),
             ChangeError::Refused(why) => refused(why, "password"),
             ChangeError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let told = error.to_string();
+        match error {
+            ExportError::UnderWay => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", told).retry_after(EXPORT_RETRY_AFTER)
+            }
+            ExportError::Failed(failure) => failure.into(),
         }
     }
 }

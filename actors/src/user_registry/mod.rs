@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 mod accounts;
 mod claims;
+mod export;
 mod ledger;
 mod listing;
 mod mail;
@@ -26,6 +27,7 @@ mod store;
 pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
+pub use export::export;
 pub use ledger::is_unchanged;
 pub use listing::{Filter, Page};
 pub use mail::{Draft, Subject};
@@ -80,6 +82,7 @@ pub struct Neighbours {
 #[derive(Clone, Debug)]
 pub struct UserRegistry {
     shards: Arc<[Address<Message>]>,
+    db: Database,
     neighbours: Neighbours,
     settings: Settings,
 }
@@ -114,7 +117,7 @@ enum Write {
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
+    Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
@@ -138,7 +141,7 @@ impl UserRegistry {
     ) -> (Self, Vec<Child>) {
         let shards: Arc<[Address<Message>]> = SHARDS.map(|name| Address::new(name, MAILBOX, DEADLINE)).into();
         let ledger = Ledger {
-            db,
+            db: db.clone(),
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
             views: neighbours.views.clone(),
@@ -153,7 +156,7 @@ impl UserRegistry {
             })
         });
         let children = children.collect();
-        (Self { shards, neighbours, settings }, children)
+        (Self { shards, db, neighbours, settings }, children)
     }
 
     /// The user of that id.

@@ -177,7 +177,7 @@ async fn every_actor_can_be_watched(app: &TestApp) {
     let ada = app.verified("ada").await;
     ada.open_session().await;
     let names: Vec<_> = app.tree().children().iter().map(|child| child.name()).collect();
-    for expected in ["logins", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher"] {
+    for expected in ["logins", "session_tracker", "exporter", "otp", "limiter", "mailer", "hasher", "publisher"] {
         assert!(names.contains(&expected), "{expected} is not among {names:?}");
     }
     assert_eq!(names.iter().filter(|name| name.starts_with("registry-")).count(), 8);

@@ -14,6 +14,7 @@ mod events;
 mod feedback;
 mod history;
 mod idempotency;
+mod keys;
 mod mail;
 mod openapi;
 mod outages;

@@ -139,6 +139,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "GET /api/v1/sessions/{id}/history",
         "GET /api/v1/users",
         "GET /api/v1/users/me",
+        "GET /api/v1/users/me/export",
         "GET /api/v1/users/{id}",
         "GET /health",
         "GET /ready",
@@ -160,6 +161,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/sessions/{id}/detections",
         "POST /api/v1/sessions/{id}/feedback",
         "POST /api/v1/sessions/{id}/process_emotion",
+        "POST /api/v1/users/me/erase",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

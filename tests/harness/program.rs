@@ -29,7 +29,12 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(&[]) }
+        Self::changed(ground, &[])
+    }
+
+    /// With the settings of a story's service, but for these.
+    pub(crate) fn changed(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: ground.environment(changes) }
     }
 
     /// With nothing but these.
@@ -56,6 +61,15 @@ impl Program {
         let ended = timeout(DEADLINE, child.wait_with_output()).await.expect("the program ends").expect("an end");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Left { code: ended.status.code(), output: text(&ended.stdout), errors: text(&ended.stderr) }
+    }
+
+    /// Runs it until it has said a line, and kills it (SIGKILL); the line.
+    pub(crate) async fn killed_after_a_line(&self, arguments: &[&str]) -> String {
+        let mut child = self.spawn(arguments);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.expect("it says something in time").expect("readable");
+        child.kill().await.expect("it runs");
+        line.expect("it says something before it ends")
     }
 
     /// Runs it until it says where it listens.

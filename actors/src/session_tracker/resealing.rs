@@ -58,3 +58,42 @@ async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, Fail
     tx.commit().await?;
     Ok(replaced)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn what_somebody_has_changed_or_holds_is_left_alone() {
+        let insert = "INSERT INTO voice_data (detection_id, content) VALUES ($1, 'as it is') RETURNING id";
+        for db in testing::databases().await {
+            let ada = testing::user(&db, "ada@example.org").await;
+            let mut tx = db.begin().await.expect("begins");
+            let (session,): (i64,) = on!(tx.connection(), c =>
+                sqlx::query_as("INSERT INTO sessions (user_id, start_time) VALUES ($1, $2) RETURNING id")
+                    .bind(ada).bind(faceofmind_kit::Timestamp::from_micros(0)).fetch_one(c).await)
+            .expect("inserts");
+            let (detection_id,): (DetectionId,) = on!(tx.connection(), c =>
+                sqlx::query_as("INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id")
+                    .bind(session).bind(faceofmind_kit::Timestamp::from_micros(0)).fetch_one(c).await)
+            .expect("inserts");
+            let (id,): (VoiceId,) =
+                on!(tx.connection(), c => sqlx::query_as(insert).bind(detection_id).fetch_one(c).await)
+                    .expect("inserts");
+            tx.commit().await.expect("commits");
+            let row = |content: &str| (Row { id, detection_id, content: content.to_owned() }, "new".to_owned());
+
+            assert_eq!(replace(&db, vec![row("as it was read")]).await.expect("writes"), 0);
+            if matches!(db, Database::Postgres(_)) {
+                let mut other = db.begin().await.expect("begins");
+                let lock = "UPDATE voice_data SET content = content WHERE id = $1";
+                on!(other.connection(), c => sqlx::query(lock).bind(id).execute(c).await.map(drop)).expect("locks");
+                assert_eq!(replace(&db, vec![row("as it is")]).await.expect("does not wait"), 0);
+                other.rollback().await.expect("lets go");
+            }
+            assert_eq!(replace(&db, vec![row("as it is")]).await.expect("writes"), 1);
+            db.close().await;
+        }
+    }
+}

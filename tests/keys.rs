@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::harness::{Program, TestApp, stories};
 
 stories! {
-    keys_are_changed_beside_a_service_at_work with [("DATA_KEY", OLD_FIRST)],
-    a_rotation_that_is_killed_is_completed_by_the_next with [("DATA_KEY", OLD_FIRST)],
-    a_key_that_is_missing_is_named with [("DATA_KEY", OLD_FIRST)],
+    keys_are_changed_beside_a_service_at_work with [("DATA_KEY", super::OLD_FIRST)],
+    a_rotation_that_is_killed_is_completed_by_the_next with [("DATA_KEY", super::OLD_FIRST)],
+    a_key_that_is_missing_is_named with [("DATA_KEY", super::OLD_FIRST)],
 }
 
 macro_rules! keys {

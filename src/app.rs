@@ -11,6 +11,7 @@ use std::{
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
+    community::Community,
     exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
@@ -24,7 +25,7 @@ use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
-        auth, metrics,
+        auth, community, metrics,
         ready::{self, Readiness},
         root,
         router::{self, Edge},
@@ -56,6 +57,8 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
     /// All that is held about them.
     pub exporter: Exporter,
     /// How often something was tried.
@@ -78,7 +81,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -185,6 +189,7 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            community: house.community.clone(),
             exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },

@@ -18,7 +18,7 @@ const NEW_FIRST: &str = keys!("new" = "B", ",old" = "A");
 const NEW: &str = keys!("new" = "B");
 
 fn program(app: &TestApp, keys: &str) -> Program {
-    Program::changed(&app.ground, &[("DATA_KEY", keys)])
+    Program::node(&app.ground, &[("DATA_KEY", keys)])
 }
 
 /// The lines of a table, word by word.

@@ -5,8 +5,10 @@ mod harness;
 
 mod actors;
 mod auth;
+mod chaos;
 mod charts;
 mod cli;
+mod community;
 mod cors;
 mod deaths;
 mod detections;
@@ -16,6 +18,7 @@ mod history;
 mod idempotency;
 mod keys;
 mod mail;
+mod nats;
 mod openapi;
 mod outages;
 mod problems;

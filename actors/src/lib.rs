@@ -3,12 +3,12 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ exporter ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ exporter ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase` and
-//! `export`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`user_registry::hold`],
+//! each room's `erase` and `export`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;
@@ -39,6 +39,7 @@ pub mod user_registry;
 mod testing;
 
 use self::{
+    community::Community,
     exporter::Exporter,
     hasher::Hasher,
     keyring::Keyring,
@@ -90,6 +91,8 @@ pub struct Settings {
     pub logins: logins::Settings,
     /// Codes.
     pub otp: OtpSettings,
+    /// Posts and comments.
+    pub community: community::Settings,
     /// Events.
     pub publisher: publisher::Settings,
     /// Whether anything is limited, but for codes.
@@ -120,6 +123,8 @@ pub struct House {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
@@ -174,10 +179,12 @@ impl House {
         let neighbours = session_tracker::Neighbours {
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
-            keyring,
+            keyring: keyring.clone(),
             time_zone: time_zone.clone(),
         };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
+        let neighbours = community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring };
+        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),
@@ -190,11 +197,11 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, exporting, mailing]);
+        children.extend([logging_in, suggesting, tracking, sharing, exporting, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, suggestions, exporter, otp, limits, mailer, publisher, tree })
+        Ok(Self { registry, logins, sessions, community, suggestions, exporter, otp, limits, mailer, publisher, tree })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The binary as a process.
 
-use std::{ffi::OsString, process::Stdio};
+use std::{ffi::OsString, net::SocketAddr, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -29,11 +29,11 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self::changed(ground, &[])
+        Self::node(ground, &[])
     }
 
-    /// With the settings of a story's service, but for these.
-    pub(crate) fn changed(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+    /// The same with the changes of one node over them.
+    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
         Self { path: BUILT.into(), environment: ground.environment(changes) }
     }
 
@@ -100,11 +100,20 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.base.trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Waits for its end.

@@ -96,6 +96,10 @@ async fn live(person: &Person, felt: &str) {
         let words = format!("{felt} said ").repeat(round * 200 + 1);
         let processed = json!({ "emotion": felt, "voice_content": words });
         person.post(&format!("/sessions/{id}/process_emotion"), processed).await.is(200);
+        let post = json!({ "content": format!("{felt} wrote ").repeat(30) });
+        let post = person.post("/posts/", post).await.is(201).number_of("id");
+        let answer = json!({ "content": format!("{felt} answered ").repeat(30) });
+        person.post(&format!("/posts/{post}/comments"), answer).await.is(201);
         let comment = format!("{felt} commented ").repeat(20);
         person.post(&format!("/sessions/{id}/feedback"), json!({ "comment": comment, "rating": 3 })).await.is(201);
     }

@@ -28,6 +28,10 @@ async fn life(person: &Person, words: &str) -> i64 {
     person.post(&format!("/sessions/{id}/detections"), streamed).await.is(201);
     let felt = json!({ "emotion": "sad", "voice_content": format!("I said {words}") });
     person.post(&format!("/sessions/{id}/process_emotion"), felt).await.is(200);
+    let post = json!({ "content": format!("I wrote {words}") });
+    let post = person.post("/posts/", post).await.is(201).number_of("id");
+    let comment = json!({ "content": format!("I answered {words}") });
+    person.post(&format!("/posts/{post}/comments"), comment).await.is(201);
     let rating = json!({ "comment": format!("It helped, {words}"), "rating": 4 });
     person.post(&format!("/sessions/{id}/feedback"), rating).await.is(201);
     id
@@ -67,6 +71,8 @@ async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp
     assert_eq!(streamed["facial_data"][0]["emotion"], "Calm as an own word");
     assert_eq!(processed["voice_data"][0]["content"], "I said an own word");
     assert_eq!(processed["wellness_suggestions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(told["community_posts"][0]["content"], "I wrote an own word");
+    assert_eq!(told["community_comments"][0]["content"], "I answered an own word");
     assert!(told["left_out"].as_array().is_some_and(|list| !list.is_empty()));
 
     let secrets = app.texts("SELECT password FROM users").await;

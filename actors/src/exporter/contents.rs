@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{CutShort, Document};
 use crate::{
+    community,
     keyring::Keyring,
     logins, session_tracker,
     user_registry::{self, UserId},
@@ -39,5 +40,6 @@ pub(super) async fn write(
     user_registry::export(snapshot, user, document).await?;
     logins::export(snapshot, user, document).await?;
     session_tracker::export(snapshot, keyring, user, document).await?;
+    community::export(snapshot, user, document).await?;
     document.field("left_out", &LEFT_OUT).await
 }

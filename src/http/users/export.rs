@@ -57,6 +57,11 @@ impl EndpointOutRegister for Download {
                 "voice_data": [{ "id": 31, "content": "I could not sleep again." }],
                 "wellness_suggestions": [{ "id": 5, "suggestion": "- I hear you.", "url": null }]
             }],
+            "community_posts": [{
+                "id": 2, "content": "What helps you to fall asleep?",
+                "created_at": "2026-11-23T08:00:00+00:00", "updated_at": "2026-11-23T08:00:00+00:00"
+            }],
+            "community_comments": [],
             "left_out": [{ "what": "events", "why": "they tell by ids and times of changes whose outcome stands here" }]
         }));
         let answer = Described::new("The document, as a file to be kept");

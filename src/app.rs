@@ -12,6 +12,7 @@ use std::{
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
     community::Community,
+    exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
@@ -40,9 +41,11 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod keys;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+pub(crate) use keys::{KeysAction, keys};
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -59,6 +62,8 @@ pub struct Rooms {
     pub community: Community,
     /// What they want to be reminded of.
     pub reminders: Reminders,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -190,6 +195,7 @@ impl Rooms {
             sessions: house.sessions.clone(),
             community: house.community.clone(),
             reminders: house.reminders.clone(),
+            exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

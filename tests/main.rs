@@ -16,6 +16,7 @@ mod events;
 mod feedback;
 mod history;
 mod idempotency;
+mod keys;
 mod mail;
 mod nats;
 mod openapi;

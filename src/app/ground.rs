@@ -119,7 +119,7 @@ fn transport(settings: &Settings) -> Result<Transport, StartError> {
     Transport::smtp(smtp).map_err(|error| StartError::part("SMTP_HOST")(error.reason().to_string()))
 }
 
-fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
+pub(super) fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
     let keys = secrets.data_keys.iter().map(|key| (key.id(), key.expose()));
     Keyring::new(keys).map_err(StartError::part("DATA_KEY"))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use faceofmind_actors::{
     community::CommunityError,
+    exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
     reminders::ReminderError,
@@ -16,6 +17,9 @@ use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When to look again whether an export of one's own has ended.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -127,6 +131,18 @@ impl From<CommunityError> for Problem {
             CommunityError::KeyReused => key_reused(),
             CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
             CommunityError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let told = error.to_string();
+        match error {
+            ExportError::UnderWay => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", told).retry_after(EXPORT_RETRY_AFTER)
+            }
+            ExportError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -15,11 +15,13 @@ use crate::{
     publisher::Publisher,
 };
 
+mod export;
 mod ledger;
 mod page;
 mod post;
 mod store;
 
+pub use export::export;
 use ledger::Ledger;
 pub use page::{Page, Part};
 pub use post::{Comment, CommentId, CommunityError, Draft, Member, Post, PostId};

@@ -20,7 +20,7 @@ mod sweep;
 
 pub(super) use passwords::{NewPassword, Proof};
 pub(super) use registration::NewRegistration;
-pub(super) use sweep::sweep;
+pub(super) use sweep::{forget_deleted, sweep};
 
 /// What the work is done with. Clones share it.
 #[derive(Clone, Debug)]

@@ -74,11 +74,20 @@ impl Ledger {
         }
     }
 
-    /// Gives back the address, whose codes are to be forgotten.
-    pub(in crate::user_registry) async fn delete(&self, id: UserId, origin: &Origin) -> Result<Email, ChangeError> {
+    /// Gives back the address, whose codes and mails are to be forgotten. `compared_at` is the revision of the user whose password was
+    /// proven, where it was.
+    pub(in crate::user_registry) async fn delete(
+        &self,
+        id: UserId,
+        compared_at: Option<i64>,
+        origin: &Origin,
+    ) -> Result<Email, ChangeError> {
         let mut tx = self.db.begin().await?;
         tx.lock(ADMINS).await?;
         let user = store::lock_for_removal(&mut tx, id).await?.ok_or(ChangeError::NotFound)?.user;
+        if compared_at.is_some_and(|revision| revision != user.revision) {
+            return Err(Failure::Busy("registry").into());
+        }
         if is_active_admin(&user) {
             leave_an_admin(&mut tx, id).await?;
         }

@@ -46,14 +46,38 @@ pub enum Occasion {
         /// Which.
         login: LoginId,
     },
+    /// A user wants to move to another address, which is to be proven.
+    AddressClaim {
+        /// Who.
+        user: UserId,
+        /// The claim on that address.
+        claim: ClaimId,
+    },
+    /// The same, to be told where the user was reached then, wherever they are by the time of sending.
+    AddressChangeAsked {
+        /// Who.
+        user: UserId,
+        /// Their address then.
+        old: Email,
+    },
+    /// A user has moved to another address; told at the old one.
+    AddressChanged {
+        /// Who.
+        user: UserId,
+        /// Their address before.
+        old: Email,
+    },
 }
 
 impl Occasion {
     fn user(&self) -> Option<UserId> {
         match self {
-            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => {
-                Some(*user)
-            }
+            Self::Registration { user, .. }
+            | Self::PasswordChanged { user }
+            | Self::NewDevice { user, .. }
+            | Self::AddressClaim { user, .. }
+            | Self::AddressChangeAsked { user, .. }
+            | Self::AddressChanged { user, .. } => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }

@@ -2,11 +2,18 @@
 
 use insta::assert_snapshot;
 
-use super::{letters, raw, text};
+use super::{Language, Letter, letters, raw, text};
+
+/// The letters one below the other.
+fn read(letters: &[Letter], language: &str) -> String {
+    let language = Language::nearest(language);
+    letters.iter().map(|letter| text(letter, language)).collect::<Vec<_>>().join("\n=====\n\n")
+}
 
 #[test]
 fn the_letters_read_well() {
-    let [welcome, already_registered, reset_code, password_changed, new_device] = letters("Ada Lovelace");
+    let [welcome, already_registered, reset_code, password_changed, new_device, ..] = letters("Ada Lovelace");
+    let text = |letter: &Letter| text(letter, Language::default());
     assert_snapshot!(text(&welcome), @r#"
     Your code for FaceofMind
 
@@ -128,6 +135,17 @@ fn the_letters_read_well() {
     This message was sent automatically, because of something done with your
     e-mail address at FaceofMind. Nobody reads answers to it.
     "#);
+}
+
+#[test]
+fn the_letters_of_a_move_read_well() {
+    let [_, _, _, _, _, about_addresses @ ..] = letters("Ada Lovelace");
+    assert_snapshot!(read(&about_addresses, "en"), @"");
+}
+
+#[test]
+fn the_letters_read_well_in_filipino() {
+    assert_snapshot!(read(&letters("Ada Lovelace"), "fil"), @"");
 }
 
 #[test]

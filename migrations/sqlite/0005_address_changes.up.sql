@@ -1,0 +1,7 @@
+-- user registry: the address that a user wants to move to, until a code that was mailed there is typed. One each at most.
+create table address_changes (
+    id integer primary key autoincrement,
+    user_id integer not null unique references users (id) on delete cascade,
+    address text not null,
+    requested_at integer not null
+);

@@ -1,1 +1,2 @@
+drop table claim_languages;
 drop table address_changes;

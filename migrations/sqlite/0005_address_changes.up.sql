@@ -5,3 +5,9 @@ create table address_changes (
     address text not null,
     requested_at integer not null
 );
+
+-- user registry: the language in which whoever made a claim reads. A row stands here only where it is known.
+create table claim_languages (
+    claim_id integer primary key references claims (id) on delete cascade,
+    language text not null
+);

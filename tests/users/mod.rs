@@ -3,6 +3,7 @@
 mod activate;
 mod close;
 mod delete;
+mod email;
 mod last_admin;
 mod list;
 mod show;

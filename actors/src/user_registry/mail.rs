@@ -76,7 +76,7 @@ impl Ledger {
         Ok(match occasion {
             Occasion::Registration { claim, .. } => {
                 let claim = claims::find(reader.connection(), user.id, *claim).await?;
-                claim.map(|claim| Subject::of(claim, user.status)).map(|subject| Draft::to(user, subject))
+                claim.map(|claim| Draft::about(claim, user))
             }
             Occasion::PasswordReset { .. } => Some(Draft::to(user, Subject::Reset)),
             Occasion::PasswordChanged { .. } => Some(Draft::to(user, Subject::PasswordChanged)),
@@ -108,6 +108,17 @@ impl Ledger {
 }
 
 impl Draft {
+    /// A claim that lives can be proven as long as the account is inactive, and is written of in the language of who made it. One that
+    /// ended, replaced or verified, is no news.
+    fn about(claim: Claim, user: User) -> Self {
+        if user.status != Status::Inactive {
+            return Self::to(user, Subject::AlreadyRegistered);
+        }
+        let name = format!("{} {}", claim.first_name, claim.last_name);
+        let language = claim.language.or_else(|| user.language.clone());
+        Self { language, ..Self::to(user, Subject::Claim { claim: claim.id, name, at: claim.created_at }) }
+    }
+
     fn to(user: User, subject: Subject) -> Self {
         let User { email: to, first_name, time_zone, language, .. } = user;
         Self { to, first_name, time_zone, language, subject }
@@ -116,16 +127,5 @@ impl Draft {
     /// The same to another address.
     fn at(self, address: &Email) -> Self {
         Self { to: address.clone(), ..self }
-    }
-}
-
-impl Subject {
-    /// A claim that lives can be proven as long as the account is inactive. One that ended, replaced or verified, is no news.
-    fn of(claim: Claim, status: Status) -> Self {
-        if status != Status::Inactive {
-            return Self::AlreadyRegistered;
-        }
-        let name = format!("{} {}", claim.first_name, claim.last_name);
-        Self::Claim { claim: claim.id, name, at: claim.created_at }
     }
 }

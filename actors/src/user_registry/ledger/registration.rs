@@ -61,6 +61,7 @@ impl Ledger {
         account.password = Some(claim.password());
         account.user.first_name = claim.first_name;
         account.user.last_name = claim.last_name;
+        account.user.language = claim.language.or(account.user.language.take());
         self.activate(&mut tx, &mut account).await?;
         self.record(&mut tx, origin, Event::UserVerified { user_id: account.user.id }).await?;
         self.commit(tx, account.user.id).await?;

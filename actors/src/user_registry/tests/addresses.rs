@@ -187,9 +187,8 @@ async fn a_new_password_stops_a_move() {
         let (ada, mail) = world.moving().await;
         let login = world.house.logins.identify(&ada.access_token).await.expect("is good").login;
         let proven = world.credentials(ADA).await.user;
-        let changed =
-            world.house.registry.change_password(&proven, secret("another long word"), login, &client("phone"));
-        changed.await.expect("changes");
+        let (registry, phone) = (&world.house.registry, client("phone"));
+        registry.change_password(&proven, secret("another long word"), login, &phone).await.expect("changes");
         assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::BadCode)));
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
     }

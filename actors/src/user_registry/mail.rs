@@ -97,10 +97,10 @@ impl Ledger {
     ) -> Result<Option<Draft>, Failure> {
         let wanted = address_changes::wanted(reader.connection(), user.id, self.clock.now()).await?;
         let Some((_, address)) = wanted.filter(|(wanted, _)| *wanted == claim) else { return Ok(None) };
-        if let Some(Account { user: holder, .. }) = store::by_email(reader.connection(), &address).await? {
-            if !store::is_unproven(reader.connection(), holder.id).await? {
-                return Ok(Some(Draft::to(holder, Subject::AddressTaken)));
-            }
+        if let Some(Account { user: holder, .. }) = store::by_email(reader.connection(), &address).await?
+            && !store::is_unproven(reader.connection(), holder.id).await?
+        {
+            return Ok(Some(Draft::to(holder, Subject::AddressTaken)));
         }
         let name = format!("{} {}", user.first_name, user.last_name);
         Ok(Some(Draft::to(user, Subject::AddressClaim { claim, name }).at(&address)))

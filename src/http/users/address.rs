@@ -24,7 +24,9 @@ use crate::{
 };
 
 pub(super) fn router() -> Router {
-    Router::with_path("me/email").post(request).push(Router::with_path("confirm").post(confirm))
+    Router::with_path("me/email")
+        .post(request_email_change)
+        .push(Router::with_path("confirm").post(confirm_email_change))
 }
 
 /// Where to move, and the password that is.
@@ -52,7 +54,11 @@ impl FromFields for NewEmail {
     (status_code = 400, description = "The current password is another"),
     (status_code = 429, description = "The current password was wrong too often, or too many addresses were asked for")
 ))]
-async fn request(rooms: Shared<Rooms>, caller: Caller, body: Body<NewEmail>) -> Result<Accepted<Message>, Problem> {
+async fn request_email_change(
+    rooms: Shared<Rooms>,
+    caller: Caller,
+    body: Body<NewEmail>,
+) -> Result<Accepted<Message>, Problem> {
     let NewEmail { new_email, current_password } = body.0;
     let proven = caller.prove_password(&rooms, &current_password).await?;
     rooms.registry.request_address(&proven, new_email, &caller.client).await?;
@@ -80,7 +86,11 @@ impl FromFields for Code {
     (status_code = 409, description = "The code is right, and another account has the address"),
     (status_code = 429, description = "Too many wrong codes")
 ))]
-async fn confirm(rooms: Shared<Rooms>, caller: Caller, body: Body<Code>) -> Result<Json<Welcomed>, Problem> {
+async fn confirm_email_change(
+    rooms: Shared<Rooms>,
+    caller: Caller,
+    body: Body<Code>,
+) -> Result<Json<Welcomed>, Problem> {
     let user = rooms.registry.confirm_address(caller.user.id, &body.0.otp, caller.login, &caller.client).await?;
     Ok(Json(Welcomed { message: "E-mail address changed successfully.", user: UserView::from(&user) }))
 }

@@ -79,6 +79,7 @@ impl Ledger {
             Write::Verify { email, claim, origin, reply } => reply.send(self.verify(&email, claim, &origin).await),
             Write::SendCode { occasion, client, reply } => reply.send(self.send_code(occasion, &client).await),
             Write::SetPassword(new, reply) => reply.send(self.set_password(new).await),
+            Write::Compare { user, revision, reply } => reply.send(self.is_unchanged(user, revision).await),
             Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
             Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
             Write::Delete { user, origin, reply } => reply.send(self.delete(user, &origin).await),

@@ -38,7 +38,7 @@ pub trait Actor: Send + 'static {
 /// A place in a mailbox, and the knowledge whether the one who asked still waits.
 #[derive(Debug)]
 pub struct Permit {
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
     pub(crate) caller: Option<Weak<()>>,
 }
 
@@ -46,11 +46,6 @@ impl Permit {
     /// Whether nobody waits for the answer any more.
     pub fn is_orphaned(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.strong_count() == 0)
-    }
-
-    /// Whether the letter holds a place, as all do that someone waits for.
-    pub fn holds_a_place(&self) -> bool {
-        self.place.is_some()
     }
 }
 

@@ -248,7 +248,7 @@ impl Actor for Room {
     }
 
     fn observe(&self) -> Value {
-        json!({ "under_way": self.errands.under_way(), "known_logins": self.ledger.views.len(),
+        json!({ "under_way": self.errands.under_way(), "known_logins": self.ledger.views.known(),
                 "panicked": self.errands.panicked() })
     }
 }

@@ -172,13 +172,8 @@ impl Views {
     }
 
     /// How many log-ins are known.
-    pub fn len(&self) -> u64 {
+    pub(super) fn known(&self) -> u64 {
         self.0.logins.entry_count()
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

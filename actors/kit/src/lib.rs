@@ -7,6 +7,7 @@
 //! | [`Errands`], [`Batch`] | work beside the mailbox; many letters in one write |
 //! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
 //! | [`lease`] | one leader among several nodes, by a row |
+//! | [`panics`] | what may be told of a panic |
 //! | [`Clock`], [`Rng`], [`Timestamp`] | time and chance, which come in from outside |
 
 pub mod actor;
@@ -20,6 +21,7 @@ pub mod failure;
 pub mod ids;
 pub mod lease;
 pub mod padded;
+pub mod panics;
 pub mod rng;
 pub mod supervisor;
 pub mod timestamp;

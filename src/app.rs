@@ -218,3 +218,6 @@ impl Rooms {
 async fn within(look: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(LOOK, look).await.unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests;

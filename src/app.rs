@@ -38,9 +38,12 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod sole;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+
+use self::sole::Sole;
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -59,6 +62,7 @@ pub struct Rooms {
     pub anonymous_calls: Limit,
     house: House,
     db: Database,
+    sole: Sole,
     stopping: AtomicBool,
 }
 
@@ -87,11 +91,12 @@ impl App {
         let ground = ground::lay(&settings, &secrets, clock, rng.clone()).await?;
         let db = ground.db.clone();
         ground::reach(&db).await?;
+        let sole = Sole::service(&settings.database_url())?;
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
         let bounds: HouseSettings = ground::bounds(&settings, secrets);
         let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
-        let rooms = Shared::new(Rooms::new(&settings, house, db));
+        let rooms = Shared::new(Rooms::new(&settings, house, db, sole));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
         let listening = Self::listen(&settings, rooms.clone(), edge).await;
         if listening.is_err() {
@@ -175,7 +180,7 @@ fn run(server: Server) -> (Stopper, JoinHandle<()>) {
 }
 
 impl Rooms {
-    fn new(settings: &Settings, house: House, db: Database) -> Self {
+    fn new(settings: &Settings, house: House, db: Database, sole: Sole) -> Self {
         let most = settings.limits.auth_calls_per_minute;
         Self {
             registry: house.registry.clone(),
@@ -185,6 +190,7 @@ impl Rooms {
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,
             db,
+            sole,
             stopping: AtomicBool::new(false),
         }
     }
@@ -192,6 +198,7 @@ impl Rooms {
     async fn close(&self, within: Duration) {
         self.house.tree.stop(within).await;
         self.db.close().await;
+        self.sole.release();
     }
 
     /// All rooms, for those who watch.

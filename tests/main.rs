@@ -19,6 +19,7 @@ mod openapi;
 mod outages;
 mod problems;
 mod proxies;
+mod readme;
 mod root;
 mod secrets;
 mod sessions;

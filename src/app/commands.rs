@@ -45,6 +45,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let parts = settings.parts().to_string();
     let app = App::start(settings, Clock::system(), Rng::system()).await?;
+    #[cfg(feature = "test-hooks")]
+    panic_when_told(app.tree().clone()).map_err(StartError::Signals)?;
     say(&format!("{parts}\n{}", addresses(&app)));
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
@@ -57,6 +59,18 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     tracing::info!("stopping");
     app.stop().await;
     Ok(code)
+}
+
+/// A door for tests: at each SIGUSR1 an actor panics.
+#[cfg(feature = "test-hooks")]
+fn panic_when_told(tree: faceofmind_kit::SupervisorHandle) -> std::io::Result<()> {
+    let mut told = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            tree.children()[0].panic();
+        }
+    });
+    Ok(())
 }
 
 fn addresses(app: &App) -> String {

@@ -43,6 +43,7 @@ pub(crate) struct NewAdmin {
 /// Serves until SIGTERM or Ctrl-C, or until an actor has failed too often.
 pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let parts = settings.parts().to_string();
     let app = App::start(settings, Clock::system(), Rng::system()).await?;
     #[cfg(feature = "test-hooks")]
@@ -50,7 +51,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     say(&format!("{parts}\n{}", addresses(&app)));
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
-        _ = tokio::signal::ctrl_c() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
         actor = app.escalated() => {
             tracing::error!(actor, "the service stops, to be started afresh");
             ExitCode::from(ESCALATED)

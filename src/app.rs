@@ -11,6 +11,7 @@ use std::{
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
+    community::Community,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
@@ -23,7 +24,7 @@ use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
-        auth, metrics,
+        auth, community, metrics,
         ready::{self, Readiness},
         root,
         router::{self, Edge},
@@ -56,6 +57,8 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -77,7 +80,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -186,6 +190,7 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            community: house.community.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

@@ -5,8 +5,10 @@ mod harness;
 
 mod actors;
 mod auth;
+mod chaos;
 mod charts;
 mod cli;
+mod community;
 mod cors;
 mod deaths;
 mod detections;
@@ -15,6 +17,7 @@ mod feedback;
 mod history;
 mod idempotency;
 mod mail;
+mod nats;
 mod openapi;
 mod outages;
 mod problems;

@@ -3,11 +3,12 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`user_registry::hold`],
+//! each room's `erase`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;
@@ -36,6 +37,7 @@ pub mod user_registry;
 mod testing;
 
 use self::{
+    community::Community,
     hasher::Hasher,
     keyring::Keyring,
     limits::{Counters, LimiterSettings, Limits},
@@ -86,6 +88,8 @@ pub struct Settings {
     pub logins: logins::Settings,
     /// Codes.
     pub otp: OtpSettings,
+    /// Posts and comments.
+    pub community: community::Settings,
     /// Events.
     pub publisher: publisher::Settings,
     /// Whether anything is limited, but for codes.
@@ -116,6 +120,8 @@ pub struct House {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// Their codes.
@@ -166,10 +172,12 @@ impl House {
         let neighbours = session_tracker::Neighbours {
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
-            keyring,
+            keyring: keyring.clone(),
             time_zone: time_zone.clone(),
         };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
+        let neighbours = community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring };
+        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),
@@ -182,11 +190,11 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, mailing]);
+        children.extend([logging_in, suggesting, tracking, sharing, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, suggestions, otp, limits, mailer, publisher, tree })
+        Ok(Self { registry, logins, sessions, community, suggestions, otp, limits, mailer, publisher, tree })
     }
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use faceofmind_actors::{
+    community::CommunityError,
     limits::LimitError,
     logins::{BearerError, LogInError},
     session_tracker::SessionError,
     user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
 use faceofmind_kit::Failure;
-use salvo::http::StatusCode;
 
 use super::problem::{FieldError, Loc, Problem};
 
@@ -112,6 +112,24 @@ impl From<ChangeError> for Problem {
     }
 }
 
+fn key_reused() -> Problem {
+    let told = "This Idempotency-Key was used with another body: send a new key with a new request.";
+    Problem::unprocessable("idempotency-key-reused", told)
+}
+
+impl From<CommunityError> for Problem {
+    fn from(error: CommunityError) -> Self {
+        match error {
+            CommunityError::NoPost | CommunityError::NoComment => Self::not_found(error.to_string()),
+            CommunityError::NotAuthor => Self::forbidden(error.to_string()).kind("not-the-author"),
+            CommunityError::NoUser => Self::unauthorized("Could not validate credentials"),
+            CommunityError::KeyReused => key_reused(),
+            CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
+            CommunityError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
@@ -122,11 +140,7 @@ impl From<SessionError> for Problem {
             .kind("session-ended"),
             SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
-            SessionError::KeyReused => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used with another body: send a new key with a new request.",
-            ),
+            SessionError::KeyReused => key_reused(),
             SessionError::Failed(failure) => failure.into(),
         }
     }

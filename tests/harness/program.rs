@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -34,7 +35,12 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(&[]), folder: None }
+        Self::node(ground, &[])
+    }
+
+    /// The same with the changes of one node over them.
+    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: ground.environment(changes), folder: None }
     }
 
     /// With nothing but these.
@@ -99,6 +105,10 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.base.trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         self.signal("TERM").await;
@@ -120,6 +130,11 @@ impl Serving {
         };
         timeout(DEADLINE, pressing).await.expect("the program ends");
         self.ended().await
+    }
+
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Waits for its end.

@@ -42,6 +42,15 @@ pub async fn is_unchanged(tx: &mut Tx, user: UserId, revision: i64) -> Result<bo
     Ok(account.is_some_and(|account| account.user.revision == revision))
 }
 
+/// Whether there is such a user, who then stays until the transaction ends. For what shall belong to them: call it before anything else is
+/// locked, since whoever removes a user locks the user first and then what is theirs.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn hold(tx: &mut Tx, user: UserId) -> Result<bool, Failure> {
+    store::hold(tx, user).await
+}
+
 impl Ledger {
     pub(super) async fn get(&self, id: UserId) -> Result<Option<User>, Failure> {
         Ok(store::by_id(self.db.reader().await?.connection(), id).await?.map(|account| account.user))

@@ -26,7 +26,7 @@ mod store;
 pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
-pub use ledger::is_unchanged;
+pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};
 pub use mail::{Draft, Subject};
 pub use password::{PasswordError, PasswordRefused, PasswordRules};

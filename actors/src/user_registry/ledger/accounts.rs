@@ -4,6 +4,7 @@ use faceofmind_kit::{Failure, Tx};
 
 use super::Ledger;
 use crate::{
+    community,
     hasher::PasswordHash,
     idempotency, logins, mailer,
     publisher::{self, Cause, Event, Origin},
@@ -86,6 +87,7 @@ impl Ledger {
     /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
+        community::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;
         mailer::erase(tx, user.id, &user.email).await?;
         idempotency::erase(tx, user.id).await?;

@@ -42,10 +42,13 @@ mod commands;
 mod error;
 mod ground;
 mod keys;
+mod sole;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
+
+use self::sole::Sole;
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -70,6 +73,7 @@ pub struct Rooms {
     pub anonymous_calls: Limit,
     house: House,
     db: Database,
+    sole: Sole,
     stopping: AtomicBool,
 }
 
@@ -100,11 +104,12 @@ impl App {
         let ground = ground::lay(&settings, &secrets, clock, rng.clone()).await?;
         let db = ground.db.clone();
         ground::reach(&db).await?;
+        let sole = Sole::service(&settings.database_url())?;
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
         let bounds: HouseSettings = ground::bounds(&settings, secrets);
         let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
-        let rooms = Shared::new(Rooms::new(&settings, house, db));
+        let rooms = Shared::new(Rooms::new(&settings, house, db, sole));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
         let listening = Self::listen(&settings, rooms.clone(), edge).await;
         if listening.is_err() {
@@ -168,8 +173,9 @@ impl App {
             stopper.stop(self.drain).await;
         }
         for (_, running) in self.listeners {
-            if let Err(error) = running.await {
-                tracing::error!(%error, "a listener did not stop in good order");
+            // Its own words may quote people.
+            if running.await.is_err() {
+                tracing::error!("a listener did not stop in good order");
             }
         }
         self.rooms.close(end.duration_since(Instant::now())).await;
@@ -187,7 +193,7 @@ fn run(server: Server) -> (Stopper, JoinHandle<()>) {
 }
 
 impl Rooms {
-    fn new(settings: &Settings, house: House, db: Database) -> Self {
+    fn new(settings: &Settings, house: House, db: Database, sole: Sole) -> Self {
         let most = settings.limits.auth_calls_per_minute;
         Self {
             registry: house.registry.clone(),
@@ -200,6 +206,7 @@ impl Rooms {
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,
             db,
+            sole,
             stopping: AtomicBool::new(false),
         }
     }
@@ -207,6 +214,7 @@ impl Rooms {
     async fn close(&self, within: Duration) {
         self.house.tree.stop(within).await;
         self.db.close().await;
+        self.sole.release();
     }
 
     /// All rooms, for those who watch.
@@ -233,3 +241,6 @@ impl Rooms {
 async fn within(look: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(LOOK, look).await.unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
@@ -18,8 +18,11 @@ stories! {
     serving_says_where_and_on_what,
     as_it_is_shipped_it_serves_in_production,
     sigterm_drains,
+    ctrl_c_drains,
     while_it_drains_it_takes_no_connection,
+    an_actor_that_keeps_failing_ends_the_program_with_70,
     a_taken_port_is_told,
+    an_sqlite_file_is_served_by_one_and_a_server_by_many,
     migrations_are_listed_taken_back_and_applied,
     a_foreign_database_is_left_alone,
 }
@@ -136,12 +139,20 @@ async fn as_it_is_shipped_it_serves_in_production(app: &TestApp) {
 }
 
 async fn sigterm_drains(app: &TestApp) {
+    drains_at("TERM", app).await;
+}
+
+async fn ctrl_c_drains(app: &TestApp) {
+    drains_at("INT", app).await;
+}
+
+async fn drains_at(signal: &str, app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
     let serving = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let (mut slow, mut idle) = (begun(address, &ada).await, idle(address).await);
-    serving.terminate().await;
+    serving.signal(signal).await;
     assert_eq!(rest(&mut idle).await, "", "who asks nothing is let go at once");
     slow.write_all(b"{}").await.expect("written");
     let answer = rest(&mut slow).await;
@@ -168,12 +179,37 @@ async fn while_it_drains_it_takes_no_connection(app: &TestApp) {
     serving.ended().await;
 }
 
+/// Whoever started it shall start it again.
+async fn an_actor_that_keeps_failing_ends_the_program_with_70(app: &TestApp) {
+    app.stop().await;
+    let left = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await.ended_by_panics().await;
+    assert_eq!(left.code, Some(70), "{left:?}");
+    assert!(left.errors.contains("failed too often") && left.errors.contains("to be started afresh"), "{left:?}");
+}
+
 async fn a_taken_port_is_told(app: &TestApp) {
+    app.stop().await;
+    let _taken = TcpListener::bind(app.address).await.expect("it is free again");
     let port = app.address.port().to_string();
     let left = Program::on(&app.ground).run(&["serve", "--port", &port], "").await;
     assert_eq!(left.code, Some(1), "{left:?}");
     assert!(left.errors.contains(&port) && left.errors.contains("PORT"), "{left:?}");
-    app.client().call(Method::GET, "/health").send().await.is(200);
+}
+
+/// Two on one file would believe log-ins that the other has ended.
+async fn an_sqlite_file_is_served_by_one_and_a_server_by_many(app: &TestApp) {
+    let program = Program::on(&app.ground);
+    if app.is_embedded() {
+        let second = program.run(&["serve", "--port", "0"], "").await;
+        assert_eq!(second.code, Some(1), "{second:?}");
+        assert!(second.errors.contains("faceofmind.db is served by another process"), "{second:?}");
+        assert_eq!(program.run(&["migrate"], "").await.code, Some(0), "commands beside it work");
+        assert!(app.admin().await.is_logged_in().await);
+        app.stop().await;
+    }
+    let serving = program.serve(&["serve", "--port", "0"]).await;
+    serving.terminate().await;
+    assert_eq!(serving.ended().await.code, Some(0));
 }
 
 async fn migrations_are_listed_taken_back_and_applied(app: &TestApp) {

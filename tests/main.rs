@@ -23,6 +23,7 @@ mod openapi;
 mod outages;
 mod problems;
 mod proxies;
+mod readme;
 mod reminders;
 mod root;
 mod secrets;

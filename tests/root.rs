@@ -14,7 +14,7 @@ stories! {
     operators_see_metrics_and_the_public_does_not,
     operators_can_be_shut_out with [("OPERATOR_ADDR", "")],
     long_answers_are_compressed_for_those_who_ask,
-    a_service_that_stops_is_not_ready_and_finishes_what_it_began,
+    a_service_that_stops_finishes_what_it_began,
     a_silent_connection_does_not_delay_the_stop,
 }
 
@@ -109,8 +109,8 @@ async fn long_answers_are_compressed_for_those_who_ask(app: &TestApp) {
     assert!(packed.len() < plain.text.len() / 2);
 }
 
-/// Stopping: `/ready` 503, stop accepting, drain. What runs is answered; what comes later finds nobody.
-async fn a_service_that_stops_is_not_ready_and_finishes_what_it_began(app: &TestApp) {
+/// What runs is answered; what comes later finds nobody.
+async fn a_service_that_stops_finishes_what_it_began(app: &TestApp) {
     let ada = app.verified("ada").await;
     let calls = (0..40).map(|_| {
         let ada = ada.clone();

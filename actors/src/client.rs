@@ -20,30 +20,30 @@ pub struct Client {
 impl Client {
     /// Whom limits count as one: an IPv4 address, or the /64 that an IPv6 client has to itself (RFC 6177) and could go through at will.
     pub fn counted_as(&self) -> String {
-        match self.address.parse() {
-            Ok(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-            _ => self.address.clone(),
+        counted_as(&self.address)
+    }
+}
+
+/// Whom limits count this address as; see [`Client::counted_as`].
+pub fn counted_as(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
+        _ => address.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publisher::Cause;
 
     #[test]
     fn all_addresses_of_one_ipv6_subscriber_count_as_one() {
-        let counted = |address: &str| {
-            let origin = Origin::new(Cause::Anonymous);
-            Client { address: address.into(), device: String::new(), languages: Vec::new(), origin }.counted_as()
-        };
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(counted("2001:db8:1:2::9"), counted("2001:db8:1:2:3:4:5:6"));
-        assert_ne!(counted("2001:db8:1:3::9"), counted("2001:db8:1:2::9"));
-        assert_eq!(counted("203.0.113.7"), "203.0.113.7");
+        assert_eq!(counted_as("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(counted_as("2001:db8:1:2::9"), counted_as("2001:db8:1:2:3:4:5:6"));
+        assert_ne!(counted_as("2001:db8:1:3::9"), counted_as("2001:db8:1:2::9"));
+        assert_eq!(counted_as("203.0.113.7"), "203.0.113.7");
     }
 }

@@ -234,7 +234,7 @@ fn too_dear(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process; of a server's other clients one hears over NATS, or not at all.
+/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
 fn sources(db: &Database, nats: Option<&Nats>) -> Sources {
     match (db, nats) {
         (Database::Sqlite(..), _) => Sources::Alone,

@@ -43,12 +43,15 @@ pub(crate) struct NewAdmin {
 /// Serves until SIGTERM or Ctrl-C, or until an actor has failed too often.
 pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let parts = settings.parts().to_string();
     let app = App::start(settings, Clock::system(), Rng::system()).await?;
+    #[cfg(feature = "test-hooks")]
+    panic_when_told(app.tree().clone()).map_err(StartError::Signals)?;
     say(&format!("{parts}\n{}", addresses(&app)));
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
-        _ = tokio::signal::ctrl_c() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
         actor = app.escalated() => {
             tracing::error!(actor, "the service stops, to be started afresh");
             ExitCode::from(ESCALATED)
@@ -57,6 +60,18 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     tracing::info!("stopping");
     app.stop().await;
     Ok(code)
+}
+
+/// A door for tests: at each SIGUSR1 an actor panics.
+#[cfg(feature = "test-hooks")]
+fn panic_when_told(tree: faceofmind_kit::SupervisorHandle) -> std::io::Result<()> {
+    let mut told = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            tree.children()[0].panic();
+        }
+    });
+    Ok(())
 }
 
 fn addresses(app: &App) -> String {

@@ -1,5 +1,7 @@
 //! Why the service could not start, or a command could not be done.
 
+use std::path::PathBuf;
+
 use faceofmind_actors::{schema::SchemaError, user_registry::ChangeError};
 use faceofmind_kit::Failure;
 
@@ -25,6 +27,10 @@ pub enum StartError {
         /// What is wrong.
         cause: String,
     },
+    /// Another process serves this SQLite file.
+    #[error("{} is served by another process: stop that one, or give this one a database of its own by DATABASE_URL or DATA_DIR. \
+             Several nodes share a PostgreSQL database", .0.display())]
+    Served(PathBuf),
     /// An actor did not start.
     #[error("the actors did not start: {0}")]
     Actors(#[source] Failure),

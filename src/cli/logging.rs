@@ -20,7 +20,8 @@ pub(super) fn begin(service: &Service) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A panic is a line of the log like any other. Its message is left to the supervisor, which tells the cause of a restart.
+/// A panic is a line of the log like any other. Its message, which may quote people, is left to those who tell it with care
+/// (`faceofmind_kit::panics::words`).
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);

@@ -79,7 +79,7 @@ impl Handler for SwaggerFile {
 
 /// A file of Swagger UI as it is embedded in the binary, and its type.
 fn swagger(name: &str) -> Option<(String, Bytes)> {
-    let config = Config::new([DOCUMENT]).validator_url("none").persist_authorization(true);
+    let config = Config::new([DOCUMENT]).validator_url("none").persist_authorization(false);
     let file = serve(name, TITLE, "", "", &config).ok().flatten()?;
     let bytes = match file.bytes {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),
@@ -141,6 +141,10 @@ mod tests {
         for path in ["/docs", "/docs/"] {
             let page = page(&site, path).await;
             assert!(page.contains("\"/openapi.json\"") && page.contains("\"validatorUrl\":\"none\""), "{page}");
+            assert!(
+                !page.contains("\"persistAuthorization\":true"),
+                "a token would stay in the browser's storage: {page}"
+            );
             for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
                 assert!(page.contains(&format!("\"/docs/{file}\"")), "{file} is not asked for in {page}");
             }

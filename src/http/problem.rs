@@ -196,7 +196,8 @@ impl Problem {
     }
 
     /// The fields that were refused.
-    pub fn errors(&self) -> &[FieldError] {
+    #[cfg(test)]
+    pub(super) fn errors(&self) -> &[FieldError] {
         &self.errors
     }
 

@@ -41,8 +41,9 @@ impl Layers {
     }
 
     /// Lays `text`, the content of a TOML file at `path`, over what is there.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_text(mut self, path: &Path, text: &str) -> Self {
+    pub(crate) fn with_text(mut self, path: &Path, text: &str) -> Self {
         self.push_toml(Source::File(path.to_owned()), text);
         self
     }

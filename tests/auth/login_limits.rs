@@ -9,6 +9,7 @@ stories! {
     right_passwords_are_not_counted,
     guesses_at_once_count_too,
     a_stranger_cannot_lock_the_owner_out with [("LIMIT_FAILED_LOGINS_PER_DAY_BY_STRANGERS", "4")],
+    an_owner_is_no_stranger_at_the_next_address_of_their_own_network with [("LIMIT_FAILED_LOGINS_PER_DAY_BY_STRANGERS", "4")],
     unknown_accounts_are_limited_alike,
     calls_without_a_token_are_limited_by_client_address with [("LIMIT_AUTH_CALLS_PER_MINUTE", "5")],
     limits_can_be_lifted_for_load_tests with [
@@ -67,6 +68,17 @@ async fn a_stranger_cannot_lock_the_owner_out(app: &TestApp) {
     ada.log_in().await.is(200);
     app.advance(24 * 60 + 1);
     ada.from(app.client()).log_in().await.is(200);
+}
+
+/// Of an IPv6 network its subscriber has every address, and another one tomorrow.
+async fn an_owner_is_no_stranger_at_the_next_address_of_their_own_network(app: &TestApp) {
+    let ada = app.verified("ada").await.from(app.client_at("2001:db8:1:2::7"));
+    ada.log_in().await.is(200);
+    for _ in 0..4 {
+        ada.from(app.client()).log_in_with("not the password").await.is(401);
+    }
+    ada.from(app.client_at("2001:db8:1:3::7")).log_in().await.is(429);
+    ada.from(app.client_at("2001:db8:1:2:a:b:c:d")).log_in().await.is(200);
 }
 
 async fn unknown_accounts_are_limited_alike(app: &TestApp) {

@@ -116,6 +116,11 @@ impl Ground {
         (relay, setting)
     }
 
+    /// The URL of the Redis database, where there is one.
+    pub(crate) fn redis(&self) -> Option<&str> {
+        self.share.as_ref().map(|share| share.redis.as_str())
+    }
+
     /// The URL of the NATS account, where there is one.
     pub(crate) fn nats(&self) -> Option<&str> {
         self.share.as_ref().map(|share| share.nats.as_str())

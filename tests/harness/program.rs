@@ -1,6 +1,11 @@
 //! The binary as a process.
 
-use std::{ffi::OsString, net::SocketAddr, process::Stdio};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -16,6 +21,7 @@ const BUILT: &str = env!("CARGO_BIN_EXE_faceofmind");
 pub(crate) struct Program {
     path: OsString,
     environment: Vec<(String, String)>,
+    folder: Option<PathBuf>,
 }
 
 /// What a run left.
@@ -34,13 +40,20 @@ impl Program {
 
     /// The same with the changes of one node over them.
     pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(changes) }
+        Self { path: BUILT.into(), environment: ground.environment(changes), folder: None }
     }
 
     /// With nothing but these.
     pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { path: BUILT.into(), environment: environment.iter().map(own).collect() }
+        Self { path: BUILT.into(), environment: environment.iter().map(own).collect(), folder: None }
+    }
+
+    /// As somebody has it who has just built it: in a folder of theirs, with nothing but these settings. A whole `cargo xtask test` takes
+    /// what is shipped.
+    pub(crate) fn fresh(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let path = std::env::var_os("FOM_TEST_SHIPPED").unwrap_or_else(|| BUILT.into());
+        Self { path, folder: Some(folder.to_owned()), ..Self::with(environment) }
     }
 
     /// As it is shipped, without the doors for tests, in production with the settings of a story's service.
@@ -48,7 +61,7 @@ impl Program {
         let path = std::env::var_os("FOM_TEST_SHIPPED");
         let path = path.expect("FOM_TEST_SHIPPED names the program that a whole `cargo xtask test` builds for this");
         let production = [changes, &[("FACEOFMIND_ENV", "production")]].concat();
-        Self { path, environment: ground.environment(&production) }
+        Self { path, environment: ground.environment(&production), folder: None }
     }
 
     /// Runs to the end.
@@ -84,6 +97,7 @@ impl Program {
     fn spawn(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        command.current_dir(self.folder.as_deref().unwrap_or(Path::new(".")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command.spawn().expect("the program was built")
     }
@@ -106,9 +120,25 @@ impl Serving {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends the signal of that name.
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Lets an actor panic, over and over, until the program has ended.
+    pub(crate) async fn ended_by_panics(mut self) -> Left {
+        let pressing = async {
+            while self.child.try_wait().expect("its state is known").is_none() {
+                self.signal("USR1").await;
+            }
+        };
+        timeout(DEADLINE, pressing).await.expect("the program ends");
+        self.ended().await
     }
 
     /// Sends SIGKILL, and waits until it is gone.

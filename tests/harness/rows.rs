@@ -9,6 +9,20 @@ use super::TestApp;
 pub(crate) const RECORDED: [&str; 6] =
     ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
 
+/// Every field of every slot.
+async fn codes_in_redis(url: &str) -> Vec<String> {
+    let client = redis::Client::open(url).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+    let slots: Vec<String> = redis::cmd("KEYS").arg("fom:codes:*").query_async(&mut connection).await.expect("keys");
+    let mut codes = Vec::new();
+    for slot in slots {
+        let held: Vec<(String, String)> =
+            redis::cmd("HGETALL").arg(&slot).query_async(&mut connection).await.expect("a hash");
+        codes.extend(held.into_iter().map(|(id, code)| format!("{slot} {id} {code}")));
+    }
+    codes
+}
+
 impl TestApp {
     /// The single number that a query gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
@@ -26,6 +40,17 @@ impl TestApp {
         let rows: Vec<(String,)> =
             on!(reader.connection(), c => sqlx::query_as(query).fetch_all(c).await).expect("a query of ours");
         rows.into_iter().map(|row| row.0).collect()
+    }
+
+    /// Each code that is kept: its texts in the table, or its key, its name and its JSON in Redis.
+    pub(crate) async fn codes(&self) -> Vec<String> {
+        match self.ground.redis() {
+            None => {
+                self.texts("SELECT id || ' ' || address || ' ' || mac || ' ' || intent || ' ' || client FROM codes")
+                    .await
+            }
+            Some(url) => codes_in_redis(url).await,
+        }
     }
 
     /// How many rows a table has.

@@ -11,7 +11,10 @@ use ractor::{ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Address, Failure, Reply};
+use crate::{
+    Address, Failure, Reply,
+    panics::{Payload, caught, words},
+};
 
 /// What lives in a room. Rebuilt from its store at every start, so a restart loses nothing that was answered.
 pub trait Actor: Send + 'static {
@@ -38,7 +41,7 @@ pub trait Actor: Send + 'static {
 /// A place in a mailbox, and the knowledge whether the one who asked still waits.
 #[derive(Debug)]
 pub struct Permit {
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
     pub(crate) caller: Option<Weak<()>>,
 }
 
@@ -46,11 +49,6 @@ impl Permit {
     /// Whether nobody waits for the answer any more.
     pub fn is_orphaned(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.strong_count() == 0)
-    }
-
-    /// Whether the letter holds a place, as all do that someone waits for.
-    pub fn holds_a_place(&self) -> bool {
-        self.place.is_some()
     }
 }
 
@@ -81,7 +79,7 @@ impl<A: Actor> ractor::Actor for Body<A> {
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, birth: Birth<A>) -> Result<A, ActorProcessingErr> {
         birth.address.move_in(Some(myself));
-        Ok((birth.make)().await?)
+        Ok(failed(caught((birth.make)()).await)??)
     }
 
     async fn handle(
@@ -90,18 +88,25 @@ impl<A: Actor> ractor::Actor for Body<A> {
         envelope: Self::Msg,
         actor: &mut A,
     ) -> Result<(), ActorProcessingErr> {
-        match envelope {
-            Envelope::Letter(_, permit) if permit.is_orphaned() => {}
-            Envelope::Letter(message, permit) => actor.receive(message, permit).await,
-            Envelope::Observe(reply) => reply.send(Ok(actor.observe())),
-            #[cfg(feature = "test-hooks")]
-            Envelope::Panic => panic!("a test asked for this panic"),
-        }
-        Ok(())
+        failed(caught(deal_with(envelope, actor)).await)
     }
 
     async fn post_stop(&self, _: ActorRef<Self::Msg>, actor: &mut A) -> Result<(), ActorProcessingErr> {
-        actor.stop().await;
-        Ok(())
+        failed(caught(actor.stop()).await)
     }
+}
+
+async fn deal_with<A: Actor>(envelope: Envelope<A::Message>, actor: &mut A) {
+    match envelope {
+        Envelope::Letter(_, permit) if permit.is_orphaned() => {}
+        Envelope::Letter(message, permit) => actor.receive(message, permit).await,
+        Envelope::Observe(reply) => reply.send(Ok(actor.observe())),
+        #[cfg(feature = "test-hooks")]
+        Envelope::Panic => panic!("a test asked for this panic"),
+    }
+}
+
+/// A panic ends the actor; ractor would tell the supervisor its message, whomever that quotes.
+fn failed<T>(caught: Result<T, Payload>) -> Result<T, ActorProcessingErr> {
+    caught.map_err(|panic| words(&*panic).into())
 }

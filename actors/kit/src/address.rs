@@ -55,14 +55,14 @@ impl<M: Send + 'static> Address<M> {
         let door = &*self.0;
         let place = Arc::clone(&door.places).try_acquire_owned().map_err(|_| Failure::Busy(door.name))?;
         let caller = Arc::new(());
-        let permit = Permit { place: Some(place), caller: Some(Arc::downgrade(&caller)) };
+        let permit = Permit { _place: Some(place), caller: Some(Arc::downgrade(&caller)) };
         self.exchange(|reply| Envelope::Letter(make(reply), permit)).await
     }
 
     /// Sends a message that nobody waits for: a wake-up, or the actor's word to itself. It takes no place in the mailbox; what is
     /// told must be safe to lose with the actor.
     pub fn tell(&self, message: M) {
-        let permit = Permit { place: None, caller: None };
+        let permit = Permit { _place: None, caller: None };
         if let Some(tenant) = self.tenant() {
             drop(tenant.send_message(Envelope::Letter(message, permit)));
         }

@@ -8,6 +8,7 @@
 //! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
 //! | [`Snapshot`] | what the database holds at one moment, for those who read for long |
 //! | [`lease`] | one leader among several nodes, by a row |
+//! | [`panics`] | what may be told of a panic |
 //! | [`Clock`], [`Rng`] | time and chance, which come in from outside |
 //! | [`Timestamp`], [`CivilDate`], [`id!`] | columns that both databases read and write alike |
 
@@ -23,6 +24,7 @@ pub mod failure;
 pub mod ids;
 pub mod lease;
 pub mod padded;
+pub mod panics;
 pub mod rng;
 pub mod snapshot;
 pub mod supervisor;

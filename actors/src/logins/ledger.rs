@@ -11,6 +11,7 @@ use super::{
     token::{Bearer, Tokens},
 };
 use crate::{
+    client,
     mailer::{self, Mailer, Occasion},
     user_registry::{self, Status, User, UserId, UserRegistry},
 };
@@ -138,8 +139,11 @@ impl Ledger {
         store::find(self.db.reader().await?.connection(), login).await
     }
 
-    pub(super) async fn knows(&self, user: UserId, address: &str) -> Result<bool, Failure> {
-        store::is_known_address(self.db.reader().await?.connection(), user, address).await
+    /// Whether the user ever logged in from an address that limits count as this: an IPv6 client has many, and the user's next one is no
+    /// stranger's.
+    pub(super) async fn knows(&self, user: UserId, counted_as: &str) -> Result<bool, Failure> {
+        let known = store::addresses(self.db.reader().await?.connection(), user).await?;
+        Ok(known.iter().any(|address| client::counted_as(address) == counted_as))
     }
 
     pub(super) async fn sweep(&self) -> Result<(), Failure> {

@@ -118,8 +118,8 @@ impl Logins {
 
     async fn count_try(&self, email: &Email, user: Option<UserId>, client: &Client) -> Result<Taken, LogInError> {
         let user = user.unwrap_or(UserId(0));
-        let looked_up = client.address.clone();
-        let is_known = self.address.ask(|reply| Message::Knows { user, address: looked_up, reply }).await?;
+        let counted_as = client.counted_as();
+        let is_known = self.address.ask(|reply| Message::Knows { user, counted_as, reply }).await?;
         let from_here =
             Use { limit: self.limits.by_address, subject: format!("{} {}", email.as_str(), client.counted_as()) };
         let stranger = Use { limit: self.limits.by_strangers, subject: email.as_str().to_owned() };

@@ -96,7 +96,7 @@ enum Message {
     EndAll { user: UserId, reply: Reply<Result<(), Failure>> },
     List { user: UserId, reply: Reply<Result<Vec<Login>, Failure>> },
     Find { login: LoginId, reply: Reply<Result<Option<Login>, Failure>> },
-    Knows { user: UserId, address: String, reply: Reply<Result<bool, Failure>> },
+    Knows { user: UserId, counted_as: String, reply: Reply<Result<bool, Failure>> },
 }
 
 impl Logins {
@@ -239,8 +239,8 @@ impl Actor for Room {
             Message::EndAll { user, reply } => errands.answer(reply, permit, async move { ledger.end_all(user).await }),
             Message::List { user, reply } => errands.answer(reply, permit, async move { ledger.live(user).await }),
             Message::Find { login, reply } => errands.answer(reply, permit, async move { ledger.find(login).await }),
-            Message::Knows { user, address, reply } => {
-                errands.answer(reply, permit, async move { ledger.knows(user, &address).await });
+            Message::Knows { user, counted_as, reply } => {
+                errands.answer(reply, permit, async move { ledger.knows(user, &counted_as).await });
             }
         }
     }
@@ -250,7 +250,7 @@ impl Actor for Room {
     }
 
     fn observe(&self) -> Value {
-        json!({ "under_way": self.errands.under_way(), "known_logins": self.ledger.views.len(),
+        json!({ "under_way": self.errands.under_way(), "known_logins": self.ledger.views.known(),
                 "panicked": self.errands.panicked() })
     }
 }

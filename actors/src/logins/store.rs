@@ -101,11 +101,11 @@ pub(super) async fn live(connection: Connection<'_>, user: UserId, now: Timestam
     Ok(on!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
-/// Whether the user ever logged in from that address.
-pub(super) async fn is_known_address(connection: Connection<'_>, user: UserId, address: &str) -> Result<bool, Failure> {
-    let select = "SELECT count(*) FROM (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2 LIMIT 1) known";
-    let (known,): (i64,) = on!(connection, c => sqlx::query_as(select).bind(user).bind(address).fetch_one(c).await)?;
-    Ok(known > 0)
+/// The addresses that the user logged in from, as far as is remembered.
+pub(super) async fn addresses(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, Failure> {
+    let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
+    let known: Vec<(String,)> = on!(connection, c => sqlx::query_as(select).bind(user).fetch_all(c).await)?;
+    Ok(known.into_iter().map(|(address,)| address).collect())
 }
 
 /// Whether the user has logged in before, and never with that device.

@@ -27,7 +27,7 @@ use crate::{
 
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_secs(3600) };
 
-/// After so many failures an intent is dead: four to six hours.
+/// After so many failures an intent is dead: in three to six hours, as chance spreads the tries.
 const ATTEMPTS: u32 = 16;
 
 /// What mails are made with.

@@ -84,11 +84,6 @@ impl Proof {
     pub fn claim(&self) -> Option<ClaimId> {
         self.claim
     }
-
-    /// The code's id, for logs; the code cannot be told from it.
-    pub fn code_id(&self) -> &str {
-        &self.id
-    }
 }
 
 /// Why there is no proof.

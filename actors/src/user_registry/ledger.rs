@@ -67,6 +67,11 @@ impl Ledger {
         listing::page(&self.db, filter).await
     }
 
+    /// Waits for whoever is changing the user now, even for a commit that this process has lost sight of.
+    pub(super) async fn is_unchanged(&self, user: UserId, revision: i64) -> Result<bool, Failure> {
+        is_unchanged(&mut self.db.begin().await?, user, revision).await
+    }
+
     pub(super) async fn renew_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), Failure> {
         let mut tx = self.db.begin().await?;
         store::renew_hash(&mut tx, user, old, new).await?;

@@ -35,7 +35,8 @@ pub struct Page {
 }
 
 const MATCHING: &str = "(CAST($1 AS text) IS NULL OR u.status = $1) AND (CAST($2 AS text) IS NULL OR u.role = $2) \
-    AND (CAST($3 AS text) IS NULL OR lower(u.first_name || ' ' || u.last_name || ' ' || u.email {FOLD}) LIKE $3 ESCAPE '!')";
+    AND (CAST($3 AS text) IS NULL OR lower(u.first_name || ' ' || u.last_name {FOLD}) LIKE $3 ESCAPE '!' \
+    OR lower(u.email {FOLD}) LIKE $3 ESCAPE '!')";
 
 /// PostgreSQL folds by the database's locale unless told otherwise; SQLite folds ASCII only.
 fn matching(db: &Database) -> String {

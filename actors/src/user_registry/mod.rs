@@ -118,14 +118,44 @@ enum Read {
 
 enum Write {
     Register(ledger::NewRegistration, Reply<Result<(), Failure>>),
-    Verify { email: Email, claim: ClaimId, origin: Origin, reply: Reply<Result<User, VerifyError>> },
-    SendCode { occasion: CodeFor, client: Client, reply: Reply<Result<(), Failure>> },
+    Verify {
+        email: Email,
+        claim: ClaimId,
+        origin: Origin,
+        reply: Reply<Result<User, VerifyError>>,
+    },
+    SendCode {
+        occasion: CodeFor,
+        client: Client,
+        reply: Reply<Result<(), Failure>>,
+    },
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
     RequestAddress(ledger::NewAddress, Reply<Result<(), Failure>>),
     ChangeAddress(ledger::ProvenAddress, Reply<Result<ledger::Moved, AddressError>>),
-    RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
-    Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
+    /// Writes nothing, and looks only once what was asked before is written or never will be.
+    Compare {
+        user: UserId,
+        revision: i64,
+        reply: Reply<Result<bool, Failure>>,
+    },
+    RenewHash {
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        reply: Reply<Result<(), Failure>>,
+    },
+    Change {
+        user: UserId,
+        change: AccountChange,
+        origin: Origin,
+        reply: Reply<Result<User, ChangeError>>,
+    },
+    Delete {
+        user: UserId,
+        compared_at: Option<i64>,
+        origin: Origin,
+        reply: Reply<Result<Email, ChangeError>>,
+    },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 

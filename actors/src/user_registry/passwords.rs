@@ -39,7 +39,7 @@ impl UserRegistry {
     /// written the code is used up. Every log-in of the user ends.
     ///
     /// # Errors
-    /// [`PasswordError`]; the code stays good unless it was used up by another.
+    /// [`PasswordError`]; the code stays good unless it was used up by another, or nobody can say that the password was not written.
     pub async fn reset(
         &self,
         email: &Email,
@@ -75,9 +75,19 @@ impl UserRegistry {
         let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
         match &written {
             Ok(()) => self.forget_codes(Purpose::PasswordReset, &user.email).await,
-            Err(_) => self.restore_code(&proof).await,
+            Err(_) => self.restore_if_unwritten(&proof, &user).await,
         }
         written
+    }
+
+    /// That no answer came does not say that nothing was written: a code that has set a password must not set another.
+    async fn restore_if_unwritten(&self, proof: &otp::Proof, read: &User) {
+        let (user, revision) = (read.id, read.revision);
+        match self.write(&user, |reply| Write::Compare { user, revision, reply }).await {
+            Ok(true) => self.restore_code(proof).await,
+            Ok(false) => {}
+            Err(failure) => tracing::warn!(%failure, %user, "a code stays used up: it may have set a password"),
+        }
     }
 
     /// Sets a new password for a user who has just proven the current one (see `Logins::prove_password`); their other log-ins end.

@@ -84,6 +84,7 @@ impl Ledger {
             Write::SetPassword(new, reply) => reply.send(self.set_password(new).await),
             Write::RequestAddress(new, reply) => reply.send(self.request_address(new).await),
             Write::ChangeAddress(proven, reply) => reply.send(self.move_account(proven).await),
+            Write::Compare { user, revision, reply } => reply.send(self.is_unchanged(user, revision).await),
             Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
             Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
             Write::Delete { user, compared_at, origin, reply } => {

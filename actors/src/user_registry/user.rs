@@ -48,7 +48,8 @@ impl Email {
     }
 }
 
-/// The dot-atom form of RFC 5322 §3.4.1, and a domain of labels; quoted local parts and address literals are not taken.
+/// The dot-atom form of RFC 5322 §3.4.1, and a domain of labels of 63 characters at most (RFC 1035 §2.3.4); quoted local parts and address
+/// literals are not taken.
 fn is_well_formed(address: &str) -> bool {
     let Some((local, domain)) = address.split_once('@') else { return false };
     let atom = |part: &str, extra: &str| {
@@ -56,7 +57,9 @@ fn is_well_formed(address: &str) -> bool {
     };
     local.len() <= 64
         && local.split('.').all(|part| atom(part, "!#$%&'*+-/=?^_`{|}~"))
-        && domain.split('.').all(|label| atom(label, "-") && !label.starts_with('-') && !label.ends_with('-'))
+        && domain
+            .split('.')
+            .all(|label| label.len() <= 63 && atom(label, "-") && !label.starts_with('-') && !label.ends_with('-'))
 }
 
 impl fmt::Debug for Email {
@@ -200,6 +203,25 @@ pub(crate) mod tests {
             assert!(Email::parse(typed).is_err(), "{typed:?}");
         }
         assert!(Email::parse(&format!("a@{}.org", "x".repeat(250))).is_err());
+    }
+
+    /// Or its mails would be dead letters.
+    #[test]
+    fn to_whatever_is_taken_a_mail_can_be_addressed() {
+        let (longest, too_long) = ("x".repeat(63), "x".repeat(64));
+        for typed in [
+            format!("a@{too_long}.org"),
+            format!("a@example.{too_long}"),
+            format!("a@{longest}.org"),
+            format!("{too_long}@{longest}.{longest}.org"),
+            format!("a@{longest}.{longest}.{longest}.{}", "x".repeat(59)),
+            "a@localhost".to_owned(),
+            "a@127.0.0.1".to_owned(),
+            "!#$%&'*+-/=?^_`{|}~@1.x-y.example".to_owned(),
+        ] {
+            let can_be_addressed = typed.parse::<lettre::Address>().is_ok();
+            assert_eq!(Email::parse(&typed).is_ok(), can_be_addressed, "{typed}");
+        }
     }
 
     #[test]

@@ -1,14 +1,8 @@
 //! What goes wrong outside of handlers still leaves as a problem: unknown paths, panics, and time running out.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::time::Duration;
 
+use faceofmind_kit::panics::{caught, words};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait, http::StatusCode};
 
 use crate::http::problem::Problem;
@@ -35,26 +29,11 @@ pub struct Panics;
 impl Handler for Panics {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if let Err(panic) = caught(ctrl.call_next(req, depot, res)).await {
-            tracing::error!(panic = message(&*panic), "a handler panicked");
+            tracing::error!(panic = words(&*panic), "a handler panicked");
             Problem::internal().write(req, depot, res).await;
             ctrl.skip_rest();
         }
     }
-}
-
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 /// Answers 503 when a handler has taken this long. What it had asked an actor for is dropped there, not done later.

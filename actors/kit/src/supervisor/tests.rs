@@ -15,6 +15,7 @@ enum Ask {
     Hold(Reply<Result<u32, Failure>>),
     Errand(Reply<Result<u32, Failure>>),
     Panic(Reply<Result<u32, Failure>>),
+    Slice(String, Reply<Result<u32, Failure>>),
 }
 
 impl Actor for Counter {
@@ -29,6 +30,7 @@ impl Actor for Counter {
             Ask::Hold(reply) => self.held.push((reply, permit)),
             Ask::Errand(reply) => self.errands.answer(reply, permit, async { panic!("an errand went wrong") }),
             Ask::Panic(_reply) => panic!("asked to"),
+            Ask::Slice(said, reply) => reply.send(Ok(u32::try_from(said[1..].len()).expect("short"))),
         }
     }
 
@@ -91,6 +93,17 @@ async fn a_panic_is_heard_at_once_and_the_same_address_answers_again() {
     assert_eq!(universe.until_it_answers().await, 1, "a new actor, a new state");
     let row = universe.tree.snapshot().remove(0);
     assert_eq!((row.state, row.restarts, row.last_cause.as_deref()), (State::Running, 1, Some("asked to")));
+}
+
+#[tokio::test]
+async fn the_cause_of_a_restart_quotes_nobody() {
+    let universe = universe(99).await;
+    let said = "\u{2019}I feel low".to_owned();
+    let heard: Result<u32, Failure> = universe.address.ask(|reply| Ask::Slice(said, reply)).await;
+    assert!(matches!(heard, Err(Failure::Unavailable("counter"))), "{heard:?}");
+    universe.until_it_answers().await;
+    let cause = universe.tree.snapshot().remove(0).last_cause.expect("it failed");
+    assert!(cause.contains("panic") && !cause.contains("low"), "{cause}");
 }
 
 #[tokio::test]

@@ -38,6 +38,26 @@ async fn sending_the_same_mail_again_mints_another_code_ten_at_most() {
 }
 
 #[tokio::test]
+async fn a_code_that_the_budget_counts_no_more_lives_out_its_time() {
+    for codes in everywhere().await {
+        let settings = OtpSettings { lifetime: 30 * MINUTE, ..OtpSettings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        let minted = async || node.otp.mint(mint(PHONE)).await.expect("stored").expect("in the budget").code;
+        let early = minted().await;
+        node.clock.advance(11 * MINUTE);
+        let late = minted().await;
+        minted().await;
+        assert!(!gets_one(&node, mint(PHONE)).await, "the budget counts those of the last ten minutes");
+        node.otp.check(typed(early.reveal())).await.expect("has 19 minutes left");
+        node.clock.advance(19 * MINUTE);
+        minted().await;
+        assert!(is_wrong(&node.otp.check(typed(early.reveal())).await), "its time is over");
+        node.otp.check(typed(late.reveal())).await.expect("has 11 minutes left");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn used_codes_stay_in_the_budget() {
     for codes in everywhere().await {
         let node = Node::of(codes).await;

@@ -24,6 +24,7 @@ mod failures;
 mod history;
 mod idempotent;
 mod lists;
+mod rating;
 mod recording;
 mod sessions;
 

@@ -37,6 +37,7 @@ async fn what_is_searched_for_is_taken_literally_and_ascii_letters_in_either_cas
         assert_eq!(world.found("Émile").await, ["Zola"]);
         assert_eq!(world.found("émile").await, [""; 0], "only ASCII is folded, on either database");
         assert_eq!(world.found("U0@EXAMPLE").await, ["Lovelace"]);
+        assert_eq!(world.found("lovelace u0@").await, [""; 0], "no name goes on in an address");
         assert_eq!(world.found("' OR 1=1 --").await, [""; 0]);
     }
 }

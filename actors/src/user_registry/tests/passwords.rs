@@ -1,7 +1,9 @@
 //! Resetting and changing passwords.
 
+use faceofmind_kit::{Tx, supervisor::State};
+
 use super::*;
-use crate::logins::LoggedIn;
+use crate::{logins::LoggedIn, testing::until};
 
 const NEW: &str = "a new and longer word";
 
@@ -109,6 +111,47 @@ async fn a_code_whose_password_could_not_be_written_stays_good() {
         world.reset(&mail, NEW).await.expect("resets");
     }
 }
+
+/// The actor dies while PostgreSQL commits: whoever asked hears of a failure, and yet the password is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_has_set_a_password_unheard_of_sets_no_other() {
+    for world in worlds().await.into_iter().filter(|world| matches!(world.db, Database::Postgres(_))) {
+        let ada = world.person(ADA).await.id;
+        world.ask_for_reset().await;
+        let mail = world.mail(ADA, 2).await;
+        for statement in HALF_WAY {
+            world.run(statement).await;
+        }
+        let Tx::Postgres(mut gate) = world.db.begin().await.expect("begins") else { continue };
+        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("is shut");
+        let (registry, code) = (world.house.registry.clone(), mail.code().expect("a code"));
+        let asking =
+            tokio::spawn(async move { registry.reset(&email(ADA), &code, secret(NEW), &client("phone")).await });
+        until("it commits", async || world.number(WAITING).await == 1).await;
+        let shard = world.house.registry.shard(&ada).name();
+        world.house.tree.child(shard).expect("is there").panic();
+        assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Failed(_))));
+        gate.commit().await.expect("opens");
+        until("it is at work again", async || {
+            let row = world.house.tree.snapshot().into_iter().find(|row| row.name == shard).expect("is there");
+            row.restarts == 1 && row.state == State::Running
+        })
+        .await;
+        until("it is written", async || world.told(ada).await.last().expect("some") == "user.password_changed").await;
+        world.log_in(ADA, NEW).await.expect("logs in");
+        assert!(matches!(world.reset(&mail, "yet another word").await, Err(PasswordError::BadCode)));
+    }
+}
+
+/// Holds each commit of a new password until nobody holds the lock 4.
+const HALF_WAY: [&str; 2] = [
+    "CREATE FUNCTION half_way() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN PERFORM pg_advisory_xact_lock(4); RETURN NULL; END $$",
+    "CREATE CONSTRAINT TRIGGER half_way AFTER UPDATE OF password ON users DEFERRABLE INITIALLY DEFERRED \
+     FOR EACH ROW EXECUTE FUNCTION half_way()",
+];
+const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database \
+    WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted";
 
 #[tokio::test]
 async fn changing_the_password_ends_the_other_log_ins_only() {

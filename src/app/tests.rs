@@ -1,0 +1,32 @@
+//! What a service says of itself while it stops.
+
+use reqwest::StatusCode;
+
+use super::*;
+use crate::settings::Layers;
+
+/// An embedded service that keeps all it has in that folder.
+async fn start(folder: &tempfile::TempDir) -> App {
+    let data_dir = folder.path().to_str().expect("a path in UTF-8");
+    let environment = [("DATA_DIR", data_dir), ("PORT", "0"), ("OPERATOR_ADDR", "")];
+    let settings = Settings::load(&Layers::built_in().with_environment(environment)).expect("good settings");
+    App::start(settings, Clock::system(), Rng::system()).await.expect("the service starts")
+}
+
+/// Between the word that it stops and the shut door; nobody outside can be sure to ask in time.
+#[tokio::test]
+async fn a_service_that_stops_is_not_ready_though_it_lives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = start(&folder).await;
+    let ask = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", app.address())).await.expect("an answer");
+        (answer.status(), answer.text().await.expect("a body"))
+    };
+    assert_eq!(ask("/ready").await.0, StatusCode::OK);
+    app.rooms.stopping.store(true, Ordering::Relaxed);
+    let (status, told) = ask("/ready").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(told.contains("\"status\":\"unavailable\"") && told.contains("\"database\":\"up\""), "{told}");
+    assert_eq!(ask("/health").await.0, StatusCode::OK);
+    app.stop().await;
+}

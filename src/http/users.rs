@@ -26,6 +26,8 @@ use super::{
 use crate::app::Rooms;
 
 mod address;
+mod erase;
+mod export;
 
 /// The calls under `/users`.
 pub fn router() -> Router {
@@ -35,6 +37,8 @@ pub fn router() -> Router {
         .get(list)
         .push(Router::with_path("me").get(me))
         .push(address::router())
+        .push(export::router())
+        .push(erase::router())
         .push(
             one.push(Router::with_path("activate").patch(activate))
                 .push(Router::with_path("deactivate").patch(deactivate))

@@ -45,7 +45,8 @@ impl TestApp {
     pub(crate) async fn stock(&self) -> Vec<(&'static str, i64)> {
         let mut stock = Vec::new();
         let accounts = ["users", "claims", "address_changes", "logins", "sessions", "events", "idempotency_keys"];
-        for table in accounts.into_iter().chain(RECORDED) {
+        let written = ["community_posts", "community_comments", "reminders", "reminder_schedules"];
+        for table in accounts.into_iter().chain(written).chain(RECORDED) {
             stock.push((table, self.rows(table).await));
         }
         stock

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     logins::LoginId,
+    reminders::ReminderId,
     user_registry::{ClaimId, Email, UserId},
 };
 
@@ -67,6 +68,13 @@ pub enum Occasion {
         /// Their address before.
         old: Email,
     },
+    /// The time has come that somebody wanted to be reminded at.
+    Reminder {
+        /// Who.
+        user: UserId,
+        /// Of what.
+        reminder: ReminderId,
+    },
 }
 
 impl Occasion {
@@ -77,7 +85,8 @@ impl Occasion {
             | Self::NewDevice { user, .. }
             | Self::AddressClaim { user, .. }
             | Self::AddressChangeAsked { user, .. }
-            | Self::AddressChanged { user, .. } => Some(*user),
+            | Self::AddressChanged { user, .. }
+            | Self::Reminder { user, .. } => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }
@@ -116,8 +125,8 @@ impl Row {
     }
 }
 
-/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it. After the
-/// commit call [`wake`](super::Mailer::wake).
+/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it, empty where
+/// none did. After the commit call [`wake`](super::Mailer::wake).
 ///
 /// # Errors
 /// [`Failure::Store`].

@@ -20,6 +20,7 @@ macro_rules! language {
             "address_taken.txt", "address_taken.html",
             "address_change_asked.txt", "address_change_asked.html",
             "address_changed.txt", "address_changed.html",
+            "reminder.txt", "reminder.html",
         )
     };
 }

@@ -8,7 +8,7 @@ use super::{
     ledger::Ledger,
     store::{self, Account},
 };
-use crate::{logins::LoginId, mailer::Occasion};
+use crate::{logins::LoginId, mailer::Occasion, reminders::ReminderId};
 
 /// A mail to be written.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub enum Subject {
     AddressChangeAsked,
     /// The user has moved to another address.
     AddressChanged,
+    /// They wanted to be reminded of something.
+    Reminder(ReminderId),
 }
 
 impl Ledger {
@@ -69,7 +71,8 @@ impl Ledger {
             | Occasion::NewDevice { user, .. }
             | Occasion::AddressClaim { user, .. }
             | Occasion::AddressChangeAsked { user, .. }
-            | Occasion::AddressChanged { user, .. } => store::by_id(reader.connection(), *user).await?,
+            | Occasion::AddressChanged { user, .. }
+            | Occasion::Reminder { user, .. } => store::by_id(reader.connection(), *user).await?,
             Occasion::PasswordReset { email } => store::by_email(reader.connection(), email).await?,
         };
         let Some(Account { user, .. }) = account else { return Ok(None) };
@@ -84,6 +87,10 @@ impl Ledger {
             Occasion::AddressClaim { claim, .. } => self.draft_to_wanted_address(&mut reader, user, *claim).await?,
             Occasion::AddressChangeAsked { old, .. } => Some(Draft::to(user, Subject::AddressChangeAsked).at(old)),
             Occasion::AddressChanged { old, .. } => Some(Draft::to(user, Subject::AddressChanged).at(old)),
+            Occasion::Reminder { reminder, .. } => {
+                let is_active = user.status == Status::Active;
+                is_active.then(|| Draft::to(user, Subject::Reminder(*reminder)))
+            }
         })
     }
 

@@ -17,9 +17,11 @@ mod accounts;
 mod address_changes;
 mod addresses;
 mod claims;
+mod export;
 mod ledger;
 mod listing;
 mod mail;
+mod many;
 pub mod password;
 mod passwords;
 mod registration;
@@ -29,9 +31,11 @@ pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
 pub use addresses::AddressError;
-pub use ledger::is_unchanged;
+pub use export::export;
+pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};
 pub use mail::{Draft, Subject};
+pub use many::{active_among, time_zones};
 pub use password::{PasswordError, PasswordRefused, PasswordRules};
 pub use registration::{RegisterError, Registration, VerifyError};
 pub use user::{ClaimId, Email, Role, Status, User, UserId};
@@ -83,6 +87,7 @@ pub struct Neighbours {
 #[derive(Clone, Debug)]
 pub struct UserRegistry {
     shards: Arc<[Address<Message>]>,
+    db: Database,
     neighbours: Neighbours,
     settings: Settings,
 }
@@ -120,7 +125,7 @@ enum Write {
     ChangeAddress(ledger::ProvenAddress, Reply<Result<ledger::Moved, AddressError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
+    Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
@@ -144,7 +149,7 @@ impl UserRegistry {
     ) -> (Self, Vec<Child>) {
         let shards: Arc<[Address<Message>]> = SHARDS.map(|name| Address::new(name, MAILBOX, DEADLINE)).into();
         let ledger = Ledger {
-            db,
+            db: db.clone(),
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
             views: neighbours.views.clone(),
@@ -159,7 +164,7 @@ impl UserRegistry {
             })
         });
         let children = children.collect();
-        (Self { shards, neighbours, settings }, children)
+        (Self { shards, db, neighbours, settings }, children)
     }
 
     /// The user of that id.

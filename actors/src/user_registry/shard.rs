@@ -86,7 +86,9 @@ impl Ledger {
             Write::ChangeAddress(proven, reply) => reply.send(self.move_account(proven).await),
             Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
             Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
-            Write::Delete { user, origin, reply } => reply.send(self.delete(user, &origin).await),
+            Write::Delete { user, compared_at, origin, reply } => {
+                reply.send(self.delete(user, compared_at, &origin).await);
+            }
             Write::CreateAdmin(new, password, reply) => reply.send(self.create_admin(new, password).await),
         }
     }

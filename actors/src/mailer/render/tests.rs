@@ -23,7 +23,7 @@ fn envelope(to: &str) -> Envelope<'_> {
 }
 
 /// Every letter there is, with these words wherever somebody's words go.
-fn letters(words: &str) -> [Letter; 9] {
+fn letters(words: &str) -> [Letter; 10] {
     let (first_name, at, code) = (words.to_owned(), in_manila(), OtpCode::from_number(482_913));
     [
         Letter::Welcome {
@@ -44,7 +44,8 @@ fn letters(words: &str) -> [Letter; 9] {
         Letter::AddressCode { claim_name: first_name.clone(), claimed_at: at.clone(), code, expires_in_minutes: 5 },
         Letter::AddressTaken { first_name: first_name.clone(), at: at.clone() },
         Letter::AddressChangeAsked { first_name: first_name.clone(), at: at.clone() },
-        Letter::AddressChanged { first_name, at },
+        Letter::AddressChanged { first_name: first_name.clone(), at: at.clone() },
+        Letter::Reminder { first_name, title: words.to_owned(), date: at.date() },
     ]
 }
 

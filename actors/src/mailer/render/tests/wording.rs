@@ -12,7 +12,7 @@ fn read(letters: &[Letter], language: &str) -> String {
 
 #[test]
 fn the_letters_read_well() {
-    let [welcome, already_registered, reset_code, password_changed, new_device, ..] = letters("Ada Lovelace");
+    let [welcome, already_registered, reset_code, password_changed, new_device, .., reminder] = letters("Ada Lovelace");
     let text = |letter: &Letter| text(letter, Language::default());
     assert_snapshot!(text(&welcome), @r#"
     Your code for FaceofMind
@@ -135,11 +135,33 @@ fn the_letters_read_well() {
     This message was sent automatically, because of something done with your
     e-mail address at FaceofMind. Nobody reads answers to it.
     "#);
+    assert_snapshot!(text(&reminder), @r#"
+    A reminder from FaceofMind
+
+    Hello Ada Lovelace,
+
+    You asked us to remind you:
+
+        Ada Lovelace
+        Date: 2026-03-05
+
+    You can change it, or switch it off, in the app.
+
+    If it was not you who asked, someone else may know your password. Choose a
+    new one, with "Forgot password" in the app: that logs everyone else out.
+
+    Take good care,
+    your FaceofMind team
+
+    --
+    This message was sent automatically, because of something done with your
+    e-mail address at FaceofMind. Nobody reads answers to it.
+    "#);
 }
 
 #[test]
 fn the_letters_of_a_move_read_well() {
-    let [_, _, _, _, _, about_addresses @ ..] = letters("Ada Lovelace");
+    let [_, _, _, _, _, about_addresses @ .., _] = letters("Ada Lovelace");
     assert_snapshot!(read(&about_addresses, "en"), @r#"
     Your code for a new e-mail address
 
@@ -473,6 +495,30 @@ fn the_letters_read_well_in_filipino() {
     Kung hindi ikaw ang nagpalit, hawak na ng iba ang iyong account: ipaalam ito
     agad sa mga nagpapatakbo ng FaceofMind para maisara nila ito. Palitan mo rin
     ang password ng iyong mailbox kung maaaring alam ito ng iba.
+
+    Mag-ingat ka palagi,
+    ang iyong FaceofMind team
+
+    --
+    Awtomatikong ipinadala ang mensaheng ito dahil may ginawa sa FaceofMind
+    gamit ang iyong e-mail address. Walang bumabasa ng mga sagot dito.
+
+    =====
+
+    Paalala mula sa FaceofMind
+
+    Kumusta Ada Lovelace,
+
+    Hiniling mong ipaalala namin sa iyo:
+
+        Ada Lovelace
+        Petsa: 2026-03-05
+
+    Puwede mo itong baguhin, o patayin, sa app.
+
+    Kung hindi ikaw ang humiling nito, baka may ibang nakakaalam ng password mo.
+    Pumili agad ng bago gamit ang "Forgot password" sa app. Sa gayon, malo-log
+    out ang lahat ng iba.
 
     Mag-ingat ka palagi,
     ang iyong FaceofMind team

@@ -84,12 +84,13 @@ impl Ledger {
             Occasion::PasswordReset { .. } => Some(Draft::to(user, Subject::Reset)),
             Occasion::PasswordChanged { .. } => Some(Draft::to(user, Subject::PasswordChanged)),
             Occasion::NewDevice { login, .. } => Some(Draft::to(user, Subject::NewDevice(*login))),
-            Occasion::Reminder { reminder, .. } => Some(user)
-                .filter(|user| user.status == Status::Active)
-                .map(|user| Draft::to(user, Subject::Reminder(*reminder))),
             Occasion::AddressClaim { claim, .. } => self.draft_to_wanted_address(&mut reader, user, *claim).await?,
             Occasion::AddressChangeAsked { old, .. } => Some(Draft::to(user, Subject::AddressChangeAsked).at(old)),
             Occasion::AddressChanged { old, .. } => Some(Draft::to(user, Subject::AddressChanged).at(old)),
+            Occasion::Reminder { reminder, .. } => {
+                let is_active = user.status == Status::Active;
+                is_active.then(|| Draft::to(user, Subject::Reminder(*reminder)))
+            }
         })
     }
 

@@ -161,7 +161,7 @@ fn the_letters_read_well() {
 
 #[test]
 fn the_letters_of_a_move_read_well() {
-    let [_, _, _, _, _, about_addresses @ ..] = letters("Ada Lovelace");
+    let [_, _, _, _, _, about_addresses @ .., _] = letters("Ada Lovelace");
     assert_snapshot!(read(&about_addresses, "en"), @r#"
     Your code for a new e-mail address
 
@@ -495,6 +495,30 @@ fn the_letters_read_well_in_filipino() {
     Kung hindi ikaw ang nagpalit, hawak na ng iba ang iyong account: ipaalam ito
     agad sa mga nagpapatakbo ng FaceofMind para maisara nila ito. Palitan mo rin
     ang password ng iyong mailbox kung maaaring alam ito ng iba.
+
+    Mag-ingat ka palagi,
+    ang iyong FaceofMind team
+
+    --
+    Awtomatikong ipinadala ang mensaheng ito dahil may ginawa sa FaceofMind
+    gamit ang iyong e-mail address. Walang bumabasa ng mga sagot dito.
+
+    =====
+
+    Paalala mula sa FaceofMind
+
+    Kumusta Ada Lovelace,
+
+    Hiniling mong ipaalala namin sa iyo:
+
+        Ada Lovelace
+        Petsa: 2026-03-05
+
+    Puwede mo itong baguhin, o patayin, sa app.
+
+    Kung hindi ikaw ang humiling nito, baka may ibang nakakaalam ng password mo.
+    Pumili agad ng bago gamit ang "Forgot password" sa app. Sa gayon, malo-log
+    out ang lahat ng iba.
 
     Mag-ingat ka palagi,
     ang iyong FaceofMind team

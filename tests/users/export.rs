@@ -123,7 +123,7 @@ async fn an_export_that_fails_halfway_breaks_off(app: &TestApp) {
     app.alter("ALTER TABLE wellness_suggestions RENAME TO gone").await;
     for more in ["", "accept-encoding: gzip\r\n"] {
         let broken = app.raw(&request(&ada, more)).await;
-        assert!(broken.starts_with("HTTP/1.1 200") && !broken.ends_with(WHOLE), "{broken}");
+        assert!(!broken.ends_with(WHOLE) && !broken.contains("left_out"), "{broken}");
     }
     app.alter("ALTER TABLE gone RENAME TO wellness_suggestions").await;
     assert!(app.raw(&request(&ada, "")).await.ends_with(WHOLE), "it may be begun anew");

@@ -16,6 +16,7 @@ use faceofmind_actors::{
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
+    reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
@@ -27,7 +28,7 @@ use crate::{
     http::{
         auth, community, metrics,
         ready::{self, Readiness},
-        root,
+        reminders, root,
         router::{self, Edge},
         server::{Server, Stopper},
         sessions,
@@ -59,6 +60,8 @@ pub struct Rooms {
     pub sessions: Sessions,
     /// What they write for each other.
     pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// All that is held about them.
     pub exporter: Exporter,
     /// How often something was tried.
@@ -81,7 +84,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    let mut resources =
+        vec![auth::router(), users::router(), sessions::router(), community::router(), reminders::router()];
     let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
@@ -190,6 +194,7 @@ impl Rooms {
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             community: house.community.clone(),
+            reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },

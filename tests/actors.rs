@@ -183,9 +183,18 @@ async fn every_actor_can_be_watched(app: &TestApp) {
     let ada = app.verified("ada").await;
     ada.open_session().await;
     let names: Vec<_> = app.tree().children().iter().map(|child| child.name()).collect();
-    for expected in
-        ["logins", "session_tracker", "community", "exporter", "otp", "limiter", "mailer", "hasher", "publisher"]
-    {
+    for expected in [
+        "logins",
+        "session_tracker",
+        "community",
+        "reminders",
+        "exporter",
+        "otp",
+        "limiter",
+        "mailer",
+        "hasher",
+        "publisher",
+    ] {
         assert!(names.contains(&expected), "{expected} is not among {names:?}");
     }
     assert_eq!(names.iter().filter(|name| name.starts_with("registry-")).count(), 8);

@@ -23,6 +23,7 @@ mod openapi;
 mod outages;
 mod problems;
 mod proxies;
+mod reminders;
 mod root;
 mod secrets;
 mod sessions;

@@ -128,6 +128,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "DELETE /api/v1/auth/logins/{id}",
         "DELETE /api/v1/posts/{id}",
         "DELETE /api/v1/posts/{id}/comments/{cid}",
+        "DELETE /api/v1/reminders/{id}",
         "DELETE /api/v1/sessions/{id}",
         "DELETE /api/v1/users/{id}",
         "GET ",
@@ -136,6 +137,8 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "GET /api/v1/posts",
         "GET /api/v1/posts/{id}",
         "GET /api/v1/posts/{id}/comments",
+        "GET /api/v1/reminders",
+        "GET /api/v1/reminders/{id}",
         "GET /api/v1/sessions",
         "GET /api/v1/sessions/count",
         "GET /api/v1/sessions/dominant_emotion_chart",
@@ -163,6 +166,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/auth/verify-otp",
         "POST /api/v1/posts",
         "POST /api/v1/posts/{id}/comments",
+        "POST /api/v1/reminders",
         "POST /api/v1/sessions",
         "POST /api/v1/sessions/diagnosis",
         "POST /api/v1/sessions/{id}/detections",
@@ -171,6 +175,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/users/me/erase",
         "PUT /api/v1/posts/{id}",
         "PUT /api/v1/posts/{id}/comments/{cid}",
+        "PUT /api/v1/reminders/{id}",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

@@ -3,12 +3,12 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ exporter ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`user_registry::hold`],
-//! each room's `erase` and `export`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`reminders::rezone`],
+//! [`user_registry::hold`], [`user_registry::time_zones`], each room's `erase` and `export`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;
@@ -50,6 +50,7 @@ use self::{
     otp::{Codes, Otp, OtpSettings},
     publisher::Publisher,
     redis_server::RedisServer,
+    reminders::Reminders,
     session_tracker::Sessions,
     suggestions::{Endpoint, Suggestions},
     user_registry::UserRegistry,
@@ -125,6 +126,8 @@ pub struct House {
     pub sessions: Sessions,
     /// What they write for each other.
     pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
@@ -183,13 +186,22 @@ impl House {
             time_zone: time_zone.clone(),
         };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
-        let neighbours = community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring };
+        let neighbours =
+            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
         let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let neighbours = reminders::Neighbours {
+            publisher: publisher.clone(),
+            mailer: mailer.clone(),
+            keyring,
+            time_zone: time_zone.clone(),
+        };
+        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),
             logins: logins.clone(),
             otp: otp.clone(),
+            reminders: reminders.clone(),
             renderer,
             time_zone,
             clock: clock.clone(),
@@ -197,11 +209,24 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, sharing, exporting, mailing]);
+        children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, community, suggestions, exporter, otp, limits, mailer, publisher, tree })
+        Ok(Self {
+            registry,
+            logins,
+            sessions,
+            community,
+            reminders,
+            suggestions,
+            exporter,
+            otp,
+            limits,
+            mailer,
+            publisher,
+            tree,
+        })
     }
 }
 

@@ -25,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod ready;
 pub mod refusals;
+pub mod reminders;
 pub mod root;
 pub mod router;
 pub mod server;

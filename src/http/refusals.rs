@@ -7,6 +7,7 @@ use faceofmind_actors::{
     exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
+    reminders::ReminderError,
     session_tracker::SessionError,
     user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
@@ -158,6 +159,16 @@ impl From<SessionError> for Problem {
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
             SessionError::KeyReused => key_reused(),
             SessionError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ReminderError> for Problem {
+    fn from(error: ReminderError) -> Self {
+        match error {
+            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::KeyReused => key_reused(),
+            ReminderError::Failed(failure) => failure.into(),
         }
     }
 }

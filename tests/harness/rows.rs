@@ -45,7 +45,7 @@ impl TestApp {
     pub(crate) async fn stock(&self) -> Vec<(&'static str, i64)> {
         let mut stock = Vec::new();
         let accounts = ["users", "claims", "logins", "sessions", "events", "idempotency_keys"];
-        let written = ["community_posts", "community_comments"];
+        let written = ["community_posts", "community_comments", "reminders", "reminder_schedules"];
         for table in accounts.into_iter().chain(written).chain(RECORDED) {
             stock.push((table, self.rows(table).await));
         }

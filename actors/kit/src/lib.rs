@@ -8,12 +8,14 @@
 //! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
 //! | [`Snapshot`] | what the database holds at one moment, for those who read for long |
 //! | [`lease`] | one leader among several nodes, by a row |
-//! | [`Clock`], [`Rng`], [`Timestamp`] | time and chance, which come in from outside |
+//! | [`Clock`], [`Rng`] | time and chance, which come in from outside |
+//! | [`Timestamp`], [`CivilDate`], [`id!`] | columns that both databases read and write alike |
 
 pub mod actor;
 pub mod address;
 pub mod backoff;
 pub mod batch;
+pub mod civil_date;
 pub mod clock;
 pub mod db;
 pub mod errands;
@@ -30,6 +32,7 @@ pub use actor::{Actor, Permit};
 pub use address::{Address, Reply};
 pub use backoff::Backoff;
 pub use batch::{Batch, FlightNumber};
+pub use civil_date::CivilDate;
 pub use clock::Clock;
 pub use db::{Connection, Database, Reader, Tx};
 pub use errands::Errands;

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     logins::Logins,
     otp::{Mint, Minted, Otp, Purpose},
+    reminders::Reminders,
     user_registry::{ClaimId, Draft, Subject, UserRegistry},
 };
 
@@ -39,6 +40,8 @@ pub struct Desk {
     pub logins: Logins,
     /// Mints the codes.
     pub otp: Otp,
+    /// Knows what people want to be reminded of.
+    pub reminders: Reminders,
     /// Writes.
     pub renderer: Renderer,
     /// The zone of readers who have set none.
@@ -188,6 +191,11 @@ impl Desk {
                 at: zoned(login.created_at),
                 address: login.address.parse().ok(),
                 device: login.device,
+            }),
+            Subject::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
+                first_name,
+                title: reminder.title,
+                date: reminder.reminder_time.0,
             }),
         })
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     logins::LoginId,
+    reminders::ReminderId,
     user_registry::{ClaimId, Email, UserId},
 };
 
@@ -46,14 +47,22 @@ pub enum Occasion {
         /// Which.
         login: LoginId,
     },
+    /// The time has come that somebody wanted to be reminded at.
+    Reminder {
+        /// Who.
+        user: UserId,
+        /// Of what.
+        reminder: ReminderId,
+    },
 }
 
 impl Occasion {
     fn user(&self) -> Option<UserId> {
         match self {
-            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => {
-                Some(*user)
-            }
+            Self::Registration { user, .. }
+            | Self::PasswordChanged { user }
+            | Self::NewDevice { user, .. }
+            | Self::Reminder { user, .. } => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }
@@ -92,8 +101,8 @@ impl Row {
     }
 }
 
-/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it. After the
-/// commit call [`wake`](super::Mailer::wake).
+/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it, empty where
+/// none did. After the commit call [`wake`](super::Mailer::wake).
 ///
 /// # Errors
 /// [`Failure::Store`].

@@ -2,11 +2,12 @@
 
 use std::{fmt, net::IpAddr};
 
-use jiff::ZonedDateTime;
+use jiff::{ZonedDateTime, civil::Date};
 
 use crate::otp::OtpCode;
 
-/// A letter, before it is put into words. None carries health data, and none can.
+/// A letter, before it is put into words. None carries health data, and none can, but in the title that a
+/// reader gave to a reminder.
 ///
 /// Names and devices are what somebody typed or sent; they are given here as stored and defused when the letter is
 /// rendered ([`super::defuse`]). Times are in the reader's time zone, which the text names.
@@ -56,6 +57,15 @@ pub enum Letter {
         /// When that was.
         at: ZonedDateTime,
     },
+    /// What somebody wanted to be reminded of is due.
+    Reminder {
+        /// The account's.
+        first_name: String,
+        /// What the reader called it. No more of it is mailed, and this not in the subject, which lock screens show.
+        title: String,
+        /// The day it is for.
+        date: Date,
+    },
 }
 
 impl Letter {
@@ -67,6 +77,7 @@ impl Letter {
             Self::ResetCode { .. } => "reset_code",
             Self::PasswordChanged { .. } => "password_changed",
             Self::NewDevice { .. } => "new_device",
+            Self::Reminder { .. } => "reminder",
         }
     }
 }

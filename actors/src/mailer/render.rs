@@ -164,6 +164,11 @@ fn facts(letter: &Letter) -> Value {
             address => address.map(|address| address.to_string()),
             at => moment(at),
         },
+        Letter::Reminder { first_name, title, date } => context! {
+            first_name => defuse(first_name),
+            title => defuse(title),
+            date => date.to_string(),
+        },
     }
 }
 

@@ -16,6 +16,7 @@ macro_rules! language {
             "reset_code.txt", "reset_code.html",
             "password_changed.txt", "password_changed.html",
             "new_device.txt", "new_device.html",
+            "reminder.txt", "reminder.html",
         )
     };
 }

@@ -8,7 +8,7 @@ use super::{
     ledger::Ledger,
     store::{self, Account},
 };
-use crate::{logins::LoginId, mailer::Occasion};
+use crate::{logins::LoginId, mailer::Occasion, reminders::ReminderId};
 
 /// A mail to be written.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub enum Subject {
     PasswordChanged,
     /// Somebody logged in with a device that was not seen before.
     NewDevice(LoginId),
+    /// They wanted to be reminded of something.
+    Reminder(ReminderId),
 }
 
 impl Ledger {
@@ -53,7 +55,8 @@ impl Ledger {
         let account = match occasion {
             Occasion::Registration { user, .. }
             | Occasion::PasswordChanged { user }
-            | Occasion::NewDevice { user, .. } => store::by_id(reader.connection(), *user).await?,
+            | Occasion::NewDevice { user, .. }
+            | Occasion::Reminder { user, .. } => store::by_id(reader.connection(), *user).await?,
             Occasion::PasswordReset { email } => store::by_email(reader.connection(), email).await?,
         };
         let Some(Account { user, .. }) = account else { return Ok(None) };
@@ -65,6 +68,9 @@ impl Ledger {
             Occasion::PasswordReset { .. } => Some(Subject::Reset),
             Occasion::PasswordChanged { .. } => Some(Subject::PasswordChanged),
             Occasion::NewDevice { login, .. } => Some(Subject::NewDevice(*login)),
+            Occasion::Reminder { reminder, .. } => {
+                Some(Subject::Reminder(*reminder)).filter(|_| user.status == Status::Active)
+            }
         };
         Ok(subject.map(|subject| Draft {
             to: user.email,

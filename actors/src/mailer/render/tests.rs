@@ -23,7 +23,7 @@ fn envelope(to: &str) -> Envelope<'_> {
 }
 
 /// Every letter there is, with these words wherever somebody's words go.
-fn letters(words: &str) -> [Letter; 5] {
+fn letters(words: &str) -> [Letter; 6] {
     let (first_name, at, code) = (words.to_owned(), in_manila(), OtpCode::from_number(482_913));
     [
         Letter::Welcome {
@@ -36,11 +36,12 @@ fn letters(words: &str) -> [Letter; 5] {
         Letter::ResetCode { first_name: first_name.clone(), code, expires_in_minutes: 1 },
         Letter::PasswordChanged { first_name: first_name.clone(), at: at.clone() },
         Letter::NewDevice {
-            first_name,
+            first_name: first_name.clone(),
             device: words.to_owned(),
             address: Some("2001:db8::7".parse().expect("an address")),
-            at,
+            at: at.clone(),
         },
+        Letter::Reminder { first_name, title: words.to_owned(), date: at.date() },
     ]
 }
 

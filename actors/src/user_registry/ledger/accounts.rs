@@ -8,7 +8,7 @@ use crate::{
     hasher::PasswordHash,
     idempotency, logins, mailer,
     publisher::{self, Cause, Event, Origin},
-    session_tracker,
+    reminders, session_tracker,
     user_registry::{
         AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId,
         claims::{self, NewClaim},
@@ -54,6 +54,9 @@ impl Ledger {
         if but_for_status != *before {
             self.record(tx, origin, Event::UserUpdated { user_id: user.id, role: user.role }).await?;
         }
+        if let Some(zone) = user.time_zone.as_deref().filter(|_| user.time_zone != before.time_zone) {
+            reminders::rezone(tx, user.id, zone).await?;
+        }
         if user.status != before.status {
             self.follow_status(tx, user).await?;
             self.record(tx, origin, Event::UserStatusChanged { user_id: user.id, status: user.status }).await?;
@@ -97,6 +100,8 @@ impl Ledger {
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
         community::erase(tx, user.id).await?;
+        // Before mails and events: what is being told of these is waited for here.
+        reminders::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;
         mailer::erase(tx, user.id, &user.email).await?;
         idempotency::erase(tx, user.id).await?;

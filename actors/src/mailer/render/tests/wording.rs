@@ -6,7 +6,7 @@ use super::{letters, raw, text};
 
 #[test]
 fn the_letters_read_well() {
-    let [welcome, already_registered, reset_code, password_changed, new_device] = letters("Ada Lovelace");
+    let [welcome, already_registered, reset_code, password_changed, new_device, reminder] = letters("Ada Lovelace");
     assert_snapshot!(text(&welcome), @r#"
     Your code for FaceofMind
 
@@ -120,6 +120,28 @@ fn the_letters_read_well() {
 
     If it was not you, choose a new password now, with "Forgot password" in the
     app: that logs everyone else out.
+
+    Take good care,
+    your FaceofMind team
+
+    --
+    This message was sent automatically, because of something done with your
+    e-mail address at FaceofMind. Nobody reads answers to it.
+    "#);
+    assert_snapshot!(text(&reminder), @r#"
+    A reminder from FaceofMind
+
+    Hello Ada Lovelace,
+
+    You asked us to remind you:
+
+        Ada Lovelace
+        Date: 2026-03-05
+
+    You can change it, or switch it off, in the app.
+
+    If it was not you who asked, someone else may know your password. Choose a
+    new one, with "Forgot password" in the app: that logs everyone else out.
 
     Take good care,
     your FaceofMind team

@@ -100,6 +100,8 @@ async fn live(person: &Person, felt: &str) {
         let post = person.post("/posts/", post).await.is(201).number_of("id");
         let answer = json!({ "content": format!("{felt} answered ").repeat(30) });
         person.post(&format!("/posts/{post}/comments"), answer).await.is(201);
+        let reminder = json!({ "title": format!("{felt} title"), "description": felt, "reminder_time": "2031-05-06" });
+        person.post("/reminders/", reminder).await.is(201);
         let comment = format!("{felt} commented ").repeat(20);
         person.post(&format!("/sessions/{id}/feedback"), json!({ "comment": comment, "rating": 3 })).await.is(201);
     }

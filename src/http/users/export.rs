@@ -62,6 +62,7 @@ impl EndpointOutRegister for Download {
                 "created_at": "2026-11-23T08:00:00+00:00", "updated_at": "2026-11-23T08:00:00+00:00"
             }],
             "community_comments": [],
+            "reminders": [],
             "left_out": [{ "what": "events", "why": "they tell by ids and times of changes whose outcome stands here" }]
         }));
         let answer = Described::new("The document, as a file to be kept");

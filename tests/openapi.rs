@@ -172,6 +172,8 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/sessions/{id}/detections",
         "POST /api/v1/sessions/{id}/feedback",
         "POST /api/v1/sessions/{id}/process_emotion",
+        "POST /api/v1/users/me/email",
+        "POST /api/v1/users/me/email/confirm",
         "POST /api/v1/users/me/erase",
         "PUT /api/v1/posts/{id}",
         "PUT /api/v1/posts/{id}/comments/{cid}",

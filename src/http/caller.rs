@@ -13,17 +13,14 @@ use faceofmind_kit::Failure;
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
-    http::{
-        StatusCode,
-        header::{ACCEPT_LANGUAGE, AUTHORIZATION},
-    },
+    http::{StatusCode, header::AUTHORIZATION},
     oapi::{Components, EndpointArgRegister, Operation},
 };
 use secrecy::SecretString;
 
 use super::{
     client::{ClientAddress, Device},
-    kinds::is_language_tag,
+    languages,
     layers::RequestId,
     no_metadata,
     openapi::{may_answer, needs_bearer},
@@ -113,16 +110,9 @@ fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem>
     Ok(Client {
         address: address.0.to_string(),
         device: Device::of(req.headers()).0,
-        language: language(req),
+        languages: languages::wanted(req.headers()),
         origin: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
     })
-}
-
-/// The language that is named first, if it looks like a tag (BCP 47).
-fn language(req: &Request) -> Option<String> {
-    let header = req.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
-    let tag = header.split([',', ';']).next()?.trim();
-    is_language_tag(tag).then(|| tag.to_owned())
 }
 
 impl Admin {

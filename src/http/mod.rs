@@ -16,6 +16,7 @@ pub mod door;
 pub mod fields;
 pub mod idempotency;
 pub mod kinds;
+mod languages;
 pub mod layers;
 pub mod metrics;
 pub mod openapi;

@@ -9,9 +9,10 @@ use faceofmind_actors::{
     logins::{BearerError, LogInError},
     reminders::ReminderError,
     session_tracker::SessionError,
-    user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
+    user_registry::{AddressError, ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
 use faceofmind_kit::Failure;
+use salvo::http::StatusCode;
 
 use super::problem::{FieldError, Loc, Problem};
 
@@ -77,6 +78,23 @@ impl From<PasswordError> for Problem {
             PasswordError::Refused(why) => refused(why, "new_password"),
             PasswordError::TooMany { retry_after } => Self::too_many(retry_after),
             PasswordError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<AddressError> for Problem {
+    fn from(error: AddressError) -> Self {
+        let told = error.to_string();
+        match error {
+            AddressError::BadCode => Self::bad_request("otp-invalid", told),
+            AddressError::Same => {
+                let loc = vec![Loc::Name("body".into()), Loc::Name("new_email".into())];
+                Self::unprocessable("email-unchanged", told.clone())
+                    .with_errors(vec![FieldError { loc, msg: told.into() }])
+            }
+            AddressError::Taken => Self::conflict(told).kind("email-taken"),
+            AddressError::TooMany { retry_after } => Self::too_many(retry_after),
+            AddressError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::app::Rooms;
 
+mod address;
 mod erase;
 mod export;
 
@@ -35,6 +36,7 @@ pub fn router() -> Router {
         .oapi_tag("users")
         .get(list)
         .push(Router::with_path("me").get(me))
+        .push(address::router())
         .push(export::router())
         .push(erase::router())
         .push(

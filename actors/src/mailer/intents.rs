@@ -54,6 +54,27 @@ pub enum Occasion {
         /// Of what.
         reminder: ReminderId,
     },
+    /// A user wants to move to another address, which is to be proven.
+    AddressClaim {
+        /// Who.
+        user: UserId,
+        /// The claim on that address.
+        claim: ClaimId,
+    },
+    /// The same, to be told where the user was reached then, wherever they are by the time of sending.
+    AddressChangeAsked {
+        /// Who.
+        user: UserId,
+        /// Their address then.
+        old: Email,
+    },
+    /// A user has moved to another address; told at the old one.
+    AddressChanged {
+        /// Who.
+        user: UserId,
+        /// Their address before.
+        old: Email,
+    },
 }
 
 impl Occasion {
@@ -62,7 +83,10 @@ impl Occasion {
             Self::Registration { user, .. }
             | Self::PasswordChanged { user }
             | Self::NewDevice { user, .. }
-            | Self::Reminder { user, .. } => Some(*user),
+            | Self::Reminder { user, .. }
+            | Self::AddressClaim { user, .. }
+            | Self::AddressChangeAsked { user, .. }
+            | Self::AddressChanged { user, .. } => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }

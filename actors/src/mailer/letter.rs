@@ -66,6 +66,38 @@ pub enum Letter {
         /// The day it is for.
         date: Date,
     },
+    /// To an address that somebody wants to move their account to: the code that confirms it.
+    AddressCode {
+        /// First and last name of the account, whose owner need not be the reader.
+        claim_name: String,
+        /// When they asked.
+        claimed_at: ZonedDateTime,
+        /// The code that moves the account.
+        code: OtpCode,
+        /// How long the code works, from sending.
+        expires_in_minutes: u32,
+    },
+    /// To the owner of an account, to whose address somebody wants to move another.
+    AddressTaken {
+        /// The owner's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// To the address that an account has: it is asked to be moved. Where to is not told.
+    AddressChangeAsked {
+        /// The account's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// To the address that an account had: it was moved. Where to is not told.
+    AddressChanged {
+        /// The account's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
 }
 
 impl Letter {
@@ -78,6 +110,10 @@ impl Letter {
             Self::PasswordChanged { .. } => "password_changed",
             Self::NewDevice { .. } => "new_device",
             Self::Reminder { .. } => "reminder",
+            Self::AddressCode { .. } => "address_code",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::AddressChangeAsked { .. } => "address_change_asked",
+            Self::AddressChanged { .. } => "address_changed",
         }
     }
 }

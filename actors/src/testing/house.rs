@@ -293,7 +293,7 @@ pub(crate) fn client(address: &str) -> crate::client::Client {
     crate::client::Client {
         address: address.to_owned(),
         device: "a phone".into(),
-        language: None,
+        languages: Vec::new(),
         origin: Origin::new(Cause::Anonymous),
     }
 }

@@ -14,10 +14,12 @@ use crate::{
 };
 
 mod accounts;
+mod addresses;
 mod passwords;
 mod registration;
 mod sweep;
 
+pub(super) use addresses::{Moved, NewAddress, ProvenAddress};
 pub(super) use passwords::{NewPassword, Proof};
 pub(super) use registration::NewRegistration;
 pub(super) use sweep::{forget_deleted, sweep};

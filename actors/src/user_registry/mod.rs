@@ -14,6 +14,8 @@ use faceofmind_kit::{Address, Child, Clock, Database, Failure, Reply, Rng};
 use tracing::Instrument as _;
 
 mod accounts;
+mod address_changes;
+mod addresses;
 mod claims;
 mod export;
 mod ledger;
@@ -28,6 +30,7 @@ mod store;
 pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
+pub use addresses::AddressError;
 pub use export::export;
 pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};
@@ -59,7 +62,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// Which passwords are taken.
     pub passwords: PasswordRules,
-    /// How many may register from one client address.
+    /// How many may register, or ask to move to another address, from one client address.
     pub registrations: Limit,
 }
 
@@ -109,6 +112,7 @@ enum Read {
     Get(UserId, Reply<Result<Option<User>, Failure>>),
     Credentials(Email, Reply<Result<Option<Credentials>, Failure>>),
     List(Filter, Reply<Result<Page, Failure>>),
+    WantedAddress(UserId, Reply<Result<Option<(ClaimId, Email)>, Failure>>),
     Draft(Occasion, Reply<Result<Option<Draft>, Failure>>),
 }
 
@@ -117,6 +121,8 @@ enum Write {
     Verify { email: Email, claim: ClaimId, origin: Origin, reply: Reply<Result<User, VerifyError>> },
     SendCode { occasion: CodeFor, client: Client, reply: Reply<Result<(), Failure>> },
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
+    RequestAddress(ledger::NewAddress, Reply<Result<(), Failure>>),
+    ChangeAddress(ledger::ProvenAddress, Reply<Result<ledger::Moved, AddressError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
     Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },

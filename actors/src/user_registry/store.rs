@@ -132,6 +132,24 @@ pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Failu
     Ok(())
 }
 
+/// Gives the user that address. False where another account has it: the transaction is then good for nothing but to be given up.
+pub(super) async fn set_address(tx: &mut Tx, id: UserId, address: &Email) -> Result<bool, Failure> {
+    let update = "UPDATE users SET email = $2 WHERE id = $1";
+    let set = on!(tx.connection(), c => sqlx::query(update).bind(id).bind(address.as_str()).execute(c).await.map(drop));
+    match set {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        set => Ok(set.map(|()| true)?),
+    }
+}
+
+/// Whether nobody has ever proven the address of the account, nor an admin vouched for it: it is somebody's word, and no more.
+pub(super) async fn is_unproven(connection: Connection<'_>, id: UserId) -> Result<bool, Failure> {
+    let select = "SELECT count(*) FROM users u JOIN user_profiles p ON p.user_id = u.id \
+        WHERE u.id = $1 AND u.status = 'inactive' AND p.verified_at IS NULL";
+    let (found,): (i64,) = on!(connection, c => sqlx::query_as(select).bind(id).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
 /// Notes that the address was proven to be theirs who set the password.
 pub(super) async fn mark_proven(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), Failure> {
     let update = "UPDATE user_profiles SET claims_made = 1, verified_at = COALESCE(verified_at, $2) WHERE user_id = $1";
@@ -166,6 +184,7 @@ pub(super) async fn renew_hash(tx: &mut Tx, id: UserId, old: &PasswordHash, new:
 pub(super) async fn delete(tx: &mut Tx, id: UserId) -> Result<(), Failure> {
     for statement in [
         "DELETE FROM claims WHERE user_id = $1",
+        "DELETE FROM address_changes WHERE user_id = $1",
         "DELETE FROM user_profiles WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ] {

@@ -10,7 +10,7 @@ use crate::{
     publisher::{self, Cause, Event, Origin},
     reminders, session_tracker,
     user_registry::{
-        AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId,
+        AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId, address_changes,
         claims::{self, NewClaim},
         store::{self, Account},
     },
@@ -64,9 +64,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive.
+    /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive. Nor
+    /// does a user move who could not log in meanwhile.
     async fn follow_status(&self, tx: &mut Tx, user: &User) -> Result<(), Failure> {
         claims::end_all(tx, user.id).await?;
+        address_changes::end(tx, user.id).await?;
         if user.status == Status::Active {
             store::mark_activated(tx, user.id, self.clock.now()).await
         } else {

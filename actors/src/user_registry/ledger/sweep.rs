@@ -1,4 +1,5 @@
-//! Removes what has been left behind: accounts that nobody ever verified, claims that nobody needs, and what was deleted.
+//! Removes what has been left behind: accounts that nobody ever verified, claims that nobody needs, moves that nobody
+//! confirmed, and what was deleted.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use faceofmind_kit::{Database, Failure, Timestamp};
 use super::Ledger;
 use crate::{
     publisher::{Cause, Origin},
-    user_registry::{UserId, claims, store},
+    user_registry::{UserId, address_changes, claims, store},
 };
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -37,6 +38,7 @@ impl Ledger {
         }
         let mut tx = self.db.begin().await?;
         claims::sweep(&mut tx, now - NEEDLESS).await?;
+        address_changes::sweep(&mut tx, now).await?;
         tx.commit().await?;
         forget_deleted(&self.db).await;
         Ok(())

@@ -10,7 +10,9 @@ use crate::exporter::{CutShort, Document, table};
 const USER: &str = "SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.status, u.created_at, \
     p.time_zone, p.language, p.verified_at, p.revision, p.claims_made \
     FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.id = $1";
-const CLAIMS: &str = "SELECT id, first_name, last_name, created_at FROM claims \
+const CLAIMS: &str = "SELECT c.id, c.first_name, c.last_name, c.created_at, l.language FROM claims c \
+    LEFT JOIN claim_languages l ON l.claim_id = c.id WHERE c.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3";
+const ADDRESS_CHANGES: &str = "SELECT id, address, requested_at FROM address_changes \
     WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 #[derive(FromRow, Serialize)]
@@ -35,9 +37,18 @@ struct Claimed {
     first_name: String,
     last_name: String,
     created_at: Timestamp,
+    language: Option<String>,
 }
 
-/// Writes the account, with what is set beside it, and the claims on its address: `user`, `claims`.
+#[derive(FromRow, Serialize)]
+struct Wanted {
+    id: ClaimId,
+    address: String,
+    requested_at: Timestamp,
+}
+
+/// Writes the account, with what is set beside it, the claims on its address, and the address to which
+/// the user wants to move: `user`, `claims`, `address_changes`.
 ///
 /// # Errors
 /// [`CutShort`], also when there is no such user.
@@ -45,5 +56,6 @@ pub async fn export(snapshot: &mut Snapshot, user: UserId, document: &mut Docume
     let account: Account =
         on!(snapshot.connection(), c => sqlx::query_as(USER).bind(user).fetch_one(c).await).map_err(Failure::from)?;
     document.field("user", &account).await?;
-    table(snapshot, document, "claims", CLAIMS, user, |claim: &Claimed| claim.id.0).await
+    table(snapshot, document, "claims", CLAIMS, user, |claim: &Claimed| claim.id.0).await?;
+    table(snapshot, document, "address_changes", ADDRESS_CHANGES, user, |wanted: &Wanted| wanted.id.0).await
 }

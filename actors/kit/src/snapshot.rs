@@ -58,3 +58,50 @@ impl Snapshot {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::{db::PoolSettings, on};
+
+    const WORDS: &str = "words that shall be forgotten ";
+
+    async fn run(db: &Database, sql: &str) {
+        let mut tx = db.begin().await.expect("begins");
+        let sql = AssertSqlSafe(sql.to_owned());
+        on!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
+        tx.commit().await.expect("commits");
+    }
+
+    async fn counted(snapshot: &mut Snapshot) -> i64 {
+        let sql = "SELECT count(*) FROM said";
+        let (rows,): (i64,) = on!(snapshot.connection(), c => sqlx::query_as(sql).fetch_one(c).await).expect("counts");
+        rows
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_is_forgotten_once_nobody_reads_what_was_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Database::sqlite(&folder.path().join("test.db"), PoolSettings::default());
+        let holds = || {
+            let files = std::fs::read_dir(folder.path()).expect("readable").map(|file| file.expect("a file").path());
+            files
+                .map(|file| std::fs::read(file).expect("readable"))
+                .any(|bytes| bytes.windows(WORDS.len()).any(|window| window == WORDS.as_bytes()))
+        };
+        run(&db, "CREATE TABLE said (id INTEGER PRIMARY KEY, text TEXT NOT NULL)").await;
+        run(&db, &format!("INSERT INTO said (text) VALUES ('{}')", WORDS.repeat(1000))).await;
+        let mut snapshot = db.snapshot().await.expect("connects");
+        assert_eq!(counted(&mut snapshot).await, 1);
+        run(&db, "DELETE FROM said").await;
+        assert_eq!(counted(&mut snapshot).await, 1, "it is of its moment");
+        assert!(holds(), "the log holds it, as long as somebody reads it");
+        assert!(!db.forget_deleted().await.expect("asks"));
+        snapshot.close().await.expect("closes");
+        assert!(db.forget_deleted().await.expect("asks") && !holds());
+        assert_eq!(counted(&mut db.snapshot().await.expect("connects")).await, 0);
+        db.close().await;
+    }
+}

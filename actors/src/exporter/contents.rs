@@ -7,7 +7,7 @@ use super::{CutShort, Document};
 use crate::{
     community,
     keyring::Keyring,
-    logins, session_tracker,
+    logins, reminders, session_tracker,
     user_registry::{self, UserId},
 };
 
@@ -41,5 +41,6 @@ pub(super) async fn write(
     logins::export(snapshot, user, document).await?;
     session_tracker::export(snapshot, keyring, user, document).await?;
     community::export(snapshot, user, document).await?;
+    reminders::export(snapshot, user, document).await?;
     document.field("left_out", &LEFT_OUT).await
 }

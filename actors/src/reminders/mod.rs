@@ -25,11 +25,13 @@ use crate::{
 
 mod adoption;
 mod due;
+mod export;
 mod ledger;
 mod reminder;
 mod room;
 mod store;
 
+pub use export::export;
 pub use reminder::{NewReminder, Reminder, ReminderChange, ReminderError, ReminderId};
 
 use self::{due::Round, ledger::Ledger, room::Room, store::schedule};

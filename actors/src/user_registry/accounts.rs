@@ -4,7 +4,8 @@ use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
 use super::{
-    Email, PasswordRefused, Role, Status, User, UserId, UserRegistry, Write, ledger::forget_deleted, to_the_end,
+    ClaimId, Email, Message, PasswordRefused, Read, Role, Status, User, UserId, UserRegistry, Write,
+    ledger::forget_deleted, to_the_end,
 };
 use crate::{otp::Purpose, publisher::Origin};
 
@@ -96,21 +97,26 @@ impl UserRegistry {
     async fn remove(&self, user: UserId, compared_at: Option<i64>, origin: Origin) -> Result<(), ChangeError> {
         let registry = self.clone();
         to_the_end(async move {
+            let wanted = |reply| Message::Read(Read::WantedAddress(user, reply));
+            let wanted: Option<(ClaimId, Email)> =
+                registry.shard(&user).ask(wanted).await.map_err(ChangeError::Failed)?;
             let removal = |reply| Write::Delete { user, compared_at, origin, reply };
             let email = registry.write(&user, removal).await?;
-            registry.forget(&email).await;
+            for address in wanted.iter().map(|(_, address)| address).chain([&email]) {
+                registry.forget(address).await;
+            }
+            forget_deleted(&registry.db).await;
             Ok(())
         })
         .await
     }
 
-    /// What lies elsewhere of a user who is gone. What cannot be reached now goes by age, or with the next sweep.
+    /// What lies elsewhere of a user who is gone, under one of their addresses. What cannot be reached now goes by age, or with the next sweep.
     async fn forget(&self, email: &Email) {
         for purpose in [Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange] {
             self.forget_codes(purpose, email).await;
         }
         self.neighbours.mailer.forget(email).await;
-        forget_deleted(&self.db).await;
     }
 
     /// Creates an active admin.

@@ -46,6 +46,7 @@ impl EndpointOutRegister for Download {
             "exported_at": "2026-11-23T08:00:00+00:00",
             "user": { "id": 7, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace" },
             "claims": [],
+            "address_changes": [],
             "logins": [],
             "sessions": [{
                 "id": 12, "start_time": "2026-11-23T08:00:00+00:00", "end_time": "2026-11-23T08:10:00+00:00",
@@ -62,6 +63,7 @@ impl EndpointOutRegister for Download {
                 "created_at": "2026-11-23T08:00:00+00:00", "updated_at": "2026-11-23T08:00:00+00:00"
             }],
             "community_comments": [],
+            "reminders": [],
             "left_out": [{ "what": "events", "why": "they tell by ids and times of changes whose outcome stands here" }]
         }));
         let answer = Described::new("The document, as a file to be kept");

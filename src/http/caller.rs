@@ -5,10 +5,11 @@ use std::{fmt::Debug, sync::Arc};
 use faceofmind_actors::{
     client::Client,
     limits::Use,
-    logins::{BearerError, Identity, LoginId},
+    logins::{BearerError, Identity, LogInError, LoginId},
     publisher::{Cause, Origin},
-    user_registry::{Role, User, UserId},
+    user_registry::{Credentials, PasswordError, Role, User, UserId},
 };
+use faceofmind_kit::Failure;
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
@@ -18,6 +19,7 @@ use salvo::{
     },
     oapi::{Components, EndpointArgRegister, Operation},
 };
+use secrecy::SecretString;
 
 use super::{
     client::{ClientAddress, Device},
@@ -66,6 +68,20 @@ impl Caller {
     /// Who caused it, for events.
     pub fn origin(&self) -> Origin {
         self.client.origin.clone()
+    }
+
+    /// The user, as they were when the current password that they typed was compared; a wrong one counts as a failed log-in.
+    ///
+    /// # Errors
+    /// 400 for a wrong one, 429 after too many.
+    pub async fn prove_password(&self, rooms: &Rooms, typed: &SecretString) -> Result<User, Problem> {
+        let proven = rooms.logins.prove_password(&self.user.email, typed, &self.client).await;
+        let Credentials { user, .. } = proven.map_err(|error| match error {
+            LogInError::BadPair => PasswordError::WrongPassword.into(),
+            other => Problem::from(other),
+        })?;
+        // Who has moved to another address since the token was looked at, while somebody else took this one, is to ask again.
+        if user.id == self.user.id { Ok(user) } else { Err(Failure::Busy("registry").into()) }
     }
 
     async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {

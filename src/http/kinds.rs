@@ -33,6 +33,14 @@ pub fn text(lengths: RangeInclusive<usize>) -> impl FnOnce(Given) -> Result<Stri
     }
 }
 
+/// What somebody writes for others: 1 to so many characters as they were sent, not all of them blank.
+pub fn words(most: usize) -> impl FnOnce(Given) -> Result<String, Refusal> {
+    move |given| match text(1..=most)(given)? {
+        blank if blank.trim().is_empty() => Err("must not be blank".into()),
+        words => Ok(words),
+    }
+}
+
 /// Text that no log, error or answer ever shows, of so many characters.
 pub fn secret(lengths: RangeInclusive<usize>) -> impl FnOnce(Given) -> Result<SecretString, Refusal> {
     move |given| text(lengths)(given).map(SecretString::from)
@@ -184,6 +192,13 @@ mod tests {
         let read = |text: &str| name()(Given::Json(json!(text))).ok();
         assert_eq!(read(" María José "), Some("María José".to_owned()));
         assert_eq!((read("   "), read("a\nb"), read("a\tb"), read("")), (None, None, None, None));
+    }
+
+    #[test]
+    fn words_stay_as_they_were_sent_and_are_not_all_blank() {
+        let read = |text: &str| words(5)(Given::Json(json!(text))).ok();
+        assert_eq!(read(" a\nb "), Some(" a\nb ".to_owned()));
+        assert_eq!((read(" \n\t "), read(""), read("a\u{0}"), read("abcdef")), (None, None, None, None));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use faceofmind_actors::{
+    community::CommunityError,
+    exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
     reminders::ReminderError,
@@ -15,6 +17,9 @@ use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When to look again whether an export of one's own has ended.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -112,6 +117,36 @@ impl From<ChangeError> for Problem {
     }
 }
 
+fn key_reused() -> Problem {
+    let told = "This Idempotency-Key was used with another body: send a new key with a new request.";
+    Problem::unprocessable("idempotency-key-reused", told)
+}
+
+impl From<CommunityError> for Problem {
+    fn from(error: CommunityError) -> Self {
+        match error {
+            CommunityError::NoPost | CommunityError::NoComment => Self::not_found(error.to_string()),
+            CommunityError::NotAuthor => Self::forbidden(error.to_string()).kind("not-the-author"),
+            CommunityError::NoUser => Self::unauthorized("Could not validate credentials"),
+            CommunityError::KeyReused => key_reused(),
+            CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
+            CommunityError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let told = error.to_string();
+        match error {
+            ExportError::UnderWay => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", told).retry_after(EXPORT_RETRY_AFTER)
+            }
+            ExportError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
@@ -126,11 +161,6 @@ impl From<SessionError> for Problem {
             SessionError::Failed(failure) => failure.into(),
         }
     }
-}
-
-fn key_reused() -> Problem {
-    let told = "This Idempotency-Key was used with another body: send a new key with a new request.";
-    Problem::unprocessable("idempotency-key-reused", told)
 }
 
 impl From<ReminderError> for Problem {

@@ -17,9 +17,18 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads it whole and checks what the app relies on.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
+        let read = Self::try_read(method, path, response).await;
+        read.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"))
+    }
+
+    /// The same, of a service that may be gone before it has said all.
+    pub(super) async fn try_read(
+        method: &Method,
+        path: &str,
+        response: reqwest::Response,
+    ) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text =
-            response.text().await.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"));
+        let text = response.text().await?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
         answer.has_a_request_id();
@@ -27,7 +36,7 @@ impl Answer {
         if *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
             answer.is_json();
         }
-        answer
+        Ok(answer)
     }
 
     /// The answer, if it has this status.
@@ -128,7 +137,7 @@ fn redacted(key: &str, value: &Value) -> Value {
         (_, Value::Null) => Value::Null,
         (id, Value::Number(_)) if id == "id" || id.ends_with("_id") => "[id]".into(),
         ("access_token" | "refresh_token", _) => "[token]".into(),
-        ("created_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
+        ("created_at" | "updated_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
         ("email", _) => "[email]".into(),
         ("request_id", _) => "[request id]".into(),
         _ => value.clone(),

@@ -3,6 +3,8 @@
 mod activate;
 mod close;
 mod delete;
+mod erase;
+mod export;
 mod last_admin;
 mod list;
 mod show;

@@ -6,6 +6,7 @@
 //! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and the tree's snapshot |
 //! | [`Errands`], [`Batch`] | work beside the mailbox; many letters in one write |
 //! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
+//! | [`Snapshot`] | what the database holds at one moment, for those who read for long |
 //! | [`lease`] | one leader among several nodes, by a row |
 //! | [`Clock`], [`Rng`] | time and chance, which come in from outside |
 //! | [`Timestamp`], [`CivilDate`], [`id!`] | columns that both databases read and write alike |
@@ -23,6 +24,7 @@ pub mod ids;
 pub mod lease;
 pub mod padded;
 pub mod rng;
+pub mod snapshot;
 pub mod supervisor;
 pub mod timestamp;
 
@@ -37,5 +39,6 @@ pub use errands::Errands;
 pub use failure::Failure;
 pub use padded::Padded;
 pub use rng::Rng;
+pub use snapshot::Snapshot;
 pub use supervisor::{Child, ChildStatus, Supervisor, SupervisorHandle};
 pub use timestamp::Timestamp;

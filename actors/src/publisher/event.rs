@@ -292,6 +292,11 @@ pub(super) fn subject_of(envelope: &str, user_id: UserId) -> Option<String> {
     Some(format!("{}.{user_id}", head.kind))
 }
 
+/// Every NATS subject of what is told of a user.
+pub(super) fn subjects_of(user_id: UserId) -> String {
+    format!("{PREFIX}*.*.{user_id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

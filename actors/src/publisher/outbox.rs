@@ -9,7 +9,7 @@ use faceofmind_kit::{
 use serde::Serialize;
 use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
 
-use super::event::{CloudEvent, PublishedEvent, subject_of};
+use super::event::{CloudEvent, Event, PREFIX, PublishedEvent, subject_of};
 use crate::user_registry::UserId;
 
 static RECORD: LazyLock<Padded> = LazyLock::new(|| {
@@ -104,6 +104,12 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
+    /// Whether it says that its user is gone. Nothing of theirs is told after it, nor in one reading with it.
+    pub(super) fn is_farewell(&self) -> bool {
+        let name = Event::UserDeleted { user_id: self.user_id }.name();
+        self.subject.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(name))
+    }
+
     pub(super) fn published(self, position: i64) -> PublishedEvent {
         PublishedEvent { position, subject: self.subject, user_id: self.user_id, envelope: self.envelope }
     }

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 mod accounts;
 mod claims;
+mod export;
 mod ledger;
 mod listing;
 mod mail;
@@ -27,7 +28,8 @@ mod store;
 pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
-pub use ledger::is_unchanged;
+pub use export::export;
+pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};
 pub use mail::{Draft, Subject};
 pub use many::{active_among, time_zones};
@@ -82,6 +84,7 @@ pub struct Neighbours {
 #[derive(Clone, Debug)]
 pub struct UserRegistry {
     shards: Arc<[Address<Message>]>,
+    db: Database,
     neighbours: Neighbours,
     settings: Settings,
 }
@@ -116,7 +119,7 @@ enum Write {
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
+    Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
@@ -140,7 +143,7 @@ impl UserRegistry {
     ) -> (Self, Vec<Child>) {
         let shards: Arc<[Address<Message>]> = SHARDS.map(|name| Address::new(name, MAILBOX, DEADLINE)).into();
         let ledger = Ledger {
-            db,
+            db: db.clone(),
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
             views: neighbours.views.clone(),
@@ -155,7 +158,7 @@ impl UserRegistry {
             })
         });
         let children = children.collect();
-        (Self { shards, neighbours, settings }, children)
+        (Self { shards, db, neighbours, settings }, children)
     }
 
     /// The user of that id.

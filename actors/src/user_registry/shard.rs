@@ -81,7 +81,9 @@ impl Ledger {
             Write::SetPassword(new, reply) => reply.send(self.set_password(new).await),
             Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
             Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
-            Write::Delete { user, origin, reply } => reply.send(self.delete(user, &origin).await),
+            Write::Delete { user, compared_at, origin, reply } => {
+                reply.send(self.delete(user, compared_at, &origin).await);
+            }
             Write::CreateAdmin(new, password, reply) => reply.send(self.create_admin(new, password).await),
         }
     }

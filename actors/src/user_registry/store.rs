@@ -95,6 +95,17 @@ pub(super) async fn lock_for_removal(tx: &mut Tx, id: UserId) -> Result<Option<A
     by_id(tx.connection(), id).await
 }
 
+/// Keeps the user from being removed, if there is one, and from nothing else. SQLite has one writer, who is us.
+pub(super) async fn hold(tx: &mut Tx, id: UserId) -> Result<bool, Failure> {
+    let sql = if matches!(tx, Tx::Postgres(_)) {
+        "SELECT id FROM users WHERE id = $1 FOR KEY SHARE"
+    } else {
+        "SELECT id FROM users WHERE id = $1"
+    };
+    let held: Option<(UserId,)> = on!(tx.connection(), c => sqlx::query_as(sql).bind(id).fetch_optional(c).await)?;
+    Ok(held.is_some())
+}
+
 /// Whether there is another active admin. Meant under a lock that all take who may remove one.
 pub(super) async fn has_admin_but(tx: &mut Tx, id: UserId) -> Result<bool, Failure> {
     let select = "SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active' AND id <> $1";

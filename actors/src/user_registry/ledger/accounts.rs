@@ -4,6 +4,7 @@ use faceofmind_kit::{Failure, Tx};
 
 use super::Ledger;
 use crate::{
+    community,
     hasher::PasswordHash,
     idempotency, logins, mailer,
     publisher::{self, Cause, Event, Origin},
@@ -73,11 +74,20 @@ impl Ledger {
         }
     }
 
-    /// Gives back the address, whose codes are to be forgotten.
-    pub(in crate::user_registry) async fn delete(&self, id: UserId, origin: &Origin) -> Result<Email, ChangeError> {
+    /// Gives back the address, whose codes and mails are to be forgotten. `compared_at` is the revision of the user whose password was
+    /// proven, where it was.
+    pub(in crate::user_registry) async fn delete(
+        &self,
+        id: UserId,
+        compared_at: Option<i64>,
+        origin: &Origin,
+    ) -> Result<Email, ChangeError> {
         let mut tx = self.db.begin().await?;
         tx.lock(ADMINS).await?;
         let user = store::lock_for_removal(&mut tx, id).await?.ok_or(ChangeError::NotFound)?.user;
+        if compared_at.is_some_and(|revision| revision != user.revision) {
+            return Err(Failure::Busy("registry").into());
+        }
         if is_active_admin(&user) {
             leave_an_admin(&mut tx, id).await?;
         }
@@ -89,6 +99,7 @@ impl Ledger {
     /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
+        community::erase(tx, user.id).await?;
         // Before mails and events: what is being told of these is waited for here.
         reminders::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;

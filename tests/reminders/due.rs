@@ -1,22 +1,15 @@
-//! `/reminders`, and what comes of them at 08:00.
+//! What comes of reminders at 08:00.
 
 use std::time::Duration;
 
 use faceofmind_kit::supervisor::State;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Answer, Person, Profile, TestApp, at_once, eventually, snapshot, stories, tell};
+use super::{BEGUN, remind};
+use crate::harness::{Profile, TestApp, eventually, stories, tell};
 
 stories! {
-    a_reminder_is_made_seen_changed_and_deleted,
-    what_is_left_out_stays_and_a_time_behind_the_date_is_ignored,
-    reminders_are_listed_newest_first,
-    every_bad_field_of_a_reminder_is_named_and_nothing_is_kept,
-    a_title_and_a_description_may_be_long,
-    anothers_reminder_is_private,
-    a_reminder_is_made_once_under_a_key,
     at_eight_an_event_and_a_mail_tell_of_it_once,
     what_is_for_today_is_told_at_once_and_yesterday_never,
     a_reminder_follows_its_person_to_another_time_zone,
@@ -27,8 +20,6 @@ stories! {
     reminders_go_with_their_user,
     nothing_of_a_reminder_is_logged,
 }
-
-const BEGUN: [&str; 2] = ["user.registered", "user.verified"];
 
 fn manila() -> TimeZone {
     TimeZone::get("Asia/Manila").expect("a zone")
@@ -50,161 +41,6 @@ fn at_ten(app: &TestApp) -> Date {
 
 fn date_of(moment: Timestamp) -> Date {
     moment.to_zoned_datetime(manila()).date()
-}
-
-fn breathe(date: impl ToString) -> Value {
-    json!({ "title": "Breathe", "description": "Ten times, slowly", "reminder_time": date.to_string() })
-}
-
-async fn remind(person: &Person, date: impl ToString) -> i64 {
-    person.post("/reminders/", breathe(date)).await.is(201).number_of("id")
-}
-
-async fn a_reminder_is_made_seen_changed_and_deleted(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let made = ada.post("/reminders/", breathe("2091-03-04")).await;
-    snapshot!(made, @r#"
-    201 {
-      "created_at": "[time]",
-      "description": "Ten times, slowly",
-      "id": "[id]",
-      "is_active": true,
-      "reminder_time": "2091-03-04",
-      "title": "Breathe",
-      "user_id": "[id]"
-    }
-    "#);
-    assert_eq!(made.json["user_id"], ada.id);
-    let path = format!("/reminders/{}", made.number_of("id"));
-    assert_eq!(ada.get(&path).await.is(200).json, made.json);
-    let change = json!({ "title": "Walk", "description": "", "reminder_time": "2091-03-05", "is_active": false });
-    let changed = ada.put(&path, change).await;
-    snapshot!(changed, @r#"
-    200 {
-      "created_at": "[time]",
-      "description": "",
-      "id": "[id]",
-      "is_active": false,
-      "reminder_time": "2091-03-05",
-      "title": "Walk",
-      "user_id": "[id]"
-    }
-    "#);
-    assert_eq!(ada.get(&path).await.is(200).json, changed.json);
-    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([changed.json]));
-    let deleted = ada.delete(&path).await;
-    snapshot!(deleted, @r#"
-    200 {
-      "message": "Reminder deleted successfully"
-    }
-    "#);
-    ada.get(&path).await.is(404);
-    ada.put(&path, json!({})).await.is(404);
-    assert_eq!(ada.delete(&path).await.is(404).detail(), "There is no such reminder.");
-    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([]));
-    app.events_of(ada.id, &BEGUN).await;
-}
-
-async fn what_is_left_out_stays_and_a_time_behind_the_date_is_ignored(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let body = json!({ "title": "Breathe", "reminder_time": "2091-03-04T08:00:00.000Z", "user_id": 1, "id": 1 });
-    let made = ada.post("/reminders", body).await.is(201);
-    assert_eq!((made.text_of("description"), made.text_of("reminder_time")), (String::new(), "2091-03-04".into()));
-    assert_eq!((&made.json["is_active"], &made.json["user_id"]), (&json!(true), &json!(ada.id)));
-    let path = format!("/reminders/{}", made.number_of("id"));
-    assert_eq!(ada.put(&path, json!({})).await.is(200).json, made.json);
-    let nulls = json!({ "title": null, "description": null, "reminder_time": null, "is_active": null });
-    assert_eq!(ada.put(&path, nulls).await.is(200).json, made.json);
-    let mut expected = made.json.clone();
-    expected["is_active"] = json!(false);
-    assert_eq!(ada.put(&path, json!({ "is_active": false })).await.is(200).json, expected);
-}
-
-async fn reminders_are_listed_newest_first(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let mut ids = Vec::new();
-    for day in 1..=7 {
-        ids.insert(0, remind(&ada, format!("2091-03-0{day}")).await);
-    }
-    let listed = async |path: &str| {
-        let answer = ada.get(path).await.is(200);
-        let listed = answer.json.as_array().expect("a list").iter().map(|one| one["id"].as_i64().expect("an id"));
-        listed.collect::<Vec<_>>()
-    };
-    assert_eq!(listed("/reminders/").await, ids);
-    assert_eq!(listed("/reminders/?limit=2&skip=1").await, ids[1..3]);
-    assert_eq!(listed("/reminders/?limit=900").await, ids);
-    assert_eq!(listed("/reminders/?skip=7").await, [0; 0]);
-    assert_eq!(ada.get("/reminders/?limit=0&skip=-1").await.is(422).refused(), ["query.skip", "query.limit"]);
-}
-
-async fn every_bad_field_of_a_reminder_is_named_and_nothing_is_kept(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
-    let before = (app.stock().await, ada.get(&path).await.is(200).json);
-    let missing = ada.post("/reminders/", json!({})).await.is(422);
-    assert_eq!(missing.refused(), ["body.title", "body.reminder_time"]);
-    let all = vec!["body.title", "body.description", "body.reminder_time", "body.is_active"];
-    for (body, named) in [
-        (json!({ "title": "", "description": 7, "reminder_time": "tomorrow", "is_active": "yes" }), all.clone()),
-        (json!({ "title": "a\u{0}b", "description": "a\u{0}b", "reminder_time": 7, "is_active": 1 }), all.clone()),
-        (
-            json!({ "title": "x".repeat(201), "description": "x".repeat(2001), "reminder_time": "2091-02-30", "is_active": [] }),
-            all,
-        ),
-        (json!({ "title": "x", "reminder_time": "10000-01-01" }), vec!["body.reminder_time"]),
-        (json!({ "title": "x", "reminder_time": "-004000-01-01" }), vec!["body.reminder_time"]),
-    ] {
-        assert_eq!(ada.post("/reminders/", body.clone()).await.is(422).refused(), named);
-        assert_eq!(ada.put(&path, body).await.is(422).refused(), named);
-    }
-    ada.get("/reminders/abc").await.is(422);
-    assert_eq!((app.stock().await, ada.get(&path).await.is(200).json), before);
-}
-
-async fn a_title_and_a_description_may_be_long(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let body = json!({ "title": "é".repeat(200), "description": "é".repeat(2000), "reminder_time": "9999-12-31" });
-    let made = ada.post("/reminders/", body.clone()).await.is(201);
-    for field in ["title", "description", "reminder_time"] {
-        assert_eq!(made.json[field], body[field]);
-    }
-    remind(&ada, "0001-01-01").await;
-}
-
-async fn anothers_reminder_is_private(app: &TestApp) {
-    let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
-    let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
-    for other in [&bob, &admin] {
-        other.get(&path).await.is(404);
-        other.put(&path, json!({ "is_active": false })).await.is(404);
-        other.delete(&path).await.is(404);
-        assert_eq!(other.get("/reminders/").await.is(200).json, json!([]));
-    }
-    app.client().get(&path).await.is(401);
-    app.client().get("/reminders/").await.is(401);
-    app.client().post("/reminders/", breathe("2091-03-04")).await.is(401);
-    assert_eq!(ada.get(&path).await.is(200).json["is_active"], true);
-}
-
-async fn keyed(person: &Person, date: &str) -> Answer {
-    let call = person.api(Method::POST, "/reminders/").header("idempotency-key", "k");
-    call.json(&breathe(date)).send().await
-}
-
-async fn a_reminder_is_made_once_under_a_key(app: &TestApp) {
-    let ada = app.verified("ada").await;
-    let calls = (0..10).map(|_| {
-        let ada = ada.clone();
-        async move { keyed(&ada, "2091-03-04").await.is(201).text }
-    });
-    let mut answers = at_once(calls).await;
-    answers.push(keyed(&ada, "2091-03-04").await.is(201).text);
-    answers.dedup();
-    assert_eq!(answers.len(), 1, "{answers:?}");
-    assert_eq!(keyed(&ada, "2091-03-05").await.is(422).kind(), "idempotency-key-reused");
-    assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (1, 1));
-    assert!(!app.texts("SELECT answer FROM idempotency_keys").await[0].contains("Breathe"), "it rests sealed");
 }
 
 async fn at_eight_an_event_and_a_mail_tell_of_it_once(app: &TestApp) {

@@ -156,7 +156,7 @@ async fn an_erased_user_leaves_nothing_but_positions() {
         tx.commit().await.expect("commits");
         let told = mark_all(&db).await;
         assert_eq!((told.len(), told[0].position, told[0].subject.as_str()), (1, 3, "faceofmind.v1.user.deleted.1"));
-        let left = outbox::published_after(&db, 0, 100).await.expect("reads");
+        let left = outbox::published_after(&db, 0, None, 100).await.expect("reads");
         assert_eq!(left, told, "a stream that resumes finds nothing else");
         let mut reader = db.reader().await.expect("a connection");
         let sql = "SELECT count(*) FROM events WHERE envelope LIKE '%session%' OR aggregate LIKE 'session%'";

@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,17 +10,18 @@ use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
     limits::{Limit, Limits},
     logins::Logins,
-    publisher::PublishedEvent,
+    publisher::{PublishedEvent, Publisher},
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
 use salvo::{Router, affix_state};
 use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::{
-        auth, metrics,
+        auth, events, metrics,
         ready::{self, Readiness},
         root,
         router::{self, Edge},
@@ -38,9 +36,11 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod tail;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+pub(crate) use tail::tail;
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -53,13 +53,15 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What happened.
+    pub publisher: Publisher,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
     pub anonymous_calls: Limit,
     house: House,
     db: Database,
-    stopping: AtomicBool,
+    stopping: CancellationToken,
 }
 
 /// A service that runs. Stop it with [`App::stop`]; dropped, it is cut off.
@@ -74,6 +76,7 @@ pub struct App {
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
     let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    let api = api.push(events::router());
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -150,7 +153,7 @@ impl App {
     /// takes no longer than `shutdown_timeout_seconds` and a moment.
     pub async fn stop(self) {
         let end = Instant::now() + self.drain;
-        self.rooms.stopping.store(true, Ordering::Relaxed);
+        self.rooms.stopping.cancel();
         for (stopper, _) in &self.listeners {
             stopper.stop(self.drain).await;
         }
@@ -180,11 +183,12 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            publisher: house.publisher.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,
             db,
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -198,12 +202,17 @@ impl Rooms {
         &self.house
     }
 
+    /// Waits until the service is told to stop: for what would go on without an end.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stopping.clone().cancelled_owned()
+    }
+
     /// Whether the service can serve, part by part.
     pub async fn readiness(&self) -> Readiness {
         let (database, codes, mail) =
             tokio::join!(within(self.db.is_up()), within(self.house.otp.is_up()), within(self.house.mailer.is_up()),);
         let events = self.house.publisher.is_up();
-        let serving = database && !self.stopping.load(Ordering::Relaxed);
+        let serving = database && !self.stopping.is_cancelled();
         let status = match (serving, codes && mail && events) {
             (false, _) => "unavailable",
             (true, false) => "degraded",

@@ -37,6 +37,9 @@ pub enum StartError {
     /// What was typed is not an e-mail address.
     #[error("--email: {0}")]
     Email(&'static str),
+    /// Events cannot be read.
+    #[error("events cannot be read from {0}")]
+    Events(#[source] Failure),
     /// A signal cannot be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] std::io::Error),

@@ -12,6 +12,7 @@ pub mod client;
 pub mod cursor;
 pub mod docs;
 pub mod door;
+pub mod events;
 pub mod fields;
 pub mod idempotency;
 pub mod kinds;

@@ -4,6 +4,7 @@
 mod harness;
 
 mod actors;
+mod asyncapi;
 mod auth;
 mod charts;
 mod cli;
@@ -23,4 +24,5 @@ mod root;
 mod secrets;
 mod sessions;
 mod statements;
+mod streams;
 mod users;

@@ -81,14 +81,14 @@ async fn events(
             () = over => {}
             () = stopping => {}
             () = frames.closed() => {}
-            () = flow(feed, &frames) => {}
+            () = flow(feed, &frames, PATIENCE) => {}
         }
     });
     Ok(stream)
 }
 
 /// Sends what is told, and now and then a sign of life, until the reader is too slow or the feed fails. The reader may then resume.
-async fn flow(mut feed: Feed, frames: &mpsc::Sender<String>) {
+async fn flow(mut feed: Feed, frames: &mpsc::Sender<String>, patience: Duration) {
     let mut heartbeat = pin!(time::sleep(Duration::ZERO));
     loop {
         let frame = tokio::select! {
@@ -99,7 +99,7 @@ async fn flow(mut feed: Feed, frames: &mpsc::Sender<String>) {
             () = &mut heartbeat => sign_of_life(feed.position()),
         };
         heartbeat.as_mut().reset(time::Instant::now() + HEARTBEAT);
-        if frames.send_timeout(frame, PATIENCE).await.is_err() {
+        if frames.send_timeout(frame, patience).await.is_err() {
             return tracing::debug!("an event stream was not read in time");
         }
     }
@@ -122,7 +122,41 @@ fn sign_of_life(position: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use faceofmind_actors::{
+        publisher::{Publisher, Settings},
+        schema,
+        user_registry::UserId,
+    };
+    use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+
     use super::*;
+
+    /// A feed with two things to say: that there is a gap, and that it is still here.
+    async fn feed(folder: &tempfile::TempDir) -> Feed {
+        let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
+        schema::migrate(&db).await.expect("migrates");
+        let (publisher, _) = Publisher::new(Settings::default(), db, None, Clock::system(), Rng::system());
+        publisher.feed(UserId(1), None, Some(5)).await.expect("a feed")
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_cut_off_and_who_reads_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (frames, unread) = mpsc::channel(WAITING);
+        let patience = Duration::from_millis(20);
+        let cut_off = time::timeout(Duration::from_secs(5), flow(feed(&folder).await, &frames, patience)).await;
+        assert!(cut_off.is_ok());
+        drop(unread);
+        let (frames, mut read) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            let flowing = flow(feed(&folder).await, &frames, patience);
+            flowing.await;
+        });
+        let told = [read.recv().await, read.recv().await].map(Option::unwrap_or_default);
+        assert!(told.iter().any(|frame| frame.starts_with("event: gap")), "{told:?}");
+        assert!(told.contains(&sign_of_life(0)), "{told:?}");
+        assert!(time::timeout(patience * 5, read.recv()).await.is_err(), "it goes on, and has nothing to say");
+    }
 
     #[test]
     fn a_gap_says_what_is_missing() {

@@ -14,6 +14,8 @@
 //! | `raw` | bytes over a socket, for requests that no client would send |
 //! | `relay` | a wire to a server that can be cut |
 //! | `program` | the binary as a process |
+//! | `told` | the AsyncAPI document, and events held against it |
+//! | `streams` | an event stream as a reader sees it |
 //! | `tokens` | tokens as others read and forge them |
 
 mod answer;
@@ -30,8 +32,10 @@ mod relay;
 mod rows;
 mod servers;
 mod statements;
+mod streams;
 mod telling;
 mod test_app;
+pub(crate) mod told;
 mod tokens;
 mod wait;
 
@@ -44,6 +48,7 @@ pub(crate) use program::Program;
 pub(crate) use relay::Relay;
 pub(crate) use rows::RECORDED;
 pub(crate) use servers::Server;
+pub(crate) use streams::{Frame, Stream};
 pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;
 pub(crate) use tokens::Claims;

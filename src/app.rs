@@ -1,10 +1,6 @@
 //! The one place that knows every part: from settings to a service that runs, and back to rest.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,

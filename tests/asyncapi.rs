@@ -42,7 +42,8 @@ fn every_example_is_as_its_schema_says() {
 
 #[test]
 fn what_is_not_documented_is_found() {
-    let (subject, event) = examples().into_iter().find(|(subject, _)| subject.contains("session.started")).expect("one");
+    let (subject, event) =
+        examples().into_iter().find(|(subject, _)| subject.contains("session.started")).expect("one");
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut event = event.clone();
         change(&mut event);

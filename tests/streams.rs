@@ -181,7 +181,10 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
     let mut tail = Program::on(&app.ground).begin(&line);
     let told = |line: String| serde_json::from_str::<Value>(&line).expect("JSON");
     let started = told(tail.line().await);
-    assert_eq!((&started["type"], &started["data"]["session_id"]), (&json!("faceofmind.v1.session.started"), &json!(id)));
+    assert_eq!(
+        (&started["type"], &started["data"]["session_id"]),
+        (&json!("faceofmind.v1.session.started"), &json!(id))
+    );
     ada.patch(&format!("/sessions/{id}/end")).await.is(200);
     assert_eq!(told(tail.line().await)["type"], "faceofmind.v1.session.ended");
     tail.signal("-INT").await;

@@ -35,8 +35,8 @@ mod statements;
 mod streams;
 mod telling;
 mod test_app;
-pub(crate) mod told;
 mod tokens;
+pub(crate) mod told;
 mod wait;
 
 pub(crate) use answer::{Answer, snapshot};

@@ -85,11 +85,13 @@ impl Derived {
             settings.definitions_path = SCHEMAS.into();
             settings.meta_schema = None;
         });
-        let mut envelope = settings.for_serialize().into_generator().into_root_schema_for::<Envelope<'static>>().to_value();
+        let mut envelope =
+            settings.for_serialize().into_generator().into_root_schema_for::<Envelope<'static>>().to_value();
         let schemas = envelope.pointer_mut(SCHEMAS).map(Value::take).unwrap_or_default();
         let variants = envelope["oneOf"].take();
         let each = variants.as_array().into_iter().flatten();
-        let kinds = each.filter_map(|variant| Some((kind_of(variant)?.to_owned(), whole(&envelope, variant)))).collect();
+        let kinds =
+            each.filter_map(|variant| Some((kind_of(variant)?.to_owned(), whole(&envelope, variant)))).collect();
         Self { kinds, schemas: if let Value::Object(schemas) = schemas { schemas } else { Map::new() } }
     }
 }

@@ -62,12 +62,7 @@ impl Publisher {
     ///
     /// # Errors
     /// [`FeedError`].
-    pub async fn feed(
-        &self,
-        listener: UserId,
-        of: Option<UserId>,
-        after: Option<i64>,
-    ) -> Result<Feed, FeedError> {
+    pub async fn feed(&self, listener: UserId, of: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
         let seat = self.seats.take(listener)?;
         let bus = self.bus.subscribe();
         self.bus.begin(&self.db).await?;

@@ -46,7 +46,8 @@ impl Tail {
         };
         tokio::time::timeout(PATIENCE, up).await.map_err(|_| failed("it does not answer"))?;
         let stream = jetstream::new(nats.client().clone()).get_stream(STREAM).await;
-        let stream = stream.map_err(|error| failed(format_args!("the stream {STREAM}, which a service makes: {error}")))?;
+        let stream =
+            stream.map_err(|error| failed(format_args!("the stream {STREAM}, which a service makes: {error}")))?;
         let deliver_policy = since.map_or(Ok(DeliverPolicy::New), from)?;
         let wanted = OrderedConfig { filter_subject: subjects.as_str().into(), deliver_policy, ..Default::default() };
         let consumer = stream.create_consumer(wanted).await.map_err(failed)?;

@@ -4,9 +4,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
+    community::Community,
+    exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::{PublishedEvent, Publisher},
+    reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
@@ -17,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::{
-        auth, events, metrics,
+        auth, community, events, metrics,
         ready::{self, Readiness},
-        root,
+        reminders, root,
         router::{self, Edge},
         server::{Server, Stopper},
         sessions,
@@ -32,10 +35,12 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod keys;
 mod tail;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+pub(crate) use keys::{KeysAction, keys};
 pub(crate) use tail::tail;
 
 /// The slowest part does not keep `/ready` from answering longer than this.
@@ -51,6 +56,12 @@ pub struct Rooms {
     pub sessions: Sessions,
     /// What happened.
     pub publisher: Publisher,
+    /// What they write for each other.
+    pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -71,8 +82,9 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
-    let api = api.push(events::router());
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    resources.extend([reminders::router(), events::router()]);
+    let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -180,6 +192,9 @@ impl Rooms {
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             publisher: house.publisher.clone(),
+            community: house.community.clone(),
+            reminders: house.reminders.clone(),
+            exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

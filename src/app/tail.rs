@@ -48,16 +48,16 @@ async fn print(mut tail: Tail) -> Result<(), Failure> {
 
 /// The database with the outbox, which is not made for this.
 async fn kept(settings: &Settings) -> Result<Database, StartError> {
-    let refused = |cause: &str| StartError::part("DATABASE_URL")(cause.to_owned());
     if let DatabaseUrl::Sqlite(path) = settings.database_url()
         && !path.exists()
     {
-        return Err(refused(&format!("there is no {} yet; `faceofmind serve` makes it", path.display())));
+        let cause = format!("there is no {} yet; `faceofmind serve` makes it", path.display());
+        return Err(StartError::part("DATABASE_URL")(cause));
     }
     let db = ground::database(settings)?;
     ground::reach(&db).await?;
     if schema::status(&db).await?.iter().any(|step| !step.applied) {
-        return Err(refused("its schema is of an earlier version; `faceofmind migrate` brings it up to date"));
+        return Err(StartError::Outdated);
     }
     Ok(db)
 }

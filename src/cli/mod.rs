@@ -4,6 +4,7 @@ mod admin;
 mod asyncapi;
 mod config;
 mod events;
+mod keys;
 mod logging;
 mod migrate;
 mod openapi;
@@ -49,6 +50,9 @@ enum Command {
     /// Manage admins
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look at the keys that seal personal texts, and change them
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -80,6 +84,7 @@ impl Command {
             Self::Serve(arguments) => arguments.run(layers),
             Self::Migrate(arguments) => arguments.run(&layers),
             Self::Admin(command) => command.run(&layers),
+            Self::Keys(command) => command.run(&layers),
             Self::Config(command) => command.run(&layers),
             Self::Events(command) => command.run(&layers),
             Self::Openapi => openapi::run(),

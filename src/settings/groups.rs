@@ -120,6 +120,8 @@ group! {
         retention: Duration = span("events_retention_hours", HOUR, 1..=8760),
         /// Publishes in flight at once.
         window: usize = number("events_window", 1..=4096),
+        /// How long an event stays in the stream.
+        stream_age: Duration = span("events_stream_days", DAY, 1..=3650),
         /// How long JetStream remembers an event's id.
         dedupe: Duration = span("events_dedupe_seconds", SECOND, 1..=86_400),
     }
@@ -243,7 +245,11 @@ group! {
         failed_logins_per_day_by_strangers: u32 = limit("limit_failed_logins_per_day_by_strangers"),
         /// Anonymous calls under `/auth`, one client address.
         auth_calls_per_minute: u32 = limit("limit_auth_calls_per_minute"),
-        /// Registrations, one client address.
+        /// Registrations, and addresses that are asked to be moved to, one client address.
         registrations_per_hour: u32 = limit("limit_registrations_per_hour"),
+        /// Posts, one user.
+        posts_per_hour: u32 = limit("limit_posts_per_hour"),
+        /// Comments, one user.
+        comments_per_hour: u32 = limit("limit_comments_per_hour"),
     }
 }

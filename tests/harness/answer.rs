@@ -17,10 +17,19 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads it whole and checks what the app relies on. Of an event stream, which has no end, only the head.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
+        let read = Self::try_read(method, path, response).await;
+        read.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"))
+    }
+
+    /// The same, of a service that may be gone before it has said all.
+    pub(super) async fn try_read(
+        method: &Method,
+        path: &str,
+        response: reqwest::Response,
+    ) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let streams = headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        let text = async { if streams { Ok(String::new()) } else { response.text().await } };
-        let text = text.await.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"));
+        let text = if streams { String::new() } else { response.text().await? };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
         answer.has_a_request_id();
@@ -28,7 +37,7 @@ impl Answer {
         if !streams && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
             answer.is_json();
         }
-        answer
+        Ok(answer)
     }
 
     /// The answer, if it has this status.
@@ -132,9 +141,9 @@ fn redacted(key: &str, value: &Value) -> Value {
         }
         (_, Value::Array(items)) => items.iter().map(|item| redacted(key, item)).collect(),
         (_, Value::Null) => Value::Null,
-        ("id" | "user_id", Value::Number(_)) => "[id]".into(),
+        (id, Value::Number(_)) if id == "id" || id.ends_with("_id") => "[id]".into(),
         ("access_token" | "refresh_token", _) => "[token]".into(),
-        ("created_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
+        ("created_at" | "updated_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
         ("email", _) => "[email]".into(),
         ("request_id", _) => "[request id]".into(),
         _ => value.clone(),

@@ -116,7 +116,7 @@ impl Call {
     /// Sends it to a service that may be gone; whatever it answers is part of the story.
     pub(crate) async fn try_send(self) -> Option<Answer> {
         let Self { request, method, path, .. } = self;
-        Some(Answer::read(&method, &path, request.send().await.ok()?).await)
+        Answer::try_read(&method, &path, request.send().await.ok()?).await.ok()
     }
 
     /// Sends it. A failure of the service (5xx) that the story does not expect ends the story.

@@ -13,6 +13,8 @@
 //! | `statements` | how many statements a request takes |
 //! | `raw` | bytes over a socket, for requests that no client would send |
 //! | `relay` | a wire to a server that can be cut |
+//! | `nats_server` | a nats-server of the story's own, to be killed |
+//! | `sibling` | a service that reads the stream, whatever breaks |
 //! | `program` | the binary as a process |
 //! | `told` | the AsyncAPI document, and events held against it |
 //! | `streams` | an event stream as a reader sees it |
@@ -25,12 +27,14 @@ mod events;
 mod ground;
 pub(crate) mod logs;
 mod mail;
+mod nats_server;
 mod people;
 mod program;
 mod raw;
 mod relay;
 mod rows;
 mod servers;
+mod sibling;
 mod statements;
 mod streams;
 mod telling;
@@ -43,11 +47,13 @@ pub(crate) use answer::{Answer, snapshot};
 pub(crate) use client::Client;
 pub(crate) use ground::Profile;
 pub(crate) use mail::Mail;
+pub(crate) use nats_server::NatsServer;
 pub(crate) use people::Person;
-pub(crate) use program::Program;
+pub(crate) use program::{Program, Serving};
 pub(crate) use relay::Relay;
 pub(crate) use rows::RECORDED;
 pub(crate) use servers::Server;
+pub(crate) use sibling::{Message, Sibling};
 pub(crate) use streams::{Frame, Stream};
 pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;

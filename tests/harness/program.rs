@@ -1,6 +1,6 @@
 //! The binary as a process.
 
-use std::{ffi::OsString, process::Stdio};
+use std::{ffi::OsString, net::SocketAddr, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -29,7 +29,12 @@ pub(crate) struct Left {
 impl Program {
     /// With the settings of a story's service.
     pub(crate) fn on(ground: &Ground) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(&[]) }
+        Self::node(ground, &[])
+    }
+
+    /// The same with the changes of one node over them.
+    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: ground.environment(changes) }
     }
 
     /// With nothing but these.
@@ -74,6 +79,15 @@ impl Program {
         let ended = timeout(DEADLINE, child.wait_with_output()).await.expect("the program ends").expect("an end");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Left { code: ended.status.code(), output: text(&ended.stdout), errors: text(&ended.stderr) }
+    }
+
+    /// Runs it until it has said a line, and kills it (SIGKILL); the line.
+    pub(crate) async fn killed_after_a_line(&self, arguments: &[&str]) -> String {
+        let mut child = self.spawn(arguments);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.expect("it says something in time").expect("readable");
+        child.kill().await.expect("it runs");
+        line.expect("it says something before it ends")
     }
 
     /// Runs it until it says where it listens.
@@ -136,9 +150,18 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.base.trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         signal(&self.child, "-TERM").await;
+    }
+
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Waits for its end.

@@ -64,6 +64,11 @@ pub(crate) fn address_of(server: Server) -> String {
     }
 }
 
+/// Where nats-server is.
+pub(crate) fn nats_program() -> String {
+    given("FOM_TEST_NATS_SERVER")
+}
+
 /// What the service depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server {

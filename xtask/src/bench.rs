@@ -1,13 +1,15 @@
 //! `cargo xtask bench`: what the service does in a second, as a ratio to what the same machine does in a second without
 //! the part that is measured. Both sides take turns in one run, so that a noisy machine disturbs both alike. To add a
-//! row: a file beside `me.rs`, and its name in [`ROWS`].
+//! row: a file beside `me.rs`, and its name in [`ROWS`]. How long an event takes has a table of its own.
 
 mod account;
 mod charts;
 mod detections;
 mod http;
+mod latency;
 mod login;
 mod me;
+mod nats;
 mod pgbench;
 mod row;
 mod sessions;
@@ -50,6 +52,10 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
         table.push(measure(row, &stage, options)?);
     }
     print(&table, options);
+    if latency::TITLE.contains(&options.only) {
+        let span = Duration::from_secs(options.seconds);
+        latency::print(&latency::measure(&stage, options.rounds, span)?)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,6 +19,8 @@ use crate::{
 
 /// What every type and every NATS subject begins with.
 pub const PREFIX: &str = "faceofmind.v1.";
+/// The `type` of [`Event::UserDeleted`].
+pub(super) const FAREWELL: &str = "faceofmind.v1.user.deleted";
 const SPECVERSION: &str = "1.0";
 const SOURCE: &str = "/faceofmind/user-api";
 const DATA_FORM: &str = "application/json";
@@ -303,6 +305,11 @@ pub(super) fn subject_of(envelope: &str, user_id: UserId) -> Option<String> {
     Some(format!("{}.{user_id}", head.kind))
 }
 
+/// Every NATS subject of what is told of a user.
+pub(super) fn subjects_of(user_id: UserId) -> String {
+    format!("{PREFIX}*.*.{user_id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,6 +351,12 @@ mod tests {
         assert_eq!(envelope["data"], serde_json::json!({ "user_id": 7, "status": "suspended" }));
         assert_eq!((&envelope["subject"], &envelope["causedby"]), (&"user/7".into(), &"system".into()));
         assert!(envelope.get("requestid").is_none(), "absent, not null");
+    }
+
+    #[test]
+    fn a_farewell_is_known_by_its_type() {
+        let sealed = Event::UserDeleted { user_id: UserId(7) }.seal(&Origin::new(Cause::System), NOW, &Rng::seeded(1));
+        assert_eq!(subject_of(sealed.envelope(), UserId(7)), Some(format!("{FAREWELL}.7")));
     }
 
     #[test]

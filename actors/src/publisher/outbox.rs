@@ -9,7 +9,7 @@ use faceofmind_kit::{
 use serde::Serialize;
 use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
 
-use super::event::{CloudEvent, PublishedEvent, subject_of};
+use super::event::{CloudEvent, FAREWELL, PublishedEvent, subject_of};
 use crate::user_registry::UserId;
 
 static RECORD: LazyLock<Padded> = LazyLock::new(|| {
@@ -109,6 +109,11 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
+    /// Whether it says that its user is gone. Nothing of theirs is told after it, nor in one reading with it.
+    pub(super) fn is_farewell(&self) -> bool {
+        self.subject.rsplit_once('.').is_some_and(|(kind, _)| kind == FAREWELL)
+    }
+
     pub(super) fn published(self, position: i64) -> PublishedEvent {
         PublishedEvent { position, subject: self.subject, user_id: self.user_id, envelope: self.envelope }
     }

@@ -1,5 +1,7 @@
 //! The message relay: carries the outbox to NATS and to the in-process bus, as long as this node leads.
 
+use std::pin::pin;
+
 use faceofmind_kit::{Clock, Database, Failure, lease};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -11,6 +13,7 @@ use super::{
     outbox::{self, Backlog, Unpublished},
     stream::{Chain, Tail},
 };
+use crate::user_registry::UserId;
 
 const LEASE: &str = "publisher";
 
@@ -133,15 +136,48 @@ impl Relay {
 
     async fn deliver(&mut self, mut waiting: Vec<Unpublished>) -> Result<Delivery, Failure> {
         let full = waiting.len() == self.settings.stream.window;
-        let Some(chain) = &mut self.chain else { return Ok(Delivery { arrived: waiting, more: full }) };
-        if !chain.is_in_step() {
-            let tail = chain.get_in_step().await?;
-            let arrived = if waiting.is_empty() { Vec::new() } else { self.arrived(tail).await? };
-            if !arrived.is_empty() {
-                tracing::info!(events = arrived.len(), "found events in the stream whose acknowledgement was lost");
-                return Ok(Delivery { arrived, more: true });
+        if self.chain.is_none() {
+            return Ok(Delivery { arrived: waiting, more: full });
+        }
+        let arrived = self.get_in_step(&waiting).await?;
+        if !arrived.is_empty() {
+            tracing::info!(events = arrived.len(), "found events in the stream whose acknowledgement was lost");
+            return Ok(Delivery { arrived, more: true });
+        }
+        let cut = cut_before_a_farewell(&mut waiting);
+        if let Some(farewell) = waiting.first().filter(|event| event.is_farewell()) {
+            self.erase(farewell.user_id).await?;
+        }
+        self.publish(waiting, full || cut).await
+    }
+
+    /// Finds the stream's end where it is not known, and with it what has arrived unmarked.
+    async fn get_in_step(&mut self, waiting: &[Unpublished]) -> Result<Vec<Unpublished>, Failure> {
+        match &mut self.chain {
+            Some(chain) if !chain.is_in_step() => {
+                let tail = chain.get_in_step().await?;
+                if waiting.is_empty() { Ok(Vec::new()) } else { self.arrived(tail).await }
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes a user out of the stream, however long it takes, and stays the leader meanwhile.
+    async fn erase(&mut self, user: UserId) -> Result<(), Failure> {
+        let Some(chain) = &self.chain else { return Ok(()) };
+        let mut erasing = pin!(chain.erase(user));
+        loop {
+            tokio::select! {
+                erased = &mut erasing => {
+                    tracing::info!(events = erased?, "took a deleted user out of the stream");
+                    return Ok(());
+                }
+                () = tokio::time::sleep(self.settings.lease / 4) => { self.lead().await?; }
             }
         }
+    }
+
+    async fn publish(&mut self, mut waiting: Vec<Unpublished>, more: bool) -> Result<Delivery, Failure> {
         let (Some(chain), Some(until)) = (&mut self.chain, self.leads_until) else { return Ok(Delivery::none()) };
         let sent = chain.publish(&waiting, until).await;
         waiting.truncate(sent.arrived);
@@ -151,7 +187,7 @@ impl Relay {
                 tracing::info!(%failure, arrived = sent.arrived, "a window was cut short");
                 Ok(Delivery { arrived: waiting, more: true })
             }
-            Ok(()) => Ok(Delivery { arrived: waiting, more: full }),
+            Ok(()) => Ok(Delivery { arrived: waiting, more }),
         }
     }
 
@@ -221,6 +257,14 @@ impl Delivery {
     fn none() -> Self {
         Self { arrived: Vec::new(), more: false }
     }
+}
+
+/// Leaves what comes before the next `user.deleted`, or from it to the one after: before it its user is taken out of the
+/// stream, and what comes earlier need not wait for that. Says whether anything was left out.
+fn cut_before_a_farewell(waiting: &mut Vec<Unpublished>) -> bool {
+    let next = waiting.iter().skip(1).position(Unpublished::is_farewell);
+    waiting.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));
+    next.is_some()
 }
 
 /// Whether `every` has passed since it last was; it then counts as done.

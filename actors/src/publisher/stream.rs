@@ -2,23 +2,31 @@
 //!
 //! A message that does not follow on the last is refused, so a lost one leaves no gap and a late one makes no disorder; one that
 //! arrives twice within the duplicate window is stored once. Who has lost track reads from the stream itself what has arrived.
+//!
+//! The first message of a window names the stream's last by its number, the others name theirs by its id. A server that was started
+//! again has forgotten the last id, and the message may be erased; the number holds all the same.
 
 use std::{fmt, time::Duration};
 
-use async_nats::{
-    header,
-    jetstream::{
-        Context, ErrorCode,
-        context::{ContextBuilder, GetStreamErrorKind, PublishError, PublishErrorKind},
-        message::PublishMessage,
-        stream::{Config, RawMessageErrorKind, RetentionPolicy, StorageType, Stream},
-    },
+use async_nats::jetstream::{
+    Context, ErrorCode,
+    context::{ContextBuilder, GetStreamErrorKind, PublishError},
+    message::PublishMessage,
+    stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use faceofmind_kit::Failure;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::time::Instant;
 
 use super::outbox::Unpublished;
-use crate::nats::{Link, Nats};
+use crate::{
+    nats::{Link, Nats},
+    user_registry::UserId,
+};
+
+mod erasure;
+mod tail;
+
+pub(super) use tail::Tail;
 
 /// The stream's name.
 pub const NAME: &str = "FACEOFMIND";
@@ -36,6 +44,8 @@ pub struct StreamSettings {
     pub window: usize,
     /// How long to wait for an acknowledgement.
     pub ack_timeout: Duration,
+    /// How long the server may search for the next message of a user who is erased.
+    pub search_timeout: Duration,
 }
 
 impl Default for StreamSettings {
@@ -45,6 +55,7 @@ impl Default for StreamSettings {
             duplicate_window: Duration::from_secs(120),
             window: 256,
             ack_timeout: Duration::from_secs(2),
+            search_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -55,15 +66,13 @@ pub(super) struct Chain {
     context: Context,
     settings: StreamSettings,
     step: Option<Step>,
-    /// A link that was refused although it is the stream's last message: the server remembers another, as after a purge.
-    refused: Option<String>,
 }
 
-/// What is known of the stream's end, as long as the connection holds.
-#[derive(Clone)]
+/// The number of the stream's last message, known as long as the connection holds.
+#[derive(Clone, Copy)]
 struct Step {
     turn: u64,
-    last: Option<String>,
+    last: u64,
 }
 
 /// What a window came to: so many arrived, from its beginning, and why no more.
@@ -74,11 +83,8 @@ pub(super) struct Sent {
 
 impl Chain {
     pub(super) fn new(nats: Nats, settings: StreamSettings) -> Self {
-        let context = ContextBuilder::new()
-            .timeout(settings.ack_timeout)
-            .ack_timeout(settings.ack_timeout)
-            .build(nats.client().clone());
-        Self { nats, context, settings, step: None, refused: None }
+        let context = context(&nats, &settings, settings.ack_timeout);
+        Self { nats, context, settings, step: None }
     }
 
     pub(super) fn link(&self) -> &Link {
@@ -103,10 +109,9 @@ impl Chain {
         let (link, turn) = (self.link().clone(), self.link().turn());
         let stream = link.during(turn, self.open()).await?;
         let state = &stream.cached_info().state;
-        let tail = Tail { link, turn, first: state.first_sequence, unread: state.last_sequence, stream };
-        let last = tail.peek().await?.filter(|last| Some(last) != self.refused.as_ref());
+        let (first, last) = (state.first_sequence, state.last_sequence);
         self.step = Some(Step { turn, last });
-        Ok(tail)
+        Ok(Tail { link, turn, first, unread: last, stream })
     }
 
     /// Publishes a window of events, in their order, and waits for the acknowledgements, `until` then at most.
@@ -114,21 +119,33 @@ impl Chain {
         let Some(step) = self.step.take() else {
             return Sent { arrived: 0, outcome: Err(failure("the end of the stream is not known")) };
         };
-        let mut arrived = 0;
-        let sending = async {
-            send(&self.context, step.last.as_deref(), events, &mut arrived).await.map_err(|error| {
-                self.refused = step.last.clone().filter(|_| error.kind() == PublishErrorKind::WrongLastMessageId);
-                failure(error)
-            })
-        };
+        let mut acks = Acks { arrived: 0, last: step.last };
+        let sending = async { send(&self.context, events, &mut acks).await.map_err(failure) };
         let sent = tokio::time::timeout_at(until, self.nats.link().during(step.turn, sending)).await;
         let outcome = sent.unwrap_or_else(|_| Err(failure("the acknowledgements did not come in time")));
         if outcome.is_ok() {
-            self.refused = None;
-            let last = events.last().map(|event| event.id.clone()).or(step.last);
-            self.step = Some(Step { turn: step.turn, last });
+            self.step = Some(Step { turn: step.turn, last: acks.last });
         }
-        Sent { arrived, outcome }
+        Sent { arrived: acks.arrived, outcome }
+    }
+
+    /// Takes a user's messages out of the stream, up to its end as far as that is known, and says how many. What arrives behind it later
+    /// breaks the chain, so what is published next, if it arrives, was published when all of theirs were gone. May be done again at any
+    /// time, and by anybody.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or refuses.
+    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, Failure>> + use<> {
+        let (link, step) = (self.link().clone(), self.step);
+        let context = context(&self.nats, &self.settings, self.settings.search_timeout);
+        async move {
+            let Step { turn, last } = step.ok_or_else(|| failure("the end of the stream is not known"))?;
+            let erasing = async {
+                let stream = context.get_stream_no_info(NAME).await.map_err(failure)?;
+                erasure::erase(&stream, user, last).await
+            };
+            link.during(turn, erasing).await
+        }
     }
 
     async fn open(&self) -> Result<Stream, Failure> {
@@ -171,36 +188,42 @@ impl Chain {
     }
 }
 
-/// Sends all, then waits for each acknowledgement in turn, counting.
-async fn send(
-    context: &Context,
-    last: Option<&str>,
-    events: &[Unpublished],
-    arrived: &mut usize,
-) -> Result<(), PublishError> {
-    let mut acks = Vec::with_capacity(events.len());
-    let mut last = last;
+/// JetStream, whose answers to anything but a publish may take that long.
+fn context(nats: &Nats, settings: &StreamSettings, timeout: Duration) -> Context {
+    ContextBuilder::new().timeout(timeout).ack_timeout(settings.ack_timeout).build(nats.client().clone())
+}
+
+/// What was acknowledged: how many, and the number of the last.
+struct Acks {
+    arrived: usize,
+    last: u64,
+}
+
+/// Sends all, then waits for each acknowledgement in turn.
+async fn send(context: &Context, events: &[Unpublished], acks: &mut Acks) -> Result<(), PublishError> {
+    let mut awaited = Vec::with_capacity(events.len());
+    let mut before = None;
     for event in events {
-        acks.push(context.send_publish(event.subject.clone(), message(event, last)).await?);
-        last = Some(&event.id);
+        let message = match before {
+            None => message(event).expected_last_sequence(acks.last),
+            Some(id) => message(event).expected_last_message_id(id),
+        };
+        awaited.push(context.send_publish(event.subject.clone(), message).await?);
+        before = Some(&event.id);
     }
-    for ack in acks {
-        ack.await?;
-        *arrived += 1;
+    for ack in awaited {
+        acks.last = ack.await?.sequence;
+        acks.arrived += 1;
     }
     Ok(())
 }
 
-fn message(event: &Unpublished, last: Option<&str>) -> PublishMessage {
-    let message = PublishMessage::build()
+fn message(event: &Unpublished) -> PublishMessage {
+    PublishMessage::build()
         .header("Content-Type", "application/cloudevents+json")
         .expected_stream(NAME)
         .message_id(&event.id)
-        .payload(event.envelope.clone().into());
-    match last {
-        Some(last) => message.expected_last_message_id(last),
-        None => message,
-    }
+        .payload(event.envelope.clone().into())
 }
 
 /// What makes a stream useless to us and cannot be changed in one that exists.
@@ -209,57 +232,10 @@ fn unfit(config: &Config) -> Option<&'static str> {
         Some("keeps its messages in memory, and would lose them")
     } else if config.retention != RetentionPolicy::Limits {
         Some("drops messages once they are read, and siblings would miss them")
-    } else if config.sealed || config.deny_purge {
-        Some("is sealed or denies purging, and users could not be erased from it")
+    } else if config.sealed || config.deny_delete {
+        Some("is sealed or denies deleting, and users could not be erased from it")
     } else {
         None
-    }
-}
-
-/// The end of the stream, read backwards.
-pub(super) struct Tail {
-    link: Link,
-    turn: u64,
-    stream: Stream,
-    first: u64,
-    unread: u64,
-}
-
-impl Tail {
-    /// The ids of the next `step` messages towards the beginning, in stream order; none at the beginning, or where all were purged.
-    pub(super) async fn back(&mut self, step: usize) -> Result<Vec<String>, Failure> {
-        let from = self.unread.saturating_sub(step as u64 - 1).max(self.first).max(1);
-        let ids = self.read(from, self.unread).await?;
-        self.unread = from - 1;
-        Ok(ids)
-    }
-
-    /// The id of the very last message, if it has not been purged.
-    async fn peek(&self) -> Result<Option<String>, Failure> {
-        Ok(self.read(self.unread.max(1), self.unread).await?.pop())
-    }
-
-    async fn read(&self, from: u64, to: u64) -> Result<Vec<String>, Failure> {
-        self.link.during(self.turn, self.read_all(from, to)).await
-    }
-
-    async fn read_all(&self, from: u64, to: u64) -> Result<Vec<String>, Failure> {
-        let mut reads = JoinSet::new();
-        for sequence in from..=to {
-            let stream = self.stream.clone();
-            reads.spawn(async move { Ok((sequence, message_id(&stream, sequence).await?)) });
-        }
-        let mut ids: Vec<(u64, Option<String>)> = reads.join_all().await.into_iter().collect::<Result<_, Failure>>()?;
-        ids.sort_unstable_by_key(|&(sequence, _)| sequence);
-        Ok(ids.into_iter().filter_map(|(_, id)| id).collect())
-    }
-}
-
-async fn message_id(stream: &Stream, sequence: u64) -> Result<Option<String>, Failure> {
-    match stream.get_raw_message(sequence).await {
-        Ok(message) => Ok(message.headers.get(header::NATS_MESSAGE_ID).map(ToString::to_string)),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(failure(error)),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use super::*;
 use crate::{session_tracker::SessionId, testing, user_registry::UserId};
 
+mod erasure;
 mod jetstream;
 
 const ADA: UserId = UserId(1);
@@ -30,6 +31,14 @@ async fn record_sessions(db: &Database, sessions: std::ops::Range<i64>) -> Vec<S
     record_many(&mut tx, &events).await.expect("records");
     tx.commit().await.expect("commits");
     events.iter().map(|event| event.id().to_string()).collect()
+}
+
+/// What the publisher has to do with it when Ada is deleted.
+async fn erase_ada(db: &Database) {
+    let mut tx = db.begin().await.expect("begins");
+    erase(&mut tx, ADA).await.expect("erases");
+    record(&mut tx, &sealed(Event::UserDeleted { user_id: ADA })).await.expect("records");
+    tx.commit().await.expect("commits");
 }
 
 /// The outbox: id and position of every row, in the order of recording.
@@ -150,10 +159,7 @@ async fn an_erased_user_leaves_nothing_but_positions() {
         record_sessions(&db, 0..2).await;
         mark_all(&db).await;
         record_sessions(&db, 2..3).await;
-        let mut tx = db.begin().await.expect("begins");
-        erase(&mut tx, ADA).await.expect("erases");
-        record(&mut tx, &sealed(Event::UserDeleted { user_id: ADA })).await.expect("records");
-        tx.commit().await.expect("commits");
+        erase_ada(&db).await;
         let told = mark_all(&db).await;
         assert_eq!((told.len(), told[0].position, told[0].subject.as_str()), (1, 3, "faceofmind.v1.user.deleted.1"));
         let left = outbox::published_after(&db, 0, None, 100).await.expect("reads");

@@ -22,7 +22,7 @@ fn the_service_starts_with_nothing_set() {
     assert_eq!(http.shutdown_timeout, 8 * SECOND);
     assert_eq!((store.max_connections, store.statement_cache), (16, 100));
     assert!(store.redis_url.is_none() && events.nats_urls.is_empty() && events.nats_creds_file.is_none());
-    assert_eq!((events.retention, events.window, events.dedupe), (DAY, 256, 120 * SECOND));
+    assert_eq!((events.retention, events.window, events.dedupe, events.stream_age), (DAY, 256, 120 * SECOND, 7 * DAY));
     assert!(mail.host.is_none() && mail.email.is_none() && mail.password.is_none());
     assert!(suggestions.url.is_none() && suggestions.model.is_none() && suggestions.key.is_none());
     assert_eq!((mail.port, mail.tls, mail.from_name.as_str()), (587, SmtpTls::Starttls, "FaceofMind"));
@@ -50,6 +50,7 @@ fn limits_are_as_the_contract_says() {
     assert!(limits.rate_limits);
     assert_eq!((limits.failed_logins_per_10_minutes, limits.failed_logins_per_day_by_strangers), (10, 100));
     assert_eq!((limits.auth_calls_per_minute, limits.registrations_per_hour), (300, 60));
+    assert_eq!((limits.posts_per_hour, limits.comments_per_hour), (30, 120));
 }
 
 #[test]

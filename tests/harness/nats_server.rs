@@ -1,0 +1,67 @@
+//! A nats-server of the story's own, to be killed.
+
+use std::{
+    net::TcpListener,
+    process::Stdio,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use super::{eventually, servers};
+
+/// A nats-server with its messages on disk.
+pub(crate) struct NatsServer {
+    pub(crate) port: u16,
+    options: Vec<String>,
+    store: TempDir,
+    process: Option<Child>,
+}
+
+impl NatsServer {
+    /// One that lets anybody in.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One with more options on its command line.
+    pub(crate) async fn start_with(options: &[&str]) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
+        let store = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self { port: free_port(), options, store, process: None };
+        server.start_again().await;
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as a loss of power does.
+    pub(crate) async fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().await.expect("it runs");
+    }
+
+    /// At the same port, with what it has stored.
+    pub(crate) async fn start_again(&mut self) {
+        let mut command = Command::new(servers::nats_program());
+        command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
+        command.arg(self.store.path()).args(&self.options).kill_on_drop(true);
+        self.process = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nats-server starts"));
+        let address = ("127.0.0.1", self.port);
+        eventually("nats-server to listen", async || TcpStream::connect(address).await.ok()).await;
+    }
+}
+
+/// Below the ports that connections get, or one might have taken it when the server is started again.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + u16::try_from(std::process::id() % 10_000).expect("below");
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("one of them is free")
+}

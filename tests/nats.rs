@@ -1,0 +1,170 @@
+//! How the program is let in at NATS, and that it serves where it is not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use nkeys::KeyPair;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{NatsServer, Person, Profile, Program, Serving, TestApp, eventually, tell};
+
+#[test]
+fn a_password_or_a_token_stands_in_the_url() {
+    tell(Profile::Production, &[], |app| Box::pin(let_in_by_the_url(app)));
+}
+
+async fn let_in_by_the_url(app: &TestApp) {
+    let ada = alone(app).await;
+    let server = NatsServer::start_with(&["--user", "fom", "--pass", "p@ss word"]).await;
+    let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
+    does_not_publish(app, &ada, &[("NATS_URL", &url("fom:wrong"))]).await;
+    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))]).await;
+    let server = NatsServer::start_with(&["--auth", "a-token"]).await;
+    let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
+    does_not_publish(app, &ada, &[("NATS_URL", &url("another"))]).await;
+    publishes(app, &ada, &[("NATS_URL", &url("a-token"))]).await;
+}
+
+#[test]
+fn credentials_come_from_a_file() {
+    tell(Profile::Production, &[], |app| Box::pin(let_in_by_credentials(app)));
+}
+
+async fn let_in_by_credentials(app: &TestApp) {
+    let ada = alone(app).await;
+    let (config, credentials) = issued(&app.ground.data_dir());
+    let server = NatsServer::start_with(&["--config", &config]).await;
+    let url = server.url();
+    does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
+    publishes(app, &ada, &[("NATS_URL", &url), ("NATS_CREDS_FILE", &credentials)]).await;
+}
+
+#[test]
+fn a_server_with_tls_is_trusted_if_its_authority_is() {
+    tell(Profile::Production, &[], |app| Box::pin(over_tls(app)));
+}
+
+async fn over_tls(app: &TestApp) {
+    let ada = alone(app).await;
+    let folder = app.ground.data_dir();
+    let authority = authority(&folder);
+    let (certificate, key) = (text(&folder.join("server.pem")), text(&folder.join("server.key")));
+    let server = NatsServer::start_with(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await;
+    let url = format!("tls://127.0.0.1:{}", server.port);
+    does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
+    publishes(app, &ada, &[("NATS_URL", &url), ("SSL_CERT_FILE", &authority)]).await;
+}
+
+/// Somebody of a service that is stopped, to call the program on the same ground.
+async fn alone(app: &TestApp) -> Person {
+    let ada = app.verified("ada").await;
+    app.stop().await;
+    ada
+}
+
+/// What happens goes out through JetStream, with all that waited.
+async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
+    let (node, there) = node(app, ada, settings).await;
+    eventually("NATS to be up", async || (events(&there).await == "up").then_some(())).await;
+    there.open_session().await;
+    eventually("all events published", async || (waiting(app).await == 0).then_some(())).await;
+    stop(node).await;
+}
+
+/// What happens is kept, and waits.
+async fn does_not_publish(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
+    let (node, there) = node(app, ada, settings).await;
+    there.open_session().await;
+    assert_eq!(events(&there).await, "down");
+    stop(node).await;
+    assert_eq!(waiting(app).await, 1);
+}
+
+async fn node(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) -> (Serving, Person) {
+    let changes = [settings, &[("RUST_LOG", "error")]].concat();
+    let node = Program::node(&app.ground, &changes).serve(&["serve"]).await;
+    let there = ada.from(ada.client.at(node.address()));
+    (node, there)
+}
+
+async fn stop(node: Serving) {
+    node.terminate().await;
+    assert_eq!(node.ended().await.code, Some(0));
+}
+
+async fn events(there: &Person) -> Value {
+    there.client.call(Method::GET, "/ready").send().await.is(200).json["events"].clone()
+}
+
+async fn waiting(app: &TestApp) -> i64 {
+    app.number("SELECT count(*) FROM events WHERE position IS NULL").await
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// An operator with an account that has JetStream, and the one that the server itself needs: the server's configuration, and the
+/// credentials of a user.
+fn issued(folder: &Path) -> (String, String) {
+    let (operator, user) = (KeyPair::new_operator(), KeyPair::new_user());
+    let (account, system) = (KeyPair::new_account(), KeyPair::new_account());
+    let of_operator = jwt(&operator, &operator, json!({ "type": "operator", "version": 2 }));
+    let of_account = jwt(&operator, &account, account_of(json!({ "mem_storage": -1, "disk_storage": -1 })));
+    let of_system = jwt(&operator, &system, account_of(json!({})));
+    let of_user = jwt(&account, &user, json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 }));
+    let (account, system) = (account.public_key(), system.public_key());
+    let config = format!(
+        "operator: {of_operator}\nsystem_account: {system}\nresolver: MEMORY\n\
+         resolver_preload: {{ {account}: {of_account}, {system}: {of_system} }}\n"
+    );
+    let credentials = format!(
+        "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+        user.seed().expect("it is ours")
+    );
+    (written(folder.join("nats.conf"), &config), written(folder.join("fom.creds"), &credentials))
+}
+
+/// Without limits but for these.
+fn account_of(mut limits: Value) -> Value {
+    for what in ["subs", "data", "payload", "imports", "exports", "conn", "leaf", "streams", "consumer"] {
+        limits[what] = json!(-1);
+    }
+    json!({ "type": "account", "version": 2, "limits": limits })
+}
+
+fn jwt(issuer: &KeyPair, subject: &KeyPair, grants: Value) -> String {
+    let encoded = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+    let (issuer_key, subject_key) = (issuer.public_key(), subject.public_key());
+    let claims = json!({ "jti": subject_key, "iat": 0, "iss": issuer_key, "sub": subject_key, "nats": grants });
+    let signed = format!("{}.{}", encoded(&json!({ "typ": "JWT", "alg": "ed25519-nkey" })), encoded(&claims));
+    let signature = issuer.sign(signed.as_bytes()).expect("it has the key");
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn written(path: PathBuf, what: &str) -> String {
+    fs::write(&path, what).expect("written");
+    text(&path)
+}
+
+/// A small authority and, beside it, `server.pem` and `server.key` that it vouches for.
+fn authority(folder: &Path) -> String {
+    let new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+    let certify = |own: &[&str]| {
+        let made = Command::new("openssl").args(new).args(own).current_dir(folder).output();
+        let made = made.expect("openssl, which comes with PostgreSQL");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    certify(&["-subj", "/CN=an authority", "-keyout", "ca.key", "-out", "ca.pem"]);
+    let of_server = ["-subj", "/CN=a server", "-addext", "subjectAltName=IP:127.0.0.1"];
+    let no_authority = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    let by_authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-keyout", "server.key", "-out", "server.pem"];
+    certify(&[&of_server[..], &no_authority, &by_authority].concat());
+    text(&folder.join("ca.pem"))
+}

@@ -1,0 +1,168 @@
+//! How long an event takes from the change to a subscriber: from its `time`, which the service takes before the transaction commits, to
+//! its receipt by a push consumer, by one clock. Commit, publisher and JetStream are all in it. The reference is a message that
+//! says when it was sent, through a stream of the same server at the same pace.
+
+use std::{
+    fmt, thread,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{http, nats::Client, stage::Stage};
+use crate::wait::Stopwatch;
+
+pub(crate) const TITLE: &str = "from a change to a subscriber";
+const A_SECOND: u32 = 500;
+/// Each sends its share, one at a time, so that all together keep the pace as long as an answer takes less than 64 ms.
+const SENDERS: u32 = 32;
+const STREAM: &str = "BENCH";
+const SUBJECT: &str = "bench-reference";
+
+/// What was measured, in milliseconds, sorted.
+pub(crate) struct Latencies {
+    what: &'static str,
+    pace: f64,
+    took: Vec<f64>,
+}
+
+/// Both sides in turn.
+pub(crate) fn measure(stage: &Stage, rounds: u32, span: Duration) -> Result<[Latencies; 2]> {
+    let url = stage.services().nats.url(0);
+    let stream = json!({ "name": STREAM, "subjects": [SUBJECT], "storage": "file", "retention": "limits" });
+    Client::connect(&url)?.request(&format!("$JS.API.STREAM.CREATE.{STREAM}"), &stream)?;
+    let mut reference = Latencies::new("a message through JetStream alone");
+    let mut ours = Latencies::new("POST /sessions/ to its `session.started`");
+    for round in 1..=rounds {
+        stage.settle()?;
+        reference.add(through_nats(&url, span)?);
+        ours.add(through_the_service(stage, &url, span)?);
+        eprintln!("{TITLE} {round}/{rounds}: p99 {:.1} ms / {:.1} ms", ours.percentile(99), reference.percentile(99));
+    }
+    Ok([ours, reference])
+}
+
+/// How long each took, and how many were sent in a second.
+type Round = (Vec<f64>, f64);
+
+fn through_the_service(stage: &Stage, url: &str, span: Duration) -> Result<Round> {
+    let mut subscriber = Client::connect(url)?;
+    subscriber.follow("FACEOFMIND", "faceofmind.v1.session.started.*")?;
+    let (port, token) = (stage.port(), stage.access_token());
+    round(subscriber, span, |_| Ok(move || http::post(port, "/api/v1/sessions/", token, &json!({})).map(drop)))
+}
+
+fn through_nats(url: &str, span: Duration) -> Result<Round> {
+    let mut subscriber = Client::connect(url)?;
+    subscriber.follow(STREAM, SUBJECT)?;
+    round(subscriber, span, |_| {
+        let mut client = Client::connect(url)?;
+        Ok(move || client.publish(SUBJECT, &json!({ "time": now().to_string() }).to_string()))
+    })
+}
+
+/// Sends at the pace, each sender with its own means, and hears as many.
+fn round<F: FnMut() -> Result<()> + Send>(
+    subscriber: Client,
+    span: Duration,
+    means: impl Fn(u32) -> Result<F>,
+) -> Result<Round> {
+    let each = A_SECOND * u32::try_from(span.as_secs())? / SENDERS;
+    let senders = (0..SENDERS).map(means).collect::<Result<Vec<_>>>()?;
+    let began = Stopwatch::start();
+    thread::scope(|scope| {
+        let hearing = scope.spawn(move || hear(subscriber, each * SENDERS));
+        let sending: Vec<_> = (0..SENDERS)
+            .zip(senders)
+            .map(|(number, send)| {
+                let began = &began;
+                scope.spawn(move || keep_pace(began, number, each, send))
+            })
+            .collect();
+        for sender in sending {
+            sender.join().expect("a sender does not panic")?;
+        }
+        let pace = f64::from(each * SENDERS) / began.elapsed().as_secs_f64();
+        Ok((hearing.join().expect("a subscriber does not panic")?, pace))
+    })
+}
+
+fn keep_pace(began: &Stopwatch, number: u32, each: u32, mut send: impl FnMut() -> Result<()>) -> Result<()> {
+    for turn in 0..each {
+        let due = Duration::from_secs(1) * (turn * SENDERS + number) / A_SECOND;
+        thread::sleep(due.saturating_sub(began.elapsed()));
+        send()?;
+    }
+    Ok(())
+}
+
+fn hear(mut subscriber: Client, count: u32) -> Result<Vec<f64>> {
+    let one = |_| {
+        let event: Value = serde_json::from_slice(&subscriber.next()?)?;
+        let received = now();
+        let sent: Timestamp = event["time"].as_str().context("no time")?.parse()?;
+        Ok(received.duration_since(sent).as_secs_f64() * 1000.0)
+    };
+    (0..count).map(one).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "measured against times that the service took from the same clock")]
+fn now() -> Timestamp {
+    Timestamp::try_from(SystemTime::now()).expect("the present is a time")
+}
+
+impl Latencies {
+    fn new(what: &'static str) -> Self {
+        Self { what, pace: f64::INFINITY, took: Vec::new() }
+    }
+
+    fn add(&mut self, (took, pace): Round) {
+        self.pace = self.pace.min(pace);
+        self.took.extend(took);
+        self.took.sort_by(f64::total_cmp);
+    }
+
+    /// What so many of a hundred did not exceed.
+    fn percentile(&self, percent: usize) -> f64 {
+        let rank = (self.took.len() * percent).div_ceil(100);
+        self.took.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
+        let slowest = self.took.last().unwrap_or(&f64::NAN);
+        write!(f, "| {} | {:.0} | {p50:.2} | {p99:.2} | {slowest:.2} |", self.what, self.pace)
+    }
+}
+
+/// The table, with what it says.
+pub(crate) fn print(table: &[Latencies]) -> Result<()> {
+    ensure!(table.iter().all(|side| !side.took.is_empty()), "nothing was measured");
+    println!(
+        "\nFrom an event's `time`, taken before the commit, to its receipt by a push consumer on this machine, in ms.\n"
+    );
+    println!("| {TITLE} | sent a second | p50 | p99 | slowest |");
+    println!("|---|--:|--:|--:|--:|");
+    for side in table {
+        println!("{side}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_what_so_many_of_a_hundred_did_not_exceed() {
+        let mut latencies = Latencies::new("a");
+        latencies.add(((1..=100).rev().map(f64::from).collect(), 499.6));
+        latencies.add((vec![1000.0], 501.0));
+        assert_eq!((latencies.percentile(50), latencies.percentile(99)), (51.0, 100.0));
+        assert_eq!(latencies.to_string(), "| a | 500 | 51.00 | 100.00 | 1000.00 |");
+    }
+}

@@ -1,0 +1,91 @@
+//! As much of a NATS client as measuring needs.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const INBOX: &str = "_INBOX.bench";
+
+/// A connection with one user of one account.
+pub(crate) struct Client {
+    reader: BufReader<TcpStream>,
+    writer: TcpStream,
+}
+
+impl Client {
+    /// `url` is `nats://user:password@host:port`.
+    pub(crate) fn connect(url: &str) -> Result<Self> {
+        let (login, address) = url.trim_start_matches("nats://").split_once('@').context("no user in the URL")?;
+        let (user, password) = login.split_once(':').context("no password in the URL")?;
+        let writer = TcpStream::connect(address).context("NATS does not answer")?;
+        writer.set_nodelay(true)?;
+        writer.set_read_timeout(Some(TIMEOUT))?;
+        let mut client = Self { reader: BufReader::new(writer.try_clone()?), writer };
+        let login = json!({ "verbose": false, "headers": true, "user": user, "pass": password });
+        client.send(format!("CONNECT {login}\r\nSUB {INBOX} 1\r\n").as_bytes())?;
+        Ok(client)
+    }
+
+    /// A consumer of what is stored from now on, to be read with [`Client::next`].
+    pub(crate) fn follow(&mut self, stream: &str, filter: &str) -> Result<()> {
+        let subject = format!("bench.{stream}");
+        self.send(format!("SUB {subject} 2\r\n").as_bytes())?;
+        let config = json!({
+            "deliver_subject": subject, "deliver_policy": "new", "ack_policy": "none", "filter_subject": filter,
+        });
+        let wanted = json!({ "stream_name": stream, "config": config });
+        self.request(&format!("$JS.API.CONSUMER.CREATE.{stream}"), &wanted)
+    }
+
+    /// Asks JetStream for something, which must go well.
+    pub(crate) fn request(&mut self, subject: &str, body: &Value) -> Result<()> {
+        let body = body.to_string();
+        self.send(format!("PUB {subject} {INBOX} {}\r\n{body}\r\n", body.len()).as_bytes())?;
+        let answer: Value = serde_json::from_slice(&self.next()?)?;
+        ensure!(answer.get("error").is_none(), "{subject}: {}", answer["error"]);
+        Ok(())
+    }
+
+    /// Publishes without waiting for anything.
+    pub(crate) fn publish(&mut self, subject: &str, body: &str) -> Result<()> {
+        self.send(format!("PUB {subject} {}\r\n{body}\r\n", body.len()).as_bytes())
+    }
+
+    /// The next message's payload.
+    pub(crate) fn next(&mut self) -> Result<Vec<u8>> {
+        loop {
+            let mut line = String::new();
+            ensure!(self.reader.read_line(&mut line)? > 0, "NATS ended the connection");
+            let words: Vec<_> = line.split_whitespace().collect();
+            match words.first().copied() {
+                Some("MSG") => return self.payload(0, length(words.last())?),
+                Some("HMSG") => return self.payload(length(words.get(words.len() - 2))?, length(words.last())?),
+                Some("PING") => self.send(b"PONG\r\n")?,
+                Some("-ERR") => bail!("NATS refuses: {}", line.trim()),
+                _ => {}
+            }
+        }
+    }
+
+    /// What comes after so many bytes of headers, which count in the length.
+    fn payload(&mut self, headers: usize, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length + "\r\n".len()];
+        self.reader.read_exact(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(bytes.split_off(headers))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).context("NATS does not listen")
+    }
+}
+
+fn length(word: Option<&&str>) -> Result<usize> {
+    word.and_then(|word| word.parse().ok()).context("not a message of NATS")
+}

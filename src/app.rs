@@ -1,13 +1,6 @@
 //! The one place that knows every part: from settings to a service that runs, and back to rest.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
@@ -15,7 +8,7 @@ use faceofmind_actors::{
     exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
-    publisher::PublishedEvent,
+    publisher::{PublishedEvent, Publisher},
     reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
@@ -23,10 +16,11 @@ use faceofmind_actors::{
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
 use salvo::{Router, affix_state};
 use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::{
-        auth, community, metrics,
+        auth, community, events, metrics,
         ready::{self, Readiness},
         reminders, root,
         router::{self, Edge},
@@ -43,10 +37,12 @@ mod error;
 mod ground;
 mod keys;
 mod sole;
+mod tail;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
+pub(crate) use tail::tail;
 
 use self::sole::Sole;
 
@@ -61,6 +57,8 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What happened.
+    pub publisher: Publisher,
     /// What they write for each other.
     pub community: Community,
     /// What they want to be reminded of.
@@ -74,7 +72,7 @@ pub struct Rooms {
     house: House,
     db: Database,
     sole: Sole,
-    stopping: AtomicBool,
+    stopping: CancellationToken,
 }
 
 /// A service that runs. Stop it with [`App::stop`]; dropped, it is cut off.
@@ -88,8 +86,8 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let mut resources =
-        vec![auth::router(), users::router(), sessions::router(), community::router(), reminders::router()];
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    resources.extend([reminders::router(), events::router()]);
     let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
@@ -168,7 +166,7 @@ impl App {
     /// takes no longer than `shutdown_timeout_seconds` and a moment.
     pub async fn stop(self) {
         let end = Instant::now() + self.drain;
-        self.rooms.stopping.store(true, Ordering::Relaxed);
+        self.rooms.stopping.cancel();
         for (stopper, _) in &self.listeners {
             stopper.stop(self.drain).await;
         }
@@ -199,6 +197,7 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            publisher: house.publisher.clone(),
             community: house.community.clone(),
             reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
@@ -207,7 +206,7 @@ impl Rooms {
             house,
             db,
             sole,
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -222,12 +221,17 @@ impl Rooms {
         &self.house
     }
 
+    /// Waits until the service is told to stop: for what would go on without an end.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stopping.clone().cancelled_owned()
+    }
+
     /// Whether the service can serve, part by part.
     pub async fn readiness(&self) -> Readiness {
         let (database, codes, mail) =
             tokio::join!(within(self.db.is_up()), within(self.house.otp.is_up()), within(self.house.mailer.is_up()),);
         let events = self.house.publisher.is_up();
-        let serving = database && !self.stopping.load(Ordering::Relaxed);
+        let serving = database && !self.stopping.is_cancelled();
         let status = match (serving, codes && mail && events) {
             (false, _) => "unavailable",
             (true, false) => "degraded",

@@ -31,7 +31,9 @@ async fn in_development_any_page_may_call(app: &TestApp) {
         let methods = answer.header("access-control-allow-methods").to_uppercase();
         assert!(methods.contains(method) || methods == "*", "{methods}");
         let headers = answer.header("access-control-allow-headers").to_lowercase();
-        for header in ["authorization", "content-type", "idempotency-key", "x-request-id", "x-time-zone"] {
+        for header in
+            ["authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id", "x-time-zone"]
+        {
             assert!(headers.contains(header), "{header} is not among {headers}");
         }
     }

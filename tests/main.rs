@@ -4,6 +4,7 @@
 mod harness;
 
 mod actors;
+mod asyncapi;
 mod auth;
 mod chaos;
 mod charts;
@@ -29,4 +30,5 @@ mod root;
 mod secrets;
 mod sessions;
 mod statements;
+mod streams;
 mod users;

@@ -1,7 +1,8 @@
 //! What is known of emotions: `config/emotions.toml`, built in. Names are free text; they are compared in lower case.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = include_str!("../../config/emotions.toml");
@@ -45,6 +46,9 @@ impl Intensity {
     }
 }
 
+/// What siblings are told of an emotion that is not known.
+const OTHER: &str = "other";
+
 /// A name that a sibling service may see: one of the known ones, or `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -53,12 +57,24 @@ pub struct Label(&'static str);
 impl Label {
     /// What may be told of an emotion that was sent.
     pub fn of(emotion: &str) -> Self {
-        Self(BOOK.known.get_key_value(&key(emotion)).map_or("other", |(name, _)| name))
+        Self(BOOK.known.get_key_value(&key(emotion)).map_or(OTHER, |(name, _)| name))
     }
 
     /// The name.
     pub const fn name(self) -> &'static str {
         self.0
+    }
+}
+
+impl JsonSchema for Label {
+    fn schema_name() -> Cow<'static, str> {
+        "Emotion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut names: Vec<&str> = BOOK.known.keys().map(String::as_str).chain([OTHER]).collect();
+        names.sort_unstable();
+        json_schema!({ "type": "string", "enum": names, "description": "The name of an emotion that is known, or `other`." })
     }
 }
 

@@ -43,6 +43,9 @@ pub enum StartError {
     /// What was typed is not an e-mail address.
     #[error("--email: {0}")]
     Email(&'static str),
+    /// Events cannot be read.
+    #[error("events cannot be read from {0}")]
+    Events(#[source] Failure),
     /// A table that is looked at is not there, or not as it is looked at.
     #[error("the database is not up to date: run `faceofmind migrate` first")]
     Outdated,

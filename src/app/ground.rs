@@ -88,7 +88,7 @@ fn redis(settings: &Settings) -> Result<Option<RedisServer>, StartError> {
     opened.map_err(|failure| StartError::part("REDIS_URL")(failure.to_string()))
 }
 
-async fn nats(settings: &Settings) -> Result<Option<Nats>, StartError> {
+pub(super) async fn nats(settings: &Settings) -> Result<Option<Nats>, StartError> {
     let urls: Vec<&str> = settings.events.nats_urls.iter().map(settings::SecretUrl::expose).collect();
     if urls.is_empty() {
         return Ok(None);

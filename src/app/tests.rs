@@ -23,7 +23,7 @@ async fn a_service_that_stops_is_not_ready_though_it_lives() {
         (answer.status(), answer.text().await.expect("a body"))
     };
     assert_eq!(ask("/ready").await.0, StatusCode::OK);
-    app.rooms.stopping.store(true, Ordering::Relaxed);
+    app.rooms.stopping.cancel();
     let (status, told) = ask("/ready").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(told.contains("\"status\":\"unavailable\"") && told.contains("\"database\":\"up\""), "{told}");

@@ -1,7 +1,9 @@
 //! The command line: what may be typed, and which part does it. One file for each command.
 
 mod admin;
+mod asyncapi;
 mod config;
+mod events;
 mod keys;
 mod logging;
 mod migrate;
@@ -54,8 +56,13 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at what is published
+    #[command(subcommand)]
+    Events(events::Command),
     /// Print the OpenAPI document
     Openapi,
+    /// Print the AsyncAPI document, of the events
+    Asyncapi,
 }
 
 /// Does what the command line says. Problems go to standard error.
@@ -79,7 +86,9 @@ impl Command {
             Self::Admin(command) => command.run(&layers),
             Self::Keys(command) => command.run(&layers),
             Self::Config(command) => command.run(&layers),
+            Self::Events(command) => command.run(&layers),
             Self::Openapi => openapi::run(),
+            Self::Asyncapi => asyncapi::run(),
         }
     }
 }

@@ -57,6 +57,14 @@ impl Caller {
         if self.user.id == user || self.is_admin() { Ok(()) } else { Err(forbidden()) }
     }
 
+    /// Lets admins pass.
+    ///
+    /// # Errors
+    /// 403 for everyone else.
+    pub fn must_be_admin(&self) -> Result<(), Problem> {
+        if self.is_admin() { Ok(()) } else { Err(forbidden()) }
+    }
+
     /// Whether the role is admin.
     pub fn is_admin(&self) -> bool {
         self.user.role == Role::Admin
@@ -118,7 +126,7 @@ fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem>
 impl Admin {
     async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let caller = Caller::prove(req, depot).await?;
-        if caller.is_admin() { Ok(Self(caller)) } else { Err(forbidden()) }
+        caller.must_be_admin().map(|()| Self(caller))
     }
 }
 

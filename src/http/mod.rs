@@ -13,6 +13,7 @@ pub mod community;
 pub mod cursor;
 pub mod docs;
 pub mod door;
+pub mod events;
 pub mod fields;
 pub mod idempotency;
 pub mod kinds;

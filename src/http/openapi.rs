@@ -25,6 +25,7 @@ const TAGS: &[(&str, &str)] = &[
     ("auth", "Registering, logging in and out, codes and passwords"),
     ("users", "Accounts"),
     ("sessions", "Sessions, detections and what follows from them"),
+    ("events", "What happened, as it happens"),
     ("posts", "The community's posts and comments"),
     ("reminders", "Reminders"),
     ("root", "That the service is here"),

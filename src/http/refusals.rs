@@ -7,6 +7,7 @@ use faceofmind_actors::{
     exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
+    publisher::FeedError,
     reminders::ReminderError,
     session_tracker::SessionError,
     user_registry::{AddressError, ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
@@ -18,6 +19,8 @@ use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Streams last; a place among them is not free in a moment.
+const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// When to look again whether an export of one's own has ended.
 const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -30,6 +33,19 @@ impl From<Failure> for Problem {
         } else {
             tracing::error!(%failure, "a defect of ours");
             Self::internal()
+        }
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::TooMany => {
+                let detail = "You have as many event streams open as one user may. Close one of them first.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
+            }
+            FeedError::Full => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::Failed(failure) => failure.into(),
         }
     }
 }

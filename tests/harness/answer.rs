@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads it whole and checks what the app relies on.
+    /// Reads it whole and checks what the app relies on. Of an event stream, which has no end, only the head.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
         let read = Self::try_read(method, path, response).await;
         read.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"))
@@ -28,12 +28,13 @@ impl Answer {
         response: reqwest::Response,
     ) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await?;
+        let streams = headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let text = if streams { String::new() } else { response.text().await? };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
         answer.has_a_request_id();
         // A service that is not ready says so part by part.
-        if *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
+        if !streams && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
             answer.is_json();
         }
         Ok(answer)
@@ -49,6 +50,11 @@ impl Answer {
     /// A header's value; empty where it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Whether its body is an event stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.header("content-type") == "text/event-stream; charset=utf-8"
     }
 
     /// The sentence that the app shows.

@@ -11,7 +11,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Answer, ground::Ground};
+use super::{Answer, Stream, ground::Ground};
 
 /// Someone who calls, from one address, with or without a token.
 #[derive(Clone)]
@@ -104,6 +104,13 @@ impl Call {
     /// These bytes, said to be of this type.
     pub(crate) fn body_as(self, kind: &str, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.header("content-type", kind).body(body), ..self }
+    }
+
+    /// Sends it and reads the event stream that it is answered with.
+    pub(crate) async fn stream(self) -> Stream {
+        let Self { request, method, path, .. } = self;
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
+        Stream::new(response)
     }
 
     /// Sends it to a service that may be gone; whatever it answers is part of the story.

@@ -6,9 +6,13 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use faceofmind_actors::publisher::PublishedEvent;
 use futures_util::StreamExt;
 use serde_json::Value;
-use tokio::{sync::broadcast, task::AbortHandle, time::timeout};
+use tokio::{
+    sync::{broadcast, watch},
+    task::{AbortHandle, JoinHandle},
+    time::timeout,
+};
 
-use super::{TestApp, eventually, servers::jetstream, wait::DEADLINE};
+use super::{TestApp, eventually, ground::Ground, servers::jetstream, told, wait::DEADLINE};
 
 /// The stream that siblings consume.
 pub(crate) const STREAM: &str = "FACEOFMIND";
@@ -23,8 +27,10 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    fn new(subject: &str, envelope: &[u8]) -> Self {
+    /// Every event of every story is held against the AsyncAPI document; what does not agree is told at the story's end.
+    fn new(subject: &str, envelope: &[u8], ground: &Ground) -> Self {
         let json = serde_json::from_slice(envelope).expect("only JSON goes on faceofmind.>");
+        ground.note_faults(told::faults(subject, &json));
         Self { subject: subject.to_owned(), json }
     }
 
@@ -44,24 +50,35 @@ type All = Arc<Mutex<Vec<Heard>>>;
 
 /// All that was heard since the service started.
 pub(crate) struct Bus {
+    ground: Arc<Ground>,
     local: All,
     stream: OnceLock<(All, AbortHandle)>,
-    listening: AbortHandle,
+    listening: Mutex<Option<JoinHandle<()>>>,
+    over: watch::Sender<bool>,
 }
 
 impl Bus {
     /// Listens to the in-process bus from now on.
-    pub(super) fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>) -> Self {
-        let local = All::default();
-        let listening = tokio::spawn(note_local(bus, Arc::clone(&local))).abort_handle();
-        Self { local, stream: OnceLock::new(), listening }
+    pub(super) fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>, ground: Arc<Ground>) -> Self {
+        let (local, (over, is_over)) = (All::default(), watch::channel(false));
+        let listening = tokio::spawn(note_local(bus, is_over, Arc::clone(&local), Arc::clone(&ground)));
+        Self { ground, local, stream: OnceLock::new(), listening: Mutex::new(Some(listening)), over }
+    }
+
+    /// Hears the rest of a service that has stopped.
+    pub(super) async fn finish(&self) {
+        self.over.send_replace(true);
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listening) = listening {
+            listening.await.expect("every event can be read");
+        }
     }
 
     /// What the stream holds, from its beginning; consumed from the first call on.
     fn of_stream(&self, url: &str) -> &All {
         let begin = || {
             let heard = All::default();
-            let consuming = tokio::spawn(note_stream(url.to_owned(), Arc::clone(&heard)));
+            let consuming = tokio::spawn(note_stream(url.to_owned(), Arc::clone(&heard), Arc::clone(&self.ground)));
             (heard, consuming.abort_handle())
         };
         &self.stream.get_or_init(begin).0
@@ -70,27 +87,43 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
-        self.listening.abort();
+        if let Some(listening) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            listening.abort();
+        }
         if let Some((_, consuming)) = self.stream.get() {
             consuming.abort();
         }
     }
 }
 
-async fn note_local(mut bus: broadcast::Receiver<Arc<PublishedEvent>>, heard: All) {
-    while let Ok(event) = bus.recv().await {
-        push(&heard, Heard::new(&event.subject, event.envelope.as_bytes()));
+async fn note_local(
+    mut bus: broadcast::Receiver<Arc<PublishedEvent>>,
+    mut is_over: watch::Receiver<bool>,
+    heard: All,
+    ground: Arc<Ground>,
+) {
+    let note = |event: &PublishedEvent| push(&heard, Heard::new(&event.subject, event.envelope.as_bytes(), &ground));
+    loop {
+        tokio::select! {
+            biased;
+            event = bus.recv() => match event {
+                Ok(event) => note(&event),
+                Err(broadcast::error::RecvError::Closed) => return,
+                Err(missed) => ground.note_faults(vec![format!("the story did not hear every event: {missed}")]),
+            },
+            _ = is_over.wait_for(|over| *over) => return,
+        }
     }
 }
 
-async fn note_stream(url: String, heard: All) {
+async fn note_stream(url: String, heard: All, ground: Arc<Ground>) {
     let context = jetstream(&url).await;
     let stream = eventually("the stream", async || context.get_stream(STREAM).await.ok()).await;
     let consumer = stream.create_consumer(OrderedConfig::default()).await.expect("a consumer");
     let mut messages = consumer.messages().await.expect("messages");
     while let Some(Ok(message)) = messages.next().await {
         let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
-        let event = Heard::new(&message.subject, &message.payload);
+        let event = Heard::new(&message.subject, &message.payload, &ground);
         assert_eq!(id.map(|id| id.as_str()), event.json["id"].as_str(), "Nats-Msg-Id is the event's id");
         push(&heard, event);
     }

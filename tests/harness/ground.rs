@@ -49,6 +49,8 @@ pub(crate) struct Ground {
     clients: AtomicU32,
     /// What nobody may find in the log.
     secrets: Mutex<Vec<String>>,
+    /// Where events are not as documented.
+    faults: Mutex<Vec<String>>,
 }
 
 impl Ground {
@@ -76,6 +78,7 @@ impl Ground {
             settings: own,
             clients: AtomicU32::new(0),
             secrets: Mutex::default(),
+            faults: Mutex::default(),
         })
     }
 
@@ -146,6 +149,16 @@ impl Ground {
             let line = logs::line_with(secret);
             assert!(line.is_none(), "the log tells a secret: {line:?}");
         }
+    }
+
+    /// Notes where an event is not as documented.
+    pub(crate) fn note_faults(&self, faults: Vec<String>) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
+    }
+
+    pub(crate) fn expect_no_faults(&self) {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(faults.is_empty(), "events that are not as docs/asyncapi.yaml says: {faults:#?}");
     }
 
     pub(crate) async fn clear(&self) {

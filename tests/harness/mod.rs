@@ -16,6 +16,8 @@
 //! | `nats_server` | a nats-server of the story's own, to be killed |
 //! | `sibling` | a service that reads the stream, whatever breaks |
 //! | `program` | the binary as a process |
+//! | `told` | the AsyncAPI document, and events held against it |
+//! | `streams` | an event stream as a reader sees it |
 //! | `tokens` | tokens as others read and forge them |
 
 mod answer;
@@ -34,9 +36,11 @@ mod rows;
 mod servers;
 mod sibling;
 mod statements;
+mod streams;
 mod telling;
 mod test_app;
 mod tokens;
+pub(crate) mod told;
 mod wait;
 
 pub(crate) use answer::{Answer, snapshot};
@@ -50,6 +54,7 @@ pub(crate) use relay::Relay;
 pub(crate) use rows::RECORDED;
 pub(crate) use servers::Server;
 pub(crate) use sibling::{Message, Sibling};
+pub(crate) use streams::{Frame, Stream};
 pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;
 pub(crate) use tokens::Claims;

@@ -64,6 +64,24 @@ impl Program {
         Self { path, environment: ground.environment(&production), folder: None }
     }
 
+    /// An example of the workspace, as it is built beside the program.
+    pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Self {
+        let beside = std::path::Path::new(BUILT).with_file_name("examples").join(name);
+        Self { path: beside.into(), ..Self::with(environment) }
+    }
+
+    /// A script for Python.
+    pub(crate) fn python(environment: &[(&str, &str)]) -> Self {
+        Self { path: "/usr/bin/python3".into(), ..Self::with(environment) }
+    }
+
+    /// Runs it for as long as it goes on; what it prints is read line by line.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Printing {
+        let mut child = self.spawn(arguments);
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Printing { lines, child }
+    }
+
     /// Runs to the end.
     pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> Left {
         let mut child = self.spawn(arguments);
@@ -103,6 +121,38 @@ impl Program {
     }
 }
 
+/// A program that prints line by line until it is told to stop.
+pub(crate) struct Printing {
+    lines: Lines<BufReader<ChildStdout>>,
+    child: Child,
+}
+
+impl Printing {
+    /// The next line.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = timeout(DEADLINE, self.lines.next_line()).await.expect("it prints in time").expect("UTF-8");
+        line.expect("it goes on")
+    }
+
+    /// Sends this signal.
+    pub(crate) async fn signal(&self, name: &str) {
+        signal(&self.child, name).await;
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(self) -> Left {
+        let ended = timeout(DEADLINE, self.child.wait_with_output()).await.expect("the program ends").expect("an end");
+        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        Left { code: ended.status.code(), output: String::new(), errors }
+    }
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("it runs").to_string();
+    let sent = Command::new("kill").args([name, &id]).status().await.expect("kill runs");
+    assert!(sent.success());
+}
+
 /// A program that serves.
 pub(crate) struct Serving {
     /// `http://127.0.0.1:PORT`
@@ -125,9 +175,7 @@ impl Serving {
 
     /// Sends the signal of that name.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
-        assert!(sent.success());
+        signal(&self.child, name).await;
     }
 
     /// Lets an actor panic, over and over, until the program has ended.

@@ -45,7 +45,7 @@ impl TestApp {
         Self {
             address: app.address(),
             operators: app.operator_address(),
-            bus: Bus::listen(app.subscribe()),
+            bus: Bus::listen(app.subscribe(), Arc::clone(&ground)),
             http: http.expect("a client without TLS"),
             tree: app.tree().clone(),
             sessions: app.sessions().clone(),
@@ -142,6 +142,7 @@ impl TestApp {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(app) = running else { return };
         timeout(STOP, app.stop()).await.expect("the service stops in time");
+        self.bus.finish().await;
         let refused = TcpStream::connect(self.address).await.is_err();
         assert!(refused, "a stopped service takes no connection");
         self.expect_all(State::Stopped);
@@ -155,6 +156,7 @@ impl TestApp {
         }
         self.stop().await;
         self.ground.expect_no_secret_in_the_log();
+        self.ground.expect_no_faults();
         self.database.close().await;
         self.ground.clear().await;
     }

@@ -1,7 +1,8 @@
 //! A moment, in microseconds since the Unix epoch: PostgreSQL's `timestamptz`, SQLite's INTEGER, RFC 3339 in JSON.
 
-use std::{fmt, ops, time::Duration};
+use std::{borrow::Cow, fmt, ops, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sqlx::{
     Database as Backend, Decode, Encode, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError,
@@ -40,6 +41,20 @@ impl Timestamp {
     /// The same moment for calendars and time zones; moments beyond jiff's years are cut to its last.
     pub fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }
 

@@ -58,6 +58,23 @@ impl Ledger {
         Ok(Identity { user, login: login.id })
     }
 
+    /// The log-in and its user, if it has neither ended nor expired. The user is read first, as in [`Ledger::admit`].
+    pub(super) async fn look_up(
+        &self,
+        user: UserId,
+        login: LoginId,
+    ) -> Result<Option<(Arc<Login>, Arc<User>)>, Failure> {
+        let epoch = self.views.epoch();
+        let Some(user) = self.registry.get(user).await? else { return Ok(None) };
+        let found = self.find(login).await?.filter(|login| login.is_live(self.clock.now()));
+        let Some(login) = found.filter(|login| login.user_id == user.id && user.status == Status::Active) else {
+            return Ok(None);
+        };
+        let (login, user) = (Arc::new(login), Arc::new(user));
+        self.views.keep(epoch, &login, &user);
+        Ok(Some((login, user)))
+    }
+
     async fn prove(&self, login: &mut Login, generation: i64) -> Result<(), Failure> {
         let mut tx = self.db.begin().await?;
         store::prove(&mut tx, login.id, generation, self.clock.now()).await?;

@@ -14,6 +14,7 @@ mod news;
 mod store;
 mod token;
 mod views;
+mod vigil;
 
 pub use bearer::{BearerError, Identity};
 pub use export::export;
@@ -21,6 +22,7 @@ pub use log_in::{Attempt, LogInError, LogInLimits};
 pub use login::{Listed, Login, LoginId};
 pub use token::TokenSettings;
 pub use views::{Change, Sources, Views};
+pub use vigil::Vigil;
 
 use self::{ledger::Ledger, token::Tokens};
 use crate::{
@@ -95,6 +97,7 @@ enum Message {
     End { user: UserId, login: LoginId, reply: Reply<Result<bool, Failure>> },
     EndAll { user: UserId, reply: Reply<Result<(), Failure>> },
     List { user: UserId, reply: Reply<Result<Vec<Login>, Failure>> },
+    Live { user: UserId, login: LoginId, reply: Reply<Result<Option<(Arc<Login>, Arc<User>)>, Failure>> },
     Find { login: LoginId, reply: Reply<Result<Option<Login>, Failure>> },
     Knows { user: UserId, counted_as: String, reply: Reply<Result<bool, Failure>> },
 }
@@ -238,6 +241,9 @@ impl Actor for Room {
             }
             Message::EndAll { user, reply } => errands.answer(reply, permit, async move { ledger.end_all(user).await }),
             Message::List { user, reply } => errands.answer(reply, permit, async move { ledger.live(user).await }),
+            Message::Live { user, login, reply } => {
+                errands.answer(reply, permit, async move { ledger.look_up(user, login).await });
+            }
             Message::Find { login, reply } => errands.answer(reply, permit, async move { ledger.find(login).await }),
             Message::Knows { user, counted_as, reply } => {
                 errands.answer(reply, permit, async move { ledger.knows(user, &counted_as).await });

@@ -14,6 +14,7 @@ use std::{
 use faceofmind_kit::{Failure, Tx};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 
 use super::{
     login::{Login, LoginId},
@@ -28,6 +29,8 @@ use crate::{
 /// nobody, and the others do not know that they were not told. It costs each node a read per log-in in use and so many seconds.
 const BELIEVED: Duration = Duration::from_secs(5);
 const MOST: u64 = 100_000;
+/// Changes that who waits for them may not have heard yet; with more they have to think of any.
+const UNHEARD: usize = 256;
 
 /// What has changed, and is therefore to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,8 @@ struct Inner {
     users: Cache<UserId, (Turn, Arc<User>)>,
     /// How many changes there were. Who keeps something holds it, so that no change comes between looking at it and keeping.
     changes: RwLock<u64>,
+    /// Who waits for changes hears of each once it is put out.
+    told: broadcast::Sender<Change>,
     sources: Sources,
     listening: AtomicBool,
 }
@@ -81,8 +86,8 @@ impl Views {
     pub fn new(sources: Sources) -> Self {
         let logins = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
         let users = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
-        let listening = AtomicBool::new(false);
-        Self(Arc::new(Inner { logins, users, changes: RwLock::default(), sources, listening }))
+        let (told, listening) = (broadcast::Sender::new(UNHEARD), AtomicBool::new(false));
+        Self(Arc::new(Inner { logins, users, changes: RwLock::default(), told, sources, listening }))
     }
 
     /// The log-in and its user, if both are known and may be believed.
@@ -142,6 +147,12 @@ impl Views {
                 self.0.users.invalidate_all();
             }
         }
+        let _nobody_waits = self.0.told.send(change);
+    }
+
+    /// Every change that is put out from now on, on whichever node, as far as this one hears of it.
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.0.told.subscribe()
     }
 
     /// Says that what other nodes tell is heard from now on, until the guard is dropped. What was told before may have been missed.

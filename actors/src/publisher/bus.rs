@@ -35,10 +35,12 @@ impl Bus {
         self.sender.receiver_count()
     }
 
-    /// Finds out, once, after which position this node begins to carry. To be called before anything is published.
+    /// Finds out, once, after which position this node begins to carry. To be called before anything is published, and by who subscribes
+    /// before they read the outbox: all that it will not show them is then carried.
     pub(super) async fn begin(&self, db: &Database) -> Result<(), Failure> {
         if self.position() == NOWHERE {
-            self.position.store(outbox::last_position(db).await?, Ordering::Relaxed);
+            let last = outbox::last_position(db).await?;
+            let _begun_by_another = self.position.compare_exchange(NOWHERE, last, Ordering::Relaxed, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -56,10 +58,14 @@ impl Bus {
 
     async fn catch_up(&self, db: &Database) -> Result<(), Failure> {
         if self.subscribers() == 0 {
-            self.position.store(outbox::last_position(db).await?, Ordering::Relaxed);
-            return Ok(());
+            let last = outbox::last_position(db).await?;
+            // Who has subscribed meanwhile may have read the outbox before.
+            if self.subscribers() == 0 {
+                self.position.store(last, Ordering::Relaxed);
+                return Ok(());
+            }
         }
-        while self.send(outbox::published_after(db, self.position(), PAGE).await?) == PAGE {}
+        while self.send(outbox::published_after(db, self.position(), None, PAGE).await?) == PAGE {}
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! reader gets a new version; a new field or a new event does not.
 
 use faceofmind_kit::{Rng, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,25 +19,33 @@ use crate::{
 
 /// What every type and every NATS subject begins with.
 pub const PREFIX: &str = "faceofmind.v1.";
+/// The `type` of [`Event::UserDeleted`].
+pub(super) const FAREWELL: &str = "faceofmind.v1.user.deleted";
+const SPECVERSION: &str = "1.0";
 const SOURCE: &str = "/faceofmind/user-api";
+const DATA_FORM: &str = "application/json";
 
-/// Everything there is to tell of; it grows here and nowhere else. The fields are the event's `data`.
+/// Everything there is to tell of; it grows here and nowhere else. The word behind `rename` is the event's `type`, the fields are its
+/// `data`.
 ///
 /// An event holds ids, words of ours and times, never what a person wrote: it is `Copy`, so no `String` fits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "type", content = "data")]
 pub enum Event {
     /// Somebody gave an address for the first time; nobody has proven it yet.
+    #[serde(rename = "faceofmind.v1.user.registered")]
     UserRegistered {
         /// The new user.
         user_id: UserId,
     },
     /// The address is proven.
+    #[serde(rename = "faceofmind.v1.user.verified")]
     UserVerified {
         /// Whose.
         user_id: UserId,
     },
     /// Names, settings or the role were changed; the role is told.
+    #[serde(rename = "faceofmind.v1.user.updated")]
     UserUpdated {
         /// Whose.
         user_id: UserId,
@@ -44,6 +53,7 @@ pub enum Event {
         role: Role,
     },
     /// The user may log in from now on, or may not.
+    #[serde(rename = "faceofmind.v1.user.status_changed")]
     UserStatusChanged {
         /// Whose.
         user_id: UserId,
@@ -51,21 +61,25 @@ pub enum Event {
         status: Status,
     },
     /// The password is another.
+    #[serde(rename = "faceofmind.v1.user.password_changed")]
     UserPasswordChanged {
         /// Whose.
         user_id: UserId,
     },
     /// The address is another, and proven.
+    #[serde(rename = "faceofmind.v1.user.email_changed")]
     UserEmailChanged {
         /// Whose.
         user_id: UserId,
     },
     /// The user is gone, and all that was theirs; siblings forget them likewise.
+    #[serde(rename = "faceofmind.v1.user.deleted")]
     UserDeleted {
         /// Who.
         user_id: UserId,
     },
     /// A session was opened.
+    #[serde(rename = "faceofmind.v1.session.started")]
     SessionStarted {
         /// Whose.
         user_id: UserId,
@@ -75,6 +89,7 @@ pub enum Event {
         start_time: Timestamp,
     },
     /// A session was ended.
+    #[serde(rename = "faceofmind.v1.session.ended")]
     SessionEnded {
         /// Whose.
         user_id: UserId,
@@ -84,6 +99,7 @@ pub enum Event {
         end_time: Timestamp,
     },
     /// A session is gone, and all that was recorded in it.
+    #[serde(rename = "faceofmind.v1.session.deleted")]
     SessionDeleted {
         /// Whose.
         user_id: UserId,
@@ -91,6 +107,7 @@ pub enum Event {
         session_id: SessionId,
     },
     /// An emotion was detected.
+    #[serde(rename = "faceofmind.v1.emotion.detected")]
     EmotionDetected {
         /// Whose.
         user_id: UserId,
@@ -104,6 +121,7 @@ pub enum Event {
         timestamp: Timestamp,
     },
     /// What a person said speaks of suicide or self-harm. Not what they said.
+    #[serde(rename = "faceofmind.v1.emotion.crisis")]
     EmotionCrisis {
         /// Who.
         user_id: UserId,
@@ -115,6 +133,7 @@ pub enum Event {
         timestamp: Timestamp,
     },
     /// A session was rated.
+    #[serde(rename = "faceofmind.v1.feedback.submitted")]
     FeedbackSubmitted {
         /// By whom.
         user_id: UserId,
@@ -124,6 +143,7 @@ pub enum Event {
         feedback_id: FeedbackId,
     },
     /// Something was posted.
+    #[serde(rename = "faceofmind.v1.community.post_created")]
     PostCreated {
         /// By whom.
         user_id: UserId,
@@ -131,6 +151,7 @@ pub enum Event {
         post_id: PostId,
     },
     /// A post was commented on.
+    #[serde(rename = "faceofmind.v1.community.comment_created")]
     CommentCreated {
         /// By whom.
         user_id: UserId,
@@ -140,6 +161,7 @@ pub enum Event {
         comment_id: CommentId,
     },
     /// The time has come that a person wanted to be reminded at.
+    #[serde(rename = "faceofmind.v1.reminder.due")]
     ReminderDue {
         /// Whom.
         user_id: UserId,
@@ -151,28 +173,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// `<aggregate>.<what>`.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::UserRegistered { .. } => "user.registered",
-            Self::UserVerified { .. } => "user.verified",
-            Self::UserUpdated { .. } => "user.updated",
-            Self::UserStatusChanged { .. } => "user.status_changed",
-            Self::UserPasswordChanged { .. } => "user.password_changed",
-            Self::UserEmailChanged { .. } => "user.email_changed",
-            Self::UserDeleted { .. } => "user.deleted",
-            Self::SessionStarted { .. } => "session.started",
-            Self::SessionEnded { .. } => "session.ended",
-            Self::SessionDeleted { .. } => "session.deleted",
-            Self::EmotionDetected { .. } => "emotion.detected",
-            Self::EmotionCrisis { .. } => "emotion.crisis",
-            Self::FeedbackSubmitted { .. } => "feedback.submitted",
-            Self::PostCreated { .. } => "community.post_created",
-            Self::CommentCreated { .. } => "community.comment_created",
-            Self::ReminderDue { .. } => "reminder.due",
-        }
-    }
-
     /// Whom it is about.
     pub const fn user_id(&self) -> UserId {
         match *self {
@@ -214,36 +214,42 @@ impl Event {
     pub fn seal(self, origin: &Origin, now: Timestamp, rng: &Rng) -> CloudEvent {
         let id = rng.uuid_v7(now);
         let aggregate = self.aggregate();
-        let envelope = Envelope {
-            specversion: "1.0",
-            id,
-            source: SOURCE,
-            kind: format!("{PREFIX}{}", self.name()),
-            subject: &aggregate,
-            time: now,
-            datacontenttype: "application/json",
-            origin,
-            data: self,
-        };
+        let envelope = Envelope::new(id, &aggregate, now, origin, self);
         let envelope = serde_json::to_string(&envelope).expect("ids, words and times are JSON");
         CloudEvent { id, user_id: self.user_id(), recorded_at: now, envelope, aggregate }
     }
 }
 
 /// The attributes of CloudEvents 1.0 §3, then our extensions.
-#[derive(Serialize)]
-struct Envelope<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Envelope<'a> {
+    /// The version of CloudEvents.
+    #[schemars(extend("const" = SPECVERSION))]
     specversion: &'static str,
+    /// The event's own, a UUID version 7. Whoever has dealt with an id before has dealt with this event.
     id: Uuid,
+    /// Who tells.
+    #[schemars(extend("const" = SOURCE))]
     source: &'static str,
-    #[serde(rename = "type")]
-    kind: String,
+    /// `<aggregate>/<id>`: what changed. The events of one subject come in the order in which they happened.
+    #[schemars(extend("pattern" = "^(user|session|post|reminder)/[0-9]+$"))]
     subject: &'a str,
+    /// When it was recorded, in the transaction of the change.
     time: Timestamp,
+    /// The form of `data`.
+    #[schemars(extend("const" = DATA_FORM))]
     datacontenttype: &'static str,
     #[serde(flatten)]
     origin: &'a Origin,
-    data: Event,
+    #[serde(flatten)]
+    event: Event,
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn new(id: Uuid, subject: &'a str, time: Timestamp, origin: &'a Origin, event: Event) -> Self {
+        let (specversion, source, datacontenttype) = (SPECVERSION, SOURCE, DATA_FORM);
+        Self { specversion, id, source, subject, time, datacontenttype, origin, event }
+    }
 }
 
 /// An event that is ready to be recorded. Made by [`Event::seal`] alone, so nothing else gets into an envelope.
@@ -279,6 +285,13 @@ pub struct PublishedEvent {
     pub user_id: UserId,
     /// The CloudEvents JSON.
     pub envelope: String,
+}
+
+impl PublishedEvent {
+    /// The CloudEvents `type`: `faceofmind.v1.<aggregate>.<what>`.
+    pub fn kind(&self) -> &str {
+        self.subject.rsplit_once('.').map_or(self.subject.as_str(), |(kind, _)| kind)
+    }
 }
 
 /// The NATS subject of an envelope, or `None` when it is no envelope of ours.

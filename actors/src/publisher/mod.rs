@@ -26,22 +26,32 @@ use tokio::sync::broadcast;
 
 use crate::nats::{Link, Nats};
 
+mod asyncapi;
 mod bus;
 mod carrier;
 mod event;
+mod feed;
 mod origin;
 mod outbox;
 mod relay;
+mod seats;
 mod stream;
+mod subjects;
+mod tail;
 
+pub use asyncapi::AsyncApi;
 use bus::Bus;
 use carrier::{Carrier, Message};
 pub use event::{CloudEvent, Event, PREFIX, PublishedEvent};
+pub use feed::{Feed, FeedError, Told};
 pub use origin::{Cause, Origin};
 pub use outbox::{erase, record, record_many, sweep};
 use relay::Relay;
+use seats::Seats;
 use stream::Chain;
 pub use stream::{NAME as STREAM, StreamSettings};
+pub use subjects::Subjects;
+pub use tail::Tail;
 
 /// How the outbox is carried.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +68,10 @@ pub struct Settings {
     pub sweep_every: Duration,
     /// How many events a subscriber of the bus may lag behind before it misses some.
     pub bus_capacity: usize,
+    /// How many feeds this node gives at a time.
+    pub feeds: usize,
+    /// How many of them one user may have.
+    pub feeds_of_one: usize,
     /// How long to rest after a failure.
     pub backoff: Backoff,
 }
@@ -71,6 +85,8 @@ impl Default for Settings {
             retention: Duration::from_secs(24 * 3600),
             sweep_every: Duration::from_secs(60),
             bus_capacity: 4096,
+            feeds: 1000,
+            feeds_of_one: 8,
             backoff: Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) },
         }
     }
@@ -80,7 +96,9 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Publisher {
     address: Address<Message>,
+    db: Database,
     bus: Bus,
+    seats: Seats,
     link: Option<Link>,
     signals: Arc<Signals>,
 }
@@ -98,7 +116,9 @@ impl Publisher {
     pub fn new(settings: Settings, db: Database, nats: Option<Nats>, clock: Clock, rng: Rng) -> (Self, Child) {
         let publisher = Self {
             address: Address::new("publisher", 64, Duration::from_secs(5)),
+            db: db.clone(),
             bus: Bus::new(settings.bus_capacity),
+            seats: Seats::new(settings.feeds, settings.feeds_of_one),
             link: nats.as_ref().map(|nats| nats.link().clone()),
             signals: Arc::default(),
         };

@@ -1,5 +1,8 @@
 //! Who caused a change, and in which request: what rooms hand on with every event. No I/O.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::user_registry::UserId;
@@ -28,15 +31,33 @@ impl Serialize for Cause {
     }
 }
 
+impl JsonSchema for Cause {
+    fn schema_name() -> Cow<'static, str> {
+        "Cause".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(anonymous|system|(user|admin)/[0-9]+)$",
+            "description": "Who caused it: `anonymous` before any log-in, `user/7`, `admin/1`, or `system`, the program itself.",
+        })
+    }
+}
+
 /// Who caused a change, and in which request: the extension attributes `causedby`, `requestid` and `traceparent` of its events
 /// (CloudEvents 1.0 §3.2: lower-case letters and digits).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Origin {
     #[serde(rename = "causedby")]
     cause: Cause,
+    /// The `X-Request-Id` of the request, where there was one.
     #[serde(rename = "requestid", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("pattern" = "^[A-Za-z0-9._:+/=-]{1,128}$"))]
     request_id: Option<String>,
+    /// The trace that the request belongs to (W3C Trace Context, version 00), where it named one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("pattern" = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"))]
     traceparent: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use faceofmind_kit::{
 use serde::Serialize;
 use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
 
-use super::event::{CloudEvent, Event, PREFIX, PublishedEvent, subject_of};
+use super::event::{CloudEvent, FAREWELL, PublishedEvent, subject_of};
 use crate::user_registry::UserId;
 
 static RECORD: LazyLock<Padded> = LazyLock::new(|| {
@@ -21,9 +21,14 @@ static RECORD: LazyLock<Padded> = LazyLock::new(|| {
 const SWEPT_AT_ONCE: i64 = 1000;
 
 const UNPUBLISHED: &str = "SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL ORDER BY seq LIMIT $1";
+const KEPT_POSITIONS: &str = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM events";
 const LAST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";
 const PUBLISHED_AFTER: &str = "SELECT position, user_id, envelope FROM events \
      WHERE position > $1 AND envelope <> '' ORDER BY position LIMIT $2";
+const PUBLISHED_AFTER_OF: &str = "SELECT position, user_id, envelope FROM events \
+     WHERE position > $1 AND user_id = $3 ORDER BY position LIMIT $2";
+const PUBLISHED_SINCE: &str = "SELECT coalesce(min(position) - 1, (SELECT coalesce(max(position), 0) FROM events)) \
+     FROM events WHERE published_at >= $1";
 const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
      (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS waiting";
 const FORGET_UNPUBLISHED: &str = "DELETE FROM events WHERE user_id = $1 AND position IS NULL";
@@ -106,8 +111,7 @@ pub(super) struct Unpublished {
 impl Unpublished {
     /// Whether it says that its user is gone. Nothing of theirs is told after it, nor in one reading with it.
     pub(super) fn is_farewell(&self) -> bool {
-        let name = Event::UserDeleted { user_id: self.user_id }.name();
-        self.subject.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(name))
+        self.subject.rsplit_once('.').is_some_and(|(kind, _)| kind == FAREWELL)
     }
 
     pub(super) fn published(self, position: i64) -> PublishedEvent {
@@ -190,15 +194,37 @@ pub(super) async fn last_position(db: &Database) -> Result<i64, Failure> {
     Ok(last)
 }
 
-/// What was published after `position`, in order. Positions are given under the lease, so none appears late.
+/// The first and the last position that the outbox still holds; 0 and 0 when it holds none.
+pub(super) async fn kept_positions(db: &Database) -> Result<(i64, i64), Failure> {
+    let mut reader = db.reader().await?;
+    Ok(on!(reader.connection(), c => sqlx::query_as(KEPT_POSITIONS).fetch_one(c).await)?)
+}
+
+/// The position after which everything was published at `since` or later.
+pub(super) async fn position_at(db: &Database, since: Timestamp) -> Result<i64, Failure> {
+    let mut reader = db.reader().await?;
+    let (position,): (i64,) = on!(reader.connection(), c =>
+        sqlx::query_as(PUBLISHED_SINCE).bind(since).fetch_one(c).await)?;
+    Ok(position)
+}
+
+/// What was published after `position`, in order; all of it, or what is about one user. Positions are given under the lease, so none
+/// appears late.
 pub(super) async fn published_after(
     db: &Database,
     position: i64,
+    of: Option<UserId>,
     limit: usize,
 ) -> Result<Vec<PublishedEvent>, Failure> {
     let mut reader = db.reader().await?;
-    let rows: Vec<(i64, UserId, String)> = on!(reader.connection(), c =>
-        sqlx::query_as(PUBLISHED_AFTER).bind(position).bind(bounded(limit)).fetch_all(c).await)?;
+    let rows: Vec<(i64, UserId, String)> = on!(reader.connection(), c => {
+        let sql = if of.is_some() { PUBLISHED_AFTER_OF } else { PUBLISHED_AFTER };
+        let query = sqlx::query_as(sql).bind(position).bind(bounded(limit));
+        match of {
+            Some(user) => query.bind(user).fetch_all(c).await,
+            None => query.fetch_all(c).await,
+        }
+    })?;
     let published = |(position, user_id, envelope): (i64, UserId, String)| {
         subject_of(&envelope, user_id).map(|subject| PublishedEvent { position, subject, user_id, envelope })
     };

@@ -162,7 +162,7 @@ async fn an_erased_user_leaves_nothing_but_positions() {
         erase_ada(&db).await;
         let told = mark_all(&db).await;
         assert_eq!((told.len(), told[0].position, told[0].subject.as_str()), (1, 3, "faceofmind.v1.user.deleted.1"));
-        let left = outbox::published_after(&db, 0, 100).await.expect("reads");
+        let left = outbox::published_after(&db, 0, None, 100).await.expect("reads");
         assert_eq!(left, told, "a stream that resumes finds nothing else");
         let mut reader = db.reader().await.expect("a connection");
         let sql = "SELECT count(*) FROM events WHERE envelope LIKE '%session%' OR aggregate LIKE 'session%'";
@@ -262,4 +262,73 @@ async fn rename(db: &Database, sql: &'static str) {
     }
     .expect("renames");
     tx.commit().await.expect("commits");
+}
+
+async fn next(feed: &mut Feed) -> Told {
+    tokio::time::timeout(Duration::from_secs(10), feed.next()).await.expect("it comes").expect("it can be read")
+}
+
+/// The sessions that the next `count` events tell of.
+async fn sessions_in(feed: &mut Feed, count: usize) -> Vec<i64> {
+    let mut sessions = Vec::new();
+    for _ in 0..count {
+        let Told::Event(event) = next(feed).await else { panic!("a gap") };
+        let envelope: Value = serde_json::from_str(&event.envelope).expect("JSON");
+        sessions.extend(envelope["data"]["session_id"].as_i64());
+    }
+    sessions
+}
+
+#[tokio::test]
+async fn a_listener_who_falls_behind_misses_nothing() {
+    for db in testing::databases().await {
+        let office = Office::open(&db, Settings { bus_capacity: 4, ..Settings::default() }, None).await;
+        record_sessions(&db, 0..3).await;
+        let mut from_the_beginning = office.publisher.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        office.publisher.wake();
+        assert_eq!(sessions_in(&mut from_the_beginning, 3).await, [0, 1, 2]);
+        let mut bus = office.publisher.subscribe();
+        record_sessions(&db, 3..400).await;
+        office.publisher.wake();
+        testing::until("the bus has dropped some", async || bus.recv().await.is_err()).await;
+        assert_eq!(sessions_in(&mut from_the_beginning, 397).await, (3..400).collect::<Vec<_>>());
+        office.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_listens_from_now_on_hears_nothing_older_and_nothing_of_others() {
+    for db in testing::databases().await {
+        let office = Office::open(&db, Settings::default(), None).await;
+        record_sessions(&db, 0..2).await;
+        office.publisher.wake();
+        testing::until("they are published", async || rows(&db).await.iter().all(|row| row.1.is_some())).await;
+        let mut feed = office.publisher.feed(ADA, Some(ADA), None).await.expect("a feed");
+        let mut tx = db.begin().await.expect("begins");
+        record_many(&mut tx, &[sealed(started(BOB, 7)), sealed(started(ADA, 8))]).await.expect("records");
+        tx.commit().await.expect("commits");
+        office.publisher.wake();
+        assert_eq!(sessions_in(&mut feed, 1).await, [8]);
+        assert_eq!(feed.position(), 4, "what concerns others is behind it too");
+        office.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tail_begins_where_it_is_told_to() {
+    for db in testing::databases().await {
+        record_sessions(&db, 0..2).await;
+        mark_all(&db).await;
+        let (past, future) = (Timestamp::from_micros(0), Clock::system().now() + Duration::from_secs(60));
+        let subjects: Subjects = "session.started.*".parse().expect("a pattern");
+        let mut since = Tail::of_outbox(db.clone(), subjects.clone(), Some(past)).await.expect("looks");
+        let mut from_now = Tail::of_outbox(db.clone(), subjects.clone(), None).await.expect("looks");
+        let mut later = Tail::of_outbox(db.clone(), subjects, Some(future)).await.expect("looks");
+        record_sessions(&db, 2..3).await;
+        mark_all(&db).await;
+        for (tail, first) in [(&mut since, 0), (&mut from_now, 2), (&mut later, 2)] {
+            let event: Value = serde_json::from_str(&tail.next().await.expect("an event")).expect("JSON");
+            assert_eq!(event["data"]["session_id"], first);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use faceofmind_kit::{Timestamp, id};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 id! {
@@ -85,7 +86,7 @@ impl From<Email> for String {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$word_doc])* $variant),+ }
 

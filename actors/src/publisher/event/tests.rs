@@ -42,6 +42,12 @@ fn words_are_told_as_the_database_spells_them() {
 }
 
 #[test]
+fn a_farewell_is_known_by_its_type() {
+    let sealed = Event::UserDeleted { user_id: UserId(7) }.seal(&Origin::new(Cause::System), NOW, &Rng::seeded(1));
+    assert_eq!(subject_of(sealed.envelope(), UserId(7)), Some(format!("{FAREWELL}.7")));
+}
+
+#[test]
 fn no_text_fits_into_an_event() {
     fn holds_no_text<T: Copy>() {}
     holds_no_text::<Event>();

@@ -1,0 +1,271 @@
+//! What siblings may rely on, as an AsyncAPI 3.0 document: for each event a channel, an operation and a message, with schemas derived
+//! from the types that are serialised. No I/O.
+
+use std::collections::BTreeMap;
+
+use faceofmind_kit::Timestamp;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{
+    Cause, Event, Origin, STREAM,
+    event::{Envelope, PREFIX},
+};
+use crate::{
+    community::{CommentId, PostId},
+    emotions::Label,
+    reminders::ReminderId,
+    session_tracker::{DetectionId, FeedbackId, SessionId},
+    user_registry::{Role, Status, UserId},
+};
+
+const CLOUD_EVENTS: &str = "application/cloudevents+json";
+const SCHEMAS: &str = "/components/schemas";
+const DESCRIPTION: &str = include_str!("asyncapi.md");
+
+/// The document. Serialised, it reads from top to bottom.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AsyncApi {
+    asyncapi: &'static str,
+    id: &'static str,
+    info: Value,
+    default_content_type: &'static str,
+    servers: Value,
+    channels: BTreeMap<String, Value>,
+    operations: BTreeMap<String, Value>,
+    components: Components,
+}
+
+#[derive(Debug, Serialize)]
+struct Components {
+    messages: BTreeMap<String, Value>,
+    schemas: Map<String, Value>,
+}
+
+impl AsyncApi {
+    /// The document of this version of the service.
+    pub fn new(version: &str) -> Self {
+        let Derived { kinds, mut schemas } = Derived::new();
+        let names: Vec<Names> = kinds.iter().map(|(kind, _)| Names::of(kind)).collect();
+        let told = || names.iter().zip(&kinds);
+        let channels = told().map(|(names, (_, schema))| (names.id.clone(), channel(names, schema))).collect();
+        let operations = names.iter().map(|names| (format!("send{}", names.schema), operation(names))).collect();
+        let messages = told().map(|(names, (_, schema))| (names.id.clone(), message(names, schema))).collect();
+        schemas.extend(names.iter().zip(kinds.clone()).map(|(names, (_, schema))| (names.schema.clone(), schema)));
+        Self {
+            asyncapi: "3.0.0",
+            id: "urn:faceofmind:user-api:events",
+            info: json!({
+                "title": "FaceofMind User API: events",
+                "version": version,
+                "description": DESCRIPTION,
+                "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
+            }),
+            default_content_type: CLOUD_EVENTS,
+            servers: servers(),
+            channels,
+            operations,
+            components: Components { messages, schemas },
+        }
+    }
+}
+
+/// What the types say: a schema for each `type` of an event, and those that it refers to.
+struct Derived {
+    kinds: Vec<(String, Value)>,
+    schemas: Map<String, Value>,
+}
+
+impl Derived {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft07().with(|settings| {
+            settings.definitions_path = SCHEMAS.into();
+            settings.meta_schema = None;
+        });
+        let mut envelope =
+            settings.for_serialize().into_generator().into_root_schema_for::<Envelope<'static>>().to_value();
+        let schemas = envelope.pointer_mut(SCHEMAS).map(Value::take).unwrap_or_default();
+        let variants = envelope["oneOf"].take();
+        let each = variants.as_array().into_iter().flatten();
+        let kinds =
+            each.filter_map(|variant| Some((kind_of(variant)?.to_owned(), whole(&envelope, variant)))).collect();
+        Self { kinds, schemas: if let Value::Object(schemas) = schemas { schemas } else { Map::new() } }
+    }
+}
+
+fn kind_of(schema: &Value) -> Option<&str> {
+    schema["properties"]["type"]["const"].as_str()
+}
+
+/// The schema of one event: the attributes of all, and what is its own.
+fn whole(envelope: &Value, variant: &Value) -> Value {
+    let mut properties = envelope["properties"].as_object().cloned().unwrap_or_default();
+    properties.extend(variant["properties"].as_object().cloned().unwrap_or_default());
+    let names = [&envelope["required"], &variant["required"]];
+    let required: Vec<_> = names.into_iter().filter_map(Value::as_array).flatten().collect();
+    json!({
+        "type": "object",
+        "description": variant["description"],
+        "properties": properties,
+        "required": required,
+    })
+}
+
+/// What one event is called in the document.
+struct Names {
+    /// `faceofmind.v1.session.started`
+    kind: String,
+    /// `session.started`
+    short: String,
+    /// `sessionStarted`
+    id: String,
+    /// `SessionStarted`
+    schema: String,
+}
+
+impl Names {
+    fn of(kind: &str) -> Self {
+        let short = kind.strip_prefix(PREFIX).unwrap_or(kind);
+        let schema: String = short.split(['.', '_']).map(capitalised).collect();
+        let id = schema[..1].to_lowercase() + &schema[1..];
+        Self { kind: kind.to_owned(), short: short.to_owned(), id, schema }
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    word[..1].to_uppercase() + &word[1..]
+}
+
+fn reference(to: &str) -> Value {
+    json!({ "$ref": to })
+}
+
+fn servers() -> Value {
+    json!({
+        "nats": {
+            "host": "{host}:{port}",
+            "protocol": "nats",
+            "description": format!("The server that `NATS_URL` names. Events are in its JetStream stream `{STREAM}`."),
+            "variables": {
+                "host": { "default": "127.0.0.1", "description": "Of your installation." },
+                "port": { "default": "4222" },
+            },
+        },
+    })
+}
+
+fn channel(names: &Names, schema: &Value) -> Value {
+    json!({
+        "address": format!("{}.{{user_id}}", names.kind),
+        "title": names.short,
+        "description": schema["description"],
+        "servers": [reference("#/servers/nats")],
+        "parameters": { "user_id": { "description": "Whom it is about; `*` subscribes to all." } },
+        "messages": { names.id.as_str(): reference(&format!("#/components/messages/{}", names.id)) },
+    })
+}
+
+fn operation(names: &Names) -> Value {
+    json!({
+        "action": "send",
+        "summary": format!("Tells of `{}`.", names.short),
+        "channel": reference(&format!("#/channels/{}", names.id)),
+        "messages": [reference(&format!("#/channels/{0}/messages/{0}", names.id))],
+    })
+}
+
+fn message(names: &Names, schema: &Value) -> Value {
+    json!({
+        "name": names.kind,
+        "title": names.short,
+        "summary": schema["description"],
+        "contentType": CLOUD_EVENTS,
+        "headers": {
+            "type": "object",
+            "properties": {
+                "Nats-Msg-Id": { "type": "string", "format": "uuid", "description": "The event's `id`." },
+                "Content-Type": { "const": CLOUD_EVENTS },
+            },
+            "required": ["Nats-Msg-Id", "Content-Type"],
+        },
+        "payload": reference(&format!("#{SCHEMAS}/{}", names.schema)),
+        "examples": one_of_each().iter().map(example).filter(|example| example["payload"]["type"] == names.kind).collect::<Vec<_>>(),
+    })
+}
+
+fn example(event: &Event) -> Value {
+    let id = Uuid::from_u128(0x01a2_0a26_f29c_78f4_af95_efd7_4500_185c);
+    let origin = Origin::new(Cause::User(event.user_id())).with_request_id("01a20a26-f29b-7f27-a405-f22ac7d03b54");
+    let payload = json!(Envelope::new(id, &event.aggregate(), MOMENT, &origin, *event));
+    json!({ "headers": { "Nats-Msg-Id": id, "Content-Type": CLOUD_EVENTS }, "payload": payload })
+}
+
+const MOMENT: Timestamp = Timestamp::from_micros(1_795_466_654_364_565);
+
+fn one_of_each() -> [Event; 16] {
+    let (user_id, session_id, detection_id) = (UserId(7), SessionId(12), DetectionId(31));
+    let (post_id, timestamp) = (PostId(4), MOMENT);
+    [
+        Event::UserRegistered { user_id },
+        Event::UserVerified { user_id },
+        Event::UserUpdated { user_id, role: Role::User },
+        Event::UserStatusChanged { user_id, status: Status::Suspended },
+        Event::UserPasswordChanged { user_id },
+        Event::UserEmailChanged { user_id },
+        Event::UserDeleted { user_id },
+        Event::SessionStarted { user_id, session_id, start_time: MOMENT },
+        Event::SessionEnded { user_id, session_id, end_time: MOMENT },
+        Event::SessionDeleted { user_id, session_id },
+        Event::EmotionDetected { user_id, session_id, detection_id, emotion: Label::of("sad"), timestamp },
+        Event::EmotionCrisis { user_id, session_id, detection_id, timestamp },
+        Event::FeedbackSubmitted { user_id, session_id, feedback_id: FeedbackId(3) },
+        Event::PostCreated { user_id, post_id },
+        Event::CommentCreated { user_id, post_id, comment_id: CommentId(9) },
+        Event::ReminderDue { user_id, reminder_id: ReminderId(5), due_at: MOMENT },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_a_channel_an_operation_and_a_message_with_an_example() {
+        let document = json!(AsyncApi::new("1.2.3"));
+        let kinds = Derived::new().kinds;
+        assert_eq!(kinds.len(), one_of_each().len());
+        for (kind, _) in kinds {
+            let Names { id, schema, .. } = Names::of(&kind);
+            assert_eq!(document["channels"][&id]["address"], format!("{kind}.{{user_id}}"));
+            assert_eq!(document["operations"][format!("send{schema}")]["action"], "send");
+            let examples = document["components"]["messages"][&id]["examples"].as_array().expect("examples");
+            assert_eq!(examples.len(), 1, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = json!(AsyncApi::new("1.2.3"));
+        let mut references = Vec::new();
+        gather(&document, &mut references);
+        assert!(references.len() > 100, "{}", references.len());
+        for reference in references {
+            let pointer = reference.strip_prefix('#').expect("within the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    fn gather(value: &Value, references: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                references.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| gather(value, references));
+            }
+            Value::Array(items) => items.iter().for_each(|value| gather(value, references)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `faceofmind asyncapi`.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use faceofmind_actors::publisher::AsyncApi;
+
+use super::Failure;
+
+pub(super) fn run() -> Result<ExitCode, Failure> {
+    write!(io::stdout(), "{}", serde_norway::to_string(&AsyncApi::new(env!("CARGO_PKG_VERSION")))?)?;
+    Ok(ExitCode::SUCCESS)
+}

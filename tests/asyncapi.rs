@@ -1,0 +1,80 @@
+//! The AsyncAPI document: that the one in the repository is the one that is printed, and that it can be relied on.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Program,
+    told::{DOCUMENT, faults},
+};
+
+/// A change of what siblings rely on shows in review: `faceofmind asyncapi > docs/asyncapi.yaml`.
+#[test]
+fn the_document_of_events_in_the_repository_is_what_the_program_prints() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
+    let printed = runtime.block_on(Program::with(&[]).run(&["asyncapi"], ""));
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/asyncapi.yaml"));
+    let kept = kept.expect("docs/asyncapi.yaml is there");
+    assert!(kept == printed.output, "run `cargo run -- asyncapi > docs/asyncapi.yaml` and look at what has changed");
+}
+
+fn examples() -> Vec<(String, Value)> {
+    let mut examples = Vec::new();
+    for (name, message) in DOCUMENT["components"]["messages"].as_object().expect("messages") {
+        let address = DOCUMENT["channels"][name]["address"].as_str().expect("a channel of the same name");
+        for example in message["examples"].as_array().expect("examples") {
+            let user = example["payload"]["data"]["user_id"].to_string();
+            examples.push((address.replace("{user_id}", &user), example["payload"].clone()));
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_is_as_its_schema_says() {
+    let examples = examples();
+    assert!(examples.len() >= 16, "{}", examples.len());
+    for (subject, event) in examples {
+        assert_eq!(faults(&subject, &event), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_not_documented_is_found() {
+    let (subject, event) =
+        examples().into_iter().find(|(subject, _)| subject.contains("session.started")).expect("one");
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut event = event.clone();
+        change(&mut event);
+        faults(&subject, &event).len()
+    };
+    assert_eq!(changed(&|_| {}), 0);
+    assert_eq!(changed(&|event| event["data"]["email"] = json!("a@b.org")), 1, "a field of data");
+    assert_eq!(changed(&|event| event["note"] = json!("x")), 1, "an attribute");
+    assert_eq!(changed(&|event| event["data"]["session_id"] = json!("12")), 1, "another type");
+    assert_eq!(changed(&|event| event["time"] = json!("yesterday")), 1, "no time");
+    assert_eq!(changed(&|event| event["causedby"] = json!("ada")), 1, "nobody");
+    assert_eq!(changed(&|event| drop(event["data"].as_object_mut().map(|data| data.remove("start_time")))), 1);
+    assert_eq!(changed(&|event| event["data"]["user_id"] = json!(8)), 1, "another user's subject");
+    assert_eq!(faults("faceofmind.v1.session.paused.7", &event).len(), 1, "an event that there is not");
+}
+
+/// AsyncAPI 3.0.0: the objects that must be there, and what they are tied together by.
+#[test]
+fn every_operation_sends_the_message_of_its_channel() {
+    assert_eq!(DOCUMENT["asyncapi"], "3.0.0");
+    assert!(DOCUMENT["info"]["title"].is_string() && DOCUMENT["info"]["version"].is_string());
+    let channels = DOCUMENT["channels"].as_object().expect("channels");
+    let mut addresses = HashSet::new();
+    for operation in DOCUMENT["operations"].as_object().expect("operations").values() {
+        assert_eq!(operation["action"], "send");
+        let name = operation["channel"]["$ref"].as_str().and_then(|to| to.strip_prefix("#/channels/")).expect("a name");
+        let channel = &channels[name];
+        assert!(addresses.insert(channel["address"].to_string()), "{name}");
+        assert_eq!(operation["messages"], json!([{ "$ref": format!("#/channels/{name}/messages/{name}") }]));
+        assert!(channel["messages"][name].is_object() && channel["parameters"]["user_id"].is_object(), "{name}");
+        assert_eq!(channel["servers"], json!([{ "$ref": "#/servers/nats" }]));
+    }
+    assert_eq!(addresses.len(), channels.len());
+}

@@ -11,9 +11,12 @@ use std::{
 
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
+    community::Community,
+    exporter::Exporter,
     limits::{Limit, Limits},
     logins::Logins,
     publisher::PublishedEvent,
+    reminders::Reminders,
     session_tracker::Sessions,
     user_registry::UserRegistry,
 };
@@ -23,9 +26,9 @@ use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
-        auth, metrics,
+        auth, community, metrics,
         ready::{self, Readiness},
-        root,
+        reminders, root,
         router::{self, Edge},
         server::{Server, Stopper},
         sessions,
@@ -38,9 +41,11 @@ use crate::{
 mod commands;
 mod error;
 mod ground;
+mod keys;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
+pub(crate) use keys::{KeysAction, keys};
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -53,6 +58,12 @@ pub struct Rooms {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -73,7 +84,9 @@ pub struct App {
 
 /// The documented routes, without state: they are also walked to write the documentation.
 pub fn routes() -> Router {
-    let api = Router::with_path("api/v1").push(auth::router()).push(users::router()).push(sessions::router());
+    let mut resources =
+        vec![auth::router(), users::router(), sessions::router(), community::router(), reminders::router()];
+    let api = Router::with_path("api/v1").append(&mut resources);
     Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
@@ -180,6 +193,9 @@ impl Rooms {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
+            community: house.community.clone(),
+            reminders: house.reminders.clone(),
+            exporter: house.exporter.clone(),
             limits: house.limits.clone(),
             anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
             house,

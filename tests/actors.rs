@@ -10,6 +10,7 @@ stories! {
     a_registry_that_panics_is_restarted_while_requests_run,
     the_logins_that_panic_are_restarted_while_requests_run,
     a_session_tracker_that_panics_is_restarted_while_requests_run,
+    a_community_that_panics_is_restarted_while_requests_run,
     codes_that_panic_are_restarted_while_requests_run,
     a_limiter_that_panics_is_restarted_while_requests_run,
     a_hasher_that_panics_is_restarted_while_requests_run,
@@ -70,6 +71,7 @@ async fn life(
         ("start", person.post("/sessions/", json!({})).await.status),
         ("me", person.get("/auth/me").await.status),
         ("list", person.get("/sessions/").await.status),
+        ("read", person.get("/posts/").await.status),
         ("log in", elsewhere.log_in().await.status),
         ("ask for a reset", person.client.post("/auth/request-password-reset", body).await.status),
     ]
@@ -100,6 +102,10 @@ async fn the_logins_that_panic_are_restarted_while_requests_run(app: &TestApp) {
 
 async fn a_session_tracker_that_panics_is_restarted_while_requests_run(app: &TestApp) {
     disturbed(app, &["session_tracker"]).await;
+}
+
+async fn a_community_that_panics_is_restarted_while_requests_run(app: &TestApp) {
+    disturbed(app, &["community"]).await;
 }
 
 async fn codes_that_panic_are_restarted_while_requests_run(app: &TestApp) {
@@ -177,7 +183,18 @@ async fn every_actor_can_be_watched(app: &TestApp) {
     let ada = app.verified("ada").await;
     ada.open_session().await;
     let names: Vec<_> = app.tree().children().iter().map(|child| child.name()).collect();
-    for expected in ["logins", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher"] {
+    for expected in [
+        "logins",
+        "session_tracker",
+        "community",
+        "reminders",
+        "exporter",
+        "otp",
+        "limiter",
+        "mailer",
+        "hasher",
+        "publisher",
+    ] {
         assert!(names.contains(&expected), "{expected} is not among {names:?}");
     }
     assert_eq!(names.iter().filter(|name| name.starts_with("registry-")).count(), 8);

@@ -9,6 +9,8 @@ stories! {
     every_mail_says_what_it_must,
     a_code_goes_to_its_address_alone,
     a_mail_holds_no_secret_but_its_code,
+    a_letter_is_in_the_language_that_its_reader_registered_in,
+    a_language_that_is_set_holds_for_the_next_letter,
 }
 
 fn is_well_made(mail: &Mail, email: &str) {
@@ -79,6 +81,33 @@ async fn a_mail_holds_no_secret_but_its_code(app: &TestApp) {
     let mail = app.mail_to(&ada.email).await;
     assert!(!mail.raw.contains(&ada.password));
     assert!(!mail.raw.contains(&ada.client.address), "where somebody registered is nobody's concern");
+}
+
+/// A phone set to Cebuano, which we have no words in, then Tagalog, as older phones call Filipino.
+async fn a_letter_is_in_the_language_that_its_reader_registered_in(app: &TestApp) {
+    let ada = app.person("ada");
+    let registering = ada.client.api(Method::POST, "/auth/register").json(&ada.registration());
+    registering.header("accept-language", "en;q=0.5, ceb-PH, tl;q=0.9").send().await.is(201);
+    let welcome = app.mail_to(&ada.email).await;
+    assert!(welcome.text.contains("Maligayang pagdating") && welcome.text.contains("5 minuto"), "{}", welcome.text);
+    assert!(welcome.html.contains(&welcome.code()) && welcome.html.contains("lang=\"fil\""), "{}", welcome.html);
+    assert_eq!(welcome.header("content-language"), "fil");
+    is_well_made(&welcome, &ada.email);
+    ada.verify(&welcome.code()).await.is(200);
+    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    let reset = app.mail_to(&ada.email).await;
+    assert!(reset.text.contains("bagong password") && !reset.code().is_empty(), "{}", reset.text);
+}
+
+async fn a_language_that_is_set_holds_for_the_next_letter(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for (language, greeting) in [("fil-PH", "Kumusta Ada,"), ("en-PH", "Hello Ada,")] {
+        ada.put(&format!("/users/{}", ada.id), json!({ "language": language })).await.is(200);
+        let asking = ada.client.api(Method::POST, "/auth/request-password-reset").header("accept-language", "de");
+        asking.json(&json!({ "email": ada.email })).send().await.is(202);
+        let mail = app.mail_to(&ada.email).await;
+        assert!(mail.text.contains(greeting), "{}", mail.text);
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ async fn operations(client: &Client) -> Vec<Operation> {
     let document = client.call(Method::GET, "/openapi.json").send().await.is(200).json;
     let mut operations = Vec::new();
     for (template, methods) in document["paths"].as_object().expect("paths") {
-        let path = template.replace("{id}", "4000000").replace("{file}", "x");
+        let path = template.replace("{id}", "4000000").replace("{cid}", "4000000").replace("{file}", "x");
         assert!(!path.contains('{'), "a parameter that this test does not know: {template}");
         for (method, said) in methods.as_object().expect("methods") {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
@@ -126,11 +126,19 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
     documented.sort_unstable();
     let contract = [
         "DELETE /api/v1/auth/logins/{id}",
+        "DELETE /api/v1/posts/{id}",
+        "DELETE /api/v1/posts/{id}/comments/{cid}",
+        "DELETE /api/v1/reminders/{id}",
         "DELETE /api/v1/sessions/{id}",
         "DELETE /api/v1/users/{id}",
         "GET ",
         "GET /api/v1/auth/logins",
         "GET /api/v1/auth/me",
+        "GET /api/v1/posts",
+        "GET /api/v1/posts/{id}",
+        "GET /api/v1/posts/{id}/comments",
+        "GET /api/v1/reminders",
+        "GET /api/v1/reminders/{id}",
         "GET /api/v1/sessions",
         "GET /api/v1/sessions/count",
         "GET /api/v1/sessions/dominant_emotion_chart",
@@ -139,6 +147,7 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "GET /api/v1/sessions/{id}/history",
         "GET /api/v1/users",
         "GET /api/v1/users/me",
+        "GET /api/v1/users/me/export",
         "GET /api/v1/users/{id}",
         "GET /health",
         "GET /ready",
@@ -155,11 +164,20 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
         "POST /api/v1/auth/request-password-reset",
         "POST /api/v1/auth/reset-password",
         "POST /api/v1/auth/verify-otp",
+        "POST /api/v1/posts",
+        "POST /api/v1/posts/{id}/comments",
+        "POST /api/v1/reminders",
         "POST /api/v1/sessions",
         "POST /api/v1/sessions/diagnosis",
         "POST /api/v1/sessions/{id}/detections",
         "POST /api/v1/sessions/{id}/feedback",
         "POST /api/v1/sessions/{id}/process_emotion",
+        "POST /api/v1/users/me/email",
+        "POST /api/v1/users/me/email/confirm",
+        "POST /api/v1/users/me/erase",
+        "PUT /api/v1/posts/{id}",
+        "PUT /api/v1/posts/{id}/comments/{cid}",
+        "PUT /api/v1/reminders/{id}",
         "PUT /api/v1/users/{id}",
     ];
     for call in contract {

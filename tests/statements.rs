@@ -9,6 +9,7 @@ use crate::harness::{Person, TestApp, stories};
 stories! {
     a_history_takes_two_statements_however_much_it_holds,
     a_chart_takes_one_statement_however_much_was_felt,
+    a_list_of_posts_or_comments_takes_one_statement_however_long_it_is with [("RATE_LIMITS", "off")],
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -47,6 +48,26 @@ async fn a_chart_takes_one_statement_however_much_was_felt(app: &TestApp) {
     assert_eq!(statements(&ada).await, few);
     let numbers: Vec<_> = few.iter().map(Vec::len).collect();
     assert_eq!(numbers, [2, 1, 1, 1], "{few:?}");
+}
+
+/// The counts of comments come with their posts.
+async fn a_list_of_posts_or_comments_takes_one_statement_however_long_it_is(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for length in [1, 20] {
+        let mut post = 0;
+        for number in 0..length {
+            post = ada.post("/posts/", json!({ "content": format!("no. {number}") })).await.is(201).number_of("id");
+        }
+        let comments = format!("/posts/{post}/comments");
+        for number in 0..length {
+            ada.post(&comments, json!({ "content": format!("no. {number}") })).await.is(201);
+        }
+        for path in ["/posts/", &comments] {
+            let (list, statements) = ada.counted(|ada| ada.api(Method::GET, path)).await;
+            assert!(list.is(200).json.as_array().expect("a list").len() >= length);
+            assert_eq!(statements.len(), 1, "{statements:?}");
+        }
+    }
 }
 
 /// Those of the list, of each chart and of the diagnosis.

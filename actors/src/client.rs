@@ -11,8 +11,8 @@ pub struct Client {
     pub address: String,
     /// A label of what it is.
     pub device: String,
-    /// The language it prefers, a BCP 47 tag.
-    pub language: Option<String>,
+    /// The languages that are read there, BCP 47 tags, the most wanted first.
+    pub languages: Vec<String>,
     /// Who caused it, and the ids to follow it by.
     pub origin: Origin,
 }
@@ -39,7 +39,7 @@ mod tests {
     fn all_addresses_of_one_ipv6_subscriber_count_as_one() {
         let counted = |address: &str| {
             let origin = Origin::new(Cause::Anonymous);
-            Client { address: address.into(), device: String::new(), language: None, origin }.counted_as()
+            Client { address: address.into(), device: String::new(), languages: Vec::new(), origin }.counted_as()
         };
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(counted("2001:db8:1:2::9"), counted("2001:db8:1:2:3:4:5:6"));

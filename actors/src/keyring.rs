@@ -10,6 +10,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use faceofmind_kit::Failure;
 
+mod round;
+pub use round::{Round, Tally};
+
 /// Who fails, when a text can be neither sealed nor opened.
 pub const SERVICE: &str = "DATA_KEY";
 const MARK: &str = "sealed:v1:";
@@ -59,9 +62,24 @@ impl Keyring {
 
     /// Whether it is sealed, and with the key that seals today.
     pub fn is_current(&self, stored: &str) -> bool {
-        let sealed = stored.strip_prefix(MARK).and_then(|sealed| sealed.split_once(':'));
-        sealed.is_some_and(|(id, _)| id == self.0[0].0)
+        key_of(stored) == Some(self.current())
     }
+
+    /// The id of the key that seals today.
+    pub fn current(&self) -> &str {
+        &self.0[0].0
+    }
+
+    /// Whether there is a key of this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == id)
+    }
+}
+
+/// The id of the key that sealed it; `None` where it is not sealed.
+fn key_of(stored: &str) -> Option<&str> {
+    let (id, _) = stored.strip_prefix(MARK)?.split_once(':')?;
+    Some(id)
 }
 
 fn decrypt(key: &RandomizedNonceKey, place: &str, sealed: &str) -> Option<String> {

@@ -3,11 +3,12 @@
 //! One supervisor keeps all of them, one for one, and stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
 //! ```
 //!
 //! Rooms meet in messages, or, where it must be one transaction, in a function that the owning room exports and that takes the caller's
-//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], each room's `erase`.
+//! `Tx`: [`publisher::record`], [`mailer::queue`], [`idempotency::claim`], [`logins::end_all`], [`reminders::rezone`],
+//! [`user_registry::hold`], [`user_registry::time_zones`], each room's `erase` and `export`.
 
 use faceofmind_kit::{Clock, Database, Failure, Rng, Supervisor, SupervisorHandle, supervisor};
 use jiff::tz::TimeZone;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 pub mod client;
 pub mod community;
 pub mod emotions;
+pub mod exporter;
 pub mod hasher;
 pub mod idempotency;
 mod keyed_hash;
@@ -27,6 +29,7 @@ pub mod otp;
 pub mod publisher;
 pub mod redis_server;
 pub mod reminders;
+pub mod resealing;
 pub mod schema;
 pub mod session_tracker;
 pub mod suggestions;
@@ -36,6 +39,8 @@ pub mod user_registry;
 mod testing;
 
 use self::{
+    community::Community,
+    exporter::Exporter,
     hasher::Hasher,
     keyring::Keyring,
     limits::{Counters, LimiterSettings, Limits},
@@ -45,6 +50,7 @@ use self::{
     otp::{Codes, Otp, OtpSettings},
     publisher::Publisher,
     redis_server::RedisServer,
+    reminders::Reminders,
     session_tracker::Sessions,
     suggestions::{Endpoint, Suggestions},
     user_registry::UserRegistry,
@@ -86,6 +92,8 @@ pub struct Settings {
     pub logins: logins::Settings,
     /// Codes.
     pub otp: OtpSettings,
+    /// Posts and comments.
+    pub community: community::Settings,
     /// Events.
     pub publisher: publisher::Settings,
     /// Whether anything is limited, but for codes.
@@ -116,8 +124,14 @@ pub struct House {
     pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
     /// What is suggested to them.
     pub suggestions: Suggestions,
+    /// All that is held about them.
+    pub exporter: Exporter,
     /// Their codes.
     pub otp: Otp,
     /// How often something was tried.
@@ -163,18 +177,31 @@ impl House {
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let (exporter, exporting) =
+            Exporter::new(exporter::Settings::default(), db.clone(), keyring.clone(), clock.clone());
         let neighbours = session_tracker::Neighbours {
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
-            keyring,
+            keyring: keyring.clone(),
             time_zone: time_zone.clone(),
         };
         let (sessions, tracking) = Sessions::new(session_tracker::Settings::default(), db.clone(), neighbours, means());
+        let neighbours =
+            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
+        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let neighbours = reminders::Neighbours {
+            publisher: publisher.clone(),
+            mailer: mailer.clone(),
+            keyring,
+            time_zone: time_zone.clone(),
+        };
+        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
         let mailing = mailer.child(Desk {
             db,
             registry: registry.clone(),
             logins: logins.clone(),
             otp: otp.clone(),
+            reminders: reminders.clone(),
             renderer,
             time_zone,
             clock: clock.clone(),
@@ -182,11 +209,24 @@ impl House {
         });
         let mut children = vec![publishing, hashing, limiting, minting];
         children.extend(registering);
-        children.extend([logging_in, suggesting, tracking, mailing]);
+        children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| crew.has(child.name()));
         let family = supervisor::Family { children, policy: supervisor::Policy::default(), clock, rng };
         let tree = Supervisor::start(family).await?;
-        Ok(Self { registry, logins, sessions, suggestions, otp, limits, mailer, publisher, tree })
+        Ok(Self {
+            registry,
+            logins,
+            sessions,
+            community,
+            reminders,
+            suggestions,
+            exporter,
+            otp,
+            limits,
+            mailer,
+            publisher,
+            tree,
+        })
     }
 }
 

@@ -66,20 +66,25 @@ fn addresses(app: &App) -> String {
 }
 
 /// Says something on standard output; that nobody listens there is no reason to stop.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _nobody_listens = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// Whether the database is a file that is not there, which is then said.
+pub(super) fn is_missing(settings: &Settings) -> bool {
+    let DatabaseUrl::Sqlite(path) = settings.database_url() else { return false };
+    let missing = !path.exists();
+    if missing {
+        let path = path.display();
+        say(&format!("there is no {path} yet; `faceofmind migrate` makes it, and so does `faceofmind serve`"));
+    }
+    missing
+}
+
 /// Moves the schema, or tells how it stands.
 pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
-    if let (MigrateAction::Status, DatabaseUrl::Sqlite(path)) = (action, settings.database_url())
-        && !path.exists()
-    {
-        say(&format!(
-            "there is no {} yet; `faceofmind migrate` makes it, and so does `faceofmind serve`",
-            path.display()
-        ));
+    if action == MigrateAction::Status && is_missing(settings) {
         return Ok(ExitCode::SUCCESS);
     }
     if settings.database_url().is_embedded() {

@@ -37,6 +37,15 @@ pub enum StartError {
     /// What was typed is not an e-mail address.
     #[error("--email: {0}")]
     Email(&'static str),
+    /// A table that is looked at is not there, or not as it is looked at.
+    #[error("the database is not up to date: run `faceofmind migrate` first")]
+    Outdated,
+    /// The database could not be read or written.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// Some texts are not sealed by today's key.
+    #[error("{0}")]
+    NotRotated(String),
     /// A signal cannot be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] std::io::Error),

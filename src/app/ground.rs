@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use faceofmind_actors::{
-    Ground, Settings as Bounds, hasher,
+    Ground, Settings as Bounds, community, hasher,
     keyring::Keyring,
     limits::Limit,
     logins,
@@ -119,7 +119,7 @@ fn transport(settings: &Settings) -> Result<Transport, StartError> {
     Transport::smtp(smtp).map_err(|error| StartError::part("SMTP_HOST")(error.reason().to_string()))
 }
 
-fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
+pub(super) fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
     let keys = secrets.data_keys.iter().map(|key| (key.id(), key.expose()));
     Keyring::new(keys).map_err(StartError::part("DATA_KEY"))
 }
@@ -163,6 +163,10 @@ pub(super) fn bounds(settings: &Settings, secrets: Secrets) -> Bounds {
         },
         logins: logins(settings, secrets),
         otp: otp(&settings.limits),
+        community: community::Settings {
+            posts: limit("posts", settings.limits.posts_per_hour, HOUR),
+            comments: limit("comments", settings.limits.comments_per_hour, HOUR),
+        },
         publisher: publisher(&settings.events),
         limits: settings.limits.rate_limits,
     }

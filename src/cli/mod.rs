@@ -2,6 +2,7 @@
 
 mod admin;
 mod config;
+mod keys;
 mod logging;
 mod migrate;
 mod openapi;
@@ -47,6 +48,9 @@ enum Command {
     /// Manage admins
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look at the keys that seal personal texts, and change them
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -73,6 +77,7 @@ impl Command {
             Self::Serve(arguments) => arguments.run(layers),
             Self::Migrate(arguments) => arguments.run(&layers),
             Self::Admin(command) => command.run(&layers),
+            Self::Keys(command) => command.run(&layers),
             Self::Config(command) => command.run(&layers),
             Self::Openapi => openapi::run(),
         }

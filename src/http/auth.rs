@@ -44,7 +44,8 @@ pub fn router() -> Router {
 }
 
 /// Any password that somebody may type: its rules are for new ones.
-pub(super) fn typed_password() -> impl FnOnce(super::kinds::Given) -> Result<SecretString, super::kinds::Refusal> {
+pub(in crate::http) fn typed_password()
+-> impl FnOnce(super::kinds::Given) -> Result<SecretString, super::kinds::Refusal> {
     secret(0..=1024)
 }
 

@@ -5,23 +5,22 @@ use std::{fmt::Debug, sync::Arc};
 use faceofmind_actors::{
     client::Client,
     limits::Use,
-    logins::{BearerError, Identity, LoginId},
+    logins::{BearerError, Identity, LogInError, LoginId},
     publisher::{Cause, Origin},
-    user_registry::{Role, User, UserId},
+    user_registry::{Credentials, PasswordError, Role, User, UserId},
 };
+use faceofmind_kit::Failure;
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
-    http::{
-        StatusCode,
-        header::{ACCEPT_LANGUAGE, AUTHORIZATION},
-    },
+    http::{StatusCode, header::AUTHORIZATION},
     oapi::{Components, EndpointArgRegister, Operation},
 };
+use secrecy::SecretString;
 
 use super::{
     client::{ClientAddress, Device},
-    kinds::is_language_tag,
+    languages,
     layers::RequestId,
     no_metadata,
     openapi::{may_answer, needs_bearer},
@@ -68,6 +67,20 @@ impl Caller {
         self.client.origin.clone()
     }
 
+    /// The user, as they were when the current password that they typed was compared; a wrong one counts as a failed log-in.
+    ///
+    /// # Errors
+    /// 400 for a wrong one, 429 after too many.
+    pub async fn prove_password(&self, rooms: &Rooms, typed: &SecretString) -> Result<User, Problem> {
+        let proven = rooms.logins.prove_password(&self.user.email, typed, &self.client).await;
+        let Credentials { user, .. } = proven.map_err(|error| match error {
+            LogInError::BadPair => PasswordError::WrongPassword.into(),
+            other => Problem::from(other),
+        })?;
+        // Who has moved to another address since the token was looked at, while somebody else took this one, is to ask again.
+        if user.id == self.user.id { Ok(user) } else { Err(Failure::Busy("registry").into()) }
+    }
+
     async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let rooms = Shared::<Rooms>::of(depot)?;
         let token = bearer(req).ok_or_else(|| Problem::unauthorized("Not authenticated"))?;
@@ -97,16 +110,9 @@ fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem>
     Ok(Client {
         address: address.0.to_string(),
         device: Device::of(req.headers()).0,
-        language: language(req),
+        languages: languages::wanted(req.headers()),
         origin: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
     })
-}
-
-/// The language that is named first, if it looks like a tag (BCP 47).
-fn language(req: &Request) -> Option<String> {
-    let header = req.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
-    let tag = header.split([',', ';']).next()?.trim();
-    is_language_tag(tag).then(|| tag.to_owned())
 }
 
 impl Admin {

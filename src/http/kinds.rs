@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, ops::RangeInclusive};
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, fmt::temporal::Pieces};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -30,6 +30,14 @@ pub fn text(lengths: RangeInclusive<usize>) -> impl FnOnce(Given) -> Result<Stri
             return Err(span("must have", &lengths, "characters"));
         }
         Ok(text)
+    }
+}
+
+/// What somebody writes for others: 1 to so many characters as they were sent, not all of them blank.
+pub fn words(most: usize) -> impl FnOnce(Given) -> Result<String, Refusal> {
+    move |given| match text(1..=most)(given)? {
+        blank if blank.trim().is_empty() => Err("must not be blank".into()),
+        words => Ok(words),
     }
 }
 
@@ -99,9 +107,12 @@ pub fn boolean() -> impl FnOnce(Given) -> Result<bool, Refusal> {
     }
 }
 
-/// A calendar date, `YYYY-MM-DD`; a time behind it is ignored.
+/// A calendar date from the years 1 to 9999, `YYYY-MM-DD`; a time behind it, and its offset, are ignored.
 pub fn date() -> impl FnOnce(Given) -> Result<Date, Refusal> {
-    parsed(|text| text.parse().map_err(|_| "must be a date such as 2026-11-23"))
+    parsed(|text| {
+        let date = Pieces::parse(text).ok().map(|pieces| pieces.date());
+        date.filter(|date| date.year() >= 1).ok_or("must be a date such as 2026-11-23")
+    })
 }
 
 /// A moment: RFC 3339 with an offset.
@@ -184,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn words_stay_as_they_were_sent_and_are_not_all_blank() {
+        let read = |text: &str| words(5)(Given::Json(json!(text))).ok();
+        assert_eq!(read(" a\nb "), Some(" a\nb ".to_owned()));
+        assert_eq!((read(" \n\t "), read(""), read("a\u{0}"), read("abcdef")), (None, None, None, None));
+    }
+
+    #[test]
     fn lengths_count_characters_and_not_bytes() {
         let read = |value: &str| text(1..=3)(Given::Text(value.into())).is_ok();
         assert_eq!((read("日本語"), read("日本語だ"), read("")), (true, false, false));
@@ -192,8 +210,20 @@ mod tests {
     #[test]
     fn a_date_may_carry_a_time_and_a_moment_must_carry_an_offset() {
         let json = |text: &str| Given::Json(json!(text));
-        assert_eq!(date()(json("2026-11-23T00:00:00.000")).map(|date| date.to_string()), Ok("2026-11-23".into()));
-        assert!(date()(json("2026-02-30")).is_err());
+        for text in [
+            "2026-11-23",
+            "2026-11-23T00:00:00.000",
+            "2026-11-23 08:00",
+            "2026-11-23T23:59:59Z",
+            "2026-11-23T00:00+08:00",
+        ] {
+            assert_eq!(date()(json(text)).map(|date| date.to_string()), Ok("2026-11-23".into()), "{text}");
+        }
+        for text in
+            ["", "2026-02-30", "0000-12-31", "-000001-01-01", "10000-01-01", "23.11.2026", "tomorrow", "1764000000"]
+        {
+            assert!(date()(json(text)).is_err(), "{text}");
+        }
         assert!(moment()(json("2026-11-23T08:00:00")).is_err());
     }
 }

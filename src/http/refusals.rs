@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use faceofmind_actors::{
+    community::CommunityError,
+    exporter::ExportError,
     limits::LimitError,
     logins::{BearerError, LogInError},
+    reminders::ReminderError,
     session_tracker::SessionError,
-    user_registry::{ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
+    user_registry::{AddressError, ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
 };
 use faceofmind_kit::Failure;
 use salvo::http::StatusCode;
@@ -15,6 +18,9 @@ use super::problem::{FieldError, Loc, Problem};
 
 /// When to try again after a queue was full or a part was down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When to look again whether an export of one's own has ended.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -76,6 +82,23 @@ impl From<PasswordError> for Problem {
     }
 }
 
+impl From<AddressError> for Problem {
+    fn from(error: AddressError) -> Self {
+        let told = error.to_string();
+        match error {
+            AddressError::BadCode => Self::bad_request("otp-invalid", told),
+            AddressError::Same => {
+                let loc = vec![Loc::Name("body".into()), Loc::Name("new_email".into())];
+                Self::unprocessable("email-unchanged", told.clone())
+                    .with_errors(vec![FieldError { loc, msg: told.into() }])
+            }
+            AddressError::Taken => Self::conflict(told).kind("email-taken"),
+            AddressError::TooMany { retry_after } => Self::too_many(retry_after),
+            AddressError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         let told = error.to_string();
@@ -112,6 +135,36 @@ impl From<ChangeError> for Problem {
     }
 }
 
+fn key_reused() -> Problem {
+    let told = "This Idempotency-Key was used with another body: send a new key with a new request.";
+    Problem::unprocessable("idempotency-key-reused", told)
+}
+
+impl From<CommunityError> for Problem {
+    fn from(error: CommunityError) -> Self {
+        match error {
+            CommunityError::NoPost | CommunityError::NoComment => Self::not_found(error.to_string()),
+            CommunityError::NotAuthor => Self::forbidden(error.to_string()).kind("not-the-author"),
+            CommunityError::NoUser => Self::unauthorized("Could not validate credentials"),
+            CommunityError::KeyReused => key_reused(),
+            CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
+            CommunityError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let told = error.to_string();
+        match error {
+            ExportError::UnderWay => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", told).retry_after(EXPORT_RETRY_AFTER)
+            }
+            ExportError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
@@ -122,12 +175,18 @@ impl From<SessionError> for Problem {
             .kind("session-ended"),
             SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
-            SessionError::KeyReused => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used with another body: send a new key with a new request.",
-            ),
+            SessionError::KeyReused => key_reused(),
             SessionError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ReminderError> for Problem {
+    fn from(error: ReminderError) -> Self {
+        match error {
+            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::KeyReused => key_reused(),
+            ReminderError::Failed(failure) => failure.into(),
         }
     }
 }

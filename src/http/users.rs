@@ -25,14 +25,25 @@ use super::{
 };
 use crate::app::Rooms;
 
+mod address;
+mod erase;
+mod export;
+
 /// The calls under `/users`.
 pub fn router() -> Router {
     let one = Router::with_path("{id}").get(show).put(update).delete(delete);
-    Router::with_path("users").oapi_tag("users").get(list).push(Router::with_path("me").get(me)).push(
-        one.push(Router::with_path("activate").patch(activate))
-            .push(Router::with_path("deactivate").patch(deactivate))
-            .push(Router::with_path("suspend").patch(suspend)),
-    )
+    Router::with_path("users")
+        .oapi_tag("users")
+        .get(list)
+        .push(Router::with_path("me").get(me))
+        .push(address::router())
+        .push(export::router())
+        .push(erase::router())
+        .push(
+            one.push(Router::with_path("activate").patch(activate))
+                .push(Router::with_path("deactivate").patch(deactivate))
+                .push(Router::with_path("suspend").patch(suspend)),
+        )
 }
 
 /// A user.

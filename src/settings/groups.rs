@@ -245,7 +245,11 @@ group! {
         failed_logins_per_day_by_strangers: u32 = limit("limit_failed_logins_per_day_by_strangers"),
         /// Anonymous calls under `/auth`, one client address.
         auth_calls_per_minute: u32 = limit("limit_auth_calls_per_minute"),
-        /// Registrations, one client address.
+        /// Registrations, and addresses that are asked to be moved to, one client address.
         registrations_per_hour: u32 = limit("limit_registrations_per_hour"),
+        /// Posts, one user.
+        posts_per_hour: u32 = limit("limit_posts_per_hour"),
+        /// Comments, one user.
+        comments_per_hour: u32 = limit("limit_comments_per_hour"),
     }
 }

@@ -14,7 +14,7 @@ mod reset;
 mod verify;
 
 /// A code that is not this one.
-fn wrong(code: &str) -> String {
+pub(crate) fn wrong(code: &str) -> String {
     let number: u32 = code.parse().expect("six digits");
     format!("{:06}", (number + 1) % 1_000_000)
 }

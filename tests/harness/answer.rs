@@ -135,9 +135,9 @@ fn redacted(key: &str, value: &Value) -> Value {
         }
         (_, Value::Array(items)) => items.iter().map(|item| redacted(key, item)).collect(),
         (_, Value::Null) => Value::Null,
-        ("id" | "user_id", Value::Number(_)) => "[id]".into(),
+        (id, Value::Number(_)) if id == "id" || id.ends_with("_id") => "[id]".into(),
         ("access_token" | "refresh_token", _) => "[token]".into(),
-        ("created_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
+        ("created_at" | "updated_at" | "start_time" | "end_time" | "last_used_at", _) => "[time]".into(),
         ("email", _) => "[email]".into(),
         ("request_id", _) => "[request id]".into(),
         _ => value.clone(),

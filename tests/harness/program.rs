@@ -63,6 +63,15 @@ impl Program {
         Left { code: ended.status.code(), output: text(&ended.stdout), errors: text(&ended.stderr) }
     }
 
+    /// Runs it until it has said a line, and kills it (SIGKILL); the line.
+    pub(crate) async fn killed_after_a_line(&self, arguments: &[&str]) -> String {
+        let mut child = self.spawn(arguments);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.expect("it says something in time").expect("readable");
+        child.kill().await.expect("it runs");
+        line.expect("it says something before it ends")
+    }
+
     /// Runs it until it says where it listens.
     pub(crate) async fn serve(&self, arguments: &[&str]) -> Serving {
         let mut child = self.spawn(arguments);

@@ -106,13 +106,18 @@ impl TestApp {
         self.ground.inbox.next_to(email).await
     }
 
-    /// Waits until nothing is left to be mailed, then looks whether there is an unread mail to that address.
-    pub(crate) async fn expect_no_mail_to(&self, email: &str) {
+    /// Waits until nothing is left to be mailed.
+    pub(crate) async fn all_is_mailed(&self) {
         super::eventually("all mails to be sent", async || {
             let waiting = self.number("SELECT count(*) FROM mail_intents WHERE dead_at IS NULL").await;
             (waiting == 0).then_some(())
         })
         .await;
+    }
+
+    /// Waits until nothing is left to be mailed, then looks whether there is an unread mail to that address.
+    pub(crate) async fn expect_no_mail_to(&self, email: &str) {
+        self.all_is_mailed().await;
         let unread = self.ground.inbox.unread_to(email);
         assert!(unread.is_none(), "nothing was to be mailed to {email}, and yet: {unread:?}");
     }

@@ -16,10 +16,13 @@ async fn an_admin_deletes_a_user_and_all_that_is_theirs(app: &TestApp) {
         person.open_session().await;
         let keyed = person.api(reqwest::Method::POST, "/sessions/").header("idempotency-key", "k").json(&json!({}));
         keyed.send().await.is(201);
+        let post = person.post("/posts/", json!({ "content": "hello" })).await.is(201).number_of("id");
+        person.post(&format!("/posts/{post}/comments"), json!({ "content": "anybody here?" })).await.is(201);
         person.post("/auth/request-password-reset", json!({ "email": person.email })).await.is(202);
         app.mail_to(&person.email).await;
     }
     let mut names = vec!["user.registered", "user.verified", "session.started", "session.started"];
+    names.extend(["community.post_created", "community.comment_created"]);
     app.events_of(ada.id, &names).await;
     let answer = admin.delete(&format!("/users/{}", ada.id)).await;
     snapshot!(answer, @r#"
@@ -27,7 +30,8 @@ async fn an_admin_deletes_a_user_and_all_that_is_theirs(app: &TestApp) {
       "message": "User deleted successfully"
     }
     "#);
-    for table in ["user_profiles", "claims", "logins", "sessions", "idempotency_keys"] {
+    let written = ["community_posts", "community_comments"];
+    for table in ["user_profiles", "claims", "logins", "sessions", "idempotency_keys"].into_iter().chain(written) {
         let left = app.number(&format!("SELECT count(*) FROM {table} WHERE user_id = {}", ada.id)).await;
         assert_eq!(left, 0, "{table}");
     }
@@ -41,7 +45,7 @@ async fn an_admin_deletes_a_user_and_all_that_is_theirs(app: &TestApp) {
     assert_eq!(bob.get("/sessions/count").await.is(200).json["count"], 2);
     names.push("user.deleted");
     let told = app.events_of(ada.id, &names).await;
-    assert_eq!(told[4].json["causedby"], format!("admin/{}", admin.id));
+    assert_eq!(told[6].json["causedby"], format!("admin/{}", admin.id));
 }
 
 async fn a_deleted_address_may_be_registered_anew(app: &TestApp) {

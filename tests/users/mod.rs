@@ -3,6 +3,9 @@
 mod activate;
 mod close;
 mod delete;
+mod email;
+mod erase;
+mod export;
 mod last_admin;
 mod list;
 mod show;

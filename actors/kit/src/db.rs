@@ -46,6 +46,9 @@ impl Default for PoolSettings {
 /// A server that takes longer to let anyone in does not serve.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Nobody writes while the log of an SQLite file waits for its readers to be cut off.
+const READERS_WAITED_FOR: Duration = Duration::from_millis(250);
+
 /// The pool of one database. Clones share it.
 #[derive(Clone, Debug)]
 pub enum Database {
@@ -133,16 +136,31 @@ impl Database {
         let failed = match self {
             Self::Postgres(pool) => {
                 let options = pool.connect_options();
-                let connecting = PgConnection::connect_with(&options);
-                match tokio::time::timeout(REACHED_WITHIN, connecting).await {
-                    Ok(Ok(connection)) => connection.close().await,
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                match within_reach(PgConnection::connect_with(&options)).await {
+                    Ok(connection) => connection.close().await,
+                    Err(error) => Err(error),
                 }
             }
             Self::Sqlite(pool, _) => pool.acquire().await.map(drop),
         };
         Ok(failed?)
+    }
+
+    /// Has an SQLite file forget for good what was deleted from it: the write-ahead log beside it, where all that was lately written still
+    /// stands, is taken in and cut off. False when somebody reads what was before, and so needs it: try again later. A server keeps
+    /// deleted rows until it vacuums; there nothing is done.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub async fn forget_deleted(&self) -> Result<bool, Failure> {
+        let Self::Sqlite(pool, writer) = self else { return Ok(true) };
+        let _turn = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let impatient = (*pool.connect_options()).clone().busy_timeout(READERS_WAITED_FOR);
+        let mut connection = SqliteConnection::connect_with(&impatient).await?;
+        let cut = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(cut).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(busy == 0)
     }
 
     /// What it is, for people: `PostgreSQL` or `SQLite`.
@@ -160,6 +178,13 @@ impl Database {
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
+}
+
+/// What `connecting` comes to, if that does not take too long.
+pub(crate) async fn within_reach<C>(
+    connecting: impl Future<Output = Result<C, sqlx::Error>>,
+) -> Result<C, sqlx::Error> {
+    tokio::time::timeout(REACHED_WITHIN, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Makes the file, readable by its user alone, before SQLite would make it for everyone; SQLite gives its neighbours the same mode. What goes

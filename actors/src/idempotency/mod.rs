@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::{keyring::Keyring, user_registry::UserId};
 
 mod many;
+mod resealing;
 pub use many::{release_all, settle_all};
+pub use resealing::reseal;
 
 /// A key older than this counts as new.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,8 +95,12 @@ impl Key {
 
     /// Where its answer rests, as the [`Keyring`] knows it.
     pub fn place(&self) -> String {
-        format!("idempotency/{}/{}/{}", self.user, self.call, self.key)
+        place(self.user, &self.call, &self.key)
     }
+}
+
+fn place(user: UserId, call: &str, key: &str) -> String {
+    format!("idempotency/{user}/{call}/{key}")
 }
 
 impl Answer {

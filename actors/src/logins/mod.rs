@@ -6,6 +6,7 @@ use faceofmind_kit::{Actor, Address, Child, Clock, Database, Errands, Failure, P
 use serde_json::{Value, json};
 
 mod bearer;
+mod export;
 mod ledger;
 mod log_in;
 mod login;
@@ -15,6 +16,7 @@ mod token;
 mod views;
 
 pub use bearer::{BearerError, Identity};
+pub use export::export;
 pub use log_in::{Attempt, LogInError, LogInLimits};
 pub use login::{Listed, Login, LoginId};
 pub use token::TokenSettings;

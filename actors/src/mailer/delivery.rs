@@ -21,6 +21,7 @@ use super::{
 use crate::{
     logins::Logins,
     otp::{Mint, Minted, Otp, Purpose},
+    reminders::Reminders,
     user_registry::{ClaimId, Draft, Subject, UserRegistry},
 };
 
@@ -39,6 +40,8 @@ pub struct Desk {
     pub logins: Logins,
     /// Mints the codes.
     pub otp: Otp,
+    /// Knows what people want to be reminded of.
+    pub reminders: Reminders,
     /// Writes.
     pub renderer: Renderer,
     /// The zone of readers who have set none.
@@ -155,7 +158,7 @@ impl Dispatch {
 
 impl Desk {
     /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone. The owner of an account
-    /// is not flooded either when others register its address: that counts as a code, though none is told.
+    /// is not flooded either when others register its address or ask to move to it: that counts as a code, though none is told.
     async fn letter(&self, intent: &Intent, draft: &Draft) -> Result<Option<Letter>, Failure> {
         let first_name = draft.first_name.clone();
         let zoned = |moment: Timestamp| self.zoned(moment, draft);
@@ -189,6 +192,26 @@ impl Desk {
                 address: login.address.parse().ok(),
                 device: login.device,
             }),
+            Subject::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
+                first_name,
+                title: reminder.title,
+                date: reminder.reminder_time.0,
+            }),
+            Subject::AddressClaim { claim, name } => {
+                let minted = self.mint(intent, draft, Purpose::EmailChange, Some(*claim)).await?;
+                minted.map(|minted| Letter::AddressCode {
+                    claim_name: name.clone(),
+                    claimed_at: at,
+                    expires_in_minutes: minutes(&minted),
+                    code: minted.code,
+                })
+            }
+            Subject::AddressTaken => {
+                let within_budget = self.mint(intent, draft, Purpose::EmailChange, None).await?;
+                within_budget.map(|_nobody_is_told| Letter::AddressTaken { first_name, at })
+            }
+            Subject::AddressChangeAsked => Some(Letter::AddressChangeAsked { first_name, at }),
+            Subject::AddressChanged => Some(Letter::AddressChanged { first_name, at }),
         })
     }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     logins::LoginId,
+    reminders::ReminderId,
     user_registry::{ClaimId, Email, UserId},
 };
 
@@ -46,14 +47,46 @@ pub enum Occasion {
         /// Which.
         login: LoginId,
     },
+    /// The time has come that somebody wanted to be reminded at.
+    Reminder {
+        /// Who.
+        user: UserId,
+        /// Of what.
+        reminder: ReminderId,
+    },
+    /// A user wants to move to another address, which is to be proven.
+    AddressClaim {
+        /// Who.
+        user: UserId,
+        /// The claim on that address.
+        claim: ClaimId,
+    },
+    /// The same, to be told where the user was reached then, wherever they are by the time of sending.
+    AddressChangeAsked {
+        /// Who.
+        user: UserId,
+        /// Their address then.
+        old: Email,
+    },
+    /// A user has moved to another address; told at the old one.
+    AddressChanged {
+        /// Who.
+        user: UserId,
+        /// Their address before.
+        old: Email,
+    },
 }
 
 impl Occasion {
     fn user(&self) -> Option<UserId> {
         match self {
-            Self::Registration { user, .. } | Self::PasswordChanged { user } | Self::NewDevice { user, .. } => {
-                Some(*user)
-            }
+            Self::Registration { user, .. }
+            | Self::PasswordChanged { user }
+            | Self::NewDevice { user, .. }
+            | Self::Reminder { user, .. }
+            | Self::AddressClaim { user, .. }
+            | Self::AddressChangeAsked { user, .. }
+            | Self::AddressChanged { user, .. } => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }
@@ -92,8 +125,8 @@ impl Row {
     }
 }
 
-/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it. After the
-/// commit call [`wake`](super::Mailer::wake).
+/// Puts an intent into the queue, in the transaction of what it tells of. `client` is the network address that caused it, empty where
+/// none did. After the commit call [`wake`](super::Mailer::wake).
 ///
 /// # Errors
 /// [`Failure::Store`].

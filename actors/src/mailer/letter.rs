@@ -2,11 +2,12 @@
 
 use std::{fmt, net::IpAddr};
 
-use jiff::ZonedDateTime;
+use jiff::{ZonedDateTime, civil::Date};
 
 use crate::otp::OtpCode;
 
-/// A letter, before it is put into words. None carries health data, and none can.
+/// A letter, before it is put into words. None carries health data, and none can, but in the title that a
+/// reader gave to a reminder.
 ///
 /// Names and devices are what somebody typed or sent; they are given here as stored and defused when the letter is
 /// rendered ([`super::defuse`]). Times are in the reader's time zone, which the text names.
@@ -56,6 +57,47 @@ pub enum Letter {
         /// When that was.
         at: ZonedDateTime,
     },
+    /// What somebody wanted to be reminded of is due.
+    Reminder {
+        /// The account's.
+        first_name: String,
+        /// What the reader called it. No more of it is mailed, and this not in the subject, which lock screens show.
+        title: String,
+        /// The day it is for.
+        date: Date,
+    },
+    /// To an address that somebody wants to move their account to: the code that confirms it.
+    AddressCode {
+        /// First and last name of the account, whose owner need not be the reader.
+        claim_name: String,
+        /// When they asked.
+        claimed_at: ZonedDateTime,
+        /// The code that moves the account.
+        code: OtpCode,
+        /// How long the code works, from sending.
+        expires_in_minutes: u32,
+    },
+    /// To the owner of an account, to whose address somebody wants to move another.
+    AddressTaken {
+        /// The owner's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// To the address that an account has: it is asked to be moved. Where to is not told.
+    AddressChangeAsked {
+        /// The account's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
+    /// To the address that an account had: it was moved. Where to is not told.
+    AddressChanged {
+        /// The account's.
+        first_name: String,
+        /// When that was.
+        at: ZonedDateTime,
+    },
 }
 
 impl Letter {
@@ -67,6 +109,11 @@ impl Letter {
             Self::ResetCode { .. } => "reset_code",
             Self::PasswordChanged { .. } => "password_changed",
             Self::NewDevice { .. } => "new_device",
+            Self::Reminder { .. } => "reminder",
+            Self::AddressCode { .. } => "address_code",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::AddressChangeAsked { .. } => "address_change_asked",
+            Self::AddressChanged { .. } => "address_changed",
         }
     }
 }

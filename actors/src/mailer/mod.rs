@@ -22,6 +22,7 @@ pub use templates::Language;
 pub use transport::{SendError, SmtpSettings, SmtpTls, Transport};
 
 use self::{delivery::Dispatch, intents::Intent};
+use crate::user_registry::Email;
 
 /// Mails under way at a time: one slow address delays nobody.
 const AT_A_TIME: usize = 8;
@@ -78,6 +79,13 @@ impl Mailer {
     /// Whether mail can leave now.
     pub async fn is_up(&self) -> bool {
         self.transport.check().await
+    }
+
+    /// Removes the mails to that address that rest in a folder of ours. Those that a mail server has taken are out of reach.
+    pub async fn forget(&self, recipient: &Email) {
+        if let Err(error) = self.transport.forget(recipient).await {
+            tracing::warn!(%error, "mails to somebody who is gone were not removed");
+        }
     }
 
     /// How the queue stands.

@@ -143,7 +143,8 @@ struct Words {
 /// What a letter's templates may say. Whatever somebody typed is defused here, once, for text and HTML alike.
 fn facts(letter: &Letter) -> Value {
     match letter {
-        Letter::Welcome { claim_name, claimed_at, code, expires_in_minutes } => context! {
+        Letter::Welcome { claim_name, claimed_at, code, expires_in_minutes }
+        | Letter::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
             claim_name => defuse(claim_name),
             claimed_at => moment(claimed_at),
             code => code.reveal(),
@@ -154,7 +155,11 @@ fn facts(letter: &Letter) -> Value {
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
-        Letter::AlreadyRegistered { first_name, at } | Letter::PasswordChanged { first_name, at } => context! {
+        Letter::AlreadyRegistered { first_name, at }
+        | Letter::PasswordChanged { first_name, at }
+        | Letter::AddressTaken { first_name, at }
+        | Letter::AddressChangeAsked { first_name, at }
+        | Letter::AddressChanged { first_name, at } => context! {
             first_name => defuse(first_name),
             at => moment(at),
         },
@@ -163,6 +168,11 @@ fn facts(letter: &Letter) -> Value {
             device => defuse(device),
             address => address.map(|address| address.to_string()),
             at => moment(at),
+        },
+        Letter::Reminder { first_name, title, date } => context! {
+            first_name => defuse(first_name),
+            title => defuse(title),
+            date => date.to_string(),
         },
     }
 }

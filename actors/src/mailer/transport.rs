@@ -10,6 +10,7 @@ use smtp::Smtp;
 pub use smtp::{SmtpSettings, SmtpTls};
 
 use super::Mail;
+use crate::user_registry::Email;
 
 /// Where mails go. Shared behind an `Arc`; all methods may be called at once, and dropped halfway.
 #[derive(Debug)]
@@ -40,6 +41,14 @@ impl Transport {
         match self {
             Self::Files(files) => files.write(mail).await,
             Self::Smtp(smtp) => smtp.send(mail).await,
+        }
+    }
+
+    /// Removes what was sent to that address, where it is in our hands.
+    pub async fn forget(&self, recipient: &Email) -> Result<(), SendError> {
+        match self {
+            Self::Files(files) => files.forget(recipient).await,
+            Self::Smtp(_) => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::{
-    Crew, Ground, House, Settings, hasher,
+    Crew, Ground, House, Settings, community, hasher,
     keyring::Keyring,
     limits::Limit,
     logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
@@ -102,6 +102,10 @@ pub(crate) fn bounds() -> Settings {
             },
         },
         otp: OtpSettings::default(),
+        community: community::Settings {
+            posts: limit("posts", 30, Duration::from_secs(3600)),
+            comments: limit("comments", 120, Duration::from_secs(3600)),
+        },
         publisher: publisher::Settings::default(),
         limits: true,
     }
@@ -289,7 +293,7 @@ pub(crate) fn client(address: &str) -> crate::client::Client {
     crate::client::Client {
         address: address.to_owned(),
         device: "a phone".into(),
-        language: None,
+        languages: Vec::new(),
         origin: Origin::new(Cause::Anonymous),
     }
 }

@@ -3,7 +3,9 @@
 use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
-use super::{Email, PasswordRefused, Role, Status, User, UserId, UserRegistry, Write};
+use super::{
+    Email, PasswordRefused, Role, Status, User, UserId, UserRegistry, Write, ledger::forget_deleted, to_the_end,
+};
 use crate::{otp::Purpose, publisher::Origin};
 
 /// What is to be changed; what is `None` stays.
@@ -80,11 +82,35 @@ impl UserRegistry {
     /// # Errors
     /// [`ChangeError::NotFound`], [`ChangeError::LastAdmin`], [`ChangeError::Failed`].
     pub async fn delete(&self, user: UserId, origin: Origin) -> Result<(), ChangeError> {
-        let email = self.write(&user, |reply| Write::Delete { user, origin, reply }).await?;
+        self.remove(user, None, origin).await
+    }
+
+    /// Removes a user who has just proven the password (see `Logins::prove_password`), and all that is theirs.
+    ///
+    /// # Errors
+    /// As [`UserRegistry::delete`]; [`ChangeError::Failed`] also when the user was changed meanwhile: the password is to be proven again.
+    pub async fn erase(&self, proven: &User, origin: Origin) -> Result<(), ChangeError> {
+        self.remove(proven.id, Some(proven.revision), origin).await
+    }
+
+    async fn remove(&self, user: UserId, compared_at: Option<i64>, origin: Origin) -> Result<(), ChangeError> {
+        let registry = self.clone();
+        to_the_end(async move {
+            let removal = |reply| Write::Delete { user, compared_at, origin, reply };
+            let email = registry.write(&user, removal).await?;
+            registry.forget(&email).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What lies elsewhere of a user who is gone. What cannot be reached now goes by age, or with the next sweep.
+    async fn forget(&self, email: &Email) {
         for purpose in [Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange] {
-            self.forget_codes(purpose, &email).await;
+            self.forget_codes(purpose, email).await;
         }
-        Ok(())
+        self.neighbours.mailer.forget(email).await;
+        forget_deleted(&self.db).await;
     }
 
     /// Creates an active admin.

@@ -27,6 +27,8 @@ pub(super) struct Claim {
     pub(super) last_name: String,
     password: String,
     pub(super) created_at: Timestamp,
+    /// Where it is known, BCP 47.
+    pub(super) language: Option<String>,
 }
 
 impl Claim {
@@ -68,7 +70,7 @@ async fn mirror(tx: &mut Tx, claim: &NewClaim<'_>, now: Timestamp) -> Result<(Us
 }
 
 /// Counts the claim, if the row mirrors it; the revision is then another. A row of the predecessor, which nothing was known of before,
-/// stands for a claim of its own.
+/// stands for a claim of its own. The first claim's language is the account's until another is proven or set.
 async fn count(
     tx: &mut Tx,
     user: UserId,
@@ -78,8 +80,7 @@ async fn count(
 ) -> Result<i64, Failure> {
     let count = "INSERT INTO user_profiles (user_id, revision, claims_made, language) VALUES ($1, 1, $2, $3) \
         ON CONFLICT (user_id) DO UPDATE SET claims_made = user_profiles.claims_made + $4, \
-        revision = user_profiles.revision + $4, language = COALESCE(excluded.language, user_profiles.language) \
-        RETURNING revision";
+        revision = user_profiles.revision + $4 RETURNING revision";
     let first = 1 + i32::from(is_inactive && is_older);
     let (revision,): (i64,) = on!(tx.connection(), c => sqlx::query_as(count)
         .bind(user).bind(first).bind(language.filter(|_| is_inactive)).bind(i32::from(is_inactive))
@@ -93,6 +94,10 @@ async fn keep(tx: &mut Tx, user: UserId, claim: &NewClaim<'_>, now: Timestamp) -
     let (id,): (ClaimId,) = on!(tx.connection(), c => sqlx::query_as(insert)
         .bind(user).bind(claim.first_name).bind(claim.last_name).bind(claim.password.as_str()).bind(now)
         .fetch_one(c).await)?;
+    if let Some(language) = claim.language {
+        let insert = "INSERT INTO claim_languages (claim_id, language) VALUES ($1, $2)";
+        on!(tx.connection(), c => sqlx::query(insert).bind(id).bind(language).execute(c).await.map(drop))?;
+    }
     let replace = "DELETE FROM claims WHERE user_id = $1 AND id NOT IN \
         (SELECT id FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT $2)";
     on!(tx.connection(), c => sqlx::query(replace).bind(user).bind(LIVE_CLAIMS).execute(c).await.map(drop))?;
@@ -101,7 +106,8 @@ async fn keep(tx: &mut Tx, user: UserId, claim: &NewClaim<'_>, now: Timestamp) -
 
 /// The claim that a code was mailed for, if it still lives.
 pub(super) async fn find(connection: Connection<'_>, user: UserId, claim: ClaimId) -> Result<Option<Claim>, Failure> {
-    let select = "SELECT id, first_name, last_name, password, created_at FROM claims WHERE user_id = $1 AND id = $2";
+    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language \
+        FROM claims c LEFT JOIN claim_languages l ON l.claim_id = c.id WHERE c.user_id = $1 AND c.id = $2";
     Ok(on!(connection, c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
 }
 
@@ -117,7 +123,8 @@ pub(super) async fn newest(tx: &mut Tx, account: &Account, now: Timestamp) -> Re
         (None, None) => Ok(None),
         (None, Some(password)) => {
             let (first_name, last_name) = (user.first_name.as_str(), user.last_name.as_str());
-            let claim = NewClaim { email: &user.email, first_name, last_name, password, language: None };
+            let language = user.language.as_deref();
+            let claim = NewClaim { email: &user.email, first_name, last_name, password, language };
             keep(tx, user.id, &claim, now).await.map(Some)
         }
     }

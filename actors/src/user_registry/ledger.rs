@@ -14,13 +14,15 @@ use crate::{
 };
 
 mod accounts;
+mod addresses;
 mod passwords;
 mod registration;
 mod sweep;
 
+pub(super) use addresses::{Moved, NewAddress, ProvenAddress};
 pub(super) use passwords::{NewPassword, Proof};
 pub(super) use registration::NewRegistration;
-pub(super) use sweep::sweep;
+pub(super) use sweep::{forget_deleted, sweep};
 
 /// What the work is done with. Clones share it.
 #[derive(Clone, Debug)]
@@ -40,6 +42,15 @@ pub(super) struct Ledger {
 pub async fn is_unchanged(tx: &mut Tx, user: UserId, revision: i64) -> Result<bool, Failure> {
     let account = store::lock(tx, user).await?;
     Ok(account.is_some_and(|account| account.user.revision == revision))
+}
+
+/// Whether there is such a user, who then stays until the transaction ends. For what shall belong to them: call it before anything else is
+/// locked, since whoever removes a user locks the user first and then what is theirs.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn hold(tx: &mut Tx, user: UserId) -> Result<bool, Failure> {
+    store::hold(tx, user).await
 }
 
 impl Ledger {

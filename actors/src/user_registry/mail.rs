@@ -1,14 +1,14 @@
 //! What a mail is to say. Decided when it is about to be sent: until then an intent only says why.
 
-use faceofmind_kit::{Failure, Timestamp};
+use faceofmind_kit::{Failure, Reader, Timestamp};
 
 use super::{
-    ClaimId, Email, Status,
+    ClaimId, Email, Status, User, address_changes,
     claims::{self, Claim},
     ledger::Ledger,
     store::{self, Account},
 };
-use crate::{logins::LoginId, mailer::Occasion};
+use crate::{logins::LoginId, mailer::Occasion, reminders::ReminderId};
 
 /// A mail to be written.
 #[derive(Clone, Debug)]
@@ -45,6 +45,21 @@ pub enum Subject {
     PasswordChanged,
     /// Somebody logged in with a device that was not seen before.
     NewDevice(LoginId),
+    /// They wanted to be reminded of something.
+    Reminder(ReminderId),
+    /// A user wants to move to this address; a code proves it.
+    AddressClaim {
+        /// Which claim the code is for.
+        claim: ClaimId,
+        /// The user's name, first and last.
+        name: String,
+    },
+    /// Somebody wants to move to an address that has an account.
+    AddressTaken,
+    /// The user wants to move to another address.
+    AddressChangeAsked,
+    /// The user has moved to another address.
+    AddressChanged,
 }
 
 impl Ledger {
@@ -53,36 +68,70 @@ impl Ledger {
         let account = match occasion {
             Occasion::Registration { user, .. }
             | Occasion::PasswordChanged { user }
-            | Occasion::NewDevice { user, .. } => store::by_id(reader.connection(), *user).await?,
+            | Occasion::NewDevice { user, .. }
+            | Occasion::Reminder { user, .. }
+            | Occasion::AddressClaim { user, .. }
+            | Occasion::AddressChangeAsked { user, .. }
+            | Occasion::AddressChanged { user, .. } => store::by_id(reader.connection(), *user).await?,
             Occasion::PasswordReset { email } => store::by_email(reader.connection(), email).await?,
         };
         let Some(Account { user, .. }) = account else { return Ok(None) };
-        let subject = match occasion {
+        Ok(match occasion {
             Occasion::Registration { claim, .. } => {
                 let claim = claims::find(reader.connection(), user.id, *claim).await?;
-                claim.map(|claim| Subject::of(claim, user.status))
+                claim.map(|claim| Draft::about(claim, user))
             }
-            Occasion::PasswordReset { .. } => Some(Subject::Reset),
-            Occasion::PasswordChanged { .. } => Some(Subject::PasswordChanged),
-            Occasion::NewDevice { login, .. } => Some(Subject::NewDevice(*login)),
-        };
-        Ok(subject.map(|subject| Draft {
-            to: user.email,
-            first_name: user.first_name,
-            time_zone: user.time_zone,
-            language: user.language,
-            subject,
-        }))
+            Occasion::PasswordReset { .. } => Some(Draft::to(user, Subject::Reset)),
+            Occasion::PasswordChanged { .. } => Some(Draft::to(user, Subject::PasswordChanged)),
+            Occasion::NewDevice { login, .. } => Some(Draft::to(user, Subject::NewDevice(*login))),
+            Occasion::Reminder { reminder, .. } => Some(user)
+                .filter(|user| user.status == Status::Active)
+                .map(|user| Draft::to(user, Subject::Reminder(*reminder))),
+            Occasion::AddressClaim { claim, .. } => self.draft_to_wanted_address(&mut reader, user, *claim).await?,
+            Occasion::AddressChangeAsked { old, .. } => Some(Draft::to(user, Subject::AddressChangeAsked).at(old)),
+            Occasion::AddressChanged { old, .. } => Some(Draft::to(user, Subject::AddressChanged).at(old)),
+        })
+    }
+
+    /// To whoever has the mailbox that the user wants to move to, if they still do: the owner of the account that has the address is told
+    /// of it, and gets no code.
+    async fn draft_to_wanted_address(
+        &self,
+        reader: &mut Reader,
+        user: User,
+        claim: ClaimId,
+    ) -> Result<Option<Draft>, Failure> {
+        let wanted = address_changes::wanted(reader.connection(), user.id, self.clock.now()).await?;
+        let Some((_, address)) = wanted.filter(|(wanted, _)| *wanted == claim) else { return Ok(None) };
+        if let Some(Account { user: holder, .. }) = store::by_email(reader.connection(), &address).await?
+            && !store::is_unproven(reader.connection(), holder.id).await?
+        {
+            return Ok(Some(Draft::to(holder, Subject::AddressTaken)));
+        }
+        let name = format!("{} {}", user.first_name, user.last_name);
+        Ok(Some(Draft::to(user, Subject::AddressClaim { claim, name }).at(&address)))
     }
 }
 
-impl Subject {
-    /// A claim that lives can be proven as long as the account is inactive. One that ended, replaced or verified, is no news.
-    fn of(claim: Claim, status: Status) -> Self {
-        if status != Status::Inactive {
-            return Self::AlreadyRegistered;
+impl Draft {
+    /// A claim that lives can be proven as long as the account is inactive, and is written of in the language of who made it. One that
+    /// ended, replaced or verified, is no news.
+    fn about(claim: Claim, user: User) -> Self {
+        if user.status != Status::Inactive {
+            return Self::to(user, Subject::AlreadyRegistered);
         }
         let name = format!("{} {}", claim.first_name, claim.last_name);
-        Self::Claim { claim: claim.id, name, at: claim.created_at }
+        let language = claim.language.or_else(|| user.language.clone());
+        Self { language, ..Self::to(user, Subject::Claim { claim: claim.id, name, at: claim.created_at }) }
+    }
+
+    fn to(user: User, subject: Subject) -> Self {
+        let User { email: to, first_name, time_zone, language, .. } = user;
+        Self { to, first_name, time_zone, language, subject }
+    }
+
+    /// The same to another address.
+    fn at(self, address: &Email) -> Self {
+        Self { to: address.clone(), ..self }
     }
 }

@@ -14,10 +14,14 @@ use faceofmind_kit::{Address, Child, Clock, Database, Failure, Reply, Rng};
 use tracing::Instrument as _;
 
 mod accounts;
+mod address_changes;
+mod addresses;
 mod claims;
+mod export;
 mod ledger;
 mod listing;
 mod mail;
+mod many;
 pub mod password;
 mod passwords;
 mod registration;
@@ -26,9 +30,12 @@ mod store;
 pub mod user;
 
 pub use accounts::{AccountChange, ChangeError, NewAdmin};
-pub use ledger::is_unchanged;
+pub use addresses::AddressError;
+pub use export::export;
+pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};
 pub use mail::{Draft, Subject};
+pub use many::{active_among, time_zones};
 pub use password::{PasswordError, PasswordRefused, PasswordRules};
 pub use registration::{RegisterError, Registration, VerifyError};
 pub use user::{ClaimId, Email, Role, Status, User, UserId};
@@ -55,7 +62,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// Which passwords are taken.
     pub passwords: PasswordRules,
-    /// How many may register from one client address.
+    /// How many may register, or ask to move to another address, from one client address.
     pub registrations: Limit,
 }
 
@@ -80,6 +87,7 @@ pub struct Neighbours {
 #[derive(Clone, Debug)]
 pub struct UserRegistry {
     shards: Arc<[Address<Message>]>,
+    db: Database,
     neighbours: Neighbours,
     settings: Settings,
 }
@@ -104,6 +112,7 @@ enum Read {
     Get(UserId, Reply<Result<Option<User>, Failure>>),
     Credentials(Email, Reply<Result<Option<Credentials>, Failure>>),
     List(Filter, Reply<Result<Page, Failure>>),
+    WantedAddress(UserId, Reply<Result<Option<(ClaimId, Email)>, Failure>>),
     Draft(Occasion, Reply<Result<Option<Draft>, Failure>>),
 }
 
@@ -112,9 +121,11 @@ enum Write {
     Verify { email: Email, claim: ClaimId, origin: Origin, reply: Reply<Result<User, VerifyError>> },
     SendCode { occasion: CodeFor, client: Client, reply: Reply<Result<(), Failure>> },
     SetPassword(ledger::NewPassword, Reply<Result<(), PasswordError>>),
+    RequestAddress(ledger::NewAddress, Reply<Result<(), Failure>>),
+    ChangeAddress(ledger::ProvenAddress, Reply<Result<ledger::Moved, AddressError>>),
     RenewHash { user: UserId, old: PasswordHash, new: PasswordHash, reply: Reply<Result<(), Failure>> },
     Change { user: UserId, change: AccountChange, origin: Origin, reply: Reply<Result<User, ChangeError>> },
-    Delete { user: UserId, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
+    Delete { user: UserId, compared_at: Option<i64>, origin: Origin, reply: Reply<Result<Email, ChangeError>> },
     CreateAdmin(NewAdmin, PasswordHash, Reply<Result<User, ChangeError>>),
 }
 
@@ -138,7 +149,7 @@ impl UserRegistry {
     ) -> (Self, Vec<Child>) {
         let shards: Arc<[Address<Message>]> = SHARDS.map(|name| Address::new(name, MAILBOX, DEADLINE)).into();
         let ledger = Ledger {
-            db,
+            db: db.clone(),
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
             views: neighbours.views.clone(),
@@ -153,7 +164,7 @@ impl UserRegistry {
             })
         });
         let children = children.collect();
-        (Self { shards, neighbours, settings }, children)
+        (Self { shards, db, neighbours, settings }, children)
     }
 
     /// The user of that id.

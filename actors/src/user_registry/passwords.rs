@@ -70,7 +70,8 @@ impl UserRegistry {
         if !self.neighbours.otp.consume(&proof).await? {
             return Err(PasswordError::BadCode);
         }
-        let new = NewPassword { user: user.id, hash, proof: Proof::Code, client };
+        let reset = Proof::Code { address: user.email.clone() };
+        let new = NewPassword { user: user.id, hash, proof: reset, client };
         let written = self.write(&user.id, |reply| Write::SetPassword(new, reply)).await;
         match &written {
             Ok(()) => self.forget_codes(Purpose::PasswordReset, &user.email).await,

@@ -40,6 +40,9 @@ impl Shard {
                 self.errands.answer(reply, permit, async move { ledger.credentials(&email).await });
             }
             Read::List(filter, reply) => self.errands.answer(reply, permit, async move { ledger.list(&filter).await }),
+            Read::WantedAddress(user, reply) => {
+                self.errands.answer(reply, permit, async move { ledger.wanted_address(user).await });
+            }
             Read::Draft(occasion, reply) => {
                 self.errands.answer(reply, permit, async move { ledger.draft(&occasion).await });
             }
@@ -79,9 +82,13 @@ impl Ledger {
             Write::Verify { email, claim, origin, reply } => reply.send(self.verify(&email, claim, &origin).await),
             Write::SendCode { occasion, client, reply } => reply.send(self.send_code(occasion, &client).await),
             Write::SetPassword(new, reply) => reply.send(self.set_password(new).await),
+            Write::RequestAddress(new, reply) => reply.send(self.request_address(new).await),
+            Write::ChangeAddress(proven, reply) => reply.send(self.move_account(proven).await),
             Write::RenewHash { user, old, new, reply } => reply.send(self.renew_hash(user, &old, &new).await),
             Write::Change { user, change, origin, reply } => reply.send(self.change(user, change, &origin).await),
-            Write::Delete { user, origin, reply } => reply.send(self.delete(user, &origin).await),
+            Write::Delete { user, compared_at, origin, reply } => {
+                reply.send(self.delete(user, compared_at, &origin).await);
+            }
             Write::CreateAdmin(new, password, reply) => reply.send(self.create_admin(new, password).await),
         }
     }

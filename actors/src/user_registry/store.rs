@@ -95,6 +95,17 @@ pub(super) async fn lock_for_removal(tx: &mut Tx, id: UserId) -> Result<Option<A
     by_id(tx.connection(), id).await
 }
 
+/// Keeps the user from being removed, if there is one, and from nothing else. SQLite has one writer, who is us.
+pub(super) async fn hold(tx: &mut Tx, id: UserId) -> Result<bool, Failure> {
+    let sql = if matches!(tx, Tx::Postgres(_)) {
+        "SELECT id FROM users WHERE id = $1 FOR KEY SHARE"
+    } else {
+        "SELECT id FROM users WHERE id = $1"
+    };
+    let held: Option<(UserId,)> = on!(tx.connection(), c => sqlx::query_as(sql).bind(id).fetch_optional(c).await)?;
+    Ok(held.is_some())
+}
+
 /// Whether there is another active admin. Meant under a lock that all take who may remove one.
 pub(super) async fn has_admin_but(tx: &mut Tx, id: UserId) -> Result<bool, Failure> {
     let select = "SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active' AND id <> $1";
@@ -119,6 +130,24 @@ pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Failu
         .bind(user.id).bind(&user.time_zone).bind(&user.language).fetch_one(c).await)?;
     account.user.revision = revision;
     Ok(())
+}
+
+/// Gives the user that address. False where another account has it: the transaction is then good for nothing but to be given up.
+pub(super) async fn set_address(tx: &mut Tx, id: UserId, address: &Email) -> Result<bool, Failure> {
+    let update = "UPDATE users SET email = $2 WHERE id = $1";
+    let set = on!(tx.connection(), c => sqlx::query(update).bind(id).bind(address.as_str()).execute(c).await.map(drop));
+    match set {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        set => Ok(set.map(|()| true)?),
+    }
+}
+
+/// Whether nobody has ever proven the address of the account, nor an admin vouched for it: it is somebody's word, and no more.
+pub(super) async fn is_unproven(connection: Connection<'_>, id: UserId) -> Result<bool, Failure> {
+    let select = "SELECT count(*) FROM users u JOIN user_profiles p ON p.user_id = u.id \
+        WHERE u.id = $1 AND u.status = 'inactive' AND p.verified_at IS NULL";
+    let (found,): (i64,) = on!(connection, c => sqlx::query_as(select).bind(id).fetch_one(c).await)?;
+    Ok(found > 0)
 }
 
 /// Notes that the address was proven to be theirs who set the password.
@@ -155,6 +184,7 @@ pub(super) async fn renew_hash(tx: &mut Tx, id: UserId, old: &PasswordHash, new:
 pub(super) async fn delete(tx: &mut Tx, id: UserId) -> Result<(), Failure> {
     for statement in [
         "DELETE FROM claims WHERE user_id = $1",
+        "DELETE FROM address_changes WHERE user_id = $1",
         "DELETE FROM user_profiles WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ] {

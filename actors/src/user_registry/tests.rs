@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod accounts;
+mod addresses;
 mod claims;
 mod concurrency;
 mod listing;

@@ -1,7 +1,6 @@
 //! `/auth/request-password-reset`, `/auth/reset-password` and `/auth/change-password`.
 
-use faceofmind_actors::logins::LogInError;
-use faceofmind_actors::user_registry::{Email, PasswordError};
+use faceofmind_actors::user_registry::Email;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -119,12 +118,7 @@ impl FromFields for Change {
 ))]
 async fn change_password(rooms: Shared<Rooms>, caller: Caller, body: Body<Change>) -> Result<Json<Message>, Problem> {
     let Change { current_password, new_password } = body.0;
-    let email = &caller.user.email;
-    let proven = rooms.logins.prove_password(email, &current_password, &caller.client).await;
-    let proven = proven.map_err(|error| match error {
-        LogInError::BadPair => PasswordError::WrongPassword.into(),
-        other => Problem::from(other),
-    })?;
-    rooms.registry.change_password(&proven.user, new_password, caller.login, &caller.client).await?;
+    let proven = caller.prove_password(&rooms, &current_password).await?;
+    rooms.registry.change_password(&proven, new_password, caller.login, &caller.client).await?;
     Ok(Message::json("Password changed successfully."))
 }

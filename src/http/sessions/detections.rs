@@ -243,6 +243,6 @@ async fn detect(
 fn listener(req: &Request, caller: &Caller) -> Listener {
     let header = req.headers().get("x-time-zone").and_then(|value| value.to_str().ok());
     let named = header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
-    let language = caller.user.language.clone().or_else(|| caller.client.language.clone());
+    let language = caller.user.language.clone().or_else(|| caller.client.languages.first().cloned());
     Listener { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
 }

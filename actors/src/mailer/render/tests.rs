@@ -23,7 +23,7 @@ fn envelope(to: &str) -> Envelope<'_> {
 }
 
 /// Every letter there is, with these words wherever somebody's words go.
-fn letters(words: &str) -> [Letter; 5] {
+fn letters(words: &str) -> [Letter; 10] {
     let (first_name, at, code) = (words.to_owned(), in_manila(), OtpCode::from_number(482_913));
     [
         Letter::Welcome {
@@ -33,19 +33,24 @@ fn letters(words: &str) -> [Letter; 5] {
             expires_in_minutes: 5,
         },
         Letter::AlreadyRegistered { first_name: first_name.clone(), at: at.clone() },
-        Letter::ResetCode { first_name: first_name.clone(), code, expires_in_minutes: 1 },
+        Letter::ResetCode { first_name: first_name.clone(), code: code.clone(), expires_in_minutes: 1 },
         Letter::PasswordChanged { first_name: first_name.clone(), at: at.clone() },
         Letter::NewDevice {
-            first_name,
+            first_name: first_name.clone(),
             device: words.to_owned(),
             address: Some("2001:db8::7".parse().expect("an address")),
-            at,
+            at: at.clone(),
         },
+        Letter::Reminder { first_name: first_name.clone(), title: words.to_owned(), date: at.date() },
+        Letter::AddressCode { claim_name: first_name.clone(), claimed_at: at.clone(), code, expires_in_minutes: 5 },
+        Letter::AddressTaken { first_name: first_name.clone(), at: at.clone() },
+        Letter::AddressChangeAsked { first_name: first_name.clone(), at: at.clone() },
+        Letter::AddressChanged { first_name, at },
     ]
 }
 
 fn carries_code(letter: &Letter) -> bool {
-    matches!(letter, Letter::Welcome { .. } | Letter::ResetCode { .. })
+    matches!(letter, Letter::Welcome { .. } | Letter::ResetCode { .. } | Letter::AddressCode { .. })
 }
 
 /// A mail for the transports' tests.
@@ -55,17 +60,37 @@ pub(in crate::mailer) fn a_mail() -> Mail {
 }
 
 fn raw(letter: &Letter) -> String {
-    let mail = renderer().render(letter, envelope("ada@example.org")).expect("it renders");
+    raw_in(Language::default(), letter)
+}
+
+fn raw_in(language: Language, letter: &Letter) -> String {
+    let envelope = Envelope { language, ..envelope("ada@example.org") };
+    let mail = renderer().render(letter, envelope).expect("it renders");
     String::from_utf8(mail.bytes()).expect("a mail is ASCII")
+}
+
+/// Every letter in every language, as it leaves.
+fn mails(words: &str) -> impl Iterator<Item = (Letter, String)> {
+    Language::all().flat_map(move |language| letters(words).map(|letter| (language, letter))).map(
+        |(language, letter)| {
+            let raw = raw_in(language, &letter);
+            (letter, raw)
+        },
+    )
 }
 
 fn parsed(raw: &str) -> Parsed<'_> {
     MessageParser::default().parse(raw).expect("it parses")
 }
 
-fn text(letter: &Letter) -> String {
-    let words = renderer().words(letter, Language::default()).expect("it renders");
+fn text(letter: &Letter, language: Language) -> String {
+    let words = renderer().words(letter, language).expect("it renders");
     format!("{}\n\n{}", words.subject, words.text)
+}
+
+/// The language that an HTML part says it is in.
+fn language_of(html: &str) -> Option<&str> {
+    html.split_once("lang=\"")?.1.split('"').next()
 }
 
 /// All runs of six or more digits of any script.
@@ -77,18 +102,19 @@ fn long_numbers(text: &str) -> Vec<String> {
 
 #[test]
 fn every_letter_says_the_same_in_text_and_html() {
-    for letter in letters("Ada") {
-        let raw = raw(&letter);
+    for (letter, raw) in mails("Ada") {
         let mail = parsed(&raw);
         assert!(mail.content_type().is_some_and(|kind| kind.subtype() == Some("alternative")), "{letter:?}");
         let (text, html) = (mail.body_text(0).expect("a text part"), mail.body_html(0).expect("an HTML part"));
         let html = html.replace("&#x2f;", "/");
+        assert_eq!(mail.content_language().as_text(), language_of(&html), "{letter:?}");
         assert_eq!((mail.text_body_count(), mail.html_body_count()), (1, 1), "{letter:?}");
         for fact in ["Ada", "482913", "2026-03-05, 14:05 (Asia/Manila, UTC+08:00)", "2001:db8::7"] {
             assert_eq!(text.contains(fact), html.contains(fact), "{letter:?}: {fact}");
         }
         assert!(text.contains("Ada") && html.contains(mail.subject().expect("a subject")), "{letter:?}");
-        assert!(text.contains("not you") || text.contains("did not ask"), "{letter:?} says what to do");
+        let to_strangers = ["not you", "did not ask", "indi ikaw", "Hindi ba ikaw"];
+        assert!(to_strangers.iter().any(|words| text.contains(words)), "{letter:?} says what to do: {text}");
         assert_eq!(text.lines().any(|line| line == "    482913"), carries_code(&letter), "{letter:?}");
     }
 }
@@ -107,8 +133,7 @@ fn the_code_is_the_only_run_of_six_digits() {
         "99\u{200b}9999",
         device,
     ] {
-        for letter in letters(words) {
-            let raw = raw(&letter);
+        for (letter, raw) in mails(words) {
             let mail = parsed(&raw);
             let expected: &[&str] = if carries_code(&letter) { &["482913"] } else { &[] };
             assert_eq!(long_numbers(&mail.body_text(0).expect("text")), expected, "{letter:?} to {words:?}");
@@ -122,8 +147,7 @@ fn the_code_is_the_only_run_of_six_digits() {
 fn nobodys_words_become_headers_markup_or_links() {
     let words =
         "Ada\r\nBcc: x@evil.example\r\n\r\n<a href='https://evil.example'>\u{2028}www.evil.example</a>{{ code }}";
-    for letter in letters(words) {
-        let raw = raw(&letter);
+    for (letter, raw) in mails(words) {
         let mail = parsed(&raw);
         assert!(mail.bcc().is_none() && mail.to().is_some_and(|to| to.clone().into_list().len() == 1), "{letter:?}");
         assert!(!mail.subject().expect("a subject").contains("Ada"), "{letter:?}");
@@ -141,15 +165,17 @@ fn nobodys_words_become_headers_markup_or_links() {
 #[test]
 fn a_name_of_nothing_visible_is_left_out() {
     for letter in letters("\u{200b}\r\n") {
-        let text = text(&letter);
-        assert!(text.contains("\n\nHello,\n\n"), "{text}");
+        for (language, greeting) in [("en", "Hello"), ("fil", "Kumusta")] {
+            let text = text(&letter, Language::nearest(language));
+            assert!(text.contains(&format!("\n\n{greeting},\n\n")), "{text}");
+        }
     }
 }
 
 #[test]
 fn the_longest_names_stay_within_the_line_that_mail_allows() {
-    for letter in letters(&"ñ".repeat(10_000)) {
-        assert!(raw(&letter).lines().all(|line| line.len() <= 78), "{letter:?}");
+    for (letter, raw) in mails(&"ñ".repeat(10_000)) {
+        assert!(raw.lines().all(|line| line.len() <= 78), "{letter:?}");
     }
 }
 
@@ -157,7 +183,10 @@ fn the_longest_names_stay_within_the_line_that_mail_allows() {
 fn an_unknown_address_of_ours_is_left_out() {
     let letter =
         Letter::NewDevice { first_name: "Ada".into(), device: "Firefox".into(), address: None, at: in_manila() };
-    assert!(text(&letter).contains("    Device: Firefox\n    Date: 2026-03-05"), "{}", text(&letter));
+    for (language, date) in [("en", "Date"), ("fil", "Petsa")] {
+        let text = text(&letter, Language::nearest(language));
+        assert!(text.contains(&format!("    Device: Firefox\n    {date}: 2026-03-05")), "{text}");
+    }
 }
 
 #[test]
@@ -173,6 +202,29 @@ fn every_language_has_words_for_every_letter() {
             assert!(!words.subject.contains('\n') && words.text.ends_with('\n'), "{language:?} {letter:?}");
             assert!(words.html.contains(&format!("lang=\"{}\"", language.tag())), "{language:?} {letter:?}");
         }
+    }
+}
+
+/// What a letter tells is its facts: a translation leaves none out and has no letter to itself.
+#[test]
+fn every_language_tells_the_same_facts() {
+    let facts = |letter: &Letter, language| {
+        let text = text(letter, language);
+        let told = ["Ada", "482913", "2026-03-05", "14:05", "Asia/Manila, UTC+08:00", "2001:db8::7", "FaceofMind"];
+        let minutes = ["1 minut", "5 minut"].map(|minutes| text.contains(minutes));
+        (told.map(|fact| text.contains(fact)), minutes, text.lines().filter(|line| line.is_empty()).count())
+    };
+    let names = |language: Language| {
+        let files =
+            templates::files().filter_map(move |(name, _)| name.strip_prefix(language.tag())?.strip_prefix('/'));
+        files.collect::<Vec<_>>()
+    };
+    for language in Language::all() {
+        for letter in letters("Ada") {
+            assert_eq!(facts(&letter, language), facts(&letter, Language::default()), "{language:?} {letter:?}");
+        }
+        assert_eq!(names(language), names(Language::default()), "{language:?}");
+        assert_eq!(names(language).len(), 1 + 2 * letters("Ada").len(), "a layout, and each letter twice");
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Mail, Reason, SendError};
+use crate::user_registry::Email;
 
 /// A folder of mails.
 #[derive(Clone, Debug)]
@@ -24,6 +25,12 @@ impl Files {
         let (directory, name, bytes) = (self.directory.clone(), format!("{}.eml", mail.id), mail.bytes());
         let written = tokio::task::spawn_blocking(move || write(&directory, &name, &bytes)).await;
         written.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
+    }
+
+    pub(super) async fn forget(&self, recipient: &Email) -> Result<(), SendError> {
+        let (directory, recipient) = (self.directory.clone(), recipient.clone());
+        let removed = tokio::task::spawn_blocking(move || remove(&directory, &recipient)).await;
+        removed.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
     }
 
     pub(super) async fn is_writable(&self) -> bool {
@@ -43,6 +50,32 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(format!(".{name}.part"));
     create(directory, &unfinished)?.write_all(bytes)?;
     fs::rename(&unfinished, directory.join(name))
+}
+
+/// Removes the mails to that address. A folder that was never made holds none, and a mail that is gone meanwhile is gone.
+fn remove(directory: &Path, recipient: &Email) -> io::Result<()> {
+    let unless_missing = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => return unless_missing(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let is_mail = path.extension().is_some_and(|extension| extension == "eml");
+        if is_mail && fs::read(&path).is_ok_and(|mail| is_to(&mail, recipient)) {
+            fs::remove_file(&path).or_else(unless_missing)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the header `To`, unfolded (RFC 5322 §2.2.3), holds that address, alone or in angle brackets.
+fn is_to(mail: &[u8], recipient: &Email) -> bool {
+    let mail = String::from_utf8_lossy(mail);
+    let head = mail.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ");
+    let to = head.lines().find_map(|line| line.strip_prefix("To:")).unwrap_or_default();
+    let address = to.rsplit_once('<').map_or(to, |(_, address)| address).trim().trim_end_matches('>');
+    address.eq_ignore_ascii_case(recipient.as_str())
 }
 
 /// Leaves a file where the next probe finds it: probes that run at once take nothing from each other.
@@ -86,6 +119,28 @@ mod tests {
         let file = directory.join(format!("{}.eml", mail.id));
         assert_eq!(fs::read(&file).expect("readable"), mail.bytes());
         assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
+    }
+
+    #[tokio::test]
+    async fn the_mails_to_one_address_can_be_forgotten() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let transport = Transport::files(scratch.path().join("mail"));
+        let email = |address: &str| Email::parse(address).expect("an address");
+        transport.forget(&email("ada@example.org")).await.expect("there is no folder yet");
+
+        let mail = a_mail();
+        transport.send(&mail).await.expect("written");
+        let raw = String::from_utf8(mail.bytes()).expect("text");
+        let to = raw.lines().find_map(|line| line.strip_prefix("To: ")).expect("a recipient").trim().to_owned();
+        let directory = scratch.path().join("mail");
+        let others = raw.replacen(&format!("To: {to}"), "To: Ada of old <x@example.org>", 1);
+        fs::write(directory.join("other.eml"), others.replace("\r\n\r\n", &format!("\r\n\r\nTo: {to}\r\n")))
+            .expect("a mail that only speaks of that address");
+
+        transport.forget(&email(&to)).await.expect("removes");
+        assert_eq!(names(&directory), ["other.eml"]);
+        transport.forget(&email("X@example.org")).await.expect("removes");
+        assert_eq!(names(&directory), [""; 0]);
     }
 
     #[tokio::test]

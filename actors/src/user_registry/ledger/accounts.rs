@@ -4,12 +4,13 @@ use faceofmind_kit::{Failure, Tx};
 
 use super::Ledger;
 use crate::{
+    community,
     hasher::PasswordHash,
     idempotency, logins, mailer,
     publisher::{self, Cause, Event, Origin},
-    session_tracker,
+    reminders, session_tracker,
     user_registry::{
-        AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId,
+        AccountChange, ChangeError, Email, NewAdmin, Role, Status, User, UserId, address_changes,
         claims::{self, NewClaim},
         store::{self, Account},
     },
@@ -53,6 +54,9 @@ impl Ledger {
         if but_for_status != *before {
             self.record(tx, origin, Event::UserUpdated { user_id: user.id, role: user.role }).await?;
         }
+        if let Some(zone) = user.time_zone.as_deref().filter(|_| user.time_zone != before.time_zone) {
+            reminders::rezone(tx, user.id, zone).await?;
+        }
         if user.status != before.status {
             self.follow_status(tx, user).await?;
             self.record(tx, origin, Event::UserStatusChanged { user_id: user.id, status: user.status }).await?;
@@ -60,9 +64,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive.
+    /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive. Nor
+    /// does a user move who could not log in meanwhile.
     async fn follow_status(&self, tx: &mut Tx, user: &User) -> Result<(), Failure> {
         claims::end_all(tx, user.id).await?;
+        address_changes::end(tx, user.id).await?;
         if user.status == Status::Active {
             store::mark_activated(tx, user.id, self.clock.now()).await
         } else {
@@ -70,11 +76,20 @@ impl Ledger {
         }
     }
 
-    /// Gives back the address, whose codes are to be forgotten.
-    pub(in crate::user_registry) async fn delete(&self, id: UserId, origin: &Origin) -> Result<Email, ChangeError> {
+    /// Gives back the address, whose codes and mails are to be forgotten. `compared_at` is the revision of the user whose password was
+    /// proven, where it was.
+    pub(in crate::user_registry) async fn delete(
+        &self,
+        id: UserId,
+        compared_at: Option<i64>,
+        origin: &Origin,
+    ) -> Result<Email, ChangeError> {
         let mut tx = self.db.begin().await?;
         tx.lock(ADMINS).await?;
         let user = store::lock_for_removal(&mut tx, id).await?.ok_or(ChangeError::NotFound)?.user;
+        if compared_at.is_some_and(|revision| revision != user.revision) {
+            return Err(Failure::Busy("registry").into());
+        }
         if is_active_admin(&user) {
             leave_an_admin(&mut tx, id).await?;
         }
@@ -86,6 +101,9 @@ impl Ledger {
     /// Removes a user that is [locked for it](store::lock_for_removal), and all that is theirs.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, origin: &Origin) -> Result<(), Failure> {
         session_tracker::erase(tx, user.id).await?;
+        community::erase(tx, user.id).await?;
+        // Before mails and events: what is being told of these is waited for here.
+        reminders::erase(tx, user.id).await?;
         logins::erase(tx, user.id).await?;
         mailer::erase(tx, user.id, &user.email).await?;
         idempotency::erase(tx, user.id).await?;

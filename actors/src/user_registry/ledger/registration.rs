@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::{
     client::Client,
     hasher::PasswordHash,
-    mailer::Occasion,
+    mailer::{Language, Occasion},
     publisher::{Event, Origin},
     user_registry::{
         ClaimId, CodeFor, Email, Status, User, UserId, VerifyError,
@@ -31,7 +31,7 @@ impl Ledger {
             first_name: &new.first_name,
             last_name: &new.last_name,
             password: &new.password,
-            language: new.client.language.as_deref(),
+            language: Language::choose(&new.client.languages),
         };
         let mut tx = self.db.begin().await?;
         let made = claims::make(&mut tx, &claim, self.clock.now()).await?;
@@ -61,6 +61,7 @@ impl Ledger {
         account.password = Some(claim.password());
         account.user.first_name = claim.first_name;
         account.user.last_name = claim.last_name;
+        account.user.language = claim.language.or(account.user.language.take());
         self.activate(&mut tx, &mut account).await?;
         self.record(&mut tx, origin, Event::UserVerified { user_id: account.user.id }).await?;
         self.commit(tx, account.user.id).await?;

@@ -1,13 +1,14 @@
-//! Removes what has been left behind: accounts that nobody ever verified, and claims that nobody needs.
+//! Removes what has been left behind: accounts that nobody ever verified, claims that nobody needs, moves that nobody
+//! confirmed, and what was deleted.
 
 use std::time::Duration;
 
-use faceofmind_kit::{Failure, Timestamp};
+use faceofmind_kit::{Database, Failure, Timestamp};
 
 use super::Ledger;
 use crate::{
     publisher::{Cause, Origin},
-    user_registry::{UserId, claims, store},
+    user_registry::{UserId, address_changes, claims, store},
 };
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -37,7 +38,10 @@ impl Ledger {
         }
         let mut tx = self.db.begin().await?;
         claims::sweep(&mut tx, now - NEEDLESS).await?;
-        tx.commit().await
+        address_changes::sweep(&mut tx, now).await?;
+        tx.commit().await?;
+        forget_deleted(&self.db).await;
+        Ok(())
     }
 
     /// Each in a transaction of its own, so that nobody waits long; and only if it was not verified while it waited.
@@ -48,6 +52,17 @@ impl Ledger {
             return Ok(());
         }
         self.erase(&mut tx, &account.user, &Origin::new(Cause::System)).await?;
-        self.commit(tx, id).await
+        self.commit(tx, id).await?;
+        self.mailer.forget(&account.user.email).await;
+        Ok(())
+    }
+}
+
+/// Also what lies beside the database's file. While an export reads what was before, it stays there: the next sweep tries again.
+pub(in crate::user_registry) async fn forget_deleted(db: &Database) {
+    match db.forget_deleted().await {
+        Ok(true) => {}
+        Ok(false) => tracing::info!("what was deleted is still being read: it is forgotten with the next sweep"),
+        Err(failure) => tracing::warn!(%failure, "what was deleted still stands in the database's log"),
     }
 }

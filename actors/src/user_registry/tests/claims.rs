@@ -203,3 +203,30 @@ async fn a_claim_on_an_inactive_account_of_the_predecessor_is_the_second() {
         assert!(world.credentials(ADA).await.password.is_none());
     }
 }
+
+/// A stranger who is first, or last, does not choose in which language an owner is written to.
+#[tokio::test]
+async fn a_letter_about_a_claim_is_in_the_language_of_who_made_it() {
+    for world in worlds().await {
+        for (number, (from, language)) in
+            [("stranger", "de"), ("owner", "fil-PH"), ("other", "en")].into_iter().enumerate()
+        {
+            let registration = crate::user_registry::Registration {
+                email: email(ADA),
+                password: secret(OWNERS),
+                first_name: format!("Ada {from}"),
+                last_name: "Lovelace".into(),
+            };
+            let from = crate::client::Client { languages: vec![language.to_owned()], ..client(from) };
+            world.house.registry.register(registration, &from).await.expect("registers");
+            world.mail(ADA, number + 1).await;
+        }
+        let mails = world.mails(ADA);
+        let greets = |number: usize, words: &str| mails[number].text.contains(words);
+        assert!(greets(0, "Welcome to") && greets(1, "Maligayang pagdating") && greets(2, "Welcome to"), "{mails:?}");
+        let ada = world.verify(ADA, &mails[1]).await.expect("verifies");
+        assert_eq!(ada.language.as_deref(), Some("fil-PH"));
+        world.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");
+        assert!(world.mail(ADA, 4).await.text.contains("bagong password"));
+    }
+}

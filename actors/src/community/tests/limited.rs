@@ -1,0 +1,81 @@
+//! How much one user may write.
+
+use super::*;
+use crate::{Settings as Bounds, mailer::Transport, testing::bounds};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Two posts and two comments an hour.
+async fn strict_worlds() -> Vec<World> {
+    let mut worlds = Vec::new();
+    for db in testing::databases().await {
+        let limit = |name| Limit { name, most: 2, within: HOUR };
+        let community = Settings { posts: limit("posts"), comments: limit("comments") };
+        let transport = Transport::files(testing::new_folder());
+        let bounds = Bounds { community, ..bounds() };
+        worlds.push(World::with(db, transport, None, &Clock::system(), bounds).await);
+    }
+    worlds
+}
+
+#[tokio::test]
+async fn two_an_hour_are_two_an_hour_for_each_user() {
+    for world in strict_worlds().await {
+        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
+        let community = &world.house.community;
+        let id = post(&world, ada, "one").await.id;
+        post(&world, ada, "two").await;
+        comment(&world, id, ada, "comments are counted apart").await;
+        comment(&world, id, ada, "from posts").await;
+        let refused = community.post(draft(ada, "three")).await;
+        let Err(CommunityError::TooMany { retry_after }) = refused else { panic!("{refused:?}") };
+        assert!(retry_after <= HOUR && retry_after > HOUR / 2, "{retry_after:?}");
+        let refused = community.comment(id, draft(ada, "three")).await;
+        assert!(matches!(refused, Err(CommunityError::TooMany { .. })), "{refused:?}");
+        post(&world, bob, "his first").await;
+        assert_eq!((rows(&world).await, world.told(ada).await.len()), ((3, 2), 4));
+        world.advance(HOUR);
+        post(&world, ada, "three").await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_or_repeated_costs_nothing() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let community = &world.house.community;
+        let id = post(&world, ada, "one").await.id;
+        for _ in 0..5 {
+            let lost = community.comment(NOWHERE, draft(ada, "lost")).await;
+            assert!(matches!(lost, Err(CommunityError::NoPost)), "{lost:?}");
+        }
+        fresh(community.comment(id, keyed(ada, "k", "one")).await.expect("the first"));
+        for _ in 0..5 {
+            let again = community.comment(id, keyed(ada, "k", "one")).await.expect("replays");
+            assert!(matches!(again, Once::Again(_)), "{again:?}");
+            let reused = community.comment(id, keyed(ada, "k", "two")).await;
+            assert!(matches!(reused, Err(CommunityError::KeyReused)), "{reused:?}");
+        }
+        comment(&world, id, ada, "the second").await;
+        let refused = community.comment(id, draft(ada, "the third")).await;
+        assert!(matches!(refused, Err(CommunityError::TooMany { .. })), "{refused:?}");
+        let again = community.comment(id, keyed(ada, "k", "one")).await.expect("replays beyond the limit too");
+        assert!(matches!(again, Once::Again(_)), "{again:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_counted_too() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let asking = (0..10).map(|number| {
+            let community = world.house.community.clone();
+            tokio::spawn(async move { community.post(draft(ada, &format!("no. {number}"))).await.is_ok() })
+        });
+        let mut published = 0;
+        for asked in asking.collect::<Vec<_>>() {
+            published += i32::from(asked.await.expect("no panic"));
+        }
+        assert_eq!((published, rows(&world).await), (2, (2, 0)));
+    }
+}

@@ -1,0 +1,90 @@
+//! A round: what has become due is told, an event and the intent to mail for each, in one transaction with the note that it is.
+
+use std::time::Duration;
+
+use faceofmind_kit::{Failure, Timestamp, Tx};
+
+use super::{
+    ledger::Ledger,
+    store::schedule::{self, Due},
+};
+use crate::{
+    mailer::{self, Occasion},
+    publisher::{self, Cause, Event, Origin},
+    user_registry,
+};
+
+/// As many as one transaction tells of: others who write wait no longer than that takes.
+const AT_ONCE: usize = 128;
+
+/// What became due longer ago is told no more: nobody wants last week's reminders after an outage.
+const LATEST: Duration = Duration::from_secs(24 * 3600);
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Round {
+    /// How many reminders it told of.
+    pub(super) told: usize,
+    /// How many it let pass: too late, or of accounts that are not active.
+    pub(super) passed: usize,
+    /// Whether more may be due.
+    pub(super) more: bool,
+}
+
+impl Ledger {
+    pub(super) async fn tell_what_is_due(&self) -> Result<Round, Failure> {
+        let now = self.clock.now();
+        if !schedule::is_anything_due(&self.db, now).await? {
+            return Ok(Round::default());
+        }
+        let mut tx = self.db.begin().await?;
+        let due = schedule::take(&mut tx, now, AT_ONCE).await?;
+        let active = user_registry::active_among(&mut tx, due.iter().map(|due| due.user_id)).await?;
+        let is_told = |due: &Due| due.due_at >= now - LATEST && active.contains(&due.user_id);
+        let more = due.len() == AT_ONCE;
+        let (told, passed): (Vec<_>, Vec<_>) = due.into_iter().partition(is_told);
+        schedule::pass_over(&mut tx, &passed).await?;
+        self.tell(&mut tx, &told, now).await?;
+        tx.commit().await?;
+        self.neighbours.publisher.wake();
+        self.neighbours.mailer.wake();
+        Ok(Round { told: told.len(), passed: passed.len(), more })
+    }
+
+    async fn tell(&self, tx: &mut Tx, told: &[Due], now: Timestamp) -> Result<(), Failure> {
+        schedule::mark_told(tx, told, now).await?;
+        let origin = Origin::new(Cause::System);
+        let event = |&Due { id, user_id, due_at }: &Due| Event::ReminderDue { user_id, reminder_id: id, due_at };
+        let events: Vec<_> = told.iter().map(|due| event(due).seal(&origin, now, &self.rng)).collect();
+        publisher::record_many(tx, &events).await?;
+        self.trap.step();
+        for due in told {
+            let occasion = Occasion::Reminder { user: due.user_id, reminder: due.id };
+            mailer::queue(tx, self.rng.uuid_v7(now), &occasion, "", now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a test may let a round die: when its events are recorded and its intents are not. Elsewhere there is nothing here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trap {
+    #[cfg(test)]
+    is_set: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Trap {
+    #[cfg(test)]
+    pub(super) fn set(&self) {
+        self.is_set.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    #[cfg(test)]
+    fn step(&self) {
+        let is_caught = self.is_set.swap(false, std::sync::atomic::Ordering::SeqCst);
+        assert!(!is_caught, "a test asked for this panic in the middle of a round");
+    }
+
+    #[cfg(not(test))]
+    fn step(&self) {}
+}

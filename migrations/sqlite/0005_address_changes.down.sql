@@ -1,0 +1,2 @@
+drop table claim_languages;
+drop table address_changes;

@@ -1,0 +1,79 @@
+//! `GET /users/me/export`: everything held about oneself, sent as it is read.
+
+use faceofmind_actors::exporter::Pieces;
+use futures_util::stream;
+use salvo::{
+    Depot, Request, Response, Router, Writer, async_trait,
+    http::{
+        HeaderValue, ResBody, StatusCode,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
+    },
+    oapi::{Components, Content, EndpointOutRegister, Object, Operation, Response as Described, endpoint},
+};
+use serde_json::json;
+
+use crate::{
+    app::Rooms,
+    http::{caller::Caller, problem::Problem, shared::Shared},
+};
+
+pub(super) fn router() -> Router {
+    Router::with_path("me/export").get(export)
+}
+
+/// A document that is sent while it is read from the database. One that is cut short cuts the connection: a client sees a transfer that
+/// broke off, and never what looks like the whole.
+struct Download(Pieces);
+
+#[async_trait]
+impl Writer for Download {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        let headers = res.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
+        headers.insert(CONTENT_DISPOSITION, file);
+        let pieces = stream::unfold(self.0, |mut pieces| async move {
+            let piece = pieces.next().await.transpose()?;
+            Some((piece, pieces))
+        });
+        res.status_code(StatusCode::OK).body(ResBody::stream(pieces));
+    }
+}
+
+impl EndpointOutRegister for Download {
+    fn register(_: &mut Components, operation: &mut Operation) {
+        let document = Object::new().description("Lists by what they hold; `left_out` closes it.").example(json!({
+            "exported_at": "2026-11-23T08:00:00+00:00",
+            "user": { "id": 7, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace" },
+            "claims": [],
+            "logins": [],
+            "sessions": [{
+                "id": 12, "start_time": "2026-11-23T08:00:00+00:00", "end_time": "2026-11-23T08:10:00+00:00",
+                "feedback": [{ "id": 3, "comment": "It helped.", "rating": 4 }]
+            }],
+            "emotion_detections": [{
+                "id": 31, "session_id": 12, "timestamp": "2026-11-23T08:05:00+00:00", "confidence": 0.8,
+                "facial_data": [{ "id": 31, "emotion": "sad" }],
+                "voice_data": [{ "id": 31, "content": "I could not sleep again." }],
+                "wellness_suggestions": [{ "id": 5, "suggestion": "- I hear you.", "url": null }]
+            }],
+            "community_posts": [{
+                "id": 2, "content": "What helps you to fall asleep?",
+                "created_at": "2026-11-23T08:00:00+00:00", "updated_at": "2026-11-23T08:00:00+00:00"
+            }],
+            "community_comments": [],
+            "left_out": [{ "what": "events", "why": "they tell by ids and times of changes whose outcome stands here" }]
+        }));
+        let answer = Described::new("The document, as a file to be kept");
+        let answer = answer.add_content("application/json", Content::new(document));
+        operation.responses.insert(StatusCode::OK.as_str(), answer);
+    }
+}
+
+/// Everything held about the user, as one document read at one moment.
+///
+/// It may be large: it is sent in pieces as it is read. A transfer that breaks off is to be begun anew.
+#[endpoint(responses((status_code = 429, description = "An export of this user is under way")))]
+async fn export(rooms: Shared<Rooms>, caller: Caller) -> Result<Download, Problem> {
+    Ok(Download(rooms.exporter.export(caller.user.id).await?))
+}

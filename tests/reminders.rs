@@ -1,0 +1,397 @@
+//! `/reminders`, and what comes of them at 08:00.
+
+use std::time::Duration;
+
+use faceofmind_kit::supervisor::State;
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Person, Profile, TestApp, at_once, eventually, snapshot, stories, tell};
+
+stories! {
+    a_reminder_is_made_seen_changed_and_deleted,
+    what_is_left_out_stays_and_a_time_behind_the_date_is_ignored,
+    reminders_are_listed_newest_first,
+    every_bad_field_of_a_reminder_is_named_and_nothing_is_kept,
+    a_title_and_a_description_may_be_long,
+    anothers_reminder_is_private,
+    a_reminder_is_made_once_under_a_key,
+    at_eight_an_event_and_a_mail_tell_of_it_once,
+    what_is_for_today_is_told_at_once_and_yesterday_never,
+    a_reminder_follows_its_person_to_another_time_zone,
+    without_a_zone_of_ones_own_the_services_counts with [("DEFAULT_TIME_ZONE", "Pacific/Honolulu")],
+    a_suspended_person_is_told_nothing,
+    a_reminder_that_became_due_while_the_service_was_down_is_told_once,
+    reminders_survive_the_death_of_their_actor,
+    reminders_go_with_their_user,
+    nothing_of_a_reminder_is_logged,
+}
+
+const BEGUN: [&str; 2] = ["user.registered", "user.verified"];
+
+fn manila() -> TimeZone {
+    TimeZone::get("Asia/Manila").expect("a zone")
+}
+
+/// Sets the service's clock forward to that hour of a day by the clocks of Manila, where people are who set no zone.
+fn set(app: &TestApp, date: Date, hour: i8) {
+    let then = manila().to_ambiguous_timestamp(date.at(hour, 0, 0, 0)).compatible().expect("a moment");
+    let now = app.ground.clock.now().to_jiff();
+    app.ground.clock.advance(Duration::try_from(then.duration_since(now)).expect("forward"));
+}
+
+/// Makes it ten in the morning in Manila, and says which day it is there.
+fn at_ten(app: &TestApp) -> Date {
+    let today = date_of(app.ground.clock.now().to_jiff() + 22.hours());
+    set(app, today, 10);
+    today
+}
+
+fn date_of(moment: Timestamp) -> Date {
+    moment.to_zoned_datetime(manila()).date()
+}
+
+fn breathe(date: impl ToString) -> Value {
+    json!({ "title": "Breathe", "description": "Ten times, slowly", "reminder_time": date.to_string() })
+}
+
+async fn remind(person: &Person, date: impl ToString) -> i64 {
+    person.post("/reminders/", breathe(date)).await.is(201).number_of("id")
+}
+
+async fn a_reminder_is_made_seen_changed_and_deleted(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let made = ada.post("/reminders/", breathe("2091-03-04")).await;
+    snapshot!(made, @r#"
+    201 {
+      "created_at": "[time]",
+      "description": "Ten times, slowly",
+      "id": "[id]",
+      "is_active": true,
+      "reminder_time": "2091-03-04",
+      "title": "Breathe",
+      "user_id": "[id]"
+    }
+    "#);
+    assert_eq!(made.json["user_id"], ada.id);
+    let path = format!("/reminders/{}", made.number_of("id"));
+    assert_eq!(ada.get(&path).await.is(200).json, made.json);
+    let change = json!({ "title": "Walk", "description": "", "reminder_time": "2091-03-05", "is_active": false });
+    let changed = ada.put(&path, change).await;
+    snapshot!(changed, @r#"
+    200 {
+      "created_at": "[time]",
+      "description": "",
+      "id": "[id]",
+      "is_active": false,
+      "reminder_time": "2091-03-05",
+      "title": "Walk",
+      "user_id": "[id]"
+    }
+    "#);
+    assert_eq!(ada.get(&path).await.is(200).json, changed.json);
+    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([changed.json]));
+    let deleted = ada.delete(&path).await;
+    snapshot!(deleted, @r#"
+    200 {
+      "message": "Reminder deleted successfully"
+    }
+    "#);
+    ada.get(&path).await.is(404);
+    ada.put(&path, json!({})).await.is(404);
+    assert_eq!(ada.delete(&path).await.is(404).detail(), "There is no such reminder.");
+    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([]));
+    app.events_of(ada.id, &BEGUN).await;
+}
+
+async fn what_is_left_out_stays_and_a_time_behind_the_date_is_ignored(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let body = json!({ "title": "Breathe", "reminder_time": "2091-03-04T08:00:00.000Z", "user_id": 1, "id": 1 });
+    let made = ada.post("/reminders", body).await.is(201);
+    assert_eq!((made.text_of("description"), made.text_of("reminder_time")), (String::new(), "2091-03-04".into()));
+    assert_eq!((&made.json["is_active"], &made.json["user_id"]), (&json!(true), &json!(ada.id)));
+    let path = format!("/reminders/{}", made.number_of("id"));
+    assert_eq!(ada.put(&path, json!({})).await.is(200).json, made.json);
+    let nulls = json!({ "title": null, "description": null, "reminder_time": null, "is_active": null });
+    assert_eq!(ada.put(&path, nulls).await.is(200).json, made.json);
+    let mut expected = made.json.clone();
+    expected["is_active"] = json!(false);
+    assert_eq!(ada.put(&path, json!({ "is_active": false })).await.is(200).json, expected);
+}
+
+async fn reminders_are_listed_newest_first(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let mut ids = Vec::new();
+    for day in 1..=7 {
+        ids.insert(0, remind(&ada, format!("2091-03-0{day}")).await);
+    }
+    let listed = async |path: &str| {
+        let answer = ada.get(path).await.is(200);
+        let listed = answer.json.as_array().expect("a list").iter().map(|one| one["id"].as_i64().expect("an id"));
+        listed.collect::<Vec<_>>()
+    };
+    assert_eq!(listed("/reminders/").await, ids);
+    assert_eq!(listed("/reminders/?limit=2&skip=1").await, ids[1..3]);
+    assert_eq!(listed("/reminders/?limit=900").await, ids);
+    assert_eq!(listed("/reminders/?skip=7").await, [0; 0]);
+    assert_eq!(ada.get("/reminders/?limit=0&skip=-1").await.is(422).refused(), ["query.skip", "query.limit"]);
+}
+
+async fn every_bad_field_of_a_reminder_is_named_and_nothing_is_kept(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
+    let before = (app.stock().await, ada.get(&path).await.is(200).json);
+    let missing = ada.post("/reminders/", json!({})).await.is(422);
+    assert_eq!(missing.refused(), ["body.title", "body.reminder_time"]);
+    let all = vec!["body.title", "body.description", "body.reminder_time", "body.is_active"];
+    for (body, named) in [
+        (json!({ "title": "", "description": 7, "reminder_time": "tomorrow", "is_active": "yes" }), all.clone()),
+        (json!({ "title": "a\u{0}b", "description": "a\u{0}b", "reminder_time": 7, "is_active": 1 }), all.clone()),
+        (
+            json!({ "title": "x".repeat(201), "description": "x".repeat(2001), "reminder_time": "2091-02-30", "is_active": [] }),
+            all,
+        ),
+        (json!({ "title": "x", "reminder_time": "10000-01-01" }), vec!["body.reminder_time"]),
+        (json!({ "title": "x", "reminder_time": "-004000-01-01" }), vec!["body.reminder_time"]),
+    ] {
+        assert_eq!(ada.post("/reminders/", body.clone()).await.is(422).refused(), named);
+        assert_eq!(ada.put(&path, body).await.is(422).refused(), named);
+    }
+    ada.get("/reminders/abc").await.is(422);
+    assert_eq!((app.stock().await, ada.get(&path).await.is(200).json), before);
+}
+
+async fn a_title_and_a_description_may_be_long(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let body = json!({ "title": "é".repeat(200), "description": "é".repeat(2000), "reminder_time": "9999-12-31" });
+    let made = ada.post("/reminders/", body.clone()).await.is(201);
+    for field in ["title", "description", "reminder_time"] {
+        assert_eq!(made.json[field], body[field]);
+    }
+    remind(&ada, "0001-01-01").await;
+}
+
+async fn anothers_reminder_is_private(app: &TestApp) {
+    let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
+    let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
+    for other in [&bob, &admin] {
+        other.get(&path).await.is(404);
+        other.put(&path, json!({ "is_active": false })).await.is(404);
+        other.delete(&path).await.is(404);
+        assert_eq!(other.get("/reminders/").await.is(200).json, json!([]));
+    }
+    app.client().get(&path).await.is(401);
+    app.client().get("/reminders/").await.is(401);
+    app.client().post("/reminders/", breathe("2091-03-04")).await.is(401);
+    assert_eq!(ada.get(&path).await.is(200).json["is_active"], true);
+}
+
+async fn keyed(person: &Person, date: &str) -> Answer {
+    let call = person.api(Method::POST, "/reminders/").header("idempotency-key", "k");
+    call.json(&breathe(date)).send().await
+}
+
+async fn a_reminder_is_made_once_under_a_key(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let calls = (0..10).map(|_| {
+        let ada = ada.clone();
+        async move { keyed(&ada, "2091-03-04").await.is(201).text }
+    });
+    let mut answers = at_once(calls).await;
+    answers.push(keyed(&ada, "2091-03-04").await.is(201).text);
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(keyed(&ada, "2091-03-05").await.is(422).kind(), "idempotency-key-reused");
+    assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (1, 1));
+    assert!(!app.texts("SELECT answer FROM idempotency_keys").await[0].contains("Breathe"), "it rests sealed");
+}
+
+async fn at_eight_an_event_and_a_mail_tell_of_it_once(app: &TestApp) {
+    let tomorrow = at_ten(app).tomorrow().expect("a day");
+    let ada = app.verified("ada").await;
+    let id = remind(&ada, tomorrow).await;
+    app.events_of(ada.id, &BEGUN).await;
+    app.expect_no_mail_to(&ada.email).await;
+    set(app, tomorrow, 8);
+    let mail = app.mail_to(&ada.email).await;
+    assert_eq!(mail.subject, "A reminder from FaceofMind");
+    for part in [&mail.text, &mail.html] {
+        assert!(part.contains("Breathe") && part.contains(&tomorrow.to_string()), "{part}");
+        assert!(!part.contains("slowly"), "the description stays in the app: {part}");
+    }
+    assert!(mail.has_no_code() && mail.message_id.contains('@'));
+    let told = app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "reminder.due"]).await;
+    let event = &told[2].json;
+    assert_eq!((&event["subject"], &event["causedby"]), (&json!(format!("reminder/{id}")), &json!("system")));
+    let due_at = format!("{}T00:00:00+00:00", tomorrow);
+    assert_eq!(event["data"], json!({ "user_id": ada.id, "reminder_id": id, "due_at": due_at }));
+
+    set(app, tomorrow, 12);
+    let ada = ada.logged_in().await;
+    let path = format!("/reminders/{id}");
+    ada.put(&path, json!({ "title": "Walk" })).await.is(200);
+    remind(&ada, tomorrow).await;
+    app.mail_to(&ada.email).await;
+    app.expect_no_mail_to(&ada.email).await;
+    ada.put(&path, json!({ "reminder_time": tomorrow.tomorrow().expect("a day").to_string() })).await.is(200);
+    set(app, tomorrow.tomorrow().expect("a day"), 8);
+    assert!(app.mail_to(&ada.email).await.text.contains("Walk"), "put off, it is due again");
+    app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "reminder.due", "reminder.due", "reminder.due"]).await;
+}
+
+async fn what_is_for_today_is_told_at_once_and_yesterday_never(app: &TestApp) {
+    let today = at_ten(app);
+    let ada = app.verified("ada").await;
+    remind(&ada, today.yesterday().expect("a day")).await;
+    let id = remind(&ada, today).await;
+    app.mail_to(&ada.email).await;
+    let told = app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "reminder.due"]).await;
+    assert_eq!(told[2].json["data"]["reminder_id"], id);
+    app.expect_no_mail_to(&ada.email).await;
+}
+
+async fn a_reminder_follows_its_person_to_another_time_zone(app: &TestApp) {
+    let today = at_ten(app);
+    let tomorrow = today.tomorrow().expect("a day");
+    let ada = app.verified("ada").await;
+    let id = remind(&ada, tomorrow).await;
+    // 08:00 on Kiritimati is 02:00 in Manila.
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Kiritimati" })).await.is(200);
+    set(app, tomorrow, 2);
+    app.mail_to(&ada.email).await;
+    let told = app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "user.updated", "reminder.due"]).await;
+    let due_at = format!("{today}T18:00:00+00:00");
+    assert_eq!(told[3].json["data"], json!({ "user_id": ada.id, "reminder_id": id, "due_at": due_at }));
+    set(app, tomorrow, 8);
+    let last = remind(&ada.logged_in().await, tomorrow).await;
+    app.mail_to(&ada.email).await;
+    let told = app.heard().into_iter().filter(|event| event.name() == "reminder.due");
+    assert_eq!(told.map(|event| event.json["data"]["reminder_id"].clone()).collect::<Vec<_>>(), [id, last]);
+}
+
+async fn without_a_zone_of_ones_own_the_services_counts(app: &TestApp) {
+    let today = at_ten(app);
+    let ada = app.verified("ada").await;
+    // 10:00 in Manila is 16:00 of the day before in Honolulu, where 08:00 is 02:00 of the next day in Manila.
+    remind(&ada, today).await;
+    app.events_of(ada.id, &BEGUN).await;
+    set(app, today.tomorrow().expect("a day"), 2);
+    app.mail_to(&ada.email).await;
+}
+
+async fn a_suspended_person_is_told_nothing(app: &TestApp) {
+    let tomorrow = at_ten(app).tomorrow().expect("a day");
+    let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
+    remind(&ada, tomorrow).await;
+    remind(&bob, tomorrow).await;
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    set(app, tomorrow, 8);
+    app.mail_to(&bob.email).await;
+    app.expect_no_mail_to(&ada.email).await;
+    app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "user.status_changed"]).await;
+}
+
+async fn a_reminder_that_became_due_while_the_service_was_down_is_told_once(app: &TestApp) {
+    let tomorrow = at_ten(app).tomorrow().expect("a day");
+    let ada = app.verified("ada").await;
+    remind(&ada, tomorrow).await;
+    app.stop().await;
+    set(app, tomorrow, 20);
+    for _ in 0..2 {
+        let again = app.another_node(&[]).await;
+        eventually("it is told", async || {
+            let told = "SELECT count(*) FROM events WHERE aggregate LIKE 'reminder/%'";
+            (again.number(told).await == 1).then_some(())
+        })
+        .await;
+        again.all_is_mailed().await;
+        again.stop().await;
+    }
+    app.mail_to(&ada.email).await;
+    app.expect_no_mail_to(&ada.email).await;
+}
+
+async fn reminders_survive_the_death_of_their_actor(app: &TestApp) {
+    app.expect_restarts();
+    let tomorrow = at_ten(app).tomorrow().expect("a day");
+    let ada = app.verified("ada").await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(remind(&ada, tomorrow).await);
+    }
+    set(app, tomorrow, 8);
+    let row = || app.tree().snapshot().into_iter().find(|row| row.name == "reminders").expect("it has one");
+    for death in 1..=3 {
+        app.tree().child("reminders").expect("it has one").panic();
+        eventually("the restart", async || ((row().restarts, row().state) == (death, State::Running)).then_some(()))
+            .await;
+    }
+    for _ in &ids {
+        app.mail_to(&ada.email).await;
+    }
+    app.expect_no_mail_to(&ada.email).await;
+    let mut names = BEGUN.to_vec();
+    names.extend(ids.iter().map(|_| "reminder.due"));
+    let told = app.events_of(ada.id, &names).await;
+    let mut told: Vec<_> = told[2..].iter().filter_map(|event| event.json["data"]["reminder_id"].as_i64()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ids);
+}
+
+async fn reminders_go_with_their_user(app: &TestApp) {
+    let today = at_ten(app);
+    let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
+    for person in [&ada, &bob] {
+        remind(person, today.tomorrow().expect("a day")).await;
+        remind(person, today.yesterday().expect("a day")).await;
+    }
+    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (2, 2));
+    set(app, today.tomorrow().expect("a day"), 8);
+    app.mail_to(&bob.email).await;
+    app.expect_no_mail_to(&ada.email).await;
+}
+
+async fn nothing_of_a_reminder_is_logged(app: &TestApp) {
+    let today = at_ten(app);
+    let ada = app.verified("ada").await;
+    for word in ["see-doctor-cruz", "about-my-sleep", "another-word"] {
+        app.ground.keep_secret(word);
+    }
+    let body =
+        json!({ "title": "see-doctor-cruz", "description": "about-my-sleep", "reminder_time": today.to_string() });
+    let id = ada.post("/reminders/", body).await.is(201).number_of("id");
+    ada.put(&format!("/reminders/{id}"), json!({ "title": "another-word", "is_active": 7 })).await.is(422);
+    app.mail_to(&ada.email).await;
+    let told = app.texts("SELECT envelope FROM events").await.concat();
+    assert!(told.contains("reminder.due") && !told.contains("cruz") && !told.contains("sleep"), "{told}");
+}
+
+#[test]
+fn of_several_nodes_one_tells_each() {
+    tell(Profile::Production, &[], |app| Box::pin(told_by_one(app)));
+}
+
+async fn told_by_one(app: &TestApp) {
+    let tomorrow = at_ten(app).tomorrow().expect("a day");
+    let others = [app.another_node(&[]).await, app.another_node(&[]).await];
+    let people = [app.verified("ada").await, app.verified("bob").await, app.verified("carol").await];
+    for person in &people {
+        for _ in 0..20 {
+            remind(person, tomorrow).await;
+        }
+    }
+    set(app, tomorrow, 8);
+    for person in &people {
+        for _ in 0..20 {
+            app.mail_to(&person.email).await;
+        }
+        app.expect_no_mail_to(&person.email).await;
+        let names = [BEGUN.as_slice(), &["reminder.due"; 20]].concat();
+        app.events_of(person.id, &names).await;
+    }
+    for other in others {
+        other.stop().await;
+    }
+}

@@ -45,7 +45,7 @@ async fn storm(app: &TestApp, count: usize) {
     app.expect_failures();
     let mut nats = NatsServer::start().await;
     let mut nodes = Nodes::start(app, &nats.url(), count).await;
-    let sibling = Sibling::at(nats.url()).await;
+    let sibling = Sibling::at(&nats.url()).await;
     let tally = Arc::new(Tally::default());
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -259,7 +259,7 @@ async fn takeover(app: &TestApp) {
     ada.from(ada.client.at(follower.address())).open_session().await;
     published().await;
     assert!(died.elapsed() < Duration::from_secs(5), "it took {:?}", died.elapsed());
-    let sibling = Sibling::at(nats.url()).await;
+    let sibling = Sibling::at(&nats.url()).await;
     all_is_told(app, &sibling).await;
     follower.terminate().await;
     assert_eq!(follower.ended().await.code, Some(0));

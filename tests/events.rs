@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Profile, Server, TestApp, at_once, eventually, stories, tell};
+use crate::harness::{Profile, Server, Sibling, TestApp, at_once, eventually, stories, tell};
 
 stories! {
     a_persons_story_is_told_in_order,
@@ -11,6 +11,7 @@ stories! {
     an_event_holds_nothing_personal,
     no_event_without_a_change,
     the_events_of_many_are_each_in_order,
+    a_deleted_user_leaves_nothing_but_the_word_of_it,
 }
 
 async fn a_persons_story_is_told_in_order(app: &TestApp) {
@@ -147,6 +148,30 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
             [&["session.started"], &felt[..], &["session.ended", "feedback.submitted", "session.deleted"]];
         assert_eq!(names, names_of_a_life.concat());
     }
+}
+
+async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
+    let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
+    ada.ended_session().await;
+    bob.open_session().await;
+    let of_ada = ["user.registered", "user.verified", "session.started", "session.ended", "user.deleted"];
+    app.events_of(ada.id, &of_ada[..4]).await;
+    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    app.events_of(ada.id, &of_ada).await;
+    assert_eq!(app.number(&format!("SELECT count(*) FROM events WHERE user_id = {}", ada.id)).await, 1);
+    let Some(url) = app.ground.nats() else { return };
+    let late = Sibling::at(url).await;
+    let heard = async || {
+        let heard = late.heard();
+        heard.last().is_some_and(|last| last.name() == "user.deleted").then_some(heard)
+    };
+    let heard = eventually("the whole stream", heard).await;
+    let of = |user: i64| {
+        let of_user = heard.iter().filter(|message| message.event["data"]["user_id"] == user);
+        of_user.map(|message| message.name().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(ada.id), ["user.deleted"]);
+    assert_eq!(of(bob.id), ["user.registered", "user.verified", "session.started"]);
 }
 
 #[test]

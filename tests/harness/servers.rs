@@ -122,10 +122,10 @@ async fn nats(number: usize) -> String {
     url
 }
 
-/// JetStream of the account in this URL.
+/// JetStream of the account in this URL, `nats://[user:password@]host:port`.
 pub(crate) async fn jetstream(url: &str) -> async_nats::jetstream::Context {
-    let (user, server) = url.trim_start_matches("nats://").split_once('@').expect("user:password@host:port");
-    let (user, password) = user.split_once(':').expect("user:password");
+    let (login, server) = url.trim_start_matches("nats://").rsplit_once('@').unwrap_or(("", url));
+    let (user, password) = login.split_once(':').unwrap_or_default();
     let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
     async_nats::jetstream::new(options.connect(server).await.expect("NATS answers"))
 }

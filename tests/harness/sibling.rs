@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-use super::events::STREAM;
+use super::{events::STREAM, servers::jetstream};
 
 /// One message of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,9 @@ pub(crate) struct Sibling {
 
 impl Sibling {
     /// Reads the stream at this server from its beginning, as soon as there is one.
-    pub(crate) async fn at(url: String) -> Self {
+    pub(crate) async fn at(url: &str) -> Self {
         let heard = Heard::default();
-        let client = async_nats::connect(url).await.expect("NATS answers");
-        let listening = tokio::spawn(listen(async_nats::jetstream::new(client), Arc::clone(&heard)));
+        let listening = tokio::spawn(listen(jetstream(url).await, Arc::clone(&heard)));
         Self { heard, listening: listening.abort_handle() }
     }
 

@@ -28,7 +28,7 @@ impl Person {
 
     async fn stream_of(&self, path: &str, app: &TestApp) -> Stream {
         app.all_is_published().await;
-        self.api(Method::GET, path).stream().await.is_open().await
+        self.api(Method::GET, path).stream().await.opened().await
     }
 
     async fn stream_after(&self, last: &str) -> Stream {

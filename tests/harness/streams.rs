@@ -61,7 +61,7 @@ impl Stream {
     }
 
     /// Reads until the first sign of life: from here on the reader is told of what happens.
-    pub(crate) async fn is_open(mut self) -> Self {
+    pub(crate) async fn opened(mut self) -> Self {
         assert_eq!(self.status, 200);
         while !self.unread.contains("\n\n") {
             let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("it says something").expect("no error");

@@ -67,7 +67,7 @@ pub(crate) fn faults(subject: &str, event: &Value) -> Vec<String> {
         return vec![format!("no channel has the address of {subject}")];
     };
     let mut faults: Vec<String> = Vec::new();
-    if event["data"]["user_id"].to_string() != user {
+    if user.parse() != Ok(event["data"]["user_id"].as_i64().unwrap_or_default()) {
         faults.push(format!("{subject} is about another user: {event}"));
     }
     if let Err(fault) = BOOK.schemas.validate(event, *schema) {

@@ -58,12 +58,8 @@ impl Ledger {
         Ok(Identity { user, login: login.id })
     }
 
-    /// The log-in and its user, if it has neither ended nor expired. The user is read first, as in [`Ledger::admit`].
-    pub(super) async fn look_up(
-        &self,
-        user: UserId,
-        login: LoginId,
-    ) -> Result<Option<(Arc<Login>, Arc<User>)>, Failure> {
+    /// The user of a log-in that has neither ended nor expired. The user is read first, as in [`Ledger::admit`].
+    pub(super) async fn look_up(&self, user: UserId, login: LoginId) -> Result<Option<Arc<User>>, Failure> {
         let epoch = self.views.epoch();
         let Some(user) = self.registry.get(user).await? else { return Ok(None) };
         let found = self.find(login).await?.filter(|login| login.is_live(self.clock.now()));
@@ -72,7 +68,7 @@ impl Ledger {
         };
         let (login, user) = (Arc::new(login), Arc::new(user));
         self.views.keep(epoch, &login, &user);
-        Ok(Some((login, user)))
+        Ok(Some(user))
     }
 
     async fn prove(&self, login: &mut Login, generation: i64) -> Result<(), Failure> {

@@ -97,7 +97,7 @@ enum Message {
     End { user: UserId, login: LoginId, reply: Reply<Result<bool, Failure>> },
     EndAll { user: UserId, reply: Reply<Result<(), Failure>> },
     List { user: UserId, reply: Reply<Result<Vec<Login>, Failure>> },
-    Live { user: UserId, login: LoginId, reply: Reply<Result<Option<(Arc<Login>, Arc<User>)>, Failure>> },
+    Live { user: UserId, login: LoginId, reply: Reply<Result<Option<Arc<User>>, Failure>> },
     Find { login: LoginId, reply: Reply<Result<Option<Login>, Failure>> },
     Knows { user: UserId, counted_as: String, reply: Reply<Result<bool, Failure>> },
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Change, Login, LoginId, Logins, Message};
+use super::{Change, LoginId, Logins, Message};
 use crate::user_registry::{Role, Status, User, UserId};
 
 /// How often to look although nothing was told: a log-in may expire, and other nodes may have no way to tell.
@@ -30,9 +30,10 @@ impl Logins {
         Vigil { logins: self.clone(), login, user: user.id, role: user.role, changes }
     }
 
-    async fn live(&self, user: UserId, login: LoginId) -> Result<Option<(Arc<Login>, Arc<User>)>, Failure> {
+    /// The user, if the log-in has neither ended nor expired.
+    async fn live(&self, user: UserId, login: LoginId) -> Result<Option<Arc<User>>, Failure> {
         match self.ledger.views.get(login) {
-            Some((login, user)) if login.is_live(self.ledger.clock.now()) => Ok(Some((login, user))),
+            Some((login, user)) if login.is_live(self.ledger.clock.now()) => Ok(Some(user)),
             _ => self.address.ask(|reply| Message::Live { user, login, reply }).await,
         }
     }
@@ -49,7 +50,7 @@ impl Vigil {
 
     async fn counts(&self) -> bool {
         match self.logins.live(self.user, self.login).await {
-            Ok(live) => live.is_some_and(|(_, user)| user.status == Status::Active && user.role == self.role),
+            Ok(live) => live.is_some_and(|user| user.status == Status::Active && user.role == self.role),
             Err(failure) => {
                 tracing::warn!(%failure, "a log-in could not be looked up: what it was used for ends");
                 false

@@ -92,6 +92,8 @@ async fn flow(mut feed: Feed, frames: &mpsc::Sender<String>, patience: Duration)
     let mut heartbeat = pin!(time::sleep(Duration::ZERO));
     loop {
         let frame = tokio::select! {
+            // A gap is told before any id: who resumed after one would not hear of it.
+            biased;
             told = feed.next() => match told {
                 Ok(told) => told_in(&told, feed.position()),
                 Err(failure) => return tracing::warn!(%failure, "an event stream broke off"),
@@ -131,28 +133,29 @@ mod tests {
 
     use super::*;
 
-    /// A feed with two things to say: that there is a gap, and that it is still here.
-    async fn feed(folder: &tempfile::TempDir) -> Feed {
+    /// A feed with one thing to say, that there is a gap, and the publisher by which it lasts.
+    async fn feed(folder: &tempfile::TempDir) -> (Publisher, Feed) {
         let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
         schema::migrate(&db).await.expect("migrates");
         let (publisher, _) = Publisher::new(Settings::default(), db, None, Clock::system(), Rng::system());
-        publisher.feed(UserId(1), None, Some(5)).await.expect("a feed")
+        let feed = publisher.feed(UserId(1), None, Some(5)).await.expect("a feed");
+        (publisher, feed)
     }
 
     #[tokio::test]
     async fn who_does_not_read_is_cut_off_and_who_reads_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (frames, unread) = mpsc::channel(WAITING);
         let patience = Duration::from_millis(20);
-        let cut_off = time::timeout(Duration::from_secs(5), flow(feed(&folder).await, &frames, patience)).await;
-        assert!(cut_off.is_ok());
-        drop(unread);
+        let (frames, _unread) = mpsc::channel(WAITING);
+        frames.try_send("not read".to_owned()).expect("there is room for one");
+        let (_publisher, unwanted) = feed(&folder).await;
+        let cut_off = time::timeout(Duration::from_secs(5), flow(unwanted, &frames, patience)).await;
+        assert!(cut_off.is_ok(), "whoever does not read is waited for");
         let (frames, mut read) = mpsc::channel(WAITING);
-        let feed = feed(&folder).await;
-        tokio::spawn(async move { flow(feed, &frames, patience).await });
-        let told = [read.recv().await, read.recv().await].map(Option::unwrap_or_default);
-        assert!(told.iter().any(|frame| frame.starts_with("event: gap")), "{told:?}");
-        assert!(told.contains(&sign_of_life(0)), "{told:?}");
+        let (_publisher, wanted) = feed(&folder).await;
+        tokio::spawn(async move { flow(wanted, &frames, patience).await });
+        let gap = told_in(&Told::Gap { after: 5, from: 1 }, 0);
+        assert_eq!(read.recv().await, Some(gap));
         assert!(time::timeout(patience * 5, read.recv()).await.is_err(), "it goes on, and has nothing to say");
     }
 

@@ -187,7 +187,7 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
     );
     ada.patch(&format!("/sessions/{id}/end")).await.is(200);
     assert_eq!(told(tail.line().await)["type"], "faceofmind.v1.session.ended");
-    tail.signal("-INT").await;
+    tail.signal("INT").await;
     let left = tail.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
     for wrong in [["--since", "yesterday"], ["--subject", "session started"]] {
@@ -264,7 +264,7 @@ async fn consumed(app: &TestApp) {
     let id = ada.open_session().await;
     assert!(first.line().await.starts_with("\"faceofmind.v1.session.started\" "));
     // The last line may have been printed before it was acknowledged: a durable consumer gets that one again.
-    first.signal("-KILL").await;
+    first.signal("KILL").await;
     first.ended().await;
     ada.patch(&format!("/sessions/{id}/end")).await.is(200);
     let mut second = consumer.begin(&[]);

@@ -149,7 +149,7 @@ impl Printing {
 
 async fn signal(child: &Child, name: &str) {
     let id = child.id().expect("it runs").to_string();
-    let sent = Command::new("kill").args([name, &id]).status().await.expect("kill runs");
+    let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
     assert!(sent.success());
 }
 

@@ -20,9 +20,7 @@ use crate::{
     wait::Stopwatch,
 };
 
-/// Arguments that choose what to test: whoever gives one gets that, as `cargo test` has it, and nothing besides.
-const TARGETS: [&str; 10] =
-    ["--lib", "--bin", "--bins", "--test", "--tests", "--example", "--examples", "--bench", "--benches", "--doc"];
+/// Whoever names packages tests these and no others.
 const PACKAGES: [&str; 2] = ["-p", "--package"];
 
 pub(crate) fn run(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
@@ -38,21 +36,16 @@ struct Phases(Vec<(&'static str, Duration)>);
 
 impl Phases {
     fn run(&mut self, args: &[String], interrupt: &Interrupt) -> Result<ExitStatus> {
-        let targets: &[&str] = if choose(args, &TARGETS) || choose(args, &PACKAGES) { &[] } else { &["--all-targets"] };
         let shipped =
             if args.is_empty() { Some(self.time("build of what is shipped", || shipped(interrupt))?) } else { None };
-        let built = self.time("build", || cargo_test(&[targets, &["--no-run"]].concat(), args, &[], interrupt))?;
+        let built = self.time("build", || cargo_test(&["--no-run"], args, &[], interrupt))?;
         if !built.success() {
             return Ok(built);
         }
         let services = self.time("services", || Services::start(Durability::Off, interrupt))?;
         let mut environment = services.environment();
         environment.extend(shipped.as_ref().map(|shipped| ("FOM_TEST_SHIPPED", shipped.display().to_string())));
-        let tested = self.time("tests", || cargo_test(targets, args, &environment, interrupt))?;
-        if !tested.success() || targets.is_empty() {
-            return Ok(tested);
-        }
-        self.time("doc tests", || cargo_test(&["--doc"], args, &environment, interrupt))
+        self.time("tests", || cargo_test(&[], args, &environment, interrupt))
     }
 
     fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -108,13 +101,12 @@ pub(crate) fn cargo() -> OsString {
 
 /// The whole workspace, unless `args` choose packages; the doors for tests are open either way.
 fn scope(args: &[String]) -> &'static [&'static str] {
-    if choose(args, &PACKAGES) { &["--all-features"] } else { &["--workspace", "--features", "faceofmind/test-hooks"] }
-}
-
-/// Whether one of `options` stands among the arguments that are cargo's, as itself or with its value attached.
-fn choose(args: &[String], options: &[&str]) -> bool {
-    let is_one = |arg: &String| options.contains(&arg.split('=').next().unwrap_or_default());
-    args.iter().take_while(|arg| *arg != "--").any(is_one)
+    let names_one = |arg: &String| PACKAGES.contains(&arg.split('=').next().unwrap_or_default());
+    if args.iter().take_while(|arg| *arg != "--").any(names_one) {
+        &["--all-features"]
+    } else {
+        &["--workspace", "--features", "faceofmind/test-hooks"]
+    }
 }
 
 /// Cargo's own status; 1 when a signal ended it.
@@ -131,22 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_alone_chooses_neither_package_nor_target() {
+    fn a_name_alone_chooses_no_package() {
         assert_eq!(scope(&args("a_suspended_user")), ["--workspace", "--features", "faceofmind/test-hooks"]);
-        assert!(!choose(&args("a_suspended_user"), &TARGETS));
     }
 
     #[test]
-    fn a_package_or_target_is_seen_with_its_value_attached_or_apart() {
+    fn a_package_is_seen_with_its_value_attached_or_apart() {
         assert_eq!(scope(&args("-p faceofmind-kit")), ["--all-features"]);
         assert_eq!(scope(&args("--package=faceofmind-kit")), ["--all-features"]);
-        assert!(choose(&args("--test api sessions"), &TARGETS));
-        assert!(choose(&args("--test=api"), &TARGETS));
     }
 
     #[test]
     fn what_follows_two_dashes_is_for_the_tests_and_chooses_nothing() {
-        assert!(!choose(&args("sessions -- --test -p"), &TARGETS));
         assert_eq!(scope(&args("sessions -- -p x"))[0], "--workspace");
     }
 }

@@ -47,7 +47,7 @@ impl Default for PoolSettings {
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Nobody writes while the log of an SQLite file waits for its readers to be cut off.
-const READERS_WAITED_FOR: Duration = Duration::from_millis(250);
+const READERS_WAITED_FOR: &str = "PRAGMA busy_timeout = 250";
 
 /// The pool of one database. Clones share it.
 #[derive(Clone, Debug)]
@@ -146,17 +146,33 @@ impl Database {
         Ok(failed?)
     }
 
-    /// Has an SQLite file forget for good what was deleted from it: the write-ahead log beside it, where all that was lately written still
-    /// stands, is taken in and cut off. False when somebody reads what was before, and so needs it: try again later. A server keeps
-    /// deleted rows until it vacuums; there nothing is done.
+    /// Has an SQLite file forget for good what was deleted from it. It is written anew, for a row that moves to another page, as they do
+    /// when others are written beside it, leaves itself behind; then its log is [cut off](Self::cut_log). Others write once that is done,
+    /// which takes as long as copying the file. A server keeps deleted rows until it vacuums; there nothing is done.
     ///
     /// # Errors
     /// [`Failure::Store`].
     pub async fn forget_deleted(&self) -> Result<bool, Failure> {
+        self.cut_log_after(Some("VACUUM")).await
+    }
+
+    /// Takes in the write-ahead log beside an SQLite file, where all that was lately written still stands, and cuts it off. False when
+    /// somebody reads what was before, and so needs it: try again later.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub async fn cut_log(&self) -> Result<bool, Failure> {
+        self.cut_log_after(None).await
+    }
+
+    async fn cut_log_after(&self, rewriting: Option<&'static str>) -> Result<bool, Failure> {
         let Self::Sqlite(pool, writer) = self else { return Ok(true) };
         let _turn = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let impatient = (*pool.connect_options()).clone().busy_timeout(READERS_WAITED_FOR);
-        let mut connection = SqliteConnection::connect_with(&impatient).await?;
+        let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
+        if let Some(rewriting) = rewriting {
+            sqlx::query(rewriting).execute(&mut connection).await?;
+        }
+        sqlx::query(READERS_WAITED_FOR).execute(&mut connection).await?;
         let cut = "PRAGMA wal_checkpoint(TRUNCATE)";
         let (busy, _, _): (i64, i64, i64) = sqlx::query_as(cut).fetch_one(&mut connection).await?;
         connection.close().await?;

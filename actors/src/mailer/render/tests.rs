@@ -41,11 +41,11 @@ fn letters(words: &str) -> [Letter; 10] {
             address: Some("2001:db8::7".parse().expect("an address")),
             at: at.clone(),
         },
-        Letter::Reminder { first_name: first_name.clone(), title: words.to_owned(), date: at.date() },
         Letter::AddressCode { claim_name: first_name.clone(), claimed_at: at.clone(), code, expires_in_minutes: 5 },
         Letter::AddressTaken { first_name: first_name.clone(), at: at.clone() },
         Letter::AddressChangeAsked { first_name: first_name.clone(), at: at.clone() },
-        Letter::AddressChanged { first_name, at },
+        Letter::AddressChanged { first_name: first_name.clone(), at: at.clone() },
+        Letter::Reminder { first_name, title: words.to_owned(), date: at.date() },
     ]
 }
 

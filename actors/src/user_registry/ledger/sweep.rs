@@ -33,14 +33,14 @@ impl Ledger {
     async fn sweep(&self) -> Result<(), Failure> {
         let now = self.clock.now();
         let unverified = claims::never_verified(self.db.reader().await?.connection(), now - UNVERIFIED).await?;
-        for user in unverified {
+        for &user in &unverified {
             self.remove_unverified(user, now - UNVERIFIED).await?;
         }
         let mut tx = self.db.begin().await?;
         claims::sweep(&mut tx, now - NEEDLESS).await?;
         address_changes::sweep(&mut tx, now).await?;
         tx.commit().await?;
-        forget_deleted(&self.db).await;
+        note(if unverified.is_empty() { self.db.cut_log().await } else { self.db.forget_deleted().await });
         Ok(())
     }
 
@@ -58,9 +58,13 @@ impl Ledger {
     }
 }
 
-/// Also what lies beside the database's file. While an export reads what was before, it stays there: the next sweep tries again.
+/// Also what lies beside the database's rows. While an export reads what was before, it stays in the log: the next sweep tries again.
 pub(in crate::user_registry) async fn forget_deleted(db: &Database) {
-    match db.forget_deleted().await {
+    note(db.forget_deleted().await);
+}
+
+fn note(forgotten: Result<bool, Failure>) {
+    match forgotten {
         Ok(true) => {}
         Ok(false) => tracing::info!("what was deleted is still being read: it is forgotten with the next sweep"),
         Err(failure) => tracing::warn!(%failure, "what was deleted still stands in the database's log"),

@@ -1,7 +1,7 @@
 //! Everything held about a user, as one JSON document: read at one moment, room by room, as fast as its reader takes it.
 //!
 //! The actor owns no table. It owns the exports under way: how many there may be, and how long each may take. Each room writes what it
-//! keeps by a function that it exports; [`contents`] calls them in their order.
+//! keeps by a function that it exports; `contents` calls them in their order.
 
 use std::time::Duration;
 

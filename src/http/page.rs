@@ -43,6 +43,28 @@ impl FromFields for Wanted {
     }
 }
 
+/// Which part of a list, newest first, by places alone: of what is one person's, and seldom much.
+#[derive(Clone, Copy, Debug, ToSchema)]
+pub struct Part {
+    /// How many of the newest to leave out.
+    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
+    pub skip: u32,
+    /// How many, 1 to 100.
+    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
+    pub limit: Option<u32>,
+}
+
+impl FromFields for Part {
+    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
+        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
+        let limit = fields.optional("limit", capped(1..=100));
+        fields.finish(|valid| Self {
+            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
+            limit: limit.get(valid).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        })
+    }
+}
+
 /// A page: the array alone in the body, and `Link` (RFC 8288) with the relation `next` where another follows.
 #[derive(Debug)]
 pub struct Listed<T> {

@@ -15,7 +15,8 @@ use super::{
     caller::Caller,
     fields::{Fields, FromFields, Read},
     idempotency::Idempotency,
-    kinds::{boolean, capped, date, integer, text},
+    kinds::{boolean, date, text},
+    page::Part,
     path::PathId,
     problem::Problem,
     query::Query,
@@ -106,32 +107,10 @@ async fn create(
     Ok(rooms.reminders.create(caller.user.id, new, key.of(caller.user.id)).await?.into())
 }
 
-/// Which part of the list.
-#[derive(ToSchema)]
-struct Part {
-    /// How many of the newest to leave out.
-    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
-    skip: u32,
-    /// How many, 1 to 100; 100 unless told.
-    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
-    limit: u32,
-}
-
-impl FromFields for Part {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
-        let limit = fields.or("limit", 100, capped(1..=100));
-        fields.finish(|valid| Self {
-            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
-            limit: u32::try_from(limit.get(valid)).unwrap_or(u32::MAX),
-        })
-    }
-}
-
-/// The user's reminders, newest first.
+/// The user's reminders, newest first; 100 unless `limit` says otherwise.
 #[endpoint]
 async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<ReminderView>>, Problem> {
-    let listed = rooms.reminders.list(caller.user.id, part.0.skip, part.0.limit).await?;
+    let listed = rooms.reminders.list(caller.user.id, part.0.skip, part.0.limit.unwrap_or(100)).await?;
     Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
 }
 

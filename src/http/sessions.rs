@@ -15,7 +15,7 @@ use super::{
     caller::Caller,
     fields::{Fields, FromFields, Read},
     idempotency::Idempotency,
-    kinds::{capped, integer},
+    page::Part,
     path::PathId,
     problem::Problem,
     query::Query,
@@ -95,28 +95,6 @@ async fn start(
     Ok(rooms.sessions.start(call(&caller, key)).await?.into())
 }
 
-/// Which part of the list.
-#[derive(ToSchema)]
-struct Part {
-    /// How many of the newest to leave out.
-    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
-    skip: u32,
-    /// How many, 1 to 100; 5 unless told.
-    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
-    limit: u32,
-}
-
-impl FromFields for Part {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
-        let limit = fields.or("limit", 5, capped(1..=100));
-        fields.finish(|valid| Self {
-            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
-            limit: u32::try_from(limit.get(valid)).unwrap_or(u32::MAX),
-        })
-    }
-}
-
 /// A session with the gist of what was recorded in it.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(example = json!({
@@ -140,10 +118,10 @@ impl From<Listed> for SessionGist {
     }
 }
 
-/// The user's sessions, newest first.
+/// The user's sessions, newest first; 5 unless `limit` says otherwise.
 #[endpoint]
 async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<SessionGist>>, Problem> {
-    let listed = rooms.sessions.list(caller.user.id, part.0.skip, part.0.limit).await?;
+    let listed = rooms.sessions.list(caller.user.id, part.0.skip, part.0.limit.unwrap_or(5)).await?;
     Ok(Json(listed.into_iter().map(SessionGist::from).collect()))
 }
 

@@ -1,4 +1,4 @@
-//! A durable consumer: it goes on where it stopped, and deals with each event once.
+//! A durable consumer: it goes on where it stopped, and deals with each event once per run: `seen` is only in memory.
 //! `NATS_URL=nats://127.0.0.1:4222 NATS_USER=… NATS_PASSWORD=… cargo run --example consumer`
 
 use std::{collections::HashSet, env, error::Error};

@@ -1,11 +1,20 @@
-import os, time, urllib.request
-last, bearer = "", "Bearer " + os.environ["TOKEN"]
-while True:  # until the log-in ends: then an HTTPError of 401
+import http.client, os, sys, time, urllib.request
+event, last, bearer = "", "", "Bearer " + os.environ["TOKEN"]
+while True:  # until 401: the log-in has ended, or the token, without which no stream is opened again
     request = urllib.request.Request(os.environ["API"] + "/events", headers={"Authorization": bearer, "Last-Event-ID": last})
-    with urllib.request.urlopen(request, timeout=60) as stream:
-        for line in map(bytes.decode, stream):
-            if line.startswith("data: "):
-                print(line[6:], end="", flush=True)
-            elif line.startswith("id: "):
-                last = line[4:].strip()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as stream:
+            for field, _, value in (line.decode().rstrip().partition(": ") for line in stream):
+                if field == "event":
+                    event = value
+                elif field == "data" and event == "gap":
+                    print("not kept any more, read anew:", value, file=sys.stderr)
+                elif field == "data":
+                    print(value, flush=True)
+                elif field == "id":
+                    last = value
+    except (OSError, http.client.HTTPException) as error:  # refused, broken off, 429, 503
+        if isinstance(error, BrokenPipeError) or getattr(error, "code", None) == 401:
+            raise
+        print("again after:", error, file=sys.stderr)
     time.sleep(1)

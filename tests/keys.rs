@@ -117,3 +117,18 @@ fn where_nothing_is_stored_yet_there_is_no_key_to_change() {
     assert!(left.code == Some(0) && left.output.starts_with("there is no"), "{left:?}");
     assert!(!data.exists(), "it touches nothing");
 }
+
+#[test]
+fn a_key_that_is_not_given_is_not_made_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, database) = (folder.path().join("data"), folder.path().join("service.db"));
+    std::fs::write(&database, "").expect("written");
+    let url = format!("sqlite:{}", database.display());
+    let environment = [("DATA_DIR", data.to_str().expect("UTF-8")), ("DATABASE_URL", url.as_str())];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
+    for action in ["status", "rotate"] {
+        let left = runtime.block_on(Program::with(&environment).run(&["keys", action], ""));
+        assert!(left.code == Some(1) && left.errors.contains("DATA_KEY is not given"), "{left:?}");
+        assert!(!data.exists(), "it touches nothing");
+    }
+}

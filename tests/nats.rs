@@ -6,12 +6,13 @@ use std::{
     process::Command,
 };
 
+use async_nats::{ConnectOptions, jetstream};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{NatsServer, Person, Profile, Program, Serving, TestApp, eventually, tell};
+use crate::harness::{Message, NatsServer, Person, Profile, Program, Serving, Sibling, TestApp, eventually, tell};
 
 #[test]
 fn a_password_or_a_token_stands_in_the_url() {
@@ -23,11 +24,13 @@ async fn let_in_by_the_url(app: &TestApp) {
     let server = NatsServer::start_with(&["--user", "fom", "--pass", "p@ss word"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
     does_not_publish(app, &ada, &[("NATS_URL", &url("fom:wrong"))]).await;
-    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))]).await;
+    let login = ConnectOptions::with_user_and_password("fom".into(), "p@ss word".into());
+    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))], &sibling(&server, login).await).await;
     let server = NatsServer::start_with(&["--auth", "a-token"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
     does_not_publish(app, &ada, &[("NATS_URL", &url("another"))]).await;
-    publishes(app, &ada, &[("NATS_URL", &url("a-token"))]).await;
+    let login = ConnectOptions::with_token("a-token".into());
+    publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &sibling(&server, login).await).await;
 }
 
 #[test]
@@ -41,7 +44,9 @@ async fn let_in_by_credentials(app: &TestApp) {
     let server = NatsServer::start_with(&["--config", &config]).await;
     let url = server.url();
     does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
-    publishes(app, &ada, &[("NATS_URL", &url), ("NATS_CREDS_FILE", &credentials)]).await;
+    let login = ConnectOptions::with_credentials_file(&credentials).await.expect("credentials");
+    let settings = [("NATS_URL", url.as_str()), ("NATS_CREDS_FILE", &credentials)];
+    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
 }
 
 #[test]
@@ -57,7 +62,9 @@ async fn over_tls(app: &TestApp) {
     let server = NatsServer::start_with(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await;
     let url = format!("tls://127.0.0.1:{}", server.port);
     does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
-    publishes(app, &ada, &[("NATS_URL", &url), ("SSL_CERT_FILE", &authority)]).await;
+    let login = ConnectOptions::new().require_tls(true).add_root_certificates(PathBuf::from(&authority));
+    let settings = [("NATS_URL", url.as_str()), ("SSL_CERT_FILE", &authority)];
+    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
 }
 
 /// Somebody of a service that is stopped, to call the program on the same ground.
@@ -67,13 +74,20 @@ async fn alone(app: &TestApp) -> Person {
     ada
 }
 
-/// What happens goes out through JetStream, with all that waited.
-async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
+/// A sibling that the server lets in, too.
+async fn sibling(server: &NatsServer, login: ConnectOptions) -> Sibling {
+    Sibling::of(jetstream::new(login.connect(server.url()).await.expect("NATS lets it in")))
+}
+
+/// What happens goes out through JetStream, with what waited.
+async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], sibling: &Sibling) {
     let (node, there) = node(app, ada, settings).await;
     eventually("NATS to be up", async || (events(&there).await == "up").then_some(())).await;
     there.open_session().await;
-    eventually("all events published", async || (waiting(app).await == 0).then_some(())).await;
+    app.all_is_published().await;
     stop(node).await;
+    let heard = sibling.heard_all().await;
+    assert_eq!(heard.iter().map(Message::name).collect::<Vec<_>>(), ["session.started"; 2]);
 }
 
 /// What happens is kept, and waits.

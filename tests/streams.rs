@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Frame, Person, Profile, Program, Stream, TestApp, eventually, stories, tell};
+use crate::harness::{Frame, Person, Profile, Program, Relay, Stream, TestApp, eventually, stories, tell};
 
 stories! {
     a_user_hears_of_their_own_and_of_nobody_elses,
@@ -17,6 +17,7 @@ stories! {
     a_stop_ends_every_stream,
     who_is_refused_a_stream_is_told_why,
     the_program_prints_what_is_published,
+    a_signal_ends_the_program_though_nobody_takes_what_it_prints,
     the_reader_of_the_readme_reads,
 }
 
@@ -196,6 +197,22 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
     }
 }
 
+async fn a_signal_ends_the_program_though_nobody_takes_what_it_prints(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let id = ada.open_session().await;
+    // More than the pipe and its reader hold.
+    let felt = Value::from(vec![json!({ "emotion": "sad" }); 100]);
+    for _ in 0..5 {
+        ada.post(&format!("/sessions/{id}/detections"), felt.clone()).await.is(201);
+    }
+    app.all_is_published().await;
+    let mut tail = Program::on(&app.ground).begin(&["events", "tail", "--since", "1h"]);
+    tail.line().await;
+    tail.signal("TERM").await;
+    let left = tail.ended().await;
+    assert_eq!(left.code, Some(0), "{left:?}");
+}
+
 #[test]
 fn without_events_there_is_nothing_to_print() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -223,7 +240,8 @@ fn the_readme_shows_the_examples_that_are_run() {
 
 async fn the_reader_of_the_readme_reads(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let api = format!("http://{}/api/v1", app.address);
+    let wire = Relay::to(&app.address.to_string()).await;
+    let api = wire.within("http://server/api/v1");
     app.all_is_published().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/reader.py");
     let mut reader = Program::python(&[("API", &api), ("TOKEN", &ada.access)]).begin(&[script]);
@@ -240,6 +258,11 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
     };
     let event: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!((&event["type"], &event["data"]["user_id"]), (&json!("faceofmind.v1.session.started"), &json!(ada.id)));
+    wire.cut();
+    let missed = json!(ada.open_session().await);
+    wire.mend();
+    let told = |line: String| serde_json::from_str::<Value>(&line).expect("JSON")["data"]["session_id"].clone();
+    while told(reader.line().await) != missed {}
     ada.post("/auth/logout", json!({})).await.is(200);
     let left = reader.ended().await;
     assert!(left.code == Some(1) && left.errors.contains("401"), "{left:?}");

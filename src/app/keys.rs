@@ -7,7 +7,7 @@ use faceofmind_actors::{
     resealing::{self, Kind},
     schema,
 };
-use faceofmind_kit::{Database, Rng};
+use faceofmind_kit::Database;
 use tokio::time::Instant;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     commands::{is_missing, say},
     ground,
 };
-use crate::settings::Settings;
+use crate::settings::{Secrets, Settings};
 
 /// What `keys` is to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,12 +34,18 @@ pub(crate) async fn keys(settings: &Settings, action: KeysAction) -> Result<Exit
     if is_missing(settings) {
         return Ok(ExitCode::SUCCESS);
     }
-    let keyring = ground::keyring(&ground::secrets(settings, &Rng::system())?)?;
+    let keyring = keyring(settings)?;
     let db = ground::database(settings)?;
     ground::reach(&db).await?;
     let done = look_after(&db, &keyring, action).await;
     db.close().await;
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// The service's own, or none: what a key made here sealed, no service could open.
+fn keyring(settings: &Settings) -> Result<Keyring, StartError> {
+    let keys = Secrets::data_keys(settings)?;
+    Keyring::new(keys.iter().map(|key| (key.id(), key.expose()))).map_err(StartError::part("DATA_KEY"))
 }
 
 async fn look_after(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(), StartError> {
@@ -104,8 +110,8 @@ fn unfinished(keyring: &Keyring, tallies: &[(Kind, Tally)], stale: u64) -> Strin
     match keys.into_iter().find(|id| !keyring.has(id)) {
         Some(lost) => format!("{stale} texts are left; for some the key `{lost}` is missing: add it to DATA_KEY again"),
         None => format!(
-            "{stale} texts are left: if the log does not say that they are damaged, a service at work still seals with \
-             another key. Start it with `{}` first in DATA_KEY, then run this again",
+            "{stale} texts are left: if the log does not say that they are damaged, they were in use, or a service at \
+             work still seals with another key. Start it with `{}` first in DATA_KEY, and run this again",
             keyring.current()
         ),
     }
@@ -147,6 +153,7 @@ mod tests {
         assert!(unfinished(&keyring(), &some, 3).contains("`k0` is missing"));
         let none = tallies(&[(Some("k2"), 300)]);
         assert_eq!(stale(&keyring(), &none), 0);
-        assert!(unfinished(&keyring(), &none, 1).contains("`k2` first"));
+        let told = unfinished(&keyring(), &none, 1);
+        assert!(["`k2` first", "in use", "run this again"].iter().all(|words| told.contains(words)), "{told}");
     }
 }

@@ -3,6 +3,8 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    sync::mpsc,
+    thread,
 };
 
 use faceofmind_actors::{
@@ -10,7 +12,10 @@ use faceofmind_actors::{
     schema,
 };
 use faceofmind_kit::{Database, Failure, Timestamp};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use super::{StartError, ground};
 use crate::settings::{DatabaseUrl, Settings};
@@ -37,13 +42,31 @@ pub(crate) async fn tail(
 }
 
 async fn print(mut tail: Tail) -> Result<(), Failure> {
+    let printer = printer();
     loop {
-        let event = tail.next().await?;
-        let mut out = io::stdout().lock();
-        if writeln!(out, "{event}").and_then(|()| out.flush()).is_err() {
+        let (printed, is_printed) = oneshot::channel();
+        let line = (tail.next().await?, printed);
+        if printer.send(line).is_err() || is_printed.await.is_err() {
             return Ok(());
         }
     }
+}
+
+/// A line, and whom to tell that it is out.
+type Line = (String, oneshot::Sender<()>);
+
+/// Prints in a thread that nobody joins: a full pipe holds up the thread, and no signal. It ends when nobody reads any more.
+fn printer() -> mpsc::Sender<Line> {
+    let (printer, lines) = mpsc::channel::<Line>();
+    thread::spawn(move || {
+        for (line, printed) in lines {
+            let mut out = io::stdout().lock();
+            if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() || printed.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    printer
 }
 
 /// The database with the outbox, which is not made for this.

@@ -55,7 +55,7 @@ impl FromFields for Wanted {
 ///
 /// Each is `event:` with its type, `data:` with the CloudEvents JSON (see `faceofmind asyncapi`) and `id:` with its position. With that
 /// as `Last-Event-ID` a stream goes on after it, without a gap or a repetition, on whichever node. Events are kept for
-/// `EVENTS_RETENTION_HOURS`; from an older position the stream begins with `event: gap` and `{"after": …, "from": …}`: what was published
+/// `EVENTS_RETENTION_HOURS`; where what follows is kept no longer, the stream says `event: gap` with `{"after": …, "from": …}`: what was published
 /// after the one and before the other is missing, so read anew what you hold. A comment comes every 15 seconds. The stream ends when the
 /// log-in does, or its user's role changes, though not with the access token; when the reader is too slow; and when the service stops.
 #[endpoint(responses(

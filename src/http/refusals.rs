@@ -202,6 +202,10 @@ impl From<ReminderError> for Problem {
         match error {
             ReminderError::NotFound => Self::not_found("There is no such reminder."),
             ReminderError::KeyReused => key_reused(),
+            ReminderError::TooMany => {
+                let detail = "You have as many reminders as one user may. Delete some of them first.";
+                Self::conflict(detail).kind("too-many-reminders")
+            }
             ReminderError::Failed(failure) => failure.into(),
         }
     }

@@ -15,7 +15,7 @@ use super::{
     caller::Caller,
     fields::{Fields, FromFields, Read},
     idempotency::Idempotency,
-    kinds::{boolean, date, text},
+    kinds::{boolean, date, text, words},
     page::Part,
     path::PathId,
     problem::Problem,
@@ -78,7 +78,7 @@ struct Wanted {
 
 impl FromFields for Wanted {
     fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let title = fields.required("title", text(1..=200));
+        let title = fields.required("title", words(200));
         let description = fields.or("description", String::new(), text(0..=2000));
         let reminder_time = fields.required("reminder_time", date());
         let is_active = fields.or("is_active", true, boolean());
@@ -94,8 +94,9 @@ impl FromFields for Wanted {
 /// Makes a reminder.
 ///
 /// It is due at 08:00 of its date in the time zone that the user has set then, else in the service's. An event and a mail tell so, once;
-/// late, as after an outage, by 24 hours at most. To an account that is not active at that time nothing is told.
-#[endpoint]
+/// late, as after an outage, by 24 hours at most. To an account that is not active at that time nothing is told. A user may have 1,000
+/// reminders.
+#[endpoint(responses((status_code = 409, description = "You have 1,000 reminders: delete some first")))]
 async fn create(
     rooms: Shared<Rooms>,
     caller: Caller,
@@ -137,7 +138,7 @@ struct Changed {
 
 impl FromFields for Changed {
     fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let title = fields.optional("title", text(1..=200));
+        let title = fields.optional("title", words(200));
         let description = fields.optional("description", text(0..=2000));
         let reminder_time = fields.optional("reminder_time", date());
         let is_active = fields.optional("is_active", boolean());

@@ -51,6 +51,17 @@ impl Secrets {
             data_keys: data_keys.unwrap_or(generated.data_keys),
         })
     }
+
+    /// The keys that the service seals with: those given, else those of `$DATA_DIR/secrets.toml`. Makes nothing.
+    ///
+    /// # Errors
+    /// [`SecretsError::NoDataKey`] when there are neither; when the file cannot be read, or is not whole.
+    pub fn data_keys(settings: &Settings) -> Result<DataKeys, SecretsError> {
+        match settings.tokens.data_keys.clone() {
+            Some(given) => Ok(given),
+            None => Generated::read_if_made(&settings.service.data_dir).map(|generated| generated.data_keys),
+        }
+    }
 }
 
 /// The secrets file is unusable.
@@ -80,6 +91,15 @@ pub enum SecretsError {
         path: PathBuf,
         /// What is wrong, repeating nothing of it.
         problem: String,
+    },
+    /// A key was not given, and none may be made.
+    #[error(
+        "DATA_KEY is not given, and there is no {}: give DATA_KEY or DATA_DIR as the service has it",
+        path.display()
+    )]
+    NoDataKey {
+        /// Where the service would have kept one that it made.
+        path: PathBuf,
     },
 }
 

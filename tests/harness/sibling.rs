@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-use super::{events::STREAM, servers::jetstream};
+use super::{events::STREAM, eventually, servers::jetstream, told};
 
 /// One message of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,18 @@ impl Message {
     }
 }
 
-type Heard = Arc<Mutex<BTreeMap<u64, Message>>>;
+/// What was heard, by its number in the stream, and what was wrong with it.
+#[derive(Default)]
+struct Notes {
+    messages: BTreeMap<u64, Message>,
+    faults: Vec<String>,
+}
+
+type Heard = Arc<Mutex<Notes>>;
 
 /// A sibling at work, until it is dropped.
 pub(crate) struct Sibling {
+    context: Context,
     heard: Heard,
     listening: AbortHandle,
 }
@@ -43,20 +51,38 @@ pub(crate) struct Sibling {
 impl Sibling {
     /// Reads the stream at this server from its beginning, as soon as there is one.
     pub(crate) async fn at(url: &str) -> Self {
+        Self::of(jetstream(url).await)
+    }
+
+    /// The same where the story has let it in.
+    pub(crate) fn of(context: Context) -> Self {
         let heard = Heard::default();
-        let listening = tokio::spawn(listen(jetstream(url).await, Arc::clone(&heard)));
-        Self { heard, listening: listening.abort_handle() }
+        let listening = tokio::spawn(listen(context.clone(), Arc::clone(&heard)));
+        Self { context, heard, listening: listening.abort_handle() }
     }
 
-    /// All that was heard until now, in the stream's order. What was delivered again is there once, by its number in the stream; an
-    /// event that was stored twice would be there twice.
+    /// All that was heard until now, in the stream's order, which must be as documented. What was delivered again is there once, by its
+    /// number in the stream; an event that was stored twice would be there twice.
     pub(crate) fn heard(&self) -> Vec<Message> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let heard = notes(&self.heard);
+        assert!(heard.faults.is_empty(), "events that are not as docs/asyncapi.yaml says: {:#?}", heard.faults);
+        heard.messages.values().cloned().collect()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// The same as soon as it is all that the stream holds, for when nobody publishes any more.
+    pub(crate) async fn heard_all(&self) -> Vec<Message> {
+        eventually("the sibling to hear all that is stored", async || {
+            let stored = self.context.get_stream(STREAM).await.ok()?.cached_info().state.messages;
+            let heard = notes(&self.heard).messages.len();
+            (u64::try_from(heard) == Ok(stored)).then_some(())
+        })
+        .await;
+        self.heard()
     }
+}
+
+fn notes(heard: &Heard) -> MutexGuard<'_, Notes> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Sibling {
@@ -82,14 +108,20 @@ async fn consume(context: &Context, heard: &Heard) -> Result<(), async_nats::Err
         while let Some(message) = batch.next().await {
             let message = message?;
             let number = message.info()?.stream_sequence;
-            note(heard, number, Message { event: serde_json::from_slice(&message.payload)? });
+            note(heard, number, &message.subject, &message.payload);
             message.ack().await?;
         }
     }
 }
 
-fn note(heard: &Heard, number: u64, message: Message) {
-    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = heard.insert(number, message.clone());
-    assert!(before.is_none_or(|before| before == message), "the stream has changed at {number}");
+/// A fault is kept for [`Sibling::heard`]: a panic here would only look as if nothing came.
+fn note(heard: &Heard, number: u64, subject: &str, payload: &[u8]) {
+    let no_json = |_| Value::from(String::from_utf8_lossy(payload));
+    let message = Message { event: serde_json::from_slice(payload).unwrap_or_else(no_json) };
+    let faults = told::faults(subject, &message.event);
+    let mut heard = notes(heard);
+    heard.faults.extend(faults);
+    if heard.messages.insert(number, message.clone()).is_some_and(|before| before != message) {
+        heard.faults.push(format!("the stream has changed at {number}"));
+    }
 }

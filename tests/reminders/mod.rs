@@ -1,5 +1,6 @@
 //! `/reminders`: what a person wants to be reminded of.
 
+use faceofmind_actors::reminders::MOST;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ stories! {
     a_title_and_a_description_may_be_long,
     anothers_reminder_is_private,
     a_reminder_is_made_once_under_a_key,
+    one_reminder_too_many_is_refused,
 }
 
 const BEGUN: [&str; 2] = ["user.registered", "user.verified"];
@@ -119,6 +121,7 @@ async fn every_bad_field_of_a_reminder_is_named_and_nothing_is_kept(app: &TestAp
             json!({ "title": "x".repeat(201), "description": "x".repeat(2001), "reminder_time": "2091-02-30", "is_active": [] }),
             all,
         ),
+        (json!({ "title": " \n\t ", "reminder_time": "2091-03-04" }), vec!["body.title"]),
         (json!({ "title": "x", "reminder_time": "10000-01-01" }), vec!["body.reminder_time"]),
         (json!({ "title": "x", "reminder_time": "-004000-01-01" }), vec!["body.reminder_time"]),
     ] {
@@ -172,4 +175,20 @@ async fn a_reminder_is_made_once_under_a_key(app: &TestApp) {
     assert_eq!(keyed(&ada, "2091-03-05").await.is(422).kind(), "idempotency-key-reused");
     assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (1, 1));
     assert!(!app.texts("SELECT answer FROM idempotency_keys").await[0].contains("Breathe"), "it rests sealed");
+}
+
+async fn one_reminder_too_many_is_refused(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let first = remind(&ada, "2091-03-04").await;
+    app.alter(&format!(
+        "INSERT INTO reminders (user_id, title, description, reminder_time, is_active, created_at) \
+         WITH RECURSIVE copies (nth) AS (SELECT 2 UNION ALL SELECT nth + 1 FROM copies WHERE nth < {MOST}) \
+         SELECT user_id, title, description, reminder_time, is_active, created_at FROM reminders, copies"
+    ))
+    .await;
+    let refused = ada.post("/reminders/", breathe("2091-03-04")).await.is(409);
+    assert_eq!(refused.kind(), "too-many-reminders");
+    assert_eq!(refused.detail(), "You have as many reminders as one user may. Delete some of them first.");
+    ada.delete(&format!("/reminders/{first}")).await.is(200);
+    remind(&ada, "2091-03-04").await;
 }

@@ -14,9 +14,9 @@ use super::{
     },
 };
 use crate::{
-    idempotency::{self, Answer, Claim, Once},
+    idempotency::{self, Answer, Once},
     keyring::Keyring,
-    limits::{Limit, Limits, Use},
+    limits::{Limit, LimitError, Limits, Use},
     publisher::{self, Event, Publisher},
     user_registry,
 };
@@ -83,11 +83,13 @@ impl Ledger {
         writing: impl Future<Output = Result<Once<T>, CommunityError>>,
     ) -> Result<Once<T>, CommunityError> {
         if let Some(answer) = self.answered(draft).await? {
-            count(&self.done.repeated);
             return Ok(Once::Again(answer));
         }
         let by_them = Use { limit, subject: draft.user.to_string() };
-        let taken = self.limits.take(&[by_them]).await.inspect_err(|_| count(&self.done.refused))?;
+        let taken = match self.limits.take(&[by_them]).await {
+            Ok(taken) => taken,
+            Err(refusal) => return self.refuse(draft, refusal).await,
+        };
         let written = writing.await;
         count(match written {
             Ok(Once::Now(_)) => &self.done.written,
@@ -100,12 +102,23 @@ impl Ledger {
         written
     }
 
+    /// Unless the same call, sent twice at once, has taken the last use and was answered meanwhile.
+    async fn refuse<T>(&self, draft: &Draft, refusal: LimitError) -> Result<Once<T>, CommunityError> {
+        if let Some(answer) = self.answered(draft).await? {
+            return Ok(Once::Again(answer));
+        }
+        count(&self.done.refused);
+        Err(refusal.into())
+    }
+
     async fn answered(&self, draft: &Draft) -> Result<Option<Answer>, CommunityError> {
         let Some(key) = &draft.key else { return Ok(None) };
-        match idempotency::answered(&self.db, &self.keyring, key, self.clock.now()).await? {
-            Some(claim) => told(claim),
-            None => Ok(None),
+        let claim = idempotency::answered(&self.db, &self.keyring, key, self.clock.now()).await?;
+        let answer = claim.map_or(Ok(None), |claim| claim.earlier(CommunityError::KeyReused))?;
+        if answer.is_some() {
+            count(&self.done.repeated);
         }
+        Ok(answer)
     }
 
     async fn write_post(&self, draft: &Draft) -> Result<Once<Post>, CommunityError> {
@@ -137,7 +150,8 @@ impl Ledger {
             return Err(CommunityError::NoUser);
         }
         let Some(key) = &draft.key else { return Ok(None) };
-        told(idempotency::claim(tx, &self.keyring, key, self.clock.now()).await?)
+        let claim = idempotency::claim(tx, &self.keyring, key, self.clock.now()).await?;
+        claim.earlier(CommunityError::KeyReused)
     }
 
     /// Keeps the answer, records the event and commits.
@@ -192,15 +206,6 @@ impl Ledger {
         let so_far = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         json!({ "written": so_far(&self.done.written), "repeated": so_far(&self.done.repeated),
                 "refused": so_far(&self.done.refused) })
-    }
-}
-
-/// How the key was answered, if it was.
-fn told(claim: Claim) -> Result<Option<Answer>, CommunityError> {
-    match claim {
-        Claim::First => Ok(None),
-        Claim::Again(answer) => Ok(Some(answer)),
-        Claim::Mismatch => Err(CommunityError::KeyReused),
     }
 }
 

@@ -171,7 +171,7 @@ async fn one_that_is_read_too_slowly_is_cut_short() {
 }
 
 #[tokio::test]
-async fn one_whose_database_fails_halfway_is_cut_short() {
+async fn one_of_a_user_who_is_not_there_is_cut_short() {
     for world in worlds(Settings::default()).await {
         let nobody = UserId(4_000_000);
         let (_, ended) = read(world.exporter.export(nobody).await.expect("begins")).await;

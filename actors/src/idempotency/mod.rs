@@ -78,6 +78,20 @@ pub enum Claim {
     Mismatch,
 }
 
+impl Claim {
+    /// How an earlier request was answered; `None` for the first.
+    ///
+    /// # Errors
+    /// `mismatch`, when the earlier request's body was another.
+    pub fn earlier<E>(self, mismatch: E) -> Result<Option<Answer>, E> {
+        match self {
+            Self::First => Ok(None),
+            Self::Again(answer) => Ok(Some(answer)),
+            Self::Mismatch => Err(mismatch),
+        }
+    }
+}
+
 impl Key {
     /// The key of a request with this body.
     pub fn of(user: UserId, call: impl Into<String>, key: impl Into<String>, body: &[u8]) -> Self {

@@ -145,7 +145,8 @@ impl Dispatch {
         let Some(draft) = self.registry.draft(occasion).await? else { return Ok(()) };
         let Some(letter) = self.letter(intent, &draft).await? else { return Ok(()) };
         let language = draft.language.as_deref().map(Language::nearest).unwrap_or_default();
-        let envelope = Envelope { id: intent.id, to: draft.to.as_str(), date: self.clock.now(), language };
+        let (id, user, to) = (intent.id, draft.user, draft.to.as_str());
+        let envelope = Envelope { id, user, to, date: self.clock.now(), language };
         let mail = self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
         self.transport.send(&mail).await.map_err(|error| match error {
             SendError::Transient(reason) => Undelivered::Later(reason.to_string()),

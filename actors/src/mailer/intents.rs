@@ -209,9 +209,19 @@ pub(super) async fn counts(connection: Connection<'_>) -> Result<(i64, i64), Fai
 /// # Errors
 /// [`Failure::Store`].
 pub async fn erase(tx: &mut Tx, user: UserId, address: &Email) -> Result<(), Failure> {
-    let delete = "DELETE FROM mail_intents WHERE user_id = $1 OR occasion = $2";
+    let delete = "DELETE FROM mail_intents WHERE user_id = $1";
+    on!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?;
+    drop_resets(tx, address).await
+}
+
+/// Removes what was asked for with nothing but this address, which is nobody's any more, in the caller's transaction.
+///
+/// # Errors
+/// [`Failure::Store`].
+pub async fn drop_resets(tx: &mut Tx, address: &Email) -> Result<(), Failure> {
+    let delete = "DELETE FROM mail_intents WHERE occasion = $1";
     let reset = written(&Occasion::PasswordReset { email: address.clone() })?;
-    Ok(on!(tx.connection(), c => sqlx::query(delete).bind(user).bind(reset).execute(c).await.map(drop))?)
+    Ok(on!(tx.connection(), c => sqlx::query(delete).bind(reset).execute(c).await.map(drop))?)
 }
 
 pub(super) async fn sweep(db: &Database, now: Timestamp) -> Result<(), Failure> {

@@ -15,14 +15,14 @@ pub mod templates;
 pub mod transport;
 
 pub use delivery::Desk;
-pub use intents::{Occasion, erase, queue};
+pub use intents::{Occasion, drop_resets, erase, queue};
 pub use letter::Letter;
 pub use render::{Envelope, Mail, RenderError, Renderer};
 pub use templates::Language;
 pub use transport::{SendError, SmtpSettings, SmtpTls, Transport};
 
 use self::{delivery::Dispatch, intents::Intent};
-use crate::user_registry::Email;
+use crate::user_registry::UserId;
 
 /// Mails under way at a time: one slow address delays nobody.
 const AT_A_TIME: usize = 8;
@@ -81,11 +81,19 @@ impl Mailer {
         self.transport.check().await
     }
 
-    /// Removes the mails to that address that rest in a folder of ours. Those that a mail server has taken are out of reach.
-    pub async fn forget(&self, recipient: &Email) {
-        if let Err(error) = self.transport.forget(recipient).await {
+    /// Removes the mails about that user that rest in a folder of ours. Those that a mail server has taken are out of reach.
+    pub async fn forget(&self, user: UserId) {
+        if let Err(error) = self.transport.forget(user).await {
             tracing::warn!(%error, "mails to somebody who is gone were not removed");
         }
+    }
+
+    /// The users about whom mails rest in a folder of ours.
+    pub async fn written_of(&self) -> Vec<UserId> {
+        self.transport.written_of().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the mails could not be looked through");
+            Vec::new()
+        })
     }
 
     /// How the queue stands.

@@ -18,6 +18,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxCo
 use uuid::Uuid;
 
 use super::{Language, Letter, defuse::defuse, templates};
+use crate::user_registry::UserId;
 
 /// Why a letter did not become a mail. No reason names an address, a code or a person.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +54,10 @@ impl From<minijinja::Error> for RenderError {
 /// What a mail needs beside its letter.
 #[derive(Clone, Copy)]
 pub struct Envelope<'a> {
-    /// The mail's identity: its `Message-ID`, its file's name. The same id again is the same mail sent again.
+    /// The mail's identity: its `Message-ID`, and in its file's name. The same id again is the same mail sent again.
     pub id: Uuid,
+    /// Whose account it is about: the mail goes with it.
+    pub user: UserId,
     /// The reader's address.
     pub to: &'a str,
     /// The `Date` header.
@@ -66,6 +69,7 @@ pub struct Envelope<'a> {
 /// A mail, ready to leave.
 pub struct Mail {
     pub(super) id: Uuid,
+    pub(super) user: UserId,
     pub(super) message: Message,
 }
 
@@ -119,7 +123,7 @@ impl Renderer {
             .raw_header(header("Content-Language", envelope.language.tag()))
             .multipart(alternatives(envelope.id, words.text, words.html))
             .map_err(|_| RenderError::Parts)?;
-        Ok(Mail { id: envelope.id, message })
+        Ok(Mail { id: envelope.id, user: envelope.user, message })
     }
 
     fn words(&self, letter: &Letter, language: Language) -> Result<Words, RenderError> {

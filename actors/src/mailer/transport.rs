@@ -10,7 +10,7 @@ use smtp::Smtp;
 pub use smtp::{SmtpSettings, SmtpTls};
 
 use super::Mail;
-use crate::user_registry::Email;
+use crate::user_registry::UserId;
 
 /// Where mails go. Shared behind an `Arc`; all methods may be called at once, and dropped halfway.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Writes each mail as `<id>.eml` into `directory`, which is made when it is missing. Only we may read either.
+    /// Writes each mail as `<id>.<user>.eml` into `directory`, which is made when it is missing. Only we may read either.
     pub fn files(directory: impl Into<PathBuf>) -> Self {
         Self::Files(Files::new(directory.into()))
     }
@@ -44,11 +44,19 @@ impl Transport {
         }
     }
 
-    /// Removes what was sent to that address, where it is in our hands.
-    pub async fn forget(&self, recipient: &Email) -> Result<(), SendError> {
+    /// Removes what was sent about that user, where it is in our hands.
+    pub async fn forget(&self, user: UserId) -> Result<(), SendError> {
         match self {
-            Self::Files(files) => files.forget(recipient).await,
+            Self::Files(files) => files.forget(user).await,
             Self::Smtp(_) => Ok(()),
+        }
+    }
+
+    /// The users about whom something is in our hands.
+    pub async fn written_of(&self) -> Result<Vec<UserId>, SendError> {
+        match self {
+            Self::Files(files) => files.written_of().await,
+            Self::Smtp(_) => Ok(Vec::new()),
         }
     }
 

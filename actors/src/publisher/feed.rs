@@ -1,7 +1,7 @@
 //! A feed: what was published, from a position on, without a gap and without a repetition, for as long as somebody listens.
 //!
 //! It listens to the bus before it reads the outbox, and leaves out what it has already given. Who falls too far behind the bus goes back
-//! to the outbox, where everything stays for the retention time.
+//! to the outbox, where everything stays for the retention time. Who is too slow even for that is told what is missing.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -51,6 +51,8 @@ pub struct Feed {
     position: i64,
     gap: Option<Told>,
     read: VecDeque<PublishedEvent>,
+    /// Up to here nothing follows what was read.
+    read_up_to: i64,
     /// Whether the outbox may hold more than the bus will tell.
     is_behind: bool,
     _seat: Seat,
@@ -75,6 +77,7 @@ impl Publisher {
             position,
             gap,
             read: VecDeque::new(),
+            read_up_to: position,
             is_behind: after.is_some(),
             _seat: seat,
         })
@@ -102,14 +105,15 @@ impl Feed {
     /// # Errors
     /// When the outbox cannot be read, or nothing more will come.
     pub async fn next(&mut self) -> Result<Told, Failure> {
-        if let Some(gap) = self.gap.take() {
-            return Ok(gap);
-        }
         loop {
+            if let Some(gap) = self.gap.take() {
+                return Ok(gap);
+            }
             if let Some(event) = self.read.pop_front() {
                 self.position = event.position;
                 return Ok(Told::Event(Arc::new(event)));
             }
+            self.position = self.position.max(self.read_up_to);
             if self.is_behind {
                 self.catch_up().await?;
             } else if let Some(event) = self.hear().await? {
@@ -118,9 +122,20 @@ impl Feed {
         }
     }
 
+    /// Reads the next page. What may lack events that were swept before it was read is read again, after the gap. The last position is
+    /// looked up before the page, which then lacks nothing up to there.
     async fn catch_up(&mut self) -> Result<(), Failure> {
+        let published = outbox::last_position(&self.db).await?;
         let page = outbox::published_after(&self.db, self.position, self.of, PAGE).await?;
+        let (first, last) = outbox::kept_positions(&self.db).await?;
+        (self.position, self.gap) = begin(Some(self.position), first, last);
+        if self.gap.is_some() {
+            return Ok(());
+        }
         self.is_behind = page.len() == PAGE;
+        if !self.is_behind {
+            self.read_up_to = published;
+        }
         self.read.extend(page);
         Ok(())
     }

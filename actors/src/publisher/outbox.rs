@@ -1,6 +1,6 @@
 //! The outbox: events are written here in the transaction of the change they tell of, and read from here to be published.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_kit::{
     Connection, Database, Failure, Padded, Timestamp, Tx, on,
@@ -31,6 +31,7 @@ const PUBLISHED_SINCE: &str = "SELECT coalesce(min(position) - 1, (SELECT coales
      FROM events WHERE published_at >= $1";
 const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
      (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS waiting";
+const LOCK: &str = "SELECT seq FROM events WHERE user_id = $1 ORDER BY seq FOR UPDATE";
 const FORGET_UNPUBLISHED: &str = "DELETE FROM events WHERE user_id = $1 AND position IS NULL";
 const BLANK: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE user_id = $1";
 /// The last position stays, or it would be given twice.
@@ -75,6 +76,9 @@ pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Failu
 /// # Errors
 /// [`Failure::Store`].
 pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+    if let Connection::Postgres(c) = tx.connection() {
+        sqlx::query(LOCK).bind(user).execute(c).await?;
+    }
     on!(tx.connection(), c => sqlx::query(FORGET_UNPUBLISHED).bind(user).execute(c).await.map(drop))?;
     Ok(on!(tx.connection(), c => sqlx::query(BLANK).bind(user).execute(c).await.map(drop))?)
 }
@@ -151,27 +155,40 @@ fn readable((seq, id, user_id, envelope): UnpublishedRow) -> Result<Unpublished,
     Ok(Unpublished { seq, id, user_id, subject, envelope })
 }
 
-/// Gives each its position, in the order given, and returns what thereby became published. What was erased meanwhile is left out.
-/// The caller's transaction holds the lease, so that positions are given by one alone.
+/// Gives each its position, in the order given, and returns what thereby became published. What was erased meanwhile is left out, and
+/// leaves no hole. The caller's transaction holds the lease, so that positions are given by one alone.
 pub(super) async fn mark(
     tx: &mut Tx,
-    events: Vec<Unpublished>,
+    mut events: Vec<Unpublished>,
     now: Timestamp,
 ) -> Result<Vec<PublishedEvent>, Failure> {
     let (last,): (i64,) = on!(tx.connection(), c => sqlx::query_as(LAST_POSITION).fetch_one(c).await)?;
+    let left = lock_unpublished(tx, &events).await?;
+    events.retain(|event| left.contains(&event.seq));
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
     let placed: Vec<(i64, Unpublished)> = (last + 1..).zip(events).collect();
-    let marked: Vec<(i64,)> = match tx.connection() {
-        Connection::Postgres(c) => marking(&placed, now).build_query_as().fetch_all(c).await?,
-        Connection::Sqlite(c) => marking(&placed, now).build_query_as().fetch_all(c).await?,
-    };
-    let marked: std::collections::HashSet<i64> = marked.into_iter().map(|(seq,)| seq).collect();
-    let published = placed.into_iter().filter(|(_, event)| marked.contains(&event.seq));
-    Ok(published.map(|(position, event)| event.published(position)).collect())
+    on!(tx.connection(), c => marking(&placed, now).build().execute(c).await.map(drop))?;
+    Ok(placed.into_iter().map(|(position, event)| event.published(position)).collect())
 }
 
+/// Which of these are there and still unpublished, locked in the order in which [`erase`] locks. SQLite has one writer, who is us.
 /// The `+` keeps the planners from walking the index of all that is unpublished, and has them look each row up by its key.
-/// `VALUES` names its columns `column1` and `column2` in both databases. Padded to a power of two with its last row, which changes
-/// nothing, so that there are few statement texts to prepare.
+async fn lock_unpublished(tx: &mut Tx, events: &[Unpublished]) -> Result<HashSet<i64>, Failure> {
+    let end = if matches!(tx, Tx::Postgres(_)) { ") ORDER BY seq FOR UPDATE" } else { ")" };
+    let rows: Vec<(i64,)> = on!(tx.connection(), c => {
+        let mut query = QueryBuilder::new("SELECT seq FROM events WHERE +position IS NULL AND seq IN (");
+        let mut listed = query.separated(", ");
+        for event in events.iter().chain(padding(events)) {
+            listed.push_bind(event.seq);
+        }
+        query.push(end).build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(seq,)| seq).collect())
+}
+
+/// `VALUES` names its columns `column1` and `column2` in both databases.
 fn marking<DB: Backend>(placed: &[(i64, Unpublished)], now: Timestamp) -> QueryBuilder<DB>
 where
     for<'q> i64: Encode<'q, DB> + Type<DB>,
@@ -179,12 +196,16 @@ where
 {
     let mut query = QueryBuilder::new("UPDATE events SET position = given.column2, published_at = ");
     query.push_bind(now).push(" FROM (");
-    let padding = placed.last().into_iter().cycle().take(placed.len().next_power_of_two() - placed.len());
-    query.push_values(placed.iter().chain(padding), |mut row, (position, event)| {
+    query.push_values(placed.iter().chain(padding(placed)), |mut row, (position, event)| {
         row.push_bind(event.seq).push_bind(*position);
     });
-    query.push(") AS given WHERE events.seq = given.column1 AND +events.position IS NULL RETURNING events.seq");
+    query.push(") AS given WHERE events.seq = given.column1");
     query
+}
+
+/// The last of these as often as a power of two lacks, which changes nothing, so that there are few statement texts to prepare.
+fn padding<T>(rows: &[T]) -> impl Iterator<Item = &T> {
+    rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len())
 }
 
 /// The last position that was given, or 0.

@@ -10,6 +10,7 @@ use super::*;
 use crate::{session_tracker::SessionId, testing, user_registry::UserId};
 
 mod erasure;
+mod feed;
 mod jetstream;
 
 const ADA: UserId = UserId(1);
@@ -141,6 +142,23 @@ async fn a_position_is_given_once_and_never_again() {
 }
 
 #[tokio::test]
+async fn an_erasure_just_before_the_mark_leaves_no_hole() {
+    for db in testing::databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        let told = [started(BOB, 1), started(ADA, 2), started(BOB, 3)].map(sealed);
+        record_many(&mut tx, &told).await.expect("records");
+        tx.commit().await.expect("commits");
+        let waiting = outbox::unpublished(&db, 10).await.expect("reads");
+        erase_ada(&db).await;
+        let mut tx = db.begin().await.expect("begins");
+        let marked = outbox::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks");
+        tx.commit().await.expect("commits");
+        let positions: Vec<_> = marked.iter().map(|event| (event.user_id, event.position)).collect();
+        assert_eq!(positions, [(BOB, 1), (BOB, 2)]);
+    }
+}
+
+#[tokio::test]
 async fn a_sweep_leaves_what_is_young_or_unpublished() {
     for db in testing::databases().await {
         record_sessions(&db, 0..2).await;
@@ -262,56 +280,6 @@ async fn rename(db: &Database, sql: &'static str) {
     }
     .expect("renames");
     tx.commit().await.expect("commits");
-}
-
-async fn next(feed: &mut Feed) -> Told {
-    tokio::time::timeout(Duration::from_secs(10), feed.next()).await.expect("it comes").expect("it can be read")
-}
-
-/// The sessions that the next `count` events tell of.
-async fn sessions_in(feed: &mut Feed, count: usize) -> Vec<i64> {
-    let mut sessions = Vec::new();
-    for _ in 0..count {
-        let Told::Event(event) = next(feed).await else { panic!("a gap") };
-        let envelope: Value = serde_json::from_str(&event.envelope).expect("JSON");
-        sessions.extend(envelope["data"]["session_id"].as_i64());
-    }
-    sessions
-}
-
-#[tokio::test]
-async fn a_listener_who_falls_behind_misses_nothing() {
-    for db in testing::databases().await {
-        let office = Office::open(&db, Settings { bus_capacity: 4, ..Settings::default() }, None).await;
-        record_sessions(&db, 0..3).await;
-        let mut from_the_beginning = office.publisher.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
-        office.publisher.wake();
-        assert_eq!(sessions_in(&mut from_the_beginning, 3).await, [0, 1, 2]);
-        let mut bus = office.publisher.subscribe();
-        record_sessions(&db, 3..400).await;
-        office.publisher.wake();
-        testing::until("the bus has dropped some", async || bus.recv().await.is_err()).await;
-        assert_eq!(sessions_in(&mut from_the_beginning, 397).await, (3..400).collect::<Vec<_>>());
-        office.close().await;
-    }
-}
-
-#[tokio::test]
-async fn who_listens_from_now_on_hears_nothing_older_and_nothing_of_others() {
-    for db in testing::databases().await {
-        let office = Office::open(&db, Settings::default(), None).await;
-        record_sessions(&db, 0..2).await;
-        office.publisher.wake();
-        testing::until("they are published", async || rows(&db).await.iter().all(|row| row.1.is_some())).await;
-        let mut feed = office.publisher.feed(ADA, Some(ADA), None).await.expect("a feed");
-        let mut tx = db.begin().await.expect("begins");
-        record_many(&mut tx, &[sealed(started(BOB, 7)), sealed(started(ADA, 8))]).await.expect("records");
-        tx.commit().await.expect("commits");
-        office.publisher.wake();
-        assert_eq!(sessions_in(&mut feed, 1).await, [8]);
-        assert_eq!(feed.position(), 4, "what concerns others is behind it too");
-        office.close().await;
-    }
 }
 
 #[tokio::test]

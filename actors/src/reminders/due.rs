@@ -1,10 +1,12 @@
-//! A round: what has become due is told, an event and the intent to mail for each, in one transaction with the note that it is.
+//! A round: what has become due is told, an event and the intent to mail for each, in one transaction with the note that it is; or, when
+//! that fails, each in one of its own, so that a bad row fails alone.
 
 use std::time::Duration;
 
 use faceofmind_kit::{Failure, Timestamp, Tx};
 
 use super::{
+    ReminderId,
     ledger::Ledger,
     store::schedule::{self, Due},
 };
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// As many as one transaction tells of: others who write wait no longer than that takes.
-const AT_ONCE: usize = 128;
+pub(super) const AT_ONCE: usize = 128;
 
 /// What became due longer ago is told no more: nobody wants last week's reminders after an outage.
 const LATEST: Duration = Duration::from_secs(24 * 3600);
@@ -27,28 +29,64 @@ pub(super) struct Round {
     pub(super) told: usize,
     /// How many it let pass: too late, or of accounts that are not active.
     pub(super) passed: usize,
-    /// Whether more may be due.
-    pub(super) more: bool,
+    /// How many it could not tell of: left where they are, and tried again by the next look.
+    pub(super) failed: usize,
+    /// The last one it took, when more may be due behind that.
+    pub(super) last: Option<Due>,
 }
 
 impl Ledger {
-    pub(super) async fn tell_what_is_due(&self) -> Result<Round, Failure> {
+    /// From the first on, or behind the last one of the round before: so no look stumbles twice over what cannot be told.
+    pub(super) async fn tell_what_is_due(&self, after: Option<Due>) -> Result<Round, Failure> {
         let now = self.clock.now();
         if !schedule::is_anything_due(&self.db, now).await? {
             return Ok(Round::default());
         }
         let mut tx = self.db.begin().await?;
-        let due = schedule::take(&mut tx, now, AT_ONCE).await?;
+        let due = schedule::take(&mut tx, now, after, AT_ONCE).await?;
+        let round = match self.settle(tx, &due, now).await {
+            Err(failure) if !failure.is_transient() => self.settle_singly(&due, now).await?,
+            settled => settled?,
+        };
+        let last = due.last().copied().filter(|_| due.len() == AT_ONCE);
+        Ok(Round { last, ..round })
+    }
+
+    async fn settle_singly(&self, due: &[Due], now: Timestamp) -> Result<Round, Failure> {
+        let mut round = Round::default();
+        for &Due { id, .. } in due {
+            match self.settle_one(id, now).await {
+                Ok(Round { told, passed, .. }) => {
+                    round.told += told;
+                    round.passed += passed;
+                }
+                Err(failure) if failure.is_transient() => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(reminder = %id, %failure, "a reminder cannot be told: to be tried again");
+                    round.failed += 1;
+                }
+            }
+        }
+        Ok(round)
+    }
+
+    async fn settle_one(&self, id: ReminderId, now: Timestamp) -> Result<Round, Failure> {
+        let mut tx = self.db.begin().await?;
+        let due = schedule::take_one(&mut tx, now, id).await?;
+        self.settle(tx, due.as_slice(), now).await
+    }
+
+    /// All of these, or none.
+    async fn settle(&self, mut tx: Tx, due: &[Due], now: Timestamp) -> Result<Round, Failure> {
         let active = user_registry::active_among(&mut tx, due.iter().map(|due| due.user_id)).await?;
         let is_told = |due: &Due| due.due_at >= now - LATEST && active.contains(&due.user_id);
-        let more = due.len() == AT_ONCE;
-        let (told, passed): (Vec<_>, Vec<_>) = due.into_iter().partition(is_told);
+        let (told, passed): (Vec<_>, Vec<_>) = due.iter().copied().partition(is_told);
         schedule::pass_over(&mut tx, &passed).await?;
         self.tell(&mut tx, &told, now).await?;
         tx.commit().await?;
         self.neighbours.publisher.wake();
         self.neighbours.mailer.wake();
-        Ok(Round { told: told.len(), passed: passed.len(), more })
+        Ok(Round { told: told.len(), passed: passed.len(), ..Round::default() })
     }
 
     async fn tell(&self, tx: &mut Tx, told: &[Due], now: Timestamp) -> Result<(), Failure> {

@@ -4,13 +4,13 @@ use faceofmind_kit::{Clock, Database, Failure, Rng, Tx};
 use jiff::tz::TimeZone;
 
 use super::{
-    Created, Neighbours, NewReminder, Reminder, ReminderChange, ReminderError, ReminderId,
+    Created, MOST, Neighbours, NewReminder, Reminder, ReminderChange, ReminderError, ReminderId,
     due::Trap,
     reminder::{to_be_told, zone_of},
     store::{self, schedule},
 };
 use crate::{
-    idempotency::{self, Answer, Claim, Once},
+    idempotency::{self, Answer, Once},
     user_registry::{self, UserId},
 };
 
@@ -28,13 +28,16 @@ impl Ledger {
     pub(super) async fn create(&self, user: UserId, new: NewReminder, key: Option<idempotency::Key>) -> Created {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        tx.lock(&format!("reminders of {user}")).await?;
         let zone = self.zone_of(&mut tx, user).await?;
         if let Some(key) = &key {
-            match idempotency::claim(&mut tx, &self.neighbours.keyring, key, now).await? {
-                Claim::First => {}
-                Claim::Again(answer) => return Ok(Once::Again(answer)),
-                Claim::Mismatch => return Err(ReminderError::KeyReused),
+            let claim = idempotency::claim(&mut tx, &self.neighbours.keyring, key, now).await?;
+            if let Some(answer) = claim.earlier(ReminderError::KeyReused)? {
+                return Ok(Once::Again(answer));
             }
+        }
+        if store::count(&mut tx, user).await? >= MOST {
+            return Err(ReminderError::TooMany);
         }
         let reminder = store::insert(&mut tx, user, &new, now).await?;
         self.schedule(&mut tx, &reminder, &zone).await?;

@@ -9,6 +9,9 @@
 //! due within the last 24 hours; what is older passes, and so does what becomes due while the account is not active. A new date, or
 //! switching it off and on, has a reminder told again; new words do not. The predecessor's reminders are taken up at the start, by the
 //! same rules: what was due before that day is not told.
+//!
+//! A move undoes none of this: what was for a day that was over when it was written stays untold, also where that day is today again, and
+//! what is more than 24 hours past where the person arrives passes.
 
 use std::time::Duration;
 
@@ -32,7 +35,7 @@ mod room;
 mod store;
 
 pub use export::export;
-pub use reminder::{NewReminder, Reminder, ReminderChange, ReminderError, ReminderId};
+pub use reminder::{MOST, NewReminder, Reminder, ReminderChange, ReminderError, ReminderId};
 
 use self::{due::Round, ledger::Ledger, room::Room, store::schedule};
 
@@ -121,7 +124,8 @@ impl Reminders {
     /// Makes a reminder. With a key that this user has used before, the answer of that time comes back instead.
     ///
     /// # Errors
-    /// [`ReminderError::KeyReused`]; [`ReminderError::NotFound`] when there is no such user.
+    /// [`ReminderError::KeyReused`]; [`ReminderError::TooMany`] when there are [`MOST`]; [`ReminderError::NotFound`] when there is no
+    /// such user.
     pub async fn create(&self, user: UserId, new: NewReminder, key: Option<idempotency::Key>) -> Created {
         self.address.ask(|reply| Message::Create { user, new, key, reply }).await
     }

@@ -17,6 +17,9 @@ id! {
 /// At this hour of its date, by the clocks where the person is, a reminder is due.
 const HOUR: i8 = 8;
 
+/// As many reminders as one user may have: they move to another time zone in one transaction.
+pub const MOST: i64 = 1000;
+
 /// A reminder.
 #[derive(Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct Reminder {
@@ -77,6 +80,9 @@ pub enum ReminderError {
     /// The idempotency key belongs to a request with another body.
     #[error("this Idempotency-Key was used with another body. Send a new key with a new request")]
     KeyReused,
+    /// The user has [`MOST`] reminders.
+    #[error("you have as many reminders as one user may. Delete some first")]
+    TooMany,
     /// Not the caller's fault.
     #[error(transparent)]
     Failed(#[from] Failure),

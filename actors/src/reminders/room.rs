@@ -6,7 +6,7 @@ use faceofmind_kit::{Actor, Address, Errands, Failure, Permit};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Message, adoption::adopt, due::Round, ledger::Ledger};
+use super::{Message, adoption::adopt, due::Round, ledger::Ledger, store::schedule::Due};
 
 /// How often, about: a reminder is for eight o'clock, not for its first second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -19,6 +19,7 @@ pub(super) struct Room {
     turn: Arc<Semaphore>,
     told: usize,
     passed: usize,
+    failed: usize,
     /// What never ends by itself: apart from the errands, which a stop waits for.
     _ticks: Errands,
 }
@@ -29,21 +30,22 @@ impl Room {
         ticks.run(adopt(ledger.clone()));
         ticks.tell_every(LOOK_EVERY, ledger.rng.clone(), address.clone(), || Message::Look);
         let turn = Arc::new(Semaphore::new(1));
-        Self { ledger, address, errands: Errands::default(), turn, told: 0, passed: 0, _ticks: ticks }
+        Self { ledger, address, errands: Errands::default(), turn, told: 0, passed: 0, failed: 0, _ticks: ticks }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, after: Option<Due>) {
         let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else { return };
         let ledger = self.ledger.clone();
         let looked = Looked { turn: Some(turn), round: Round::default(), address: self.address.clone() };
-        self.errands.run(async move { looked.at(ledger.tell_what_is_due().await) });
+        self.errands.run(async move { looked.at(ledger.tell_what_is_due(after).await) });
     }
 
     fn looked(&mut self, round: Round) {
         self.told += round.told;
         self.passed += round.passed;
-        if round.more {
-            self.look();
+        self.failed += round.failed;
+        if round.last.is_some() {
+            self.look(round.last);
         }
     }
 }
@@ -94,7 +96,7 @@ impl Actor for Room {
                 errands.answer(reply, permit, async move { ledger.list(user, skip, limit).await });
             }
             Message::Told { id, reply } => errands.answer(reply, permit, async move { ledger.told(id).await }),
-            Message::Look => self.look(),
+            Message::Look => self.look(None),
             Message::Looked(round) => self.looked(round),
         }
     }
@@ -106,6 +108,6 @@ impl Actor for Room {
 
     fn observe(&self) -> Value {
         json!({ "under_way": self.errands.under_way(), "told": self.told, "passed": self.passed,
-                "panicked": self.errands.panicked() })
+                "failed": self.failed, "panicked": self.errands.panicked() })
     }
 }

@@ -21,6 +21,7 @@ const INSERT: &str = columns!(
      VALUES ($1, $2, $3, $4, $5, $6) RETURNING",
     ""
 );
+const COUNT: &str = "SELECT count(*) FROM reminders WHERE user_id = $1";
 const GET: &str = columns!("SELECT", "FROM reminders WHERE id = $1 AND user_id = $2");
 const LIST: &str = columns!("SELECT", "FROM reminders WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3");
 const LOCK: &str = columns!("UPDATE reminders SET title = title WHERE id = $1 AND user_id = $2 RETURNING", "");
@@ -36,6 +37,10 @@ pub(super) async fn insert(tx: &mut Tx, user: UserId, new: &NewReminder, now: Ti
     Ok(on!(tx.connection(), c => sqlx::query_as(INSERT)
         .bind(user).bind(title).bind(description).bind(*reminder_time).bind(*is_active).bind(now)
         .fetch_one(c).await)?)
+}
+
+pub(super) async fn count(tx: &mut Tx, user: UserId) -> Result<i64, Failure> {
+    Ok(on!(tx.connection(), c => sqlx::query_scalar(COUNT).bind(user).fetch_one(c).await)?)
 }
 
 pub(super) async fn get(connection: Connection<'_>, user: UserId, id: ReminderId) -> Result<Option<Reminder>, Failure> {

@@ -6,7 +6,9 @@ use faceofmind_kit::{Database, Failure, Timestamp, id, on};
 use futures_util::TryStreamExt;
 
 use super::{
-    Message, Read, Sessions, reading,
+    Message, Read, Sessions,
+    detection::voice_place,
+    reading,
     session::{DetectionId, Session, SessionError, SessionId, lines},
 };
 use crate::{emotions, keyring::Keyring, user_registry::UserId};
@@ -72,7 +74,7 @@ pub struct Moment {
     pub timestamp: Timestamp,
     /// The face, and the emotion in it as it was sent.
     pub face: Option<(FaceId, String)>,
-    /// What was said, in clear.
+    /// What was said, in clear. `None` also where no key of ours opens it: one text that is lost does not cost its owner the others.
     pub voice: Option<(VoiceId, String)>,
     /// What was suggested.
     pub suggestion: Option<Suggestion>,
@@ -129,19 +131,23 @@ impl Row {
         texts.into_iter().flatten().map(String::len).sum::<usize>() + BARE
     }
 
-    fn open(self, keyring: &Keyring) -> Result<Moment, Failure> {
-        let place = format!("voice_data/{}", self.id);
-        let content = self.content.map(|stored| keyring.open(&place, &stored)).transpose()?;
+    fn open(self, keyring: &Keyring) -> Moment {
+        let content = self.content.and_then(|stored| said(keyring, self.id, &stored));
         let url = self.url.unwrap_or_default();
         let suggestion = self.suggestion_id.zip(self.suggestion);
-        Ok(Moment {
+        Moment {
             id: self.id,
             timestamp: self.timestamp,
             face: self.face_id.zip(self.emotion),
             voice: self.voice_id.zip(content),
             suggestion: suggestion.map(|(id, stored)| Suggestion::read(id, stored, &url)),
-        })
+        }
     }
+}
+
+fn said(keyring: &Keyring, detection: DetectionId, stored: &str) -> Option<String> {
+    let opened = keyring.open(&voice_place(detection), stored);
+    opened.inspect_err(|failure| tracing::warn!(%failure, "a history lacks a text that cannot be opened")).ok()
 }
 
 impl Sessions {
@@ -183,7 +189,7 @@ async fn detections(
             if weight > largest && !detections.is_empty() {
                 return Ok((detections, true));
             }
-            detections.push(row.open(keyring)?);
+            detections.push(row.open(keyring));
         }
     });
     Ok((detections, false))

@@ -9,7 +9,7 @@ use super::{
     tally::{NEWEST_FACE, Seen, Tally},
 };
 use crate::{
-    idempotency::{self, Answer, Claim, Key},
+    idempotency::{self, Answer, Key},
     keyring::Keyring,
     user_registry::UserId,
 };
@@ -48,11 +48,8 @@ pub(super) async fn answered(
     key: &Key,
     now: Timestamp,
 ) -> Result<Option<Answer>, SessionError> {
-    match idempotency::answered(db, keyring, key, now).await? {
-        Some(Claim::Again(answer)) => Ok(Some(answer)),
-        Some(Claim::Mismatch) => Err(SessionError::KeyReused),
-        Some(Claim::First) | None => Ok(None),
-    }
+    let claim = idempotency::answered(db, keyring, key, now).await?;
+    claim.map_or(Ok(None), |claim| claim.earlier(SessionError::KeyReused))
 }
 
 /// How many sessions the user has.

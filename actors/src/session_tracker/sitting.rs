@@ -17,7 +17,7 @@ use super::{
     trap::{Step, Trap},
 };
 use crate::{
-    idempotency::{self, Answer, Claim, Key, Once},
+    idempotency::{self, Answer, Key, Once},
     publisher::{self, CloudEvent, Event},
 };
 
@@ -72,13 +72,13 @@ impl<'a> Sitting<'a> {
                 later.push(place);
                 continue;
             }
-            match idempotency::claim(&mut self.tx, &self.means.keyring, key, self.now).await? {
-                Claim::First => {
+            let claim = idempotency::claim(&mut self.tx, &self.means.keyring, key, self.now).await?;
+            match claim.earlier(SessionError::KeyReused).transpose() {
+                Some(earlier) => self.outcomes[place] = Some(earlier.map(Once::Again)),
+                None => {
                     claimed.insert(key.scope());
                     todo.push(place);
                 }
-                Claim::Again(answer) => self.outcomes[place] = Some(Ok(Once::Again(answer))),
-                Claim::Mismatch => self.outcomes[place] = Some(Err(SessionError::KeyReused)),
             }
         }
         todo.extend(unkeyed);

@@ -4,8 +4,7 @@ use faceofmind_kit::Failure;
 use secrecy::SecretString;
 
 use super::{
-    ClaimId, Email, Message, PasswordRefused, Read, Role, Status, User, UserId, UserRegistry, Write,
-    ledger::forget_deleted, to_the_end,
+    ClaimId, Email, Message, PasswordRefused, Read, Role, Status, User, UserId, UserRegistry, Write, to_the_end,
 };
 use crate::{otp::Purpose, publisher::Origin};
 
@@ -105,7 +104,7 @@ impl UserRegistry {
             for address in wanted.iter().map(|(_, address)| address).chain([&email]) {
                 registry.forget(address).await;
             }
-            forget_deleted(&registry.db).await;
+            registry.neighbours.mailer.forget(user).await;
             Ok(())
         })
         .await
@@ -116,7 +115,6 @@ impl UserRegistry {
         for purpose in [Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange] {
             self.forget_codes(purpose, email).await;
         }
-        self.neighbours.mailer.forget(email).await;
     }
 
     /// Creates an active admin.

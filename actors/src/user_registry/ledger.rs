@@ -1,6 +1,9 @@
 //! What the actors do, each piece one transaction: the new state, the event that tells of it, and the intent to mail.
 
+use std::sync::Arc;
+
 use faceofmind_kit::{Clock, Database, Failure, Rng, Tx};
+use tokio::sync::Notify;
 
 use super::{
     Credentials, Email, Filter, Page, User, UserId, listing,
@@ -30,6 +33,8 @@ pub(super) struct Ledger {
     pub(super) db: Database,
     pub(super) publisher: Publisher,
     pub(super) mailer: Mailer,
+    /// Told when somebody was erased; see [`forget_deleted`].
+    pub(super) rewrite: Arc<Notify>,
     pub(super) views: Views,
     pub(super) clock: Clock,
     pub(super) rng: Rng,

@@ -3,7 +3,7 @@
 use faceofmind_kit::{Failure, Reader, Timestamp};
 
 use super::{
-    ClaimId, Email, Status, User, address_changes,
+    ClaimId, Email, Status, User, UserId, address_changes,
     claims::{self, Claim},
     ledger::Ledger,
     store::{self, Account},
@@ -13,6 +13,8 @@ use crate::{logins::LoginId, mailer::Occasion, reminders::ReminderId};
 /// A mail to be written.
 #[derive(Clone, Debug)]
 pub struct Draft {
+    /// Whose account it is about.
+    pub user: UserId,
     /// To whom.
     pub to: Email,
     /// By what name to call them.
@@ -127,8 +129,8 @@ impl Draft {
     }
 
     fn to(user: User, subject: Subject) -> Self {
-        let User { email: to, first_name, time_zone, language, .. } = user;
-        Self { to, first_name, time_zone, language, subject }
+        let User { id, email: to, first_name, time_zone, language, .. } = user;
+        Self { user: id, to, first_name, time_zone, language, subject }
     }
 
     /// The same to another address.

@@ -87,7 +87,6 @@ pub struct Neighbours {
 #[derive(Clone, Debug)]
 pub struct UserRegistry {
     shards: Arc<[Address<Message>]>,
-    db: Database,
     neighbours: Neighbours,
     settings: Settings,
 }
@@ -179,7 +178,8 @@ impl UserRegistry {
     ) -> (Self, Vec<Child>) {
         let shards: Arc<[Address<Message>]> = SHARDS.map(|name| Address::new(name, MAILBOX, DEADLINE)).into();
         let ledger = Ledger {
-            db: db.clone(),
+            db,
+            rewrite: Arc::default(),
             publisher: neighbours.publisher.clone(),
             mailer: neighbours.mailer.clone(),
             views: neighbours.views.clone(),
@@ -194,7 +194,7 @@ impl UserRegistry {
             })
         });
         let children = children.collect();
-        (Self { shards, db, neighbours, settings }, children)
+        (Self { shards, neighbours, settings }, children)
     }
 
     /// The user of that id.

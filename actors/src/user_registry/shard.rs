@@ -27,6 +27,7 @@ impl Shard {
         let mut ticks = Errands::default();
         if sweeps {
             ticks.run(ledger::sweep(ledger.clone()));
+            ticks.run(ledger::forget_deleted(ledger.clone()));
         }
         let turn = Arc::new(Semaphore::new(1));
         Self { ledger, address, waiting: VecDeque::new(), turn, errands: Errands::default(), _ticks: ticks }

@@ -46,6 +46,13 @@ impl Generated {
         Self::read(&path)
     }
 
+    /// Reads the file in `data_dir`, if one was made.
+    pub(super) fn read_if_made(data_dir: &Path) -> Result<Self, SecretsError> {
+        let path = data_dir.join(NAME);
+        let made = path.try_exists().map_err(SecretsError::disk(&path, "looked for"))?;
+        if made { Self::read(&path) } else { Err(SecretsError::NoDataKey { path }) }
+    }
+
     fn read(path: &Path) -> Result<Self, SecretsError> {
         let text = Zeroizing::new(fs::read_to_string(path).map_err(SecretsError::disk(path, "read"))?);
         warn_of_readers(path);

@@ -79,6 +79,28 @@ fn the_access_secret_is_the_second_name_when_the_first_is_not_given() {
 }
 
 #[test]
+fn data_keys_alone_are_read_and_never_made() {
+    let dir = TempDir::new().expect("a directory");
+    let missing = dir.path().join("data");
+    for nowhere in [dir.path(), missing.as_path()] {
+        let told = Secrets::data_keys(&settings(nowhere, &[])).expect_err("there is none").to_string();
+        assert!(told.contains("give DATA_KEY or DATA_DIR") && told.contains("secrets.toml"), "{told}");
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0, "nothing is made");
+    }
+    let data_key = format!("k1:{}=", "A".repeat(43));
+    let given = [("DATA_KEY", data_key.as_str())];
+    let ids = |given: &[(&str, &str)]| {
+        let keys = Secrets::data_keys(&settings(dir.path(), given)).expect("keys");
+        keys.iter().map(|key| key.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&given), ["k1"], "it needs no other secret");
+    let made = Secrets::obtain(&settings(dir.path(), &[]), &Rng::seeded(0)).expect("made");
+    let read = Secrets::data_keys(&settings(dir.path(), &[])).expect("read");
+    assert_eq!(read.iter().map(DataKey::expose).collect::<Vec<_>>(), [exposed(&made).2]);
+    assert_eq!(ids(&given), ["k1"], "what is given goes first");
+}
+
+#[test]
 fn all_who_start_at_once_get_the_same() {
     let dir = TempDir::new().expect("a directory");
     let settings = settings(dir.path(), &[]);

@@ -21,6 +21,9 @@ const SENDERS: u32 = 32;
 const STREAM: &str = "BENCH";
 const SUBJECT: &str = "bench-reference";
 
+/// Who sent less than this part of the pace did not keep it. To wait for the last answers takes less.
+const KEPT: f64 = 0.99;
+
 /// What was measured, in milliseconds, sorted.
 pub(crate) struct Latencies {
     what: &'static str,
@@ -99,8 +102,10 @@ fn keep_pace(began: &Stopwatch, number: u32, each: u32, mut send: impl FnMut() -
 }
 
 fn hear(mut subscriber: Client, count: u32) -> Result<Vec<f64>> {
-    let one = |_| {
-        let event: Value = serde_json::from_slice(&subscriber.next()?)?;
+    let one = |heard| {
+        let next =
+            subscriber.next().with_context(|| format!("of {count} sent, {heard} were heard, and no more in time"));
+        let event: Value = serde_json::from_slice(&next?)?;
         let received = now();
         let sent: Timestamp = event["time"].as_str().context("no time")?.parse()?;
         Ok(received.duration_since(sent).as_secs_f64() * 1000.0)
@@ -124,6 +129,11 @@ impl Latencies {
         self.took.sort_by(f64::total_cmp);
     }
 
+    /// Whether every round was sent as fast as it was meant to be.
+    fn kept_pace(&self) -> bool {
+        self.pace >= f64::from(A_SECOND) * KEPT
+    }
+
     /// What so many of a hundred did not exceed.
     fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.took.len() * percent).div_ceil(100);
@@ -135,7 +145,8 @@ impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
         let slowest = self.took.last().unwrap_or(&f64::NAN);
-        write!(f, "| {} | {:.0} | {p50:.2} | {p99:.2} | {slowest:.2} |", self.what, self.pace)
+        let short = if self.kept_pace() { String::new() } else { format!(": **short of the {A_SECOND}**") };
+        write!(f, "| {} | {:.0}{short} | {p50:.2} | {p99:.2} | {slowest:.2} |", self.what, self.pace)
     }
 }
 
@@ -164,5 +175,13 @@ mod tests {
         latencies.add((vec![1000.0], 501.0));
         assert_eq!((latencies.percentile(50), latencies.percentile(99)), (51.0, 100.0));
         assert_eq!(latencies.to_string(), "| a | 500 | 51.00 | 100.00 | 1000.00 |");
+    }
+
+    #[test]
+    fn a_pace_that_was_not_kept_is_told() {
+        let mut latencies = Latencies::new("a");
+        latencies.add((vec![1.0], 500.0));
+        latencies.add((vec![1.0], 312.4));
+        assert_eq!(latencies.to_string(), "| a | 312: **short of the 500** | 1.00 | 1.00 | 1.00 |");
     }
 }

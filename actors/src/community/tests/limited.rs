@@ -1,7 +1,14 @@
 //! How much one user may write.
 
+use faceofmind_kit::on;
+
 use super::*;
-use crate::{Settings as Bounds, mailer::Transport, testing::bounds};
+use crate::{
+    Settings as Bounds,
+    idempotency::{self, Answer},
+    mailer::Transport,
+    testing::{bounds, until},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -61,6 +68,29 @@ async fn what_is_refused_or_repeated_costs_nothing() {
         assert!(matches!(refused, Err(CommunityError::TooMany { .. })), "{refused:?}");
         let again = community.comment(id, keyed(ada, "k", "one")).await.expect("replays beyond the limit too");
         assert!(matches!(again, Once::Again(_)), "{again:?}");
+    }
+}
+
+/// The twin is under way when it is asked for, and done when its use is counted.
+#[tokio::test]
+async fn the_twin_of_the_last_that_is_allowed_is_answered_like_it() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let (_, last) = (post(&world, ada, "one").await, post(&world, ada, "two").await);
+        let (keyring, answer) = (testing::keyring(), Answer::of(201, &last).expect("JSON"));
+        let key = keyed(ada, "k", "two").key.expect("a key");
+        let mut twin = world.db.begin().await.expect("begins");
+        idempotency::claim(&mut twin, &keyring, &key, world.clock.now()).await.expect("claims");
+        idempotency::settle(&mut twin, &keyring, &key, &answer).await.expect("settles");
+        let lock = "UPDATE counters SET count = count";
+        on!(twin.connection(), c => sqlx::query(lock).execute(c).await.map(drop)).expect("locks");
+        let community = world.house.community.clone();
+        let asking = tokio::spawn(async move { community.post(keyed(ada, "k", "two")).await });
+        let limiter = || world.house.tree.snapshot().into_iter().find(|row| row.name == "limiter").expect("a row");
+        until("the limiter is asked", async || limiter().mailbox == 1).await;
+        twin.commit().await.expect("commits");
+        assert_eq!(asking.await.expect("no panic").expect("replays"), Once::Again(answer));
+        assert_eq!(rows(&world).await, (2, 0));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::otp::OtpCode;
 
 mod wording;
 
+const ADA: UserId = UserId(7);
 const ID: Uuid = Uuid::from_u128(0x0192_f0c1_2345_7678_9abc_def0_1234_5678);
 const MARCH: i64 = 1_772_690_700_000_000;
 
@@ -19,7 +20,7 @@ fn renderer() -> Renderer {
 }
 
 fn envelope(to: &str) -> Envelope<'_> {
-    Envelope { id: ID, to, date: Timestamp::from_micros(MARCH), language: Language::default() }
+    Envelope { id: ID, user: ADA, to, date: Timestamp::from_micros(MARCH), language: Language::default() }
 }
 
 /// Every letter there is, with these words wherever somebody's words go.

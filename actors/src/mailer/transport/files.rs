@@ -1,6 +1,8 @@
 //! Mails as files, for a machine without a mail server.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -8,7 +10,7 @@ use std::{
 };
 
 use super::{Mail, Reason, SendError};
-use crate::user_registry::Email;
+use crate::user_registry::UserId;
 
 /// A folder of mails.
 #[derive(Clone, Debug)]
@@ -22,15 +24,22 @@ impl Files {
     }
 
     pub(super) async fn write(&self, mail: &Mail) -> Result<(), SendError> {
-        let (directory, name, bytes) = (self.directory.clone(), format!("{}.eml", mail.id), mail.bytes());
+        let (directory, name, bytes) = (self.directory.clone(), name(mail), mail.bytes());
         let written = tokio::task::spawn_blocking(move || write(&directory, &name, &bytes)).await;
         written.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
     }
 
-    pub(super) async fn forget(&self, recipient: &Email) -> Result<(), SendError> {
-        let (directory, recipient) = (self.directory.clone(), recipient.clone());
-        let removed = tokio::task::spawn_blocking(move || remove(&directory, &recipient)).await;
+    pub(super) async fn forget(&self, user: UserId) -> Result<(), SendError> {
+        let directory = self.directory.clone();
+        let removed = tokio::task::spawn_blocking(move || remove(&directory, user)).await;
         removed.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
+    }
+
+    pub(super) async fn written_of(&self) -> Result<Vec<UserId>, SendError> {
+        let directory = self.directory.clone();
+        let users = move || Ok(mails(&directory)?.into_iter().map(|(user, _)| user).collect::<BTreeSet<_>>());
+        let users = tokio::task::spawn_blocking(users).await.map_err(io::Error::other).flatten();
+        users.map(|users| users.into_iter().collect()).map_err(|error| self.failure(&error))
     }
 
     pub(super) async fn is_writable(&self) -> bool {
@@ -52,30 +61,36 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&unfinished, directory.join(name))
 }
 
-/// Removes the mails to that address. A folder that was never made holds none, and a mail that is gone meanwhile is gone.
-fn remove(directory: &Path, recipient: &Email) -> io::Result<()> {
-    let unless_missing = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+/// It says about whom the mail is, wherever it was sent: with their account it goes.
+fn name(mail: &Mail) -> String {
+    format!("{}.{}.eml", mail.id, mail.user)
+}
+
+/// The mails, each with whom it is about. A folder that was never made holds none.
+fn mails(directory: &Path) -> io::Result<Vec<(UserId, PathBuf)>> {
     let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) => return unless_missing(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
     };
+    let mut mails = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let is_mail = path.extension().is_some_and(|extension| extension == "eml");
-        if is_mail && fs::read(&path).is_ok_and(|mail| is_to(&mail, recipient)) {
-            fs::remove_file(&path).or_else(unless_missing)?;
+        let name = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(".eml"));
+        let user = name.and_then(|name| name.rsplit_once('.')).and_then(|(_, user)| user.parse().ok());
+        mails.extend(user.map(|user| (UserId(user), path.clone())));
+    }
+    Ok(mails)
+}
+
+/// Removes the mails about that user. One that is gone meanwhile is gone.
+fn remove(directory: &Path, user: UserId) -> io::Result<()> {
+    for (_, path) in mails(directory)?.into_iter().filter(|(about, _)| *about == user) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
     Ok(())
-}
-
-/// Whether the header `To`, unfolded (RFC 5322 §2.2.3), holds that address, alone or in angle brackets.
-fn is_to(mail: &[u8], recipient: &Email) -> bool {
-    let mail = String::from_utf8_lossy(mail);
-    let head = mail.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ");
-    let to = head.lines().find_map(|line| line.strip_prefix("To:")).unwrap_or_default();
-    let address = to.rsplit_once('<').map_or(to, |(_, address)| address).trim().trim_end_matches('>');
-    address.eq_ignore_ascii_case(recipient.as_str())
 }
 
 /// Leaves a file where the next probe finds it: probes that run at once take nothing from each other.
@@ -115,32 +130,30 @@ mod tests {
         transport.send(&mail).await.expect("the folder is made");
         transport.send(&mail).await.expect("the same mail again is the same file");
 
-        assert_eq!(names(&directory), [format!("{}.eml", mail.id)]);
-        let file = directory.join(format!("{}.eml", mail.id));
+        assert_eq!(names(&directory), [name(&mail)]);
+        let file = directory.join(name(&mail));
         assert_eq!(fs::read(&file).expect("readable"), mail.bytes());
         assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
     }
 
     #[tokio::test]
-    async fn the_mails_to_one_address_can_be_forgotten() {
+    async fn the_mails_about_one_user_can_be_forgotten() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let transport = Transport::files(scratch.path().join("mail"));
-        let email = |address: &str| Email::parse(address).expect("an address");
-        transport.forget(&email("ada@example.org")).await.expect("there is no folder yet");
-
-        let mail = a_mail();
-        transport.send(&mail).await.expect("written");
-        let raw = String::from_utf8(mail.bytes()).expect("text");
-        let to = raw.lines().find_map(|line| line.strip_prefix("To: ")).expect("a recipient").trim().to_owned();
         let directory = scratch.path().join("mail");
-        let others = raw.replacen(&format!("To: {to}"), "To: Ada of old <x@example.org>", 1);
-        fs::write(directory.join("other.eml"), others.replace("\r\n\r\n", &format!("\r\n\r\nTo: {to}\r\n")))
-            .expect("a mail that only speaks of that address");
+        let transport = Transport::files(&directory);
+        let (ada, namesake) = (UserId(7), UserId(17));
+        transport.forget(ada).await.expect("there is no folder yet");
+        assert_eq!(transport.written_of().await.expect("there is no folder yet"), []);
 
-        transport.forget(&email(&to)).await.expect("removes");
-        assert_eq!(names(&directory), ["other.eml"]);
-        transport.forget(&email("X@example.org")).await.expect("removes");
-        assert_eq!(names(&directory), [""; 0]);
+        for user in [namesake, ada] {
+            transport.send(&Mail { user, ..a_mail() }).await.expect("written");
+        }
+        fs::write(directory.join("note.eml"), "of nobody").expect("written");
+        assert_eq!(transport.written_of().await.expect("readable"), [ada, namesake]);
+
+        transport.forget(ada).await.expect("removes");
+        assert_eq!(transport.written_of().await.expect("readable"), [namesake]);
+        assert_eq!(names(&directory).len(), 2, "what is not ours stays");
     }
 
     #[tokio::test]

@@ -19,14 +19,23 @@ const DELETE: &str = "DELETE FROM reminder_schedules WHERE reminder_id = $1";
 const IS_ANYTHING_DUE: &str = "SELECT count(*) FROM \
     (SELECT 1 FROM reminder_schedules WHERE due_at <= $1 AND told_at IS NULL LIMIT 1) AS due";
 macro_rules! due {
-    ($lock:literal) => {
+    ($rest:literal, $lock:literal) => {
         concat!(
             "SELECT r.id, r.user_id, s.due_at FROM reminder_schedules s JOIN reminders r ON r.id = s.reminder_id ",
-            "WHERE s.due_at <= $1 AND s.told_at IS NULL ORDER BY s.due_at LIMIT $2",
+            "WHERE s.due_at <= $1 AND s.told_at IS NULL AND ",
+            $rest,
             $lock
         )
     };
+    (many $lock:literal) => {
+        due!("(s.due_at, s.reminder_id) > ($2, $3) ORDER BY s.due_at, s.reminder_id LIMIT $4", $lock)
+    };
+    (one $lock:literal) => {
+        due!("s.reminder_id = $2", $lock)
+    };
 }
+/// Before whatever may be due.
+const FIRST: (Timestamp, ReminderId) = (Timestamp::from_micros(0), ReminderId(0));
 static MARK_TOLD: LazyLock<Padded> = LazyLock::new(|| {
     let sql = "UPDATE reminder_schedules SET told_at = $1 WHERE reminder_id IN (VALUES {rows})";
     Padded::new(sql, 2, 1)
@@ -93,16 +102,39 @@ pub(in crate::reminders) async fn is_anything_due(db: &Database, now: Timestamp)
     Ok(due > 0)
 }
 
-/// What is due, at most `most`, for this transaction alone. What another holds, a node or somebody who changes it, is left for the next
-/// time: nodes share the work, and nobody waits in a circle.
-pub(in crate::reminders) async fn take(tx: &mut Tx, now: Timestamp, most: usize) -> Result<Vec<Due>, Failure> {
+/// What is due behind that one, at most `most`, in order, for this transaction alone. What another holds, a node or somebody who changes
+/// it, is left for the next time: nodes share the work, and nobody waits in a circle.
+pub(in crate::reminders) async fn take(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: Option<Due>,
+    most: usize,
+) -> Result<Vec<Due>, Failure> {
+    let (due_at, id) = after.map_or(FIRST, |due| (due.due_at, due.id));
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     Ok(match tx.connection() {
         Connection::Postgres(c) => {
-            let sql = due!(" FOR UPDATE OF s SKIP LOCKED");
-            sqlx::query_as(sql).bind(now).bind(most).fetch_all(c).await?
+            let sql = due!(many " FOR UPDATE OF s SKIP LOCKED");
+            sqlx::query_as(sql).bind(now).bind(due_at).bind(id).bind(most).fetch_all(c).await?
         }
-        Connection::Sqlite(c) => sqlx::query_as(due!("")).bind(now).bind(most).fetch_all(c).await?,
+        Connection::Sqlite(c) => {
+            sqlx::query_as(due!(many "")).bind(now).bind(due_at).bind(id).bind(most).fetch_all(c).await?
+        }
+    })
+}
+
+/// [Takes](take) that one, if it is still due.
+pub(in crate::reminders) async fn take_one(
+    tx: &mut Tx,
+    now: Timestamp,
+    id: ReminderId,
+) -> Result<Option<Due>, Failure> {
+    Ok(match tx.connection() {
+        Connection::Postgres(c) => {
+            let sql = due!(one " FOR UPDATE OF s SKIP LOCKED");
+            sqlx::query_as(sql).bind(now).bind(id).fetch_optional(c).await?
+        }
+        Connection::Sqlite(c) => sqlx::query_as(due!(one "")).bind(now).bind(id).fetch_optional(c).await?,
     })
 }
 

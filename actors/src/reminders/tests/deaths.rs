@@ -29,6 +29,38 @@ async fn of_several_nodes_one_tells_each() {
 }
 
 #[tokio::test]
+async fn reminders_that_cannot_be_told_fail_alone_and_hold_up_none_behind_them() {
+    for world in worlds().await {
+        let bad = remind_of(&world, due::AT_ONCE + 2, TUESDAY).await;
+        let good = remind_of(&world, 3, TUESDAY).await;
+        let first = good[0];
+        let (fence, mend) = if matches!(world.db, Database::Sqlite(..)) {
+            let fence = format!(
+                "CREATE TRIGGER fence BEFORE UPDATE ON reminder_schedules \
+                 WHEN new.told_at IS NOT NULL AND new.reminder_id < {first} BEGIN SELECT RAISE(ABORT, 'fenced'); END"
+            );
+            (fence, "DROP TRIGGER fence")
+        } else {
+            let fence = format!(
+                "ALTER TABLE reminder_schedules ADD CONSTRAINT fence CHECK (told_at IS NULL OR reminder_id >= {first})"
+            );
+            (fence, "ALTER TABLE reminder_schedules DROP CONSTRAINT fence")
+        };
+        world.run(&fence).await;
+        set(&world.clock, TUESDAY_AT_EIGHT);
+        until("those behind are told", async || world.all_told().await == good).await;
+        let all_failed = |seen: Value| seen["failed"].as_u64() >= Some(bad.len() as u64);
+        until("each of the others fails", async || world.observed().await.is_some_and(all_failed)).await;
+        assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 3, "nothing is half-told");
+        world.run(mend).await;
+        until("all are told", async || world.all_told().await.len() >= bad.len() + good.len()).await;
+        world.until_looked().await;
+        let told = world.all_told().await;
+        assert_eq!(told[..bad.len() + good.len()], [bad, good].concat(), "each once");
+    }
+}
+
+#[tokio::test]
 async fn a_round_that_dies_in_its_middle_tells_nothing_and_the_next_tells_each_once() {
     for world in worlds().await {
         let ids = remind_of(&world, 20, TUESDAY).await;

@@ -107,6 +107,24 @@ async fn who_moves_to_where_eight_is_past_is_told_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_move_wakes_no_day_that_was_over_and_what_it_puts_more_than_a_day_back_passes() {
+    for home in homes().await {
+        let ada = home.ada_in("Asia/Manila").await;
+        let over = home.remind(ada, SUNDAY).await;
+        // Where it is Sunday, 15:00.
+        home.move_to(ada, "Pacific/Pago_Pago").await;
+        assert_eq!(home.due_at(over).await, None);
+        let id = home.remind(ada, TUESDAY).await;
+        assert_eq!(home.due_at(id).await, Some(at("2031-03-04T19:00:00Z")));
+        // Half an hour before, and 24 and a half after it was due on Kiritimati.
+        set(&home.world.clock, "2031-03-04T18:30:00Z");
+        home.move_to(ada, "Pacific/Kiritimati").await;
+        until("it passes", async || home.due_at(id).await.is_none()).await;
+        assert_eq!((home.times_told(over).await, home.times_told(id).await), (0, 0));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
     for home in homes().await {

@@ -74,6 +74,30 @@ async fn the_same_key_makes_one_reminder() {
 }
 
 #[tokio::test]
+async fn a_user_may_have_so_many_reminders_and_no_more_also_when_they_are_made_at_once() {
+    for World { reminders, ada, db, .. } in &worlds().await {
+        let made = fresh(reminders.create(*ada, new(TUESDAY), key(*ada, b"one")).await);
+        let copies = "INSERT INTO reminders (user_id, title, description, reminder_time, is_active, created_at) \
+            WITH RECURSIVE copies (nth) AS (SELECT 3 UNION ALL SELECT nth + 1 FROM copies WHERE nth < $1) \
+            SELECT user_id, title, description, reminder_time, is_active, created_at FROM reminders, copies";
+        let mut tx = db.begin().await.expect("begins");
+        on!(tx.connection(), c => sqlx::query(copies).bind(MOST).execute(c).await.map(drop)).expect("copies");
+        tx.commit().await.expect("commits");
+        let at_once = (0..8).map(|_| reminders.create(*ada, new(TUESDAY), None));
+        let (last, refused): (Vec<_>, Vec<_>) =
+            futures_util::future::join_all(at_once).await.into_iter().partition(Result::is_ok);
+        assert_eq!(last.len(), 1, "there was room for one");
+        assert!(refused.iter().all(|one| matches!(one, Err(ReminderError::TooMany))), "{refused:?}");
+        let again = reminders.create(*ada, new(TUESDAY), key(*ada, b"one")).await;
+        assert!(matches!(again, Ok(Once::Again(_))), "was made before");
+        let bob = testing::user(db, "bob@example.org").await;
+        fresh(reminders.create(bob, new(TUESDAY), None).await);
+        reminders.delete(*ada, made.id).await.expect("deletes");
+        fresh(reminders.create(*ada, new(TUESDAY), None).await);
+    }
+}
+
+#[tokio::test]
 async fn erased_reminders_leave_nothing_and_others_stay() {
     for world in worlds().await {
         let bob = testing::user(&world.db, "bob@example.org").await;

@@ -96,16 +96,30 @@ async fn of_a_session_too_long_to_be_held_the_newest_are_there() {
 }
 
 #[tokio::test]
-async fn anothers_history_is_not_there_and_a_text_that_does_not_open_is_told_without_it() {
+async fn anothers_history_is_not_there() {
     for world in worlds().await {
         let (ada, eve) = (world.user("ada@example.org").await, world.user("eve@example.org").await);
         let id = world.start(ada).await.id;
         let refused = world.sessions.history(eve, id).await;
         assert!(matches!(refused, Err(SessionError::NotFound)), "{refused:?}");
-        let detection = world.detect(id, "sad").await;
+        world.sessions.history(ada, id).await.expect("is theirs");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_no_key_opens_costs_its_owner_none_of_the_others() {
+    for world in worlds().await {
+        let ada = world.user("ada@example.org").await;
+        let id = world.start(ada).await.id;
+        let (first, second) = (world.detect(id, "sad").await, world.detect(id, "calm").await);
         let moved = testing::keyring().seal("voice_data/0", "a secret").expect("sealed");
-        world.texts(VOICE, detection, &moved).await;
-        let failed = world.sessions.history(ada, id).await.expect_err("does not open").to_string();
-        assert!(failed.contains("DATA_KEY") && !failed.contains("secret"), "{failed}");
+        world.texts(VOICE, first, &moved).await;
+        world.suggest(first, "- I hear you.").await;
+        world.texts(VOICE, second, "plain words").await;
+        let history = world.sessions.history(ada, id).await.expect("reads");
+        let [lost, kept] = history.detections.as_slice() else { panic!("two detections: {history:?}") };
+        assert_eq!((lost.id.0, &lost.voice), (first, &None));
+        assert!(lost.face.is_some() && lost.suggestion.is_some(), "{lost:?}");
+        assert_eq!(kept.voice.as_ref().expect("a voice").1, "plain words");
     }
 }

@@ -58,22 +58,21 @@ impl Ledger {
             reminders::rezone(tx, user.id, zone).await?;
         }
         if user.status != before.status {
-            self.follow_status(tx, user).await?;
+            self.follow_status(tx, before.status, user).await?;
             self.record(tx, origin, Event::UserStatusChanged { user_id: user.id, status: user.status }).await?;
         }
         Ok(())
     }
 
     /// Claims end with every change of status: one that was made on an active account shall not wake when it is set back to inactive. Nor
-    /// does a user move who could not log in meanwhile.
-    async fn follow_status(&self, tx: &mut Tx, user: &User) -> Result<(), Failure> {
+    /// does a user move who could not log in meanwhile. Who could once log in is never swept, also where the predecessor let them in.
+    async fn follow_status(&self, tx: &mut Tx, before: Status, user: &User) -> Result<(), Failure> {
         claims::end_all(tx, user.id).await?;
         address_changes::end(tx, user.id).await?;
-        if user.status == Status::Active {
-            store::mark_activated(tx, user.id, self.clock.now()).await
-        } else {
-            logins::end_all(tx, user.id, None, self.clock.now()).await
+        if user.status == Status::Active || before != Status::Inactive {
+            store::mark_activated(tx, user.id, self.clock.now()).await?;
         }
+        if user.status == Status::Active { Ok(()) } else { logins::end_all(tx, user.id, None, self.clock.now()).await }
     }
 
     /// Gives back the address, whose codes and mails are to be forgotten. `compared_at` is the revision of the user whose password was
@@ -95,6 +94,7 @@ impl Ledger {
         }
         self.erase(&mut tx, &user, origin).await?;
         self.commit(tx, id).await?;
+        self.rewrite.notify_one();
         Ok(user.email)
     }
 

@@ -6,8 +6,8 @@ use super::Ledger;
 use crate::{
     client::Client,
     logins::{self, LoginId},
-    mailer::Occasion,
-    publisher::{Event, Origin},
+    mailer::{self, Occasion},
+    publisher::{Cause, Event, Origin},
     user_registry::{
         AddressError, ClaimId, Email, User, UserId, address_changes, claims,
         store::{self, Account},
@@ -80,17 +80,21 @@ impl Ledger {
         if wanted.is_none_or(|(wanted, _)| wanted != *claim) {
             return Err(AddressError::BadCode);
         }
-        self.vacate(&mut tx, address, &client.origin).await?;
+        let vacated = self.vacate(&mut tx, address).await?;
         if !store::set_address(&mut tx, *user, address).await? {
             return Ok(None);
         }
         let old = std::mem::replace(&mut account.user.email, address.clone());
+        mailer::drop_resets(&mut tx, &old).await?;
         self.settle_in(&mut tx, &mut account).await?;
         logins::end_all(&mut tx, *user, Some(*keep), self.clock.now()).await?;
         self.record(&mut tx, &client.origin, Event::UserEmailChanged { user_id: *user }).await?;
         let notice = Occasion::AddressChanged { user: *user, old: old.clone() };
         self.queue(&mut tx, &notice, &client.counted_as()).await?;
         self.commit(tx, *user).await?;
+        if vacated {
+            self.rewrite.notify_one();
+        }
         Ok(Some((account.user, old)))
     }
 
@@ -102,18 +106,21 @@ impl Ledger {
         address_changes::end(tx, account.user.id).await
     }
 
-    /// Whoever proves an address has it before those who only said that it is theirs: an account that nobody ever verified goes.
-    async fn vacate(&self, tx: &mut Tx, address: &Email, origin: &Origin) -> Result<(), AddressError> {
-        let Some(holder) = store::by_email(tx.connection(), address).await? else { return Ok(()) };
+    /// Whoever proves an address has it before those who only said that it is theirs: an account that nobody ever verified
+    /// goes. Whether one did.
+    async fn vacate(&self, tx: &mut Tx, address: &Email) -> Result<bool, AddressError> {
+        let Some(holder) = store::by_email(tx.connection(), address).await? else { return Ok(false) };
         let id = holder.user.id;
         // Looked at before it is locked: of two who would have each other's address none waits for the other.
         if !store::is_unproven(tx.connection(), id).await? {
             return Err(AddressError::Taken);
         }
-        let Some(holder) = store::lock_for_removal(tx, id).await? else { return Ok(()) };
+        let Some(holder) = store::lock_for_removal(tx, id).await? else { return Ok(false) };
         if !store::is_unproven(tx.connection(), id).await? {
             return Err(AddressError::Taken);
         }
-        Ok(self.erase(tx, &holder.user, origin).await?)
+        // Nobody shall read in the event whose account took its place.
+        self.erase(tx, &holder.user, &Origin::new(Cause::System)).await?;
+        Ok(true)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use faceofmind_kit::{Database, Failure, Timestamp};
+use faceofmind_kit::{Failure, Timestamp};
 
 use super::Ledger;
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(3600);
+
+/// Others write in between.
+const REWRITE_REST: Duration = Duration::from_secs(10);
 
 /// Accounts that are never verified go after so long.
 const UNVERIFIED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -33,15 +36,34 @@ impl Ledger {
     async fn sweep(&self) -> Result<(), Failure> {
         let now = self.clock.now();
         let unverified = claims::never_verified(self.db.reader().await?.connection(), now - UNVERIFIED).await?;
-        for &user in &unverified {
+        for user in unverified {
             self.remove_unverified(user, now - UNVERIFIED).await?;
         }
         let mut tx = self.db.begin().await?;
         claims::sweep(&mut tx, now - NEEDLESS).await?;
         address_changes::sweep(&mut tx, now).await?;
         tx.commit().await?;
-        note(if unverified.is_empty() { self.db.cut_log().await } else { self.db.forget_deleted().await });
+        self.forget_the_gone().await?;
+        self.cut_log().await;
         Ok(())
+    }
+
+    /// Mails to somebody who was gone before they were written, or whose removal was cut short.
+    async fn forget_the_gone(&self) -> Result<(), Failure> {
+        for user in self.mailer.written_of().await {
+            if self.get(user).await?.is_none() {
+                self.mailer.forget(user).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn cut_log(&self) {
+        match self.db.cut_log().await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("the database's log is being read: it is cut off with the next sweep"),
+            Err(failure) => tracing::warn!(%failure, "the database's log was not cut off"),
+        }
     }
 
     /// Each in a transaction of its own, so that nobody waits long; and only if it was not verified while it waited.
@@ -53,20 +75,27 @@ impl Ledger {
         }
         self.erase(&mut tx, &account.user, &Origin::new(Cause::System)).await?;
         self.commit(tx, id).await?;
-        self.mailer.forget(&account.user.email).await;
+        self.rewrite.notify_one();
+        self.mailer.forget(id).await;
         Ok(())
     }
 }
 
-/// Also what lies beside the database's rows. While an export reads what was before, it stays in the log: the next sweep tries again.
-pub(in crate::user_registry) async fn forget_deleted(db: &Database) {
-    note(db.forget_deleted().await);
-}
-
-fn note(forgotten: Result<bool, Failure>) {
-    match forgotten {
-        Ok(true) => {}
-        Ok(false) => tracing::info!("what was deleted is still being read: it is forgotten with the next sweep"),
-        Err(failure) => tracing::warn!(%failure, "what was deleted still stands in the database's log"),
+/// Writes the file anew whenever somebody was erased, until it is done; several at a time are one.
+pub(in crate::user_registry) async fn forget_deleted(ledger: Ledger) {
+    loop {
+        ledger.rewrite.notified().await;
+        match ledger.db.forget_deleted().await {
+            Ok(true) => tracing::info!("what was deleted is forgotten"),
+            Ok(false) => {
+                tracing::info!("what was deleted is still being read: to be forgotten later");
+                ledger.rewrite.notify_one();
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "what was deleted still stands in the database's file: to be forgotten later");
+                ledger.rewrite.notify_one();
+            }
+        }
+        tokio::time::sleep(REWRITE_REST).await;
     }
 }

@@ -157,6 +157,20 @@ async fn an_account_that_was_set_back_to_inactive_keeps_its_address() {
     }
 }
 
+/// The predecessor kept nothing of whether an address was proven, but let nobody in whose was not.
+#[tokio::test]
+async fn an_account_of_the_predecessor_that_was_set_back_to_inactive_keeps_its_address() {
+    for world in worlds().await {
+        let (ada, mail) = world.moving().await;
+        let eve = crate::testing::user(&world.db, NEW).await;
+        world.run(&format!("DELETE FROM user_profiles WHERE user_id = {eve}")).await;
+        world.run(&format!("UPDATE users SET status = 'active' WHERE id = {eve}")).await;
+        world.set_status(eve, Status::Inactive).await.expect("sets back");
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Taken)));
+        assert_eq!(world.id_of(NEW).await, eve);
+    }
+}
+
 /// As a program of before us may have written it.
 #[tokio::test]
 async fn an_address_in_other_letters_case_is_taken_too() {

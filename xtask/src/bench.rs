@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&Stage) -> Result<Row<'_>>; 5] = [me::row, login::row, sessions::row, detections::row, charts::row];
+const ROWS: [fn(&Stage) -> Result<Row<'_>>; 5] = [me::row, login::row, sessions::row, charts::row, detections::row];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long to measure, and what.
@@ -54,6 +54,7 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
     print(&table, options);
     if latency::TITLE.contains(&options.only) {
         let span = Duration::from_secs(options.seconds);
+        stage.settle()?;
         latency::print(&latency::measure(&stage, options.rounds, span)?)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -62,6 +63,7 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
 /// Reference, ours, reference, ours …, each from rest.
 fn measure<'a>(row: &'a Row<'_>, stage: &Stage, options: &Options) -> Result<Measured<'a>> {
     let mut measured = Measured::new(row);
+    stage.settle()?;
     (row.reference)(WARM_UP)?;
     (row.ours)(WARM_UP)?;
     let span = Duration::from_secs(options.seconds);

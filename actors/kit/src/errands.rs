@@ -1,6 +1,6 @@
 //! Work that an actor has begun and does not wait for.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -17,6 +17,11 @@ pub struct Errands {
 impl Errands {
     /// Runs `work` beside the mailbox.
     pub fn run(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.start(Box::pin(work));
+    }
+
+    /// Futures that ask a database are large: boxed, they are moved but once, and all are one type to the scheduler.
+    fn start(&mut self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.reap();
         self.running.spawn(work.in_current_span());
     }

@@ -97,15 +97,14 @@ impl Renderer {
     /// The sender's address where none is set.
     pub const DEFAULT_SENDER: &'static str = "no-reply@faceofmind.local";
 
-    /// Reads all templates. `sender` is the address (`SMTP_EMAIL`) that the mails come from, `name` what it is called (`MAIL_FROM_NAME`).
+    /// A renderer for mails from the address `sender` (`SMTP_EMAIL`), which is called `name` (`MAIL_FROM_NAME`). It reads a template when
+    /// a letter first needs it, so a service that sends no mail holds none.
     pub fn new(sender: &str, name: &str) -> Result<Self, RenderError> {
         let address = sender.trim().parse::<Address>().map_err(|_| RenderError::Sender)?;
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
-        for (name, text) in templates::files() {
-            templates.add_template(name, text)?;
-        }
+        templates.set_loader(|name| Ok(templates::text(name).map(str::to_owned)));
         Ok(Self { templates, sender: Mailbox::new(Some(name.to_owned()), address) })
     }
 

@@ -79,6 +79,11 @@ pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     ALL.iter().flat_map(|(_, files)| files.iter().copied())
 }
 
+/// The text of a file such as `en/welcome.txt`.
+pub(super) fn text(name: &str) -> Option<&'static str> {
+    files().find_map(|(known, text)| (known == name).then_some(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,15 +11,18 @@ use tokio::sync::Mutex;
 
 use super::{
     Publisher, Settings,
+    nudge::{Hint, Nudges},
     outbox::Backlog,
     relay::{Part, Relay, Round},
 };
-use crate::nats::Link;
+use crate::nats::{Link, Nats};
 
 /// What the actor is told; nobody asks it.
 pub(super) enum Message {
     /// Something was committed.
     Wake,
+    /// Another node has a reason to look, or this one, which is told of its own as well.
+    Hinted(Hint),
     /// Time to look.
     Poll,
     /// Time to try again after a failure.
@@ -41,6 +44,16 @@ pub(super) struct Carrier {
     report: Report,
     rounds: Errands,
     timers: Errands,
+    nudges: Option<Nudges>,
+}
+
+/// What is to be done in a round.
+#[derive(Clone, Copy)]
+enum Task {
+    /// Publish, if this node leads; else as below.
+    Publish,
+    /// Put on the bus what others have published.
+    CatchUp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +78,20 @@ struct Report {
 }
 
 impl Carrier {
-    pub(super) fn new(publisher: Publisher, relay: Relay, settings: Settings, clock: Clock, rng: Rng) -> Self {
+    pub(super) fn new(
+        publisher: Publisher,
+        relay: Relay,
+        nats: Option<&Nats>,
+        settings: Settings,
+        (clock, rng): (Clock, Rng),
+    ) -> Self {
         let start = publisher.signals.starts.fetch_add(1, Ordering::Relaxed);
         let mut timers = Errands::default();
         timers.run(poll(publisher.address.clone(), settings.poll));
         if let Some(link) = publisher.link.clone() {
             timers.run(resume_with(link, publisher.address.clone()));
         }
+        let nudges = nats.map(|nats| Nudges::start(nats, &publisher.address, &mut timers));
         let relay = Arc::new(Mutex::new(relay));
         Self {
             publisher,
@@ -85,22 +105,29 @@ impl Carrier {
             report: Report::default(),
             rounds: Errands::default(),
             timers,
+            nudges,
         }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, task: Task) {
         match self.pace {
-            Pace::Idle => self.begin(),
+            Pace::Idle => self.begin(task),
             Pace::Busy { .. } => self.pace = Pace::Busy { again: true },
             Pace::Resting => {}
         }
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, task: Task) {
         self.pace = Pace::Busy { again: false };
         let landing = Landing { address: self.publisher.address.clone(), start: self.start, outcome: None };
         let relay = Arc::clone(&self.relay);
-        self.rounds.run(async move { landing.with(relay.lock().await.round().await) });
+        self.rounds.run(async move {
+            let mut relay = relay.lock().await;
+            landing.with(match task {
+                Task::Publish => relay.round().await,
+                Task::CatchUp => relay.catch_up().await,
+            });
+        });
     }
 
     fn land(&mut self, outcome: Result<Round, Failure>) {
@@ -117,14 +144,45 @@ impl Carrier {
                 let more = round.more || again;
                 self.note(&round);
                 if more {
-                    self.begin();
+                    self.begin(Task::Publish);
                 }
             }
             Err(failure) => self.rest(&failure),
         }
     }
 
+    /// From here on a wake-up is news. At each poll too, for one may have been lost with an actor before this one.
+    fn hears_again(&self) {
+        self.publisher.signals.woken.store(false, Ordering::Release);
+    }
+
+    /// What a committed event is a reason for: who leads publishes it, who follows says so to who leads.
+    fn wake(&mut self) {
+        match self.report.part {
+            None | Some(Part::Leads) => self.look(Task::Publish),
+            Some(Part::Follows) => self.nudge(Hint::Recorded),
+            Some(Part::CutOff) => {}
+        }
+    }
+
+    fn heed(&mut self, hint: Hint) {
+        match (hint, self.report.part) {
+            (Hint::Recorded, Some(Part::Leads)) => self.look(Task::Publish),
+            (Hint::Published, Some(Part::Follows)) if self.publisher.bus.subscribers() > 0 => self.look(Task::CatchUp),
+            _ => {}
+        }
+    }
+
+    fn nudge(&self, hint: Hint) {
+        if let Some(nudges) = &self.nudges {
+            nudges.give(hint);
+        }
+    }
+
     fn note(&mut self, round: &Round) {
+        if round.published > 0 {
+            self.nudge(Hint::Published);
+        }
         self.report.part = Some(round.part);
         self.report.published += round.published as u64;
         self.report.backlog = round.backlog.unwrap_or(self.report.backlog);
@@ -153,19 +211,20 @@ impl Actor for Carrier {
 
     async fn receive(&mut self, message: Message, _: Permit) {
         match message {
-            Message::Wake | Message::Poll => {
-                self.publisher.signals.woken.store(false, Ordering::Release);
-                // Who follows has nothing to do at a wake-up.
-                let follows = self.report.part.is_some_and(|part| part != Part::Leads);
-                if !(follows && matches!(message, Message::Wake)) {
-                    self.look();
-                }
+            Message::Wake => {
+                self.hears_again();
+                self.wake();
             }
+            Message::Poll => {
+                self.hears_again();
+                self.look(Task::Publish);
+            }
+            Message::Hinted(hint) => self.heed(hint),
             Message::Resume => {
                 if self.pace == Pace::Resting {
                     self.pace = Pace::Idle;
                 }
-                self.look();
+                self.look(Task::Publish);
             }
             Message::Landed { start, .. } if start != self.start => {}
             Message::Landed { outcome: Some(outcome), .. } => self.land(outcome),

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! One node leads, by the lease `publisher`. It sends what is unpublished to JetStream, marks what was acknowledged with its position,
-//! and puts it on the in-process bus; the other nodes read the positions and fill their own.
+//! and puts it on the in-process bus; the other nodes read the positions and fill their own. They nudge one another over NATS, and look
+//! by themselves every second.
 
 use std::{
     sync::{
@@ -31,6 +32,7 @@ mod bus;
 mod carrier;
 mod event;
 mod feed;
+mod nudge;
 mod origin;
 mod outbox;
 mod relay;
@@ -140,7 +142,8 @@ impl Publisher {
                 swept: None,
                 counted: None,
             };
-            std::future::ready(Ok(Carrier::new(handle.clone(), relay, settings, clock.clone(), rng.clone())))
+            let carrier = Carrier::new(handle.clone(), relay, nats.as_ref(), settings, (clock.clone(), rng.clone()));
+            std::future::ready(Ok(carrier))
         });
         (publisher, child)
     }

@@ -87,6 +87,16 @@ impl Relay {
         Ok(round)
     }
 
+    /// Puts on this node's bus what the node that leads has published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn catch_up(&mut self) -> Result<Round, Failure> {
+        self.bus.begin(&self.db).await?;
+        self.bus.carry(&self.db, Vec::new()).await?;
+        Ok(Round { part: Part::Follows, published: 0, position: None, more: false, backlog: None })
+    }
+
     /// Gives the lease back, so that another node may lead at once.
     ///
     /// # Errors

@@ -209,6 +209,40 @@ async fn another_node_takes_over_and_the_old_leader_does_no_harm() {
 }
 
 #[tokio::test]
+async fn nodes_that_only_look_when_told_to_tell_one_another() {
+    for db in testing::databases().await {
+        let Database::Postgres(_) = &db else { continue };
+        let Some(account) = testing::nats_account().await else { return };
+        let office = async |part: &'static str| {
+            let office = Office::open(&db, only_when_woken(), Some(account.connect(&account.server).await)).await;
+            testing::until("it has its part", || async {
+                office.publisher.observe().await.is_ok_and(|seen| seen["part"] == part)
+            })
+            .await;
+            office
+        };
+        let (leader, follower) = (office("leads").await, office("follows").await);
+        let mut buses = [leader.publisher.subscribe(), follower.publisher.subscribe()];
+        record_sessions(&db, 0..3).await;
+        // Nobody hears a hint before they have subscribed, which is not seen from here.
+        let wake_again = async {
+            loop {
+                follower.publisher.wake();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let heard = async {
+            for bus in &mut buses {
+                assert_eq!(hear(bus, 3).await.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 2, 3]);
+            }
+        };
+        tokio::select! { () = heard => {}, () = wake_again => {} }
+        leader.close().await;
+        follower.close().await;
+    }
+}
+
+#[tokio::test]
 async fn without_nats_the_outbox_grows_and_then_all_flows() {
     for db in testing::databases().await {
         let Some(account) = testing::nats_account().await else { return };

@@ -153,9 +153,13 @@ impl Ledger {
     }
 
     /// Whether the user ever logged in from an address that limits count as this: an IPv6 client has many, and the user's next one is no
-    /// stranger's.
+    /// stranger's. Most addresses are counted as themselves, and are found without reading all.
     pub(super) async fn knows(&self, user: UserId, counted_as: &str) -> Result<bool, Failure> {
-        let known = store::addresses(self.db.reader().await?.connection(), user).await?;
+        let mut reader = self.db.reader().await?;
+        if store::knows(reader.connection(), user, counted_as).await? {
+            return Ok(true);
+        }
+        let known = store::addresses(reader.connection(), user).await?;
         Ok(known.iter().any(|address| client::counted_as(address) == counted_as))
     }
 

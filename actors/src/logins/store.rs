@@ -101,6 +101,13 @@ pub(super) async fn live(connection: Connection<'_>, user: UserId, now: Timestam
     Ok(on!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
+/// Whether the user logged in from exactly this address, as far as is remembered.
+pub(super) async fn knows(connection: Connection<'_>, user: UserId, address: &str) -> Result<bool, Failure> {
+    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2)";
+    let (known,): (bool,) = on!(connection, c => sqlx::query_as(select).bind(user).bind(address).fetch_one(c).await)?;
+    Ok(known)
+}
+
 /// The addresses that the user logged in from, as far as is remembered.
 pub(super) async fn addresses(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, Failure> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
@@ -110,11 +117,11 @@ pub(super) async fn addresses(connection: Connection<'_>, user: UserId) -> Resul
 
 /// Whether the user has logged in before, and never with that device.
 pub(super) async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
-    let select =
-        "SELECT count(*), COALESCE(sum(CASE WHEN device = $2 THEN 1 ELSE 0 END), 0) FROM logins WHERE user_id = $1";
-    let (all, same): (i64, i64) =
+    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1) \
+        AND NOT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
+    let (is_new,): (bool,) =
         on!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
-    Ok(all > 0 && same == 0)
+    Ok(is_new)
 }
 
 /// Removes the user's log-ins.

@@ -40,12 +40,12 @@ pub(super) struct Ledger {
     pub(super) rng: Rng,
 }
 
-/// Whether nobody has changed the user since that revision; nobody can until the transaction ends.
+/// Whether nobody has changed the user since that revision; nobody can until the transaction ends. Several may ask at once.
 ///
 /// # Errors
 /// [`Failure::Store`].
 pub async fn is_unchanged(tx: &mut Tx, user: UserId, revision: i64) -> Result<bool, Failure> {
-    let account = store::lock(tx, user).await?;
+    let account = store::read_for_good(tx, user).await?;
     Ok(account.is_some_and(|account| account.user.revision == revision))
 }
 

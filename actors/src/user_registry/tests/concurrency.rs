@@ -1,6 +1,9 @@
 //! Many at once, also on several nodes: nothing is lost, and nobody waits in a circle.
 
+use std::time::Duration;
+
 use faceofmind_kit::Clock;
+use tokio::time::timeout;
 
 use super::*;
 use crate::{
@@ -44,6 +47,32 @@ async fn changes_of_one_user_from_everywhere_are_all_made() {
         change.await.expect("no panic").expect("changes");
     }
     assert_eq!(one.credentials(ADA).await.user.revision, ada.revision + 20);
+}
+
+/// As log-ins of one user do, of which each sees to it that the password still is what was compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_relies_on_a_user_waits_for_nobody_but_who_changes_them() {
+    let Some((one, two)) = two_nodes().await else { return };
+    let ada = one.person(ADA).await;
+    let mut relying = Vec::new();
+    for world in [&one, &two] {
+        let mut tx = world.db.begin().await.expect("begins");
+        let unchanged = timeout(Duration::from_secs(10), is_unchanged(&mut tx, ada.id, ada.revision)).await;
+        assert!(unchanged.expect("at once").expect("reads"));
+        relying.push(tx);
+    }
+    let registry = one.house.registry.clone();
+    let name = AccountChange { first_name: Some("Augusta".into()), ..AccountChange::default() };
+    let changing = tokio::spawn(async move { registry.change(ada.id, name, by_admin()).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("the change waits", || async { one.number(waiting).await == 1 }).await;
+    for tx in relying {
+        tx.rollback().await.expect("lets go");
+    }
+    changing.await.expect("no panic").expect("changes");
+    let mut tx = two.db.begin().await.expect("begins");
+    assert!(!is_unchanged(&mut tx, ada.id, ada.revision).await.expect("reads"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ impl Default for Settings {
             lease: Duration::from_secs(3),
             retention: Duration::from_secs(24 * 3600),
             sweep_every: Duration::from_secs(60),
-            bus_capacity: 4096,
+            bus_capacity: 1024,
             feeds: 1000,
             feeds_of_one: 8,
             backoff: Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) },

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the service does in a second, as a ratio to what the same machine does in a second without
 //! the part that is measured. Both sides take turns in one run, so that a noisy machine disturbs both alike. To add a
-//! row: a file beside `me.rs`, and its name in [`ROWS`]. How long an event takes has a table of its own.
+//! row: a file beside `me.rs`, and its name in [`ROWS`]. How long an event takes, and what
+//! the service holds at rest, have tables of their own.
 
 mod account;
 mod charts;
@@ -11,6 +12,7 @@ mod login;
 mod me;
 mod nats;
 mod pgbench;
+mod rest;
 mod row;
 mod sessions;
 mod stage;
@@ -56,6 +58,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
         let span = Duration::from_secs(options.seconds);
         stage.settle()?;
         latency::print(&latency::measure(&stage, options.rounds, span)?)?;
+    }
+    if rest::TITLE.contains(&options.only) {
+        rest::measure_and_print(&stage, options.rounds)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -97,6 +97,11 @@ impl Process {
         Ok(process)
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end, however long that takes.
     pub(crate) fn wait(mut self, interrupt: &Interrupt) -> Result<ExitStatus> {
         wait::until(self.name, Duration::MAX, interrupt, || Ok(self.child.try_wait()?))

@@ -33,6 +33,7 @@ const TO_SETTLE: Duration = Duration::from_secs(300);
 /// Fields are dropped in this order: the service stops before what it uses.
 pub(crate) struct Stage {
     _service: Process,
+    binary: PathBuf,
     services: Services,
     port: u16,
     account: Account,
@@ -48,11 +49,19 @@ impl Stage {
         create_databases(&services, &binary, &environment)?;
         let service = start(&services, &binary, &environment, port, interrupt)?;
         let account = Account::create(port, EMAIL, &services.mail, interrupt)?;
-        Ok(Self { _service: service, services, port, account, interrupt: interrupt.clone() })
+        Ok(Self { _service: service, binary, services, port, account, interrupt: interrupt.clone() })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -35,6 +35,11 @@ pub fn counted_as(address: &str) -> String {
     }
 }
 
+/// Whether limits count so a whole network, and not one address.
+pub fn is_network(counted_as: &str) -> bool {
+    counted_as.contains('/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +50,6 @@ mod tests {
         assert_eq!(counted_as("2001:db8:1:2::9"), counted_as("2001:db8:1:2:3:4:5:6"));
         assert_ne!(counted_as("2001:db8:1:3::9"), counted_as("2001:db8:1:2::9"));
         assert_eq!(counted_as("203.0.113.7"), "203.0.113.7");
+        assert!(is_network(&counted_as("2001:db8::1")) && !is_network(&counted_as("203.0.113.7")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use faceofmind_kit::{Clock, Database, Failure, Rng};
+use faceofmind_kit::{Clock, Database, Failure, Rng, Tx};
 
 use super::{
     BearerError, Change, Identity, LoggedIn, Login, LoginId, Views,
@@ -86,7 +86,7 @@ impl Ledger {
         if !user_registry::is_unchanged(&mut tx, entry.user.id, entry.user.revision).await? {
             return Ok(None);
         }
-        let from_new_device = store::is_new_device(&mut tx, entry.user.id, &entry.device).await?;
+        let from_new_device = is_new_device(&mut tx, entry.user.id, &entry.device).await?;
         let new = store::NewLogin { user: entry.user.id, device: &entry.device, address: &entry.address };
         let login = store::insert(&mut tx, &new, now, self.life).await?;
         if from_new_device {
@@ -153,11 +153,11 @@ impl Ledger {
     }
 
     /// Whether the user ever logged in from an address that limits count as this: an IPv6 client has many, and the user's next one is no
-    /// stranger's. Most addresses are counted as themselves, and are found without reading all.
+    /// stranger's.
     pub(super) async fn knows(&self, user: UserId, counted_as: &str) -> Result<bool, Failure> {
         let mut reader = self.db.reader().await?;
-        if store::knows(reader.connection(), user, counted_as).await? {
-            return Ok(true);
+        if !client::is_network(counted_as) {
+            return store::knows(reader.connection(), user, counted_as).await;
         }
         let known = store::addresses(reader.connection(), user).await?;
         Ok(known.iter().any(|address| client::counted_as(address) == counted_as))
@@ -177,6 +177,17 @@ impl Ledger {
             user,
         }
     }
+}
+
+/// Whether the user has logged in before, and never with that device. Those who are about to log in with one that is not known take turns
+/// from here on, until each has or has not: of several at once, the first is the one that was not known. They hold the user already, and
+/// nobody who waits for the user holds this lock.
+async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
+    if store::knows_device(tx, user, device).await? {
+        return Ok(false);
+    }
+    tx.lock(&format!("devices of {user}")).await?;
+    store::is_new_device(tx, user, device).await
 }
 
 impl Login {

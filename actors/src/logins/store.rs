@@ -115,6 +115,14 @@ pub(super) async fn addresses(connection: Connection<'_>, user: UserId) -> Resul
     Ok(known.into_iter().map(|(address,)| address).collect())
 }
 
+/// Whether the user has logged in with that device before.
+pub(super) async fn knows_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
+    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
+    let (known,): (bool,) =
+        on!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
+    Ok(known)
+}
+
 /// Whether the user has logged in before, and never with that device.
 pub(super) async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
     let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1) \

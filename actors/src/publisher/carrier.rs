@@ -21,7 +21,7 @@ use crate::nats::{Link, Nats};
 pub(super) enum Message {
     /// Something was committed.
     Wake,
-    /// Another node has a reason to look, or this one, which is told of its own as well.
+    /// A node, maybe this one, says that there is a reason to look.
     Hinted(Hint),
     /// Time to look.
     Poll,
@@ -47,21 +47,21 @@ pub(super) struct Carrier {
     nudges: Option<Nudges>,
 }
 
-/// What is to be done in a round.
-#[derive(Clone, Copy)]
+/// What is to be done in a round; the greater includes the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
-    /// Publish, if this node leads; else as below.
-    Publish,
     /// Put on the bus what others have published.
     CatchUp,
+    /// Publish, if this node leads or can; else as above.
+    Publish,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
     Idle,
-    /// In a round, and whether to begin another after it.
+    /// In a round, and what is to be done after it.
     Busy {
-        again: bool,
+        next: Option<Task>,
     },
     /// Until its backoff is over, or the link comes back.
     Resting,
@@ -78,13 +78,7 @@ struct Report {
 }
 
 impl Carrier {
-    pub(super) fn new(
-        publisher: Publisher,
-        relay: Relay,
-        nats: Option<&Nats>,
-        settings: Settings,
-        (clock, rng): (Clock, Rng),
-    ) -> Self {
+    pub(super) fn new(publisher: Publisher, relay: Relay, nats: Option<&Nats>, settings: Settings, rng: Rng) -> Self {
         let start = publisher.signals.starts.fetch_add(1, Ordering::Relaxed);
         let mut timers = Errands::default();
         timers.run(poll(publisher.address.clone(), settings.poll));
@@ -92,6 +86,7 @@ impl Carrier {
             timers.run(resume_with(link, publisher.address.clone()));
         }
         let nudges = nats.map(|nats| Nudges::start(nats, &publisher.address, &mut timers));
+        let clock = relay.clock.clone();
         let relay = Arc::new(Mutex::new(relay));
         Self {
             publisher,
@@ -112,13 +107,13 @@ impl Carrier {
     fn look(&mut self, task: Task) {
         match self.pace {
             Pace::Idle => self.begin(task),
-            Pace::Busy { .. } => self.pace = Pace::Busy { again: true },
+            Pace::Busy { next } => self.pace = Pace::Busy { next: next.max(Some(task)) },
             Pace::Resting => {}
         }
     }
 
     fn begin(&mut self, task: Task) {
-        self.pace = Pace::Busy { again: false };
+        self.pace = Pace::Busy { next: None };
         let landing = Landing { address: self.publisher.address.clone(), start: self.start, outcome: None };
         let relay = Arc::clone(&self.relay);
         self.rounds.run(async move {
@@ -131,7 +126,7 @@ impl Carrier {
     }
 
     fn land(&mut self, outcome: Result<Round, Failure>) {
-        let again = self.pace == Pace::Busy { again: true };
+        let asked = if let Pace::Busy { next } = self.pace { next } else { None };
         self.pace = Pace::Idle;
         let failed = outcome.is_err();
         self.publisher.signals.failing.store(failed, Ordering::Relaxed);
@@ -141,10 +136,9 @@ impl Carrier {
                     tracing::info!("publishing goes on");
                 }
                 self.failures = 0;
-                let more = round.more || again;
                 self.note(&round);
-                if more {
-                    self.begin(Task::Publish);
+                if let Some(task) = if round.more { Some(Task::Publish) } else { asked } {
+                    self.begin(task);
                 }
             }
             Err(failure) => self.rest(&failure),
@@ -156,7 +150,8 @@ impl Carrier {
         self.publisher.signals.woken.store(false, Ordering::Release);
     }
 
-    /// What a committed event is a reason for: who leads publishes it, who follows says so to who leads.
+    /// What a committed event is a reason for: who leads publishes it, who follows says so to who leads, and who is cut off leaves it to
+    /// the leader's next look.
     fn wake(&mut self) {
         match self.report.part {
             None | Some(Part::Leads) => self.look(Task::Publish),
@@ -295,5 +290,18 @@ async fn resume_with(link: Link, address: Address<Message>) {
     loop {
         link.moved_from(link.turn()).await;
         address.tell(Message::Resume);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_asked_during_a_round_the_most_is_done_after_it() {
+        let after = |asked: &[Task]| asked.iter().fold(None, |next, &task| Option::max(next, Some(task)));
+        assert_eq!(after(&[]), None);
+        assert_eq!(after(&[Task::CatchUp, Task::CatchUp]), Some(Task::CatchUp), "no attempt to lead");
+        assert_eq!(after(&[Task::Publish, Task::CatchUp]), Some(Task::Publish));
     }
 }

@@ -142,7 +142,7 @@ impl Publisher {
                 swept: None,
                 counted: None,
             };
-            let carrier = Carrier::new(handle.clone(), relay, nats.as_ref(), settings, (clock.clone(), rng.clone()));
+            let carrier = Carrier::new(handle.clone(), relay, nats.as_ref(), settings, rng.clone());
             std::future::ready(Ok(carrier))
         });
         (publisher, child)

@@ -45,7 +45,7 @@ pub(super) struct Ledger {
 /// # Errors
 /// [`Failure::Store`].
 pub async fn is_unchanged(tx: &mut Tx, user: UserId, revision: i64) -> Result<bool, Failure> {
-    let account = store::read_for_good(tx, user).await?;
+    let account = store::read_shared(tx, user).await?;
     Ok(account.is_some_and(|account| account.user.revision == revision))
 }
 

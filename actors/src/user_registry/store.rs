@@ -87,7 +87,7 @@ pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Fai
 }
 
 /// Reads the user, whom nobody changes until the transaction ends; others may read so as well. SQLite has one writer, who is us.
-pub(super) async fn read_for_good(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
+pub(super) async fn read_shared(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
     if let Connection::Postgres(c) = tx.connection() {
         sqlx::query("SELECT id FROM users WHERE id = $1 FOR SHARE").bind(id).execute(c).await?;
     }

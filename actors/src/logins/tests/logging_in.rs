@@ -98,6 +98,25 @@ async fn a_log_in_with_a_new_device_is_mailed_and_one_with_a_known_device_is_not
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_first_log_ins_at_once_each_new_device_but_the_first_is_mailed_once() {
+    for world in worlds().await {
+        let ada = world.person(ADA).await;
+        world.all_is_mailed().await;
+        let before = world.mails(ADA).len();
+        let opening = (0..12).map(|index| {
+            let device = ["a phone", "a fridge", "a watch"][index % 3].to_owned();
+            let (ledger, user) = (world.house.logins.ledger.clone(), ada.clone());
+            tokio::spawn(async move { ledger.open(ledger::Entry { user, device, address: "home".into() }).await })
+        });
+        for opened in opening.collect::<Vec<_>>() {
+            assert!(opened.await.expect("no panic").expect("opens").is_some());
+        }
+        world.all_is_mailed().await;
+        assert_eq!(world.mails(ADA).len(), before + 2);
+    }
+}
+
 #[tokio::test]
 async fn a_hash_of_another_cost_is_made_again() {
     for world in worlds().await {

@@ -213,8 +213,10 @@ async fn nodes_that_only_look_when_told_to_tell_one_another() {
     for db in testing::databases().await {
         let Database::Postgres(_) = &db else { continue };
         let Some(account) = testing::nats_account().await else { return };
+        // Who leads goes on to, however long the other takes to come.
+        let settings = Settings { lease: Duration::from_secs(3600), ..only_when_woken() };
         let office = async |part: &'static str| {
-            let office = Office::open(&db, only_when_woken(), Some(account.connect(&account.server).await)).await;
+            let office = Office::open(&db, settings, Some(account.connect(&account.server).await)).await;
             testing::until("it has its part", || async {
                 office.publisher.observe().await.is_ok_and(|seen| seen["part"] == part)
             })

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what the service does in a second, as a ratio to what the same machine does in a second without
 //! the part that is measured. Both sides take turns in one run, so that a noisy machine disturbs both alike. To add a
-//! row: a file beside `me.rs`, and its name in [`ROWS`]. How long an event takes, and what
-//! the service holds at rest, have tables of their own.
+//! row: a file beside `me.rs`, and its name in [`ROWS`]. How long an event takes, and what the service holds at rest, have
+//! tables of their own.
 
 mod account;
 mod charts;

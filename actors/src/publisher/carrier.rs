@@ -67,6 +67,16 @@ enum Pace {
     Resting,
 }
 
+impl Pace {
+    /// As it is after something was asked for that cannot begin now.
+    fn put_off(self, task: Task) -> Self {
+        match self {
+            Self::Busy { next } => Self::Busy { next: next.max(Some(task)) },
+            other => other,
+        }
+    }
+}
+
 /// What those see who watch.
 #[derive(Default)]
 struct Report {
@@ -107,8 +117,7 @@ impl Carrier {
     fn look(&mut self, task: Task) {
         match self.pace {
             Pace::Idle => self.begin(task),
-            Pace::Busy { next } => self.pace = Pace::Busy { next: next.max(Some(task)) },
-            Pace::Resting => {}
+            pace => self.pace = pace.put_off(task),
         }
     }
 
@@ -137,7 +146,7 @@ impl Carrier {
                 }
                 self.failures = 0;
                 self.note(&round);
-                if let Some(task) = if round.more { Some(Task::Publish) } else { asked } {
+                if let Some(task) = asked.max(round.more.then_some(Task::Publish)) {
                     self.begin(task);
                 }
             }
@@ -299,9 +308,10 @@ mod tests {
 
     #[test]
     fn of_what_is_asked_during_a_round_the_most_is_done_after_it() {
-        let after = |asked: &[Task]| asked.iter().fold(None, |next, &task| Option::max(next, Some(task)));
-        assert_eq!(after(&[]), None);
-        assert_eq!(after(&[Task::CatchUp, Task::CatchUp]), Some(Task::CatchUp), "no attempt to lead");
-        assert_eq!(after(&[Task::Publish, Task::CatchUp]), Some(Task::Publish));
+        let after = |asked: &[Task]| asked.iter().fold(Pace::Busy { next: None }, |pace, &task| pace.put_off(task));
+        let busy = |next| Pace::Busy { next };
+        assert_eq!(after(&[]), busy(None));
+        assert_eq!(after(&[Task::CatchUp, Task::CatchUp]), busy(Some(Task::CatchUp)), "no attempt to lead");
+        assert_eq!(after(&[Task::Publish, Task::CatchUp]), busy(Some(Task::Publish)));
     }
 }

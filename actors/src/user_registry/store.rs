@@ -86,19 +86,21 @@ pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Fai
     by_id(tx.connection(), id).await
 }
 
-/// Reads the user, whom nobody changes until the transaction ends; others may read so as well. SQLite has one writer, who is us.
+/// Reads the user, whom nobody changes until the transaction ends; others may read so as well.
 pub(super) async fn read_shared(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query("SELECT id FROM users WHERE id = $1 FOR SHARE").bind(id).execute(c).await?;
-    }
-    by_id(tx.connection(), id).await
+    read_after(tx, "SELECT id FROM users WHERE id = $1 FOR SHARE", id).await
 }
 
 /// Locks the user also against those who only refer to it, as a session that is just being started does: what they hold is waited for
 /// here, and not when half of the user's things are deleted.
 pub(super) async fn lock_for_removal(tx: &mut Tx, id: UserId) -> Result<Option<Account>, Failure> {
+    read_after(tx, "SELECT id FROM users WHERE id = $1 FOR UPDATE", id).await
+}
+
+/// Reads the user after this lock, which PostgreSQL alone needs: SQLite has one writer, who is us.
+async fn read_after(tx: &mut Tx, lock: &'static str, id: UserId) -> Result<Option<Account>, Failure> {
     if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query("SELECT id FROM users WHERE id = $1 FOR UPDATE").bind(id).execute(c).await?;
+        sqlx::query(lock).bind(id).execute(c).await?;
     }
     by_id(tx.connection(), id).await
 }

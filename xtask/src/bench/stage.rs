@@ -1,7 +1,7 @@
 //! The service, built for release and running on the production profile, with an account to use.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read,
     num::NonZero,
     path::{Path, PathBuf},
@@ -47,7 +47,7 @@ impl Stage {
         let [port] = free_ports()?;
         let environment = environment(&services, port)?;
         create_databases(&services, &binary, &environment)?;
-        let service = start(&services, &binary, &environment, port, interrupt)?;
+        let service = start(services.dir.path(), &binary, &environment, port, interrupt)?;
         let account = Account::create(port, EMAIL, &services.mail, interrupt)?;
         Ok(Self { _service: service, binary, services, port, account, interrupt: interrupt.clone() })
     }
@@ -56,12 +56,14 @@ impl Stage {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn binary(&self) -> &Path {
-        &self.binary
-    }
-
-    pub(crate) fn interrupt(&self) -> &Interrupt {
-        &self.interrupt
+    /// The service once more, on its embedded default, with its data in a folder of its own.
+    pub(crate) fn embedded(&self) -> Result<Process> {
+        let [port] = free_ports()?;
+        let dir = self.dir().join("embedded");
+        fs::create_dir_all(&dir)?;
+        let data = dir.join("data").display().to_string();
+        let environment = [("PORT", port.to_string()), ("OPERATOR_ADDR", String::new()), ("DATA_DIR", data)];
+        start(&dir, &self.binary, &environment, port, &self.interrupt)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -156,8 +158,9 @@ fn create_databases(services: &Services, binary: &Path, environment: &[(&str, St
     create(&format!("create database {REFERENCE_DATABASE} template {DATABASE}")).map(drop)
 }
 
+/// Starts the service and waits until it is ready; its log goes into `dir`.
 fn start(
-    services: &Services,
+    dir: &Path,
     binary: &Path,
     environment: &[(&'static str, String)],
     port: u16,
@@ -165,7 +168,7 @@ fn start(
 ) -> Result<Process> {
     let mut serve = process::command(binary, Stop::Term, None);
     serve.arg("serve").env_clear().envs(environment.iter().cloned());
-    let mut service = Process::server("faceofmind", serve, Stop::Term, services.dir.path())?;
+    let mut service = Process::server("faceofmind", serve, Stop::Term, dir)?;
     service.ready(interrupt, || http::get(port, "/ready").is_ok())?;
     Ok(service)
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use faceofmind_actors::{
     Crew, House, Settings as HouseSettings,
     community::Community,
-    exporter::Exporter,
+    exporter::{Exporter, Handle},
     limits::{Limit, Limits},
     logins::Logins,
     publisher::{PublishedEvent, Publisher},
@@ -64,7 +64,7 @@ pub struct Rooms {
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// All that is held about them.
-    pub exporter: Exporter,
+    pub exporter: Handle<Exporter>,
     /// How often something was tried.
     pub limits: Limits,
     /// How often one client address may call under `/auth` without a token.
@@ -106,7 +106,7 @@ impl App {
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
         let bounds: HouseSettings = ground::bounds(&settings, secrets);
-        let house = House::open(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
+        let house = House::start(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
         let rooms = Shared::new(Rooms::new(&settings, house, db, sole));
         let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
         let listening = Self::listen(&settings, rooms.clone(), edge).await;

@@ -134,8 +134,9 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     let db = ground.db.clone();
     ground::reach(&db).await?;
     schema::migrate(&db).await?;
-    let house =
-        House::open(ground, ground::bounds(settings, secrets), Crew::Accounts).await.map_err(StartError::Actors)?;
+    let house = House::start(ground, ground::bounds(settings, secrets), Crew::AccountsOnly)
+        .await
+        .map_err(StartError::Actors)?;
     let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
     let made = house.registry.create_admin(new, admin.password).await;
     house.tree.stop(settings.http.shutdown_timeout).await;

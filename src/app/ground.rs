@@ -79,7 +79,7 @@ pub(super) fn database(settings: &Settings) -> Result<Database, StartError> {
 
 /// Connects once, so that a database that cannot be reached is named at the start, with the reason.
 pub(super) async fn reach(db: &Database) -> Result<(), StartError> {
-    db.reach().await.map_err(|failure| StartError::part("DATABASE_URL")(failure.to_string()))
+    db.check_connectivity().await.map_err(|failure| StartError::part("DATABASE_URL")(failure.to_string()))
 }
 
 fn redis(settings: &Settings) -> Result<Option<RedisServer>, StartError> {

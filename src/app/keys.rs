@@ -4,8 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use faceofmind_actors::{
     keyring::{Keyring, Tally},
-    resealing::{self, Kind},
-    schema,
+    resealing, schema,
 };
 use faceofmind_kit::Database;
 use tokio::time::Instant;
@@ -72,18 +71,18 @@ async fn look_after(db: &Database, keyring: &Keyring, action: KeysAction) -> Res
 
 /// The first page is told of at once.
 async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
-    let mut told: Option<(Kind, Instant)> = None;
-    let tell = |kind: Kind, tally: &Tally| {
+    let mut told: Option<(&'static str, Instant)> = None;
+    let tell = |kind: &'static str, tally: &Tally| {
         if told.is_none_or(|(of, at)| of != kind || at.elapsed() >= TELL_EVERY) {
             told = Some((kind, Instant::now()));
-            say(&format!("{}: {} looked at, {} sealed anew", kind.as_str(), tally.seen, tally.renewed));
+            say(&format!("{}: {} looked at, {} sealed anew", kind, tally.seen, tally.renewed));
         }
     };
     Ok(resealing::rotate(db, keyring, tell).await?)
 }
 
 /// A line for each kind of text and each key.
-fn table(keyring: &Keyring, tallies: &[(Kind, Tally)]) -> String {
+fn table(keyring: &Keyring, tallies: &[(&'static str, Tally)]) -> String {
     let mut lines = Vec::new();
     for (kind, tally) in tallies {
         for (key, number) in &tally.by_key {
@@ -93,19 +92,19 @@ fn table(keyring: &Keyring, tallies: &[(Kind, Tally)]) -> String {
                 Some(id) => (id.as_str(), ""),
                 None => ("(not sealed)", ""),
             };
-            lines.push(format!("{:<12}  {key:<32}  {number:>12}{note}", kind.as_str()));
+            lines.push(format!("{:<12}  {key:<32}  {number:>12}{note}", kind));
         }
     }
     if lines.is_empty() { "nothing is stored that is sealed".to_owned() } else { lines.join("\n") }
 }
 
 /// How many texts another key sealed, or none.
-fn stale(keyring: &Keyring, tallies: &[(Kind, Tally)]) -> u64 {
+fn stale(keyring: &Keyring, tallies: &[(&'static str, Tally)]) -> u64 {
     let by_key = tallies.iter().flat_map(|(_, tally)| &tally.by_key);
     by_key.filter(|(key, _)| key.as_deref() != Some(keyring.current())).map(|(_, number)| number).sum()
 }
 
-fn unfinished(keyring: &Keyring, tallies: &[(Kind, Tally)], stale: u64) -> String {
+fn unfinished(keyring: &Keyring, tallies: &[(&'static str, Tally)], stale: u64) -> String {
     let keys = tallies.iter().flat_map(|(_, tally)| tally.by_key.keys().flatten());
     match keys.into_iter().find(|id| !keyring.has(id)) {
         Some(lost) => format!("{stale} texts are left; for some the key `{lost}` is missing: add it to DATA_KEY again"),
@@ -125,9 +124,9 @@ mod tests {
         Keyring::new([("k2", [2; 32].as_slice()), ("k1", [1; 32].as_slice())]).expect("keys")
     }
 
-    fn tallies(by_key: &[(Option<&str>, u64)]) -> Vec<(Kind, Tally)> {
+    fn tallies(by_key: &[(Option<&str>, u64)]) -> Vec<(&'static str, Tally)> {
         let by_key = by_key.iter().map(|(key, number)| (key.map(str::to_owned), *number)).collect();
-        vec![(Kind::VoiceTexts, Tally { by_key, ..Tally::default() })]
+        vec![("voice texts", Tally { by_key, ..Tally::default() })]
     }
 
     #[test]

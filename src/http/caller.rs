@@ -72,7 +72,7 @@ impl Caller {
 
     /// Who caused it, for events.
     pub fn origin(&self) -> Origin {
-        self.client.origin.clone()
+        self.client.events.clone()
     }
 
     /// The user, as they were when the current password that they typed was compared; a wrong one counts as a failed log-in.
@@ -116,10 +116,10 @@ fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem>
     let origin = Origin::new(cause).with_request_id(RequestId::of(depot).unwrap_or_default());
     let traceparent = req.headers().get("traceparent").and_then(|value| value.to_str().ok());
     Ok(Client {
-        address: address.0.to_string(),
+        client_ip: address.0.to_string(),
         device: Device::of(req.headers()).0,
         languages: languages::wanted(req.headers()),
-        origin: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
+        events: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
     })
 }
 
@@ -134,7 +134,7 @@ impl Anonymous {
     async fn count(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let rooms = Shared::<Rooms>::of(depot)?;
         let client = client(req, depot, Cause::Anonymous)?;
-        let call = Use { limit: rooms.anonymous_calls, subject: client.counted_as() };
+        let call = Use { limit: rooms.anonymous_calls, subject: client.rate_limit_key() };
         let _counted_for_good = rooms.limits.take(&[call]).await?;
         Ok(Self(client))
     }

@@ -50,7 +50,7 @@ fn actors(rows: &[ChildStatus]) -> String {
         i64::try_from(row.restarts).unwrap_or(i64::MAX)
     });
     each("faceofmind_actor_mailbox", "gauge", "Letters that are not finished.", &|row| {
-        i64::try_from(row.mailbox).unwrap_or(i64::MAX)
+        i64::try_from(row.queue_len).unwrap_or(i64::MAX)
     });
     text
 }

@@ -171,12 +171,13 @@ impl From<CommunityError> for Problem {
 
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
-        let told = error.to_string();
         match error {
-            ExportError::UnderWay => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", told).retry_after(EXPORT_RETRY_AFTER)
+            ExportError::InProgress => {
+                let detail = "An export of yours is under way: let it end first.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", detail).retry_after(EXPORT_RETRY_AFTER)
             }
-            ExportError::Failed(failure) => failure.into(),
+            ExportError::Ask(error) => Failure::from(error).into(),
+            ExportError::Store(error) => Failure::from(error).into(),
         }
     }
 }

@@ -1,46 +1,14 @@
-//! How actors live, knowing nothing of FaceofMind.
-//!
-//! | piece | what it gives |
-//! |---|---|
-//! | [`Actor`], [`Address`], [`Reply`] | an actor, the one way to ask it, and how it answers |
-//! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and the tree's snapshot |
-//! | [`Errands`], [`Batch`] | work beside the mailbox; many letters in one write |
-//! | [`Database`], [`Tx`], [`on!`], [`Padded`] | one set of SQL on PostgreSQL and SQLite, over any number of rows |
-//! | [`Snapshot`] | what the database holds at one moment, for those who read for long |
-//! | [`lease`] | one leader among several nodes, by a row |
-//! | [`panics`] | what may be told of a panic |
-//! | [`Clock`], [`Rng`] | time and chance, which come in from outside |
-//! | [`Timestamp`], [`CivilDate`], [`id!`] | columns that both databases read and write alike |
-
-pub mod actor;
-pub mod address;
-pub mod backoff;
-pub mod batch;
-pub mod civil_date;
-pub mod clock;
-pub mod db;
-pub mod errands;
-pub mod failure;
-pub mod ids;
-pub mod lease;
-pub mod padded;
-pub mod panics;
-pub mod rng;
-pub mod snapshot;
-pub mod supervisor;
-pub mod timestamp;
-
-pub use actor::{Actor, Permit};
-pub use address::{Address, Reply};
-pub use backoff::Backoff;
-pub use batch::{Batch, FlightNumber};
-pub use civil_date::CivilDate;
-pub use clock::Clock;
-pub use db::{Connection, Database, Reader, Tx};
-pub use errands::Errands;
-pub use failure::Failure;
-pub use padded::Padded;
-pub use rng::Rng;
-pub use snapshot::Snapshot;
-pub use supervisor::{Child, ChildStatus, Supervisor, SupervisorHandle};
-pub use timestamp::Timestamp;
+//! Old names, until the last import of them is gone.
+pub use faceofmind_base::{Backoff, CivilDate, Clock, Rng, Timestamp, id};
+pub use faceofmind_db::{
+    Connection, Database, ReadConn as Reader, Snapshot, Tx, database as db, lease, with_conn as on,
+};
+pub use faceofmind_runtime::{
+    ChildSpec as Child, ChildStatus, Supervisor, SupervisorHandle,
+    legacy::{Actor, Address, Errands, Failure, Permit, Reply},
+    panics,
+};
+pub mod supervisor {
+    //! Old names.
+    pub use faceofmind_runtime::{ActorState as State, RestartPolicy as Policy, SupervisorSpec as Family};
+}

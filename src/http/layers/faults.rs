@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use faceofmind_kit::panics::{caught, words};
+use faceofmind_kit::panics::static_message as words;
+use futures_util::FutureExt as _;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait, http::StatusCode};
+use std::panic::AssertUnwindSafe;
 
 use crate::http::problem::Problem;
 
@@ -28,7 +30,7 @@ pub struct Panics;
 #[async_trait]
 impl Handler for Panics {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        if let Err(panic) = caught(ctrl.call_next(req, depot, res)).await {
+        if let Err(panic) = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind().await {
             tracing::error!(panic = words(&*panic), "a handler panicked");
             Problem::internal().write(req, depot, res).await;
             ctrl.skip_rest();

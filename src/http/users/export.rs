@@ -1,6 +1,6 @@
 //! `GET /users/me/export`: everything held about oneself, sent as it is read.
 
-use faceofmind_actors::exporter::Pieces;
+use faceofmind_actors::exporter::{Export, Pieces};
 use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
@@ -77,5 +77,5 @@ impl EndpointOutRegister for Download {
 /// It may be large: it is sent in pieces as it is read. A transfer that breaks off is to be begun anew.
 #[endpoint(responses((status_code = 429, description = "An export of this user is under way")))]
 async fn export(rooms: Shared<Rooms>, caller: Caller) -> Result<Download, Problem> {
-    Ok(Download(rooms.exporter.export(caller.user.id).await?))
+    Ok(Download(rooms.exporter.ask(Export { user: caller.user.id }).await?))
 }

@@ -71,7 +71,7 @@ impl Generated {
 
 /// Makes the file at `path` with all its content or not at all; one that has appeared meanwhile stays.
 fn make(path: &Path, rng: &Rng) -> io::Result<()> {
-    let draft = path.with_extension(format!("{:x}.tmp", rng.below(u32::MAX)));
+    let draft = path.with_extension(format!("{:x}.tmp", rng.random_below(u32::MAX)));
     let made = write_private(&draft, content(rng).as_bytes()).and_then(|()| publish(&draft, path));
     // After a rename it is gone already.
     let _ = fs::remove_file(&draft);

@@ -1,0 +1,296 @@
+//! One set of SQL for PostgreSQL and SQLite: an enum over each kind of connection, and [`with_conn!`](crate::with_conn) to run the
+//! same text on either. Where the two must differ, the difference lives here.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::StoreError;
+
+/// Runs the same query on the database of a [`Connection`].
+///
+/// `with_conn!(tx.connection(), c => sqlx::query(SQL).bind(id).execute(c).await)`
+#[macro_export]
+macro_rules! with_conn {
+    ($connection:expr, $c:ident => $run:expr) => {
+        match $connection {
+            $crate::Connection::Postgres($c) => $run,
+            $crate::Connection::Sqlite($c) => $run,
+        }
+    };
+}
+
+/// The size and behaviour of a connection pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// The maximum number of connections.
+    pub max_connections: u32,
+    /// Prepared statements cached per connection. Set it to 0 behind a pgbouncer in transaction mode.
+    pub statement_cache: usize,
+    /// The longest wait for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { max_connections: 10, statement_cache: 256, acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// The longest wait for a new connection that is made beside the pool.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A checkpoint waits at most 250 ms for readers, because it holds up every writer.
+const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
+
+/// The pool of one database. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A PostgreSQL server.
+    Postgres(PgPool),
+    /// An SQLite file. SQLite has one writer at a time: writers queue on the semaphore, in order, instead of in SQLite's busy loop.
+    Sqlite(SqlitePool, Arc<Semaphore>),
+}
+
+impl Database {
+    /// Prepares a pool for a PostgreSQL URL. It connects at first use.
+    ///
+    /// # Errors
+    /// The URL cannot be parsed.
+    pub fn postgres(url: &str, settings: PoolSettings) -> Result<Self, sqlx::Error> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("faceofmind")
+            .statement_cache_capacity(settings.statement_cache);
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Prepares a pool for an SQLite file, which is created at first use with mode 0600: WAL, foreign keys on, deleted data overwritten
+    /// with zeroes. `synchronous` is FULL, so that committed data survives a power loss.
+    pub fn sqlite(path: &std::path::Path, settings: PoolSettings) -> Self {
+        create_private(path);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("secure_delete", "on")
+            .statement_cache_capacity(settings.statement_cache);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .idle_timeout(Duration::from_secs(60))
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Self::Sqlite(pool, Arc::new(Semaphore::new(1)))
+    }
+
+    /// Begins a transaction that writes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no connection is available.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Sqlite(pool, writer) => {
+                let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?, write_permit))
+            }
+        }
+    }
+
+    /// Takes a connection for reading outside of a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no connection is available.
+    pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
+        match self {
+            Self::Postgres(pool) => Ok(ReadConn::Postgres(pool.acquire().await?)),
+            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(pool.acquire().await?)),
+        }
+    }
+
+    /// Returns whether the database answers.
+    pub async fn is_up(&self) -> bool {
+        let Ok(mut conn) = self.read_conn().await else { return false };
+        with_conn!(conn.connection(), c => sqlx::query("SELECT 1").execute(c).await.is_ok())
+    }
+
+    /// Connects once, beside the pool, whose error would only say that it timed out.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the reason why the connection failed.
+    pub async fn check_connectivity(&self) -> Result<(), StoreError> {
+        let failed = match self {
+            Self::Postgres(pool) => {
+                let options = pool.connect_options();
+                match with_connect_timeout(PgConnection::connect_with(&options)).await {
+                    Ok(connection) => connection.close().await,
+                    Err(error) => Err(error),
+                }
+            }
+            Self::Sqlite(pool, _) => pool.acquire().await.map(drop),
+        };
+        Ok(failed?)
+    }
+
+    /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy
+    /// behind, and [truncates its log](Self::checkpoint_wal). Writers wait for as long as copying the file takes. Does nothing on
+    /// PostgreSQL, which vacuums by itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn vacuum(&self) -> Result<bool, StoreError> {
+        self.checkpoint_after(Some("VACUUM")).await
+    }
+
+    /// Moves the write-ahead log of an SQLite file into the file and truncates it. Returns false while an older snapshot is being read,
+    /// which still needs the log: call it again later.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn checkpoint_wal(&self) -> Result<bool, StoreError> {
+        self.checkpoint_after(None).await
+    }
+
+    async fn checkpoint_after(&self, statement: Option<&'static str>) -> Result<bool, StoreError> {
+        let Self::Sqlite(pool, writer) = self else { return Ok(true) };
+        let _write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
+        if let Some(statement) = statement {
+            sqlx::query(statement).execute(&mut connection).await?;
+        }
+        sqlx::query(CHECKPOINT_BUSY_TIMEOUT).execute(&mut connection).await?;
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(checkpoint).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(busy == 0)
+    }
+
+    /// Returns the product's name: `PostgreSQL` or `SQLite`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "PostgreSQL",
+            Self::Sqlite(..) => "SQLite",
+        }
+    }
+
+    /// Closes every connection after its current use.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
+        }
+    }
+}
+
+/// Waits for `connecting`, at most [`CONNECT_TIMEOUT`].
+pub(crate) async fn with_connect_timeout<C>(
+    connecting: impl Future<Output = Result<C, sqlx::Error>>,
+) -> Result<C, sqlx::Error> {
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Creates the file with mode 0600 before SQLite would create it with a wider one; SQLite gives the files beside it the same mode. An
+/// error here shows again when the pool connects.
+fn create_private(path: &std::path::Path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    drop(std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path));
+}
+
+/// A borrowed connection of either database, for [`with_conn!`](crate::with_conn).
+#[derive(Debug)]
+pub enum Connection<'a> {
+    /// To PostgreSQL.
+    Postgres(&'a mut PgConnection),
+    /// To SQLite.
+    Sqlite(&'a mut SqliteConnection),
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub enum ReadConn {
+    /// To PostgreSQL.
+    Postgres(PoolConnection<Postgres>),
+    /// To SQLite.
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl ReadConn {
+    /// The connection, for one query.
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(c) => Connection::Postgres(c),
+            Self::Sqlite(c) => Connection::Sqlite(c),
+        }
+    }
+}
+
+/// A transaction. It is rolled back when it is dropped before [`Tx::commit`].
+#[derive(Debug)]
+pub enum Tx {
+    /// On PostgreSQL, READ COMMITTED.
+    Postgres(Transaction<'static, Postgres>),
+    /// On SQLite, with the permit to write.
+    Sqlite(Transaction<'static, Sqlite>, OwnedSemaphorePermit),
+}
+
+impl Tx {
+    /// The connection, for one query.
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(t) => Connection::Postgres(t),
+            Self::Sqlite(t, _) => Connection::Sqlite(t),
+        }
+    }
+
+    /// Takes the lock of this name until the transaction ends. It is a transaction lock, so that a pgbouncer may stand between. On SQLite,
+    /// which has one writer at a time, it does nothing. Take at most one lock in a transaction, before any other statement: this rules
+    /// out deadlocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lock(&mut self, name: &str) -> Result<(), StoreError> {
+        if let Self::Postgres(t) = self {
+            let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            sqlx::query(sql).bind(name).execute(&mut **t).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the database then holds all of the transaction or nothing.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(t) => t.commit().await?,
+            Self::Sqlite(t, _write_permit) => t.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection broke, which rolls back as well.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(t) => t.rollback().await?,
+            Self::Sqlite(t, _write_permit) => t.rollback().await?,
+        }
+        Ok(())
+    }
+}

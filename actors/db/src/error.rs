@@ -1,0 +1,124 @@
+//! Why the database did not do what was asked.
+
+use sqlx::error::DatabaseError;
+
+/// A failed read or write. Its message may quote values that the database refused: it goes to the log, never to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is out of reach, or out of a resource. A later try may succeed.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(sqlx::Error),
+    /// The database, or a connection to it, was not to be had in time. A later try may succeed.
+    #[error("the database did not answer in time: {0}")]
+    TimedOut(sqlx::Error),
+    /// A concurrent change won: what the statement relied on is gone.
+    #[error("a concurrent change won")]
+    Conflict,
+    /// Stored data cannot be read.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// The database rejected the statement or one of its rows: a violated constraint, or a defect of the program.
+    #[error("the database rejected the statement: {0}")]
+    Rejected(sqlx::Error),
+}
+
+impl StoreError {
+    /// Stored data that this program cannot have written, or can no longer read. `what` names the row, not its contents.
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt(what.into())
+    }
+
+    /// A value that cannot be encoded for storage.
+    pub fn encode(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Rejected(sqlx::Error::Encode(error.into()))
+    }
+
+    /// Whether a later try may succeed without any change.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TimedOut(_))
+    }
+
+    /// Whether a referenced row does not exist.
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.database_error().is_some_and(DatabaseError::is_foreign_key_violation)
+    }
+
+    /// Whether another row has the same unique value.
+    pub fn is_unique_violation(&self) -> bool {
+        self.database_error().is_some_and(DatabaseError::is_unique_violation)
+    }
+
+    /// Whether one row of a batch may be to blame, so that the others can be written without it.
+    pub fn is_row_error(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::Corrupt(_))
+    }
+
+    fn database_error(&self) -> Option<&dyn DatabaseError> {
+        match self {
+            Self::Rejected(sqlx::Error::Database(error)) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(ref refused) => match refused.code() {
+                Some(code) if TIMEOUT_CODES.contains(&&*code) => Self::TimedOut(error),
+                Some(code) if !is_transient_code(&code) => Self::Rejected(error),
+                _ => Self::Unavailable(error),
+            },
+            sqlx::Error::PoolTimedOut => Self::TimedOut(error),
+            sqlx::Error::RowNotFound => Self::Conflict,
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::TypeNotFound { .. } => Self::Corrupt(error.to_string()),
+            sqlx::Error::Encode(_) => Self::Rejected(error),
+            other => Self::Unavailable(other),
+        }
+    }
+}
+
+/// PostgreSQL's `lock_not_available` and `query_canceled`.
+const TIMEOUT_CODES: [&str; 2] = ["55P03", "57014"];
+
+/// The length of a SQLSTATE. SQLite's codes, in decimal, have at most 4 digits.
+const SQLSTATE_LENGTH: usize = 5;
+
+/// Whether an error code describes the state of the database, and neither the statement nor the row.
+///
+/// PostgreSQL: the SQLSTATE classes for connections, rolled back transactions, resources, locks and operator intervention
+/// (PostgreSQL's appendix A). SQLite: the primary result codes for a busy, locked, full, interrupted or unreachable file.
+fn is_transient_code(code: &str) -> bool {
+    const SQLITE: [u32; 9] = [5, 6, 7, 8, 9, 10, 13, 14, 15];
+    if code.len() == SQLSTATE_LENGTH {
+        return ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|extended| SQLITE.contains(&(extended & 0xff)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transient_codes_are_told_from_defects() {
+        for code in ["08006", "40001", "40P01", "53300", "57P01", "5", "6", "261", "13", "14"] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["23505", "23503", "42703", "42P01", "22001", "1", "19", "2067", "787", "20"] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_classified_by_what_its_caller_can_do() {
+        assert!(matches!(StoreError::from(sqlx::Error::RowNotFound), StoreError::Conflict));
+        assert!(StoreError::from(sqlx::Error::PoolClosed).is_transient());
+        assert!(matches!(StoreError::from(sqlx::Error::PoolTimedOut), StoreError::TimedOut(_)));
+        let undecodable = StoreError::from(sqlx::Error::Decode("an unknown status".into()));
+        assert!(matches!(undecodable, StoreError::Corrupt(_)) && undecodable.is_row_error());
+    }
+}

@@ -1,0 +1,25 @@
+//! SQLite and PostgreSQL behind one transaction type.
+//!
+//! | piece | what it gives |
+//! |---|---|
+//! | [`Database`], [`Tx`], [`ReadConn`], [`with_conn!`] | one set of SQL on both databases |
+//! | [`BulkStatement`] | one statement over any number of rows |
+//! | [`Snapshot`], [`export`] | a consistent view for long reads; JSON written while it is read |
+//! | [`migrations`] | the schema, built into the binary |
+//! | [`lease`] | one leader among several nodes, by a row |
+//! | [`StoreError`] | why the database did not do what was asked |
+
+#![warn(missing_docs)]
+
+pub mod bulk;
+pub mod database;
+pub mod error;
+pub mod export;
+pub mod lease;
+pub mod migrations;
+pub mod snapshot;
+
+pub use bulk::{BulkStatement, MAX_ROWS, pad_with_nulls};
+pub use database::{Connection, Database, PoolSettings, ReadConn, Tx};
+pub use error::StoreError;
+pub use snapshot::Snapshot;

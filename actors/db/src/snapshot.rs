@@ -1,0 +1,108 @@
+//! A consistent view of the database for long reads.
+
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use crate::{Connection, Database, StoreError, database::with_connect_timeout};
+
+/// The committed data as of the first read, whatever is written later.
+///
+/// A snapshot has a connection of its own beside the pool, so that a slow reader takes none from others, and a dropped one is closed
+/// and not drained. SQLite cannot truncate its write-ahead log while a snapshot is open: bound their number and duration.
+#[derive(Debug)]
+pub enum Snapshot {
+    /// On PostgreSQL: REPEATABLE READ, READ ONLY.
+    Postgres(PgConnection),
+    /// On SQLite: a deferred transaction that never writes.
+    Sqlite(SqliteConnection),
+}
+
+impl Database {
+    /// Opens a snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no connection is available.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Postgres(pool) => {
+                let mut connection = with_connect_timeout(PgConnection::connect_with(&pool.connect_options())).await?;
+                sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
+                Ok(Snapshot::Postgres(connection))
+            }
+            Self::Sqlite(pool, _) => {
+                let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
+                sqlx::query("BEGIN DEFERRED").execute(&mut connection).await?;
+                Ok(Snapshot::Sqlite(connection))
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// The connection, for one query.
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(c) => Connection::Postgres(c),
+            Self::Sqlite(c) => Connection::Sqlite(c),
+        }
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection broke; the snapshot has ended all the same.
+    pub async fn close(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(c) => c.close().await?,
+            Self::Sqlite(c) => c.close().await?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::{PoolSettings, with_conn};
+
+    const TEXT: &str = "text that must not remain ";
+
+    async fn run(db: &Database, sql: &str) {
+        let mut tx = db.begin().await.expect("begins");
+        let sql = AssertSqlSafe(sql.to_owned());
+        with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
+        tx.commit().await.expect("commits");
+    }
+
+    async fn counted(snapshot: &mut Snapshot) -> i64 {
+        let sql = "SELECT count(*) FROM said";
+        let (rows,): (i64,) =
+            with_conn!(snapshot.connection(), c => sqlx::query_as(sql).fetch_one(c).await).expect("counts");
+        rows
+    }
+
+    #[tokio::test]
+    async fn a_vacuum_removes_deleted_rows_once_no_older_snapshot_is_open() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Database::sqlite(&folder.path().join("test.db"), PoolSettings::default());
+        let holds = || {
+            let files = std::fs::read_dir(folder.path()).expect("readable").map(|file| file.expect("a file").path());
+            files
+                .map(|file| std::fs::read(file).expect("readable"))
+                .any(|bytes| bytes.windows(TEXT.len()).any(|window| window == TEXT.as_bytes()))
+        };
+        run(&db, "CREATE TABLE said (id INTEGER PRIMARY KEY, text TEXT NOT NULL)").await;
+        run(&db, &format!("INSERT INTO said (text) VALUES ('{}')", TEXT.repeat(1000))).await;
+        let mut snapshot = db.snapshot().await.expect("connects");
+        assert_eq!(counted(&mut snapshot).await, 1);
+        run(&db, "DELETE FROM said").await;
+        assert_eq!(counted(&mut snapshot).await, 1, "the snapshot is older than the deletion");
+        assert!(holds(), "the log holds the row while the snapshot is open");
+        assert!(!db.vacuum().await.expect("asks"));
+        snapshot.close().await.expect("closes");
+        assert!(db.vacuum().await.expect("asks") && !holds());
+        assert_eq!(counted(&mut db.snapshot().await.expect("connects")).await, 0);
+        db.close().await;
+    }
+}

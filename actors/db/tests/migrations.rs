@@ -1,0 +1,70 @@
+//! Migrations on both databases.
+
+use faceofmind_base::Clock;
+use faceofmind_db::{
+    migrations::{MigrationError, down, migrate, status},
+    with_conn,
+};
+use faceofmind_testing as testing;
+
+#[tokio::test]
+async fn an_empty_database_migrates_up_and_down_again() {
+    for db in testing::empty_databases().await {
+        assert!(status(&db).await.expect("empty").iter().all(|step| !step.applied));
+        migrate(&db).await.expect("migrates");
+        migrate(&db).await.expect("twice is once");
+        let steps = status(&db).await.expect("ours");
+        assert!(steps.len() >= 2 && steps.iter().all(|step| step.applied), "{steps:?}");
+        for _ in &steps {
+            down(&db, false).await.expect("no rows, no loss").expect("a step");
+        }
+        assert_eq!(down(&db, false).await.expect("nothing left"), None);
+        migrate(&db).await.expect("and up again");
+    }
+}
+
+#[tokio::test]
+async fn a_down_migration_drops_rows_only_by_force() {
+    for db in testing::databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        let insert = "INSERT INTO leases (name, holder, expires_at) VALUES ('a', 'b', $1)";
+        let now = Clock::system().now();
+        with_conn!(tx.connection(), c => sqlx::query(insert).bind(now).execute(c).await.map(drop)).expect("inserts");
+        tx.commit().await.expect("commits");
+        let refused = loop {
+            match down(&db, false).await {
+                Ok(step) => assert!(step.is_some(), "the step that made the table was taken back"),
+                Err(refused) => break refused,
+            }
+        };
+        assert!(matches!(refused, MigrationError::WouldLoseData { rows: 1, .. }), "{refused}");
+        assert!(down(&db, true).await.expect("forced").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_database_with_unknown_tables_or_from_a_later_version_is_left_alone() {
+    for db in testing::empty_databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        with_conn!(tx.connection(), c => sqlx::query("CREATE TABLE users (id integer)").execute(c).await.map(drop))
+            .expect("somebody else's table");
+        tx.commit().await.expect("commits");
+        assert!(matches!(migrate(&db).await, Err(MigrationError::UnknownTables(table)) if table == "users"));
+    }
+    for db in testing::databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        let sql = "UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1";
+        with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("from the future");
+        tx.commit().await.expect("commits");
+        assert!(matches!(migrate(&db).await, Err(MigrationError::DatabaseTooNew(9999))));
+    }
+}
+
+#[tokio::test]
+async fn two_concurrent_runs_both_succeed() {
+    for db in testing::empty_databases().await {
+        let (one, other) = tokio::join!(migrate(&db), migrate(&db));
+        one.expect("first");
+        other.expect("second");
+    }
+}

@@ -1,0 +1,87 @@
+//! The SQL of `reminders`, and of `reminder_schedules` beside it.
+//!
+//! Who writes holds the user against a change of their time zone, then the reminder, then what stands beside it: one order for all, so that
+//! no two wait for each other.
+
+use faceofmind_base::Timestamp;
+use faceofmind_db::{Connection, Tx, with_conn};
+use faceofmind_runtime::legacy::Failure;
+
+use super::{NewReminder, Reminder, ReminderId};
+use faceofmind_model::user::UserId;
+
+pub(super) mod schedule;
+
+macro_rules! columns {
+    ($before:literal, $rest:literal) => {
+        concat!($before, " id, user_id, title, description, reminder_time, is_active, created_at ", $rest)
+    };
+}
+
+const INSERT: &str = columns!(
+    "INSERT INTO reminders (user_id, title, description, reminder_time, is_active, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) RETURNING",
+    ""
+);
+const COUNT: &str = "SELECT count(*) FROM reminders WHERE user_id = $1";
+const GET: &str = columns!("SELECT", "FROM reminders WHERE id = $1 AND user_id = $2");
+const LIST: &str = columns!("SELECT", "FROM reminders WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3");
+const LOCK: &str = columns!("UPDATE reminders SET title = title WHERE id = $1 AND user_id = $2 RETURNING", "");
+const SAVE: &str =
+    "UPDATE reminders SET title = $2, description = $3, reminder_time = $4, is_active = $5 WHERE id = $1";
+const DELETE: &str = "DELETE FROM reminders WHERE id = $1";
+const ERASE_SCHEDULES: &str =
+    "DELETE FROM reminder_schedules WHERE reminder_id IN (SELECT id FROM reminders WHERE user_id = $1)";
+const ERASE: &str = "DELETE FROM reminders WHERE user_id = $1";
+
+pub(super) async fn insert(tx: &mut Tx, user: UserId, new: &NewReminder, now: Timestamp) -> Result<Reminder, Failure> {
+    let NewReminder { title, description, reminder_time, is_active } = new;
+    Ok(with_conn!(tx.connection(), c => sqlx::query_as(INSERT)
+        .bind(user).bind(title).bind(description).bind(*reminder_time).bind(*is_active).bind(now)
+        .fetch_one(c).await)?)
+}
+
+pub(super) async fn count(tx: &mut Tx, user: UserId) -> Result<i64, Failure> {
+    Ok(with_conn!(tx.connection(), c => sqlx::query_scalar(COUNT).bind(user).fetch_one(c).await)?)
+}
+
+pub(super) async fn get(connection: Connection<'_>, user: UserId, id: ReminderId) -> Result<Option<Reminder>, Failure> {
+    Ok(with_conn!(connection, c => sqlx::query_as(GET).bind(id).bind(user).fetch_optional(c).await)?)
+}
+
+/// Newest first.
+pub(super) async fn list(
+    connection: Connection<'_>,
+    user: UserId,
+    skip: u32,
+    limit: u32,
+) -> Result<Vec<Reminder>, Failure> {
+    Ok(with_conn!(connection, c => sqlx::query_as(LIST)
+        .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
+        .fetch_all(c).await)?)
+}
+
+/// Locks the user's reminder until the transaction ends, and reads it as it then is.
+pub(super) async fn lock(tx: &mut Tx, user: UserId, id: ReminderId) -> Result<Option<Reminder>, Failure> {
+    Ok(with_conn!(tx.connection(), c => sqlx::query_as(LOCK).bind(id).bind(user).fetch_optional(c).await)?)
+}
+
+pub(super) async fn save(tx: &mut Tx, reminder: &Reminder) -> Result<(), Failure> {
+    let Reminder { id, title, description, reminder_time, is_active, .. } = reminder;
+    Ok(with_conn!(tx.connection(), c => sqlx::query(SAVE)
+        .bind(*id).bind(title).bind(description).bind(*reminder_time).bind(*is_active)
+        .execute(c).await.map(drop))?)
+}
+
+/// Deletes a reminder that is [locked](lock).
+pub(super) async fn delete(tx: &mut Tx, id: ReminderId) -> Result<(), Failure> {
+    schedule::delete(tx, id).await?;
+    Ok(with_conn!(tx.connection(), c => sqlx::query(DELETE).bind(id).execute(c).await.map(drop))?)
+}
+
+pub(super) async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+    for sql in [ERASE_SCHEDULES, ERASE] {
+        with_conn!(tx.connection(), c => sqlx::query(sql).bind(user).execute(c).await.map(drop))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Charts, held against the slow and obvious way: each detection is put on the date that its zone's calendar shows.
+
+use std::collections::BTreeMap;
+
+use faceofmind_base::Timestamp;
+use jiff::{ToSpan, civil::Date};
+
+use super::{super::charts as counted, *};
+
+/// Clocks that go forward and back, by halves of hours and by two, at midnight; that skipped a day; that never change. Left out are those few
+/// that once fell back from after midnight to before it (St. John's until 2011), where a date came, went and came again.
+const ZONES: [&str; 18] = [
+    "Africa/Casablanca",
+    "America/Asuncion",
+    "America/Havana",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Antarctica/Troll",
+    "Asia/Beirut",
+    "Asia/Kathmandu",
+    "Asia/Manila",
+    "Asia/Tehran",
+    "Atlantic/Azores",
+    "Australia/Lord_Howe",
+    "Europe/Berlin",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+    "Pacific/Kwajalein",
+    "UTC",
+];
+const EMOTIONS: [&str; 16] = [
+    "happy",
+    "Happy",
+    " HAPPY ",
+    "content",
+    "neutral",
+    "sad",
+    "SAD",
+    "angry",
+    "furious",
+    "calm",
+    "saudade",
+    "Ängstlich",
+    "ÄNGSTLICH",
+    "ängstlich",
+    "İyi",
+    "anxious",
+];
+const MILD: [&str; 3] = ["happy", "content", "neutral"];
+const SEVERE: [&str; 4] = ["sad", "angry", "furious", "anxious"];
+const WINDOWS: [Window; 4] = [Window::Day, Window::ThreeDays, Window::Week, Window::Month];
+const CASES: u32 = 48;
+const HOUR: i64 = 3600 * 1_000_000;
+
+/// One detection, as it is to be found in the database.
+#[derive(Clone, Debug)]
+struct Seen {
+    id: i64,
+    session: i64,
+    at: Timestamp,
+    /// The newest last; none when no face was seen.
+    faces: Vec<&'static str>,
+}
+
+/// A story at random, and how to tell it again.
+struct Case {
+    rng: Rng,
+    zone: TimeZone,
+    now: Timestamp,
+    window: Window,
+    name: String,
+}
+
+impl Case {
+    fn draw(seed: u64, number: u32) -> Self {
+        let rng = Rng::seeded(seed.wrapping_add(u64::from(number)));
+        let zone_name = pick(&rng, &ZONES);
+        let zone = TimeZone::get(zone_name).expect("a zone");
+        let now = now_in(&rng, &zone);
+        let window = pick(&rng, &WINDOWS);
+        let name = format!("FOM_SEED={seed}, case {number}: {} at {now} in {zone_name}", window.name());
+        Self { rng, zone, now, window, name }
+    }
+
+    /// Around now, and many of them at the very beginning or end of a day.
+    fn moment(&self) -> Timestamp {
+        let hours = i64::from(self.rng.random_below(24 * 50)) - 24 * 40;
+        let near =
+            Timestamp::from_micros(self.now.micros() + hours * HOUR + i64::from(self.rng.random_below(u32::MAX)));
+        if self.rng.random_below(2) == 0 {
+            return near;
+        }
+        let date = near.to_jiff().to_zoned_datetime(self.zone.clone()).date();
+        let midnight = date.to_zoned_datetime(self.zone.clone()).expect("within the calendar").timestamp();
+        let beside = pick(&self.rng, &[-HOUR, -HOUR / 2, -1, 0, 1, HOUR / 2, HOUR]);
+        Timestamp::from_micros(midnight.as_microsecond() + beside)
+    }
+
+    fn detections(&self, sessions: &[i64]) -> Vec<Seen> {
+        let mut detections: Vec<Seen> = Vec::new();
+        for number in 0..self.rng.random_below(150) {
+            let again = detections.last().filter(|_| self.rng.random_below(8) == 0).map(|last| last.at);
+            let faces = (0..pick(&self.rng, &[0, 1, 1, 1, 1, 1, 2])).map(|_| pick(&self.rng, &EMOTIONS)).collect();
+            detections.push(Seen {
+                id: sessions[0] * 1000 + i64::from(number),
+                session: pick(&self.rng, sessions),
+                at: again.unwrap_or_else(|| self.moment()),
+                faces,
+            });
+        }
+        detections
+    }
+
+    /// The dates of the window, by the contract's words.
+    fn dates(&self) -> Vec<Date> {
+        let today = self.now.to_jiff().to_zoned_datetime(self.zone.clone()).date();
+        let back = |days: i64| (0..=days).rev().map(|ago| today - ago.days()).collect::<Vec<_>>();
+        match self.window {
+            Window::Day => vec![today],
+            Window::ThreeDays => back(3),
+            Window::Month => back(30),
+            Window::Week => {
+                let mut monday = today;
+                while monday.weekday() != jiff::civil::Weekday::Monday {
+                    monday = monday.yesterday().expect("within the calendar");
+                }
+                (0..7).map(|day: i64| monday + day.days()).collect()
+            }
+        }
+    }
+
+    fn by_hand<'a>(&self, seen: &'a [Seen], date: Date) -> Vec<&'a Seen> {
+        let on = |at: Timestamp| at.to_jiff().to_zoned_datetime(self.zone.clone()).date();
+        seen.iter().filter(|seen| on(seen.at) == date && !seen.faces.is_empty()).collect()
+    }
+}
+
+fn pick<T: Copy>(rng: &Rng, from: &[T]) -> T {
+    from[rng.random_below(u32::try_from(from.len()).expect("few")) as usize]
+}
+
+/// Between 1985 and 2036, and mostly within a month after the clocks of the zone were changed.
+fn now_in(rng: &Rng, zone: &TimeZone) -> Timestamp {
+    let year = 365 * 24 * HOUR;
+    let some_time = jiff::Timestamp::from_microsecond(15 * year + i64::from(rng.random_below(51 * 365 * 24)) * HOUR)
+        .expect("in range");
+    let changed = zone.following(some_time).next().filter(|_| rng.random_below(4) > 0).map(|change| change.timestamp());
+    let after = i64::from(rng.random_below(35 * 24)) * HOUR - 4 * 24 * HOUR;
+    Timestamp::from_micros(changed.unwrap_or(some_time).as_microsecond() + after)
+}
+
+fn emotion(seen: &Seen) -> String {
+    seen.faces.last().expect("a face").trim().to_lowercase()
+}
+
+fn dominant(seen: &[&Seen]) -> Option<String> {
+    let rank = |one: &&Seen| {
+        let alike = || seen.iter().filter(|other| emotion(other) == emotion(one));
+        (alike().count(), alike().map(|other| other.at).max(), alike().map(|other| other.id).max())
+    };
+    seen.iter().max_by_key(|one| rank(one)).map(|one| emotion(one))
+}
+
+fn intensities(seen: &[&Seen]) -> IntensityTally {
+    let among = |names: &[&str]| seen.iter().filter(|seen| names.contains(&emotion(seen).as_str())).count() as u64;
+    let (mild, severe) = (among(&MILD), among(&SEVERE));
+    IntensityTally { mild, moderate: seen.len() as u64 - mild - severe, severe }
+}
+
+/// Random unless `FOM_SEED` names one.
+fn seed() -> u64 {
+    let named = std::env::var("FOM_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    named.unwrap_or_else(|| u64::from(u32::from_be_bytes(Rng::system().bytes())))
+}
+
+#[tokio::test]
+async fn charts_are_what_counting_by_hand_gives() {
+    let (seed, mut seen_somewhere) = (seed(), 0);
+    for world in worlds().await {
+        for number in 1..=CASES {
+            let case = Case::draw(seed, number);
+            let (ada, bob) = (world.user(&format!("ada{number}")).await, world.user(&format!("bob{number}")).await);
+            let of_ada: Vec<i64> =
+                (0..=i64::from(case.rng.random_below(6))).map(|n| i64::from(number) * 10 + n).collect();
+            let of_bob = [i64::from(number) * 10 + 9];
+            world.insert_sessions(ada, &of_ada).await;
+            world.insert_sessions(bob, &of_bob).await;
+            let seen = case.detections(&of_ada);
+            world.insert(&seen).await;
+            world.insert(&case.detections(&of_bob)).await;
+            seen_somewhere += check(&world.db, &case, ada, &seen).await;
+        }
+    }
+    assert!(seen_somewhere > 100, "the cases hold something: {seen_somewhere}");
+}
+
+/// How many detections the window held.
+async fn check(db: &Database, case: &Case, user: UserId, seen: &[Seen]) -> usize {
+    let days = || case.window.days(case.now, &case.zone);
+    let by_hand: Vec<_> = case.dates().into_iter().map(|date| (date, case.by_hand(seen, date))).collect();
+    let expected: Vec<_> = by_hand
+        .iter()
+        .map(|(date, seen)| Day { date: *date, dominant_emotion: dominant(seen), intensities: intensities(seen) })
+        .collect();
+    assert_eq!(counted::days(db, user, days()).await.expect("reads"), expected, "{}", case.name);
+    let all: Vec<_> = by_hand.into_iter().flat_map(|(_, seen)| seen).collect();
+    let mut emotions = BTreeMap::new();
+    all.iter().for_each(|seen| *emotions.entry(emotion(seen)).or_insert(0) += 1);
+    let diagnosis = counted::diagnosis(db, user, case.window, days()).await.expect("reads");
+    assert_eq!((&diagnosis.emotions, diagnosis.intensities), (&emotions, intensities(&all)), "{}", case.name);
+    let named = dominant(&all).unwrap_or_else(|| "No emotions".to_owned());
+    assert!(diagnosis.sentence.contains(&named), "{}: {} says nothing of {named}", case.name, diagnosis.sentence);
+    all.len()
+}
+
+impl World {
+    async fn insert_sessions(&self, user: UserId, ids: &[i64]) {
+        let sql = rows("INSERT INTO sessions (id, user_id, start_time) VALUES", ids.len(), 3);
+        let mut tx = self.db.begin().await.expect("begins");
+        with_conn!(tx.connection(), c => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in ids {
+                query = query.bind(id).bind(user).bind(self.clock.now());
+            }
+            query.execute(c).await.map(drop)
+        })
+        .expect("inserts");
+        tx.commit().await.expect("commits");
+    }
+
+    async fn insert(&self, seen: &[Seen]) {
+        let faces: Vec<_> = seen.iter().flat_map(|seen| seen.faces.iter().map(|face| (seen.id, *face))).collect();
+        if seen.is_empty() || faces.is_empty() {
+            return;
+        }
+        let mut tx = self.db.begin().await.expect("begins");
+        let sql = rows("INSERT INTO emotion_detections (id, session_id, timestamp) VALUES", seen.len(), 3);
+        with_conn!(tx.connection(), c => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for seen in seen {
+                query = query.bind(seen.id).bind(seen.session).bind(seen.at);
+            }
+            query.execute(c).await.map(drop)
+        })
+        .expect("inserts");
+        let sql = rows("INSERT INTO facial_data (detection_id, emotion) VALUES", faces.len(), 2);
+        with_conn!(tx.connection(), c => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (detection, face) in faces {
+                query = query.bind(detection).bind(face);
+            }
+            query.execute(c).await.map(drop)
+        })
+        .expect("inserts");
+        tx.commit().await.expect("commits");
+    }
+}
+
+fn rows(sql: &str, rows: usize, columns: usize) -> String {
+    let row = |row| (1..=columns).map(|column| format!("${}", row * columns + column)).collect::<Vec<_>>().join(", ");
+    let rows: Vec<_> = (0..rows).map(|number| format!("({})", row(number))).collect();
+    format!("{sql} {}", rows.join(", "))
+}

@@ -1,0 +1,199 @@
+//! Windows of days that charts look through, and the days in them as a time zone cuts them. No I/O.
+
+use std::str::FromStr;
+
+use faceofmind_base::Timestamp;
+use jiff::{
+    ToSpan,
+    civil::{Date, Weekday},
+    tz::{AmbiguousOffset, TimeZone},
+};
+
+/// Which days to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Today.
+    Day,
+    /// Four days, today last.
+    ThreeDays,
+    /// Monday to Sunday of this week.
+    Week,
+    /// 31 days, today last.
+    Month,
+}
+
+impl Window {
+    /// As many days as a window has at most.
+    pub(super) const LONGEST: usize = 31;
+
+    /// As clients write it: `day`, `3days`, `week` or `month`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::ThreeDays => "3days",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// As it stands in a sentence.
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Day => "today",
+            Self::ThreeDays => "in the last four days",
+            Self::Week => "this week",
+            Self::Month => "in the last 31 days",
+        }
+    }
+
+    /// The days of this window around `now`, as `zone` cuts them.
+    pub(super) fn days(self, now: Timestamp, zone: &TimeZone) -> Days {
+        let today = now.to_jiff().to_zoned_datetime(zone.clone()).date();
+        let (first, days) = match self {
+            Self::Day => (today, 1),
+            Self::ThreeDays => (today.saturating_sub(3.days()), 4),
+            Self::Week => (today.saturating_sub(today.weekday().since(Weekday::Monday).days()), 7),
+            Self::Month => (today.saturating_sub(30.days()), 31),
+        };
+        Days::new(first, days, zone)
+    }
+}
+
+/// No window has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid window")]
+pub struct InvalidWindow;
+
+impl FromStr for Window {
+    type Err = InvalidWindow;
+
+    fn from_str(name: &str) -> Result<Self, InvalidWindow> {
+        let windows = [Self::Day, Self::ThreeDays, Self::Week, Self::Month];
+        windows.into_iter().find(|window| window.name() == name).ok_or(InvalidWindow)
+    }
+}
+
+/// Days that follow each other, each from its first moment to the first of the next: 23, 24 or 25 hours mostly. A day that its zone
+/// skipped (Samoa had no 30 December 2011) is there and has no moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Days {
+    dates: Vec<Date>,
+    /// When each begins, and at last when the one behind them does.
+    bounds: Vec<Timestamp>,
+}
+
+impl Days {
+    fn new(first: Date, days: i64, zone: &TimeZone) -> Self {
+        let date = |day: i64| first.saturating_add(day.days());
+        Self {
+            dates: (0..days).map(date).collect(),
+            bounds: (0..=days).map(|day| first_moment(date(day), zone)).collect(),
+        }
+    }
+
+    pub(super) fn dates(&self) -> &[Date] {
+        &self.dates
+    }
+
+    /// One more than there are days.
+    pub(super) fn bounds(&self) -> &[Timestamp] {
+        &self.bounds
+    }
+
+    /// All of them as if they were one day.
+    pub(super) fn as_one(&self) -> Self {
+        let ends = self.bounds.first().into_iter().chain(self.bounds.last());
+        Self { dates: self.dates.iter().take(1).copied().collect(), bounds: ends.copied().collect() }
+    }
+}
+
+/// Midnight, or, where the clocks skip it, the moment at which they do: jiff's `start_of_day` would come too late where they jump from before
+/// midnight to after it.
+fn first_moment(date: Date, zone: &TimeZone) -> Timestamp {
+    let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
+    let is_skipped = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+    let Ok(moment) = midnight.compatible() else { return jiff::Timestamp::MAX.into() };
+    let jump = || zone.preceding(moment.checked_add(1.second()).ok()?).next();
+    let jump = if is_skipped { jump() } else { None };
+    jump.map_or(moment, |jump| jump.timestamp()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first and the last date, and the length of each day in hours.
+    fn days(window: Window, now: &str, zone: &str) -> (String, String, Vec<f64>) {
+        let now = Timestamp::from(now.parse::<jiff::Timestamp>().expect("a moment"));
+        let days = window.days(now, &TimeZone::get(zone).expect("a zone"));
+        let (first, last) = (days.dates[0], days.dates[days.dates.len() - 1]);
+        let hours = days.bounds.windows(2).map(|ends| ends[1].since(ends[0]).as_secs_f64() / 3600.0);
+        (first.to_string(), last.to_string(), hours.collect())
+    }
+
+    fn span(window: Window, now: &str, zone: &str) -> (String, String, usize) {
+        let (first, last, hours) = days(window, now, zone);
+        (first, last, hours.len())
+    }
+
+    #[test]
+    fn a_window_has_the_days_that_the_contract_says() {
+        // A Wednesday in Manila, where it is already the 25th; in New York it is still Tuesday.
+        let now = "2026-11-24T18:00:00Z";
+        for (window, first, last, days) in [
+            (Window::Day, "2026-11-25", "2026-11-25", 1),
+            (Window::ThreeDays, "2026-11-22", "2026-11-25", 4),
+            (Window::Week, "2026-11-23", "2026-11-29", 7),
+            (Window::Month, "2026-10-26", "2026-11-25", 31),
+        ] {
+            assert_eq!(span(window, now, "Asia/Manila"), (first.into(), last.into(), days));
+        }
+        assert_eq!(span(Window::Day, now, "America/New_York").0, "2026-11-24");
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_ends_on_sunday_whatever_day_it_is() {
+        for day in 23..=29 {
+            let now = format!("2026-11-{day}T12:00:00Z");
+            assert_eq!(span(Window::Week, &now, "UTC"), ("2026-11-23".into(), "2026-11-29".into(), 7));
+        }
+    }
+
+    #[test]
+    fn days_are_as_long_as_the_clocks_make_them() {
+        assert_eq!(days(Window::Day, "2026-03-29T12:00:00Z", "Europe/Berlin").2, [23.0]);
+        assert_eq!(days(Window::Day, "2026-10-25T12:00:00Z", "Europe/Berlin").2, [25.0]);
+        assert_eq!(days(Window::Day, "2026-04-05T02:00:00Z", "Australia/Lord_Howe").2, [24.5]);
+        assert_eq!(days(Window::Day, "2026-10-04T02:00:00Z", "Australia/Lord_Howe").2, [23.5]);
+        // Midnight did not exist on 4 November 2018 in São Paulo, nor half past eleven to half past twelve in Toronto in 1919.
+        assert_eq!(days(Window::ThreeDays, "2018-11-05T12:00:00Z", "America/Sao_Paulo").2, [24.0, 24.0, 23.0, 24.0]);
+        assert_eq!(days(Window::ThreeDays, "1919-04-01T12:00:00Z", "America/Toronto").2, [24.0, 23.5, 23.5, 24.0]);
+    }
+
+    #[test]
+    fn a_day_that_never_was_is_there_and_has_no_moment() {
+        let (first, last, hours) = days(Window::ThreeDays, "2011-12-31T12:00:00Z", "Pacific/Apia");
+        assert_eq!((first.as_str(), last.as_str()), ("2011-12-29", "2012-01-01"));
+        assert_eq!(hours, [24.0, 0.0, 24.0, 24.0]);
+    }
+
+    #[test]
+    fn a_window_is_known_by_its_exact_name() {
+        for window in [Window::Day, Window::ThreeDays, Window::Week, Window::Month] {
+            assert_eq!(window.name().parse(), Ok(window));
+        }
+        for name in ["", "Week", " week", "year", "3 days"] {
+            assert_eq!(name.parse::<Window>(), Err(InvalidWindow));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_are_no_reason_to_panic() {
+        for now in [i64::MIN, i64::MAX, 0] {
+            for window in [Window::Day, Window::ThreeDays, Window::Week, Window::Month] {
+                let days = window.days(Timestamp::from_micros(now), &TimeZone::get("Pacific/Apia").expect("a zone"));
+                assert_eq!(days.bounds.len(), days.dates.len() + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a mail is queued. A queued mail holds ids, never its text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClaimId, Email, LoginId, ReminderId, UserId};
+
+/// Why a mail is queued. The mail queue stores it as JSON, so the names of its variants and fields are part of stored data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum MailReason {
+    /// A client registered with the address of this user.
+    Registration {
+        /// The user with that address.
+        user: UserId,
+        /// The pending registration.
+        claim: ClaimId,
+    },
+    /// A client asked to reset the password of this address, which may have no account.
+    PasswordReset {
+        /// The address.
+        email: Email,
+    },
+    /// The user's password was changed.
+    PasswordChanged {
+        /// The user.
+        user: UserId,
+    },
+    /// The user logged in on a device that is new to the account.
+    NewDevice {
+        /// The user.
+        user: UserId,
+        /// The log-in.
+        login: LoginId,
+    },
+    /// A reminder is due.
+    Reminder {
+        /// The user.
+        user: UserId,
+        /// The reminder.
+        reminder: ReminderId,
+    },
+    /// The user asked to change the e-mail address. Sent to the new address, with a code.
+    AddressClaim {
+        /// The user.
+        user: UserId,
+        /// The pending e-mail change.
+        claim: ClaimId,
+    },
+    /// The user asked to change the e-mail address. Sent to the old address.
+    AddressChangeAsked {
+        /// The user.
+        user: UserId,
+        /// The address at the time of the request.
+        old: Email,
+    },
+    /// The user's e-mail address was changed. Sent to the old address.
+    AddressChanged {
+        /// The user.
+        user: UserId,
+        /// The address before the change.
+        old: Email,
+    },
+}
+
+impl MailReason {
+    /// Returns the user, where the mail is about a known one.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Registration { user, .. }
+            | Self::PasswordChanged { user }
+            | Self::NewDevice { user, .. }
+            | Self::Reminder { user, .. }
+            | Self::AddressClaim { user, .. }
+            | Self::AddressChangeAsked { user, .. }
+            | Self::AddressChanged { user, .. } => Some(*user),
+            Self::PasswordReset { .. } => None,
+        }
+    }
+}

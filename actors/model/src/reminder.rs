@@ -1,0 +1,8 @@
+//! Reminders.
+
+use faceofmind_base::id;
+
+id! {
+    /// The key of a reminder.
+    ReminderId
+}

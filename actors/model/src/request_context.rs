@@ -1,0 +1,56 @@
+//! The client and the request that a message comes from.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::event::EventContext;
+
+/// The client and the request that a message comes from.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The client's network address, as the trusted proxies report it.
+    pub client_ip: String,
+    /// A label of the client's device.
+    pub device: String,
+    /// The languages that the client accepts: BCP 47 tags, the most preferred first.
+    pub languages: Vec<String>,
+    /// The context of the events that the request causes.
+    pub events: EventContext,
+}
+
+impl RequestContext {
+    /// Returns the key by which rate limits count the client; see [`rate_limit_key`].
+    pub fn rate_limit_key(&self) -> String {
+        rate_limit_key(&self.client_ip)
+    }
+}
+
+/// Returns the key by which rate limits count an address: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has to
+/// itself (RFC 6177) and could walk through at will.
+pub fn rate_limit_key(client_ip: &str) -> String {
+    match client_ip.parse() {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        _ => client_ip.to_owned(),
+    }
+}
+
+/// Whether a rate limit key stands for a whole network, not for one address.
+pub fn is_network(rate_limit_key: &str) -> bool {
+    rate_limit_key.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_one_ipv6_subscriber_have_one_key() {
+        assert_eq!(rate_limit_key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(rate_limit_key("2001:db8:1:2::9"), rate_limit_key("2001:db8:1:2:3:4:5:6"));
+        assert_ne!(rate_limit_key("2001:db8:1:3::9"), rate_limit_key("2001:db8:1:2::9"));
+        assert_eq!(rate_limit_key("203.0.113.7"), "203.0.113.7");
+        assert!(is_network(&rate_limit_key("2001:db8::1")) && !is_network(&rate_limit_key("203.0.113.7")));
+    }
+}

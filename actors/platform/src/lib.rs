@@ -1,0 +1,29 @@
+//! What every module stands on.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`outbox`] | events: recorded with the change, published in order, streamed |
+//! | [`mail`] | the queue of mails, their text, and the way out |
+//! | [`otp`] | one-time codes |
+//! | [`password_hasher`] | the CPU for hashing |
+//! | [`rate_limit`] | counters per window |
+//! | [`idempotency`] | stored responses of an `Idempotency-Key` |
+//! | [`login_store`], [`auth_cache`] | the table of log-ins; who is signed in, without I/O |
+//! | [`encryption`], [`keyed_hash`] | texts and keys at rest |
+//! | [`nats`], [`redis`] | connections to other servers |
+
+pub mod auth_cache;
+pub mod encryption;
+pub mod idempotency;
+pub mod keyed_hash;
+pub mod login_store;
+pub mod mail;
+pub mod nats;
+pub mod otp;
+pub mod outbox;
+pub mod password_hasher;
+pub mod rate_limit;
+pub mod redis;
+
+#[cfg(any(test, feature = "test-hooks"))]
+pub mod testing;

@@ -1,0 +1,35 @@
+//! What tests of this crate and of those above it share.
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::Database;
+#[cfg(test)]
+pub(crate) use faceofmind_testing::*;
+
+#[cfg(test)]
+use crate::redis::RedisServer;
+use crate::{
+    encryption::Keyring,
+    nats::{self, Nats},
+    outbox::{self, Publisher},
+};
+
+/// Returns a keyring whose key is no secret.
+pub fn keyring() -> Keyring {
+    Keyring::new([("test", [9; 32].as_slice())]).expect("a key")
+}
+
+/// Returns a publisher that is not started: events are recorded and stay.
+pub fn publisher(db: &Database) -> Publisher {
+    Publisher::new(outbox::Settings::default(), db.clone(), None, Clock::system(), Rng::system()).0
+}
+
+/// Connects to NATS as the program does.
+pub async fn connect_nats(url: String) -> Nats {
+    Nats::connect(&nats::Settings::new(url.into())).await.expect("a URL")
+}
+
+/// Connects to the Redis server of the test run.
+#[cfg(test)]
+pub(crate) fn redis() -> RedisServer {
+    RedisServer::open(&redis_url()).expect("a URL")
+}

@@ -1,0 +1,160 @@
+//! Group commit: while one flush is in flight, commands collect, and the next flush takes them all.
+//!
+//! At low load a command is flushed at once. At high load one commit serves hundreds of commands.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Flush ids are unique in the process, so that an actor ignores the end of a flush that its predecessor at the same handle began.
+static NEXT_FLUSH_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Identifies one flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushId(u64);
+
+type OnFlushed = Arc<dyn Fn(FlushId) + Send + Sync>;
+
+/// The commands that wait for the next flush, and the flush in flight.
+pub struct Batch<T> {
+    pending: VecDeque<(T, usize)>,
+    in_flight: Option<FlushId>,
+    max_weight: usize,
+    on_flushed: OnFlushed,
+}
+
+impl<T> Batch<T> {
+    /// Returns an empty batch whose flushes weigh at most `max_weight`. `on_flushed` is called when a flush has ended, also by a panic; it
+    /// tells the actor, which calls [`Batch::finish_flush`].
+    pub fn new(max_weight: usize, on_flushed: impl Fn(FlushId) + Send + Sync + 'static) -> Self {
+        Self { pending: VecDeque::new(), in_flight: None, max_weight, on_flushed: Arc::new(on_flushed) }
+    }
+
+    /// Adds a command of weight 1.
+    pub fn push(&mut self, item: T) {
+        self.push_weighted(item, 1);
+    }
+
+    /// Adds a command of that weight. A command that weighs more than a flush may is flushed alone.
+    pub fn push_weighted(&mut self, item: T, weight: usize) {
+        self.pending.push_back((item, weight));
+    }
+
+    /// Starts the next flush and returns its commands, unless a flush is in flight or none is pending. Keep the guard until the flush has
+    /// ended.
+    pub fn start_flush(&mut self) -> Option<(Vec<T>, FlushGuard)> {
+        if self.in_flight.is_some() || self.pending.is_empty() {
+            return None;
+        }
+        let id = FlushId(NEXT_FLUSH_ID.fetch_add(1, Ordering::Relaxed));
+        self.in_flight = Some(id);
+        let size = self.next_len();
+        let guard = FlushGuard { id, on_flushed: Arc::clone(&self.on_flushed) };
+        Some((self.pending.drain(..size).map(|(item, _)| item).collect(), guard))
+    }
+
+    fn next_len(&self) -> usize {
+        let sums = self.pending.iter().scan(0_usize, |sum, (_, weight)| {
+            *sum = sum.saturating_add(*weight);
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= self.max_weight).count().max(1)
+    }
+
+    /// Records the end of a flush. The end of another actor's flush is ignored.
+    pub fn finish_flush(&mut self, flush: FlushId) {
+        self.in_flight.take_if(|id| *id == flush);
+    }
+
+    /// Records the end of the flush in flight, for an actor that is stopping and receives no more messages.
+    pub fn reset(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Whether a flush is in flight.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// The number of commands that wait for a flush.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+}
+
+impl<T> fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("pending", &self.pending.len()).field("in_flight", &self.in_flight).finish()
+    }
+}
+
+/// Stands for a flush in flight. Dropping it ends the flush.
+pub struct FlushGuard {
+    id: FlushId,
+    on_flushed: OnFlushed,
+}
+
+impl Drop for FlushGuard {
+    fn drop(&mut self) {
+        (self.on_flushed)(self.id);
+    }
+}
+
+impl fmt::Debug for FlushGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_arrive_during_a_flush_go_with_the_next() {
+        let ended = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&ended);
+        let mut batch = Batch::new(2, move |FlushId(id)| seen.store(id, Ordering::Relaxed));
+        batch.push(1);
+        let (first, guard) = batch.start_flush().expect("the first command does not wait");
+        batch.push(2);
+        batch.push(3);
+        batch.push(4);
+        assert!(batch.start_flush().is_none(), "one flush at a time");
+        drop(guard);
+        batch.finish_flush(FlushId(ended.load(Ordering::Relaxed)));
+        let (second, _guard) = batch.start_flush().expect("the rest goes next");
+        assert_eq!((first, second, batch.pending()), (vec![1], vec![2, 3], 1));
+    }
+
+    #[test]
+    fn heavy_commands_leave_less_space_in_a_flush() {
+        let mut batch = Batch::new(5, |_| {});
+        for (item, weight) in [("a", 2), ("b", 3), ("c", 1), ("d", 9), ("e", 1)] {
+            batch.push_weighted(item, weight);
+        }
+        let mut flushes = Vec::new();
+        while let Some((flush, _guard)) = batch.start_flush() {
+            flushes.push(flush);
+            batch.reset();
+        }
+        assert_eq!(flushes, [vec!["a", "b"], vec!["c"], vec!["d"], vec!["e"]]);
+    }
+
+    #[test]
+    fn the_end_of_another_actors_flush_is_ignored() {
+        let mut dead_actors = Batch::new(2, |_| {});
+        dead_actors.push(1);
+        let (_, late) = dead_actors.start_flush().expect("starts");
+        let mut batch = Batch::new(2, |_| {});
+        batch.push(2);
+        let (_, _guard) = batch.start_flush().expect("starts");
+        batch.finish_flush(late.id);
+        assert!(batch.is_in_flight());
+    }
+}

@@ -1,0 +1,70 @@
+//! Work that an actor has begun and does not wait for.
+
+use std::{future::Future, pin::Pin};
+
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::{Message, ReplyTo};
+
+/// The tasks of one actor. They end with it, so a caller that waits for a reply hears at once when the actor dies.
+#[derive(Debug, Default)]
+pub struct TaskSet {
+    running: JoinSet<()>,
+    panics: u64,
+}
+
+impl TaskSet {
+    /// Spawns `work` in the current span.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_boxed(Box::pin(work.in_current_span()));
+    }
+
+    /// Spawns `work` in the request's span and replies with its result. The request keeps its place in the mailbox until then.
+    pub fn spawn_reply<M: Message>(
+        &mut self,
+        reply: ReplyTo<M>,
+        work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
+    ) {
+        let span = reply.span().clone();
+        self.spawn_boxed(Box::pin(async move { reply.send(work.await) }.instrument(span)));
+    }
+
+    /// Futures that query a database are large: boxed, they are moved once, and all have one type for the scheduler.
+    fn spawn_boxed(&mut self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.reap_finished();
+        self.running.spawn(work);
+    }
+
+    /// The number of running tasks.
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether no task is running.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The number of tasks that have panicked since the actor started. Each failed its own request and no other.
+    pub fn panics(&self) -> u64 {
+        self.panics
+    }
+
+    /// Waits until every task has ended.
+    pub async fn join_all(&mut self) {
+        while let Some(ended) = self.running.join_next().await {
+            self.count_panic(&ended);
+        }
+    }
+
+    fn reap_finished(&mut self) {
+        while let Some(ended) = self.running.try_join_next() {
+            self.count_panic(&ended);
+        }
+    }
+
+    fn count_panic(&mut self, ended: &Result<(), tokio::task::JoinError>) {
+        self.panics += u64::from(ended.as_ref().is_err_and(tokio::task::JoinError::is_panic));
+    }
+}

@@ -1,0 +1,50 @@
+//! Key rotation: re-encrypts every encrypted text with the first key, module by module, beside a running service.
+//!
+//! It may be interrupted at any time and started again: texts under the first key are skipped.
+
+use faceofmind_db::Database;
+use faceofmind_platform::encryption::{Keyring, Round, Tally};
+use faceofmind_runtime::legacy::Failure;
+
+use crate::modules::{MODULES, Reencrypt};
+
+/// Every kind of encrypted text, and how it is re-encrypted.
+fn columns() -> impl Iterator<Item = (&'static str, Reencrypt)> {
+    MODULES.into_iter().filter_map(|module| module.reencrypt)
+}
+
+/// Counts the encrypted texts of each kind by key. Changes nothing.
+///
+/// # Errors
+/// The database failed.
+pub async fn status(db: &Database, keyring: &Keyring) -> Result<Vec<(&'static str, Tally)>, Failure> {
+    let mut counts = Vec::new();
+    for (name, reencrypt) in columns() {
+        let ignore = &mut |_: &Tally| ();
+        let mut pass = Round::looking(keyring, ignore);
+        reencrypt(db, &mut pass).await?;
+        counts.push((name, pass.end()));
+    }
+    Ok(counts)
+}
+
+/// Re-encrypts each text that the first key did not encrypt, and encrypts each that is not encrypted. `progress` is called after each page.
+///
+/// # Errors
+/// The database failed; the pages before stay done.
+pub async fn rotate(
+    db: &Database,
+    keyring: &Keyring,
+    mut progress: impl FnMut(&'static str, &Tally) + Send,
+) -> Result<(), Failure> {
+    for (name, reencrypt) in columns() {
+        let report = &mut |tally: &Tally| progress(name, tally);
+        let mut pass = Round::renewing(keyring, report);
+        reencrypt(db, &mut pass).await?;
+        pass.end();
+    }
+    if let Err(error) = db.vacuum().await {
+        tracing::warn!(%error, "failed to vacuum the database file, which still holds texts under old keys; run the rotation again");
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! The actors, wired and supervised. Only this crate knows every module.
+//!
+//! One supervisor owns all of them, one for one. It stops them in the reverse order of their start:
+//!
+//! ```text
+//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
+//! ```
+//!
+//! [`modules`] lists what must happen to every module.
+
+use std::sync::Arc;
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::Database;
+use faceofmind_domain::{
+    accounts::{self, UserRegistry},
+    community::{self, Community},
+    logins::{self, Logins},
+    reminders::{self, Reminders},
+    sessions::{self, Sessions},
+    suggestions::{self, Endpoint, Suggestions},
+};
+use faceofmind_platform::{
+    auth_cache::{Sources, Views},
+    encryption::Keyring,
+    mail::{Mailer, MailerDeps, Renderer, Transport},
+    nats::Nats,
+    otp::{Codes, Otp, OtpSettings},
+    outbox::{self, Publisher},
+    password_hasher::{self, Hasher},
+    rate_limit::{Counters, LimiterSettings, Limits},
+    redis::RedisServer,
+};
+use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
+use jiff::tz::TimeZone;
+
+pub mod asyncapi;
+pub mod exporter;
+pub mod key_rotation;
+mod mail_content;
+pub mod modules;
+
+use self::{exporter::Exporter, mail_content::MailComposition, modules::ModuleHooks};
+/// What the actors stand on: each part chosen and connected, no actor started.
+pub struct Resources {
+    /// State.
+    pub db: Database,
+    /// Codes and counters; in the database where there is none.
+    pub redis: Option<RedisServer>,
+    /// Events for other services, and news between nodes.
+    pub nats: Option<Nats>,
+    /// How mail leaves.
+    pub transport: Transport,
+    /// How it is written.
+    pub renderer: Renderer,
+    /// Hashes codes and the subjects of counters: 32 bytes or more.
+    pub code_key: Vec<u8>,
+    /// Seals what people say.
+    pub keyring: Keyring,
+    /// Who writes suggestions before the catalogue does, if anybody.
+    pub endpoint: Option<Endpoint>,
+    /// The zone of people who have set none.
+    pub time_zone: TimeZone,
+    /// What time it is.
+    pub clock: Clock,
+    /// Chance.
+    pub rng: Rng,
+}
+
+/// What the rooms are bound by.
+pub struct Settings {
+    /// Passwords.
+    pub hasher: password_hasher::Settings,
+    /// Users.
+    pub registry: accounts::Settings,
+    /// Log-ins.
+    pub logins: logins::Settings,
+    /// Codes.
+    pub otp: OtpSettings,
+    /// Posts and comments.
+    pub community: community::Settings,
+    /// Events.
+    pub publisher: outbox::Settings,
+    /// Whether anything is limited, but for codes.
+    pub limits: bool,
+}
+
+/// Which actors are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorSet {
+    /// All of them: a service.
+    All,
+    /// Those who keep accounts, for a command beside a service that runs: what it records, that one publishes and mails.
+    AccountsOnly,
+}
+
+impl ActorSet {
+    fn has(self, actor: &str) -> bool {
+        self == Self::All || ["hasher", "limiter", "otp"].contains(&actor) || accounts::SHARDS.contains(&actor)
+    }
+}
+
+/// The rooms at work.
+#[derive(Clone)]
+pub struct ActorSystem {
+    /// Who exists.
+    pub registry: UserRegistry,
+    /// Who is logged in.
+    pub logins: Logins,
+    /// Their sessions.
+    pub sessions: Sessions,
+    /// What they write for each other.
+    pub community: Community,
+    /// What they want to be reminded of.
+    pub reminders: Reminders,
+    /// What is suggested to them.
+    pub suggestions: Suggestions,
+    /// All that is held about them.
+    pub exporter: Handle<Exporter>,
+    /// Their codes.
+    pub otp: Otp,
+    /// How often something was tried.
+    pub limits: Limits,
+    /// Mail.
+    pub mailer: Mailer,
+    /// Events.
+    pub publisher: Publisher,
+    /// Who keeps them all alive.
+    pub tree: SupervisorHandle,
+}
+
+impl ActorSystem {
+    /// Starts the rooms of this crew.
+    ///
+    /// # Errors
+    /// When one does not start, or Argon2 does not allow the cost.
+    pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, Failure> {
+        let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
+            resources;
+        let means = || (clock.clone(), rng.clone());
+        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let mailer = Mailer::new(transport);
+        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
+        let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
+        let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
+        let (counted, limiting) =
+            Limits::new(LimiterSettings::default(), counters, &code_key, clock.clone(), rng.clone());
+        let limits = if settings.limits { counted.clone() } else { Limits::off() };
+        let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
+        let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
+        let neighbours = accounts::Neighbours {
+            hasher: hasher.clone(),
+            limits: limits.clone(),
+            otp: otp.clone(),
+            mailer: mailer.clone(),
+            publisher: publisher.clone(),
+            views: views.clone(),
+            hooks: Arc::new(ModuleHooks),
+        };
+        let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
+        let neighbours =
+            logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
+        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let (suggestions, suggesting) =
+            Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let (exporter, exporting) = Exporter::new(
+            exporter::Settings::default(),
+            exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
+        );
+        let neighbours = sessions::Neighbours {
+            publisher: publisher.clone(),
+            suggestions: suggestions.clone(),
+            keyring: keyring.clone(),
+            time_zone: time_zone.clone(),
+        };
+        let (sessions, tracking) = Sessions::new(sessions::Settings::default(), db.clone(), neighbours, means());
+        let neighbours =
+            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
+        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let neighbours = reminders::Neighbours {
+            publisher: publisher.clone(),
+            mailer: mailer.clone(),
+            keyring,
+            time_zone: time_zone.clone(),
+        };
+        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
+        let composer = MailComposition {
+            registry: registry.clone(),
+            logins: logins.clone(),
+            otp: otp.clone(),
+            reminders: reminders.clone(),
+            time_zone,
+        };
+        let deps = MailerDeps { db, composer: Arc::new(composer), renderer, clock: clock.clone(), rng: rng.clone() };
+        let mailing = mailer.child(deps);
+        let mut children = vec![publishing, hashing, limiting, minting];
+        children.extend(registering);
+        children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
+        children.retain(|child| set.has(child.name()));
+        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock, rng };
+        let tree = Supervisor::start(spec)
+            .await
+            .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
+        Ok(Self {
+            registry,
+            logins,
+            sessions,
+            community,
+            reminders,
+            suggestions,
+            exporter,
+            otp,
+            limits,
+            mailer,
+            publisher,
+            tree,
+        })
+    }
+}
+
+fn invalid_argon2_cost(reason: String) -> Failure {
+    Failure::Dependency { service: "Argon2", reason }
+}
+
+/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+    match (db, nats) {
+        (Database::Sqlite(..), _) => Sources::Alone,
+        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
+        (Database::Postgres(_), None) => Sources::Untold,
+    }
+}

@@ -1,0 +1,93 @@
+//! What survives an actor, and a node.
+
+use super::*;
+
+/// The server has the mail, and nobody heard it say so.
+#[tokio::test]
+async fn a_crash_between_sending_and_settling_sends_the_same_mail_again() {
+    for (world, server) in worlds().await {
+        server.answers(|_| SILENCE);
+        world.register(ADA, PASSWORD, "phone").await;
+        until_mailed(&server, 1).await;
+        world.kill("mailer").await;
+        server.answers(|_| "250 taken");
+        assert_eq!(world.queue().await, Queue { waiting: 1, dead: 0 });
+        world.advance(HELD);
+        let mails = until_mailed(&server, 2).await;
+        assert_eq!(mails[0].id, mails[1].id);
+        world.until_queued(0, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mailer_that_dies_again_and_again_loses_no_mail_and_frees_no_slot_twice() {
+    for (world, server) in worlds().await {
+        server.answers(|_| SILENCE);
+        for number in 0..12 {
+            world.register(&format!("ada{number}@example.org"), PASSWORD, "phone").await;
+        }
+        for _ in 0..3 {
+            world.until_done("under_way", 8).await;
+            world.kill("mailer").await;
+            world.advance(HELD);
+        }
+        server.answers(|_| "250 taken");
+        world.advance(HELD);
+        world.until_queued(0, 0).await;
+        let mut to: Vec<_> = server.mails().into_iter().map(|mail| mail.to).collect();
+        to.sort();
+        to.dedup();
+        assert_eq!(to.len(), 12);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_a_mailer_that_dies_hears_so_at_once() {
+    for (world, _server) in worlds().await {
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(world.db.read_conn().await.expect("a connection"));
+        }
+        let mailer = world.house.mailer.clone();
+        let asking = tokio::spawn(async move { mailer.count().await });
+        let waits = || world.house.tree.child("mailer").expect("is there").depth() == 1;
+        until("it waits", async || waits()).await;
+        world.house.tree.child("mailer").expect("is there").panic();
+        assert!(matches!(asking.await.expect("no panic"), Err(Failure::Unavailable("mailer"))));
+        drop(held);
+        until("it is at work again", async || world.house.mailer.count().await.is_ok()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_one_sends_each_mail() {
+    let server = MailServer::start().await;
+    for db in faceofmind_testing::databases().await {
+        if matches!(db, Database::Sqlite(..)) {
+            continue;
+        }
+        let (one, two) = (world(db.clone(), &server).await, world(db, &server).await);
+        let registering = (0..40).map(|number| {
+            let node = if number % 2 == 0 { &one } else { &two };
+            async move { node.register(&format!("ada{number}@example.org"), PASSWORD, &number.to_string()).await }
+        });
+        futures_util::future::join_all(registering).await;
+        one.until_queued(0, 0).await;
+        let mut ids: Vec<_> = server.mails().into_iter().map(|mail| mail.id).collect();
+        assert_eq!(ids.len(), 40);
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 40);
+    }
+}
+
+/// Stopped in good order, nothing is left to be sent twice.
+#[tokio::test]
+async fn a_mail_under_way_is_settled_before_the_mailer_stops() {
+    for (world, server) in worlds().await {
+        world.register(ADA, PASSWORD, "phone").await;
+        until_mailed(&server, 1).await;
+        world.house.tree.stop(Duration::from_secs(10)).await;
+        assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
+    }
+}

@@ -1,0 +1,98 @@
+//! A mail server that keeps what it is sent, and answers as it is told.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{Duration, Received};
+use crate::mail::{SmtpSettings, SmtpTls, Transport};
+
+/// What is answered to a mail to that address; nothing means silence from there on.
+type Rule = dyn Fn(&str) -> &'static str + Send + Sync;
+
+/// A server for mail without encryption or password.
+pub(crate) struct MailServer {
+    port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    mails: Mutex<Vec<Received>>,
+    rule: Mutex<Arc<Rule>>,
+}
+
+impl MailServer {
+    /// One that takes everything.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let rule: Arc<Rule> = Arc::new(|_: &str| "250 taken");
+        let state = Arc::new(State { mails: Mutex::default(), rule: Mutex::new(rule) });
+        let server = Self { port, state: Arc::clone(&state) };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(talk(client, Arc::clone(&state)));
+            }
+        });
+        server
+    }
+
+    /// From now on it answers so.
+    pub(crate) fn answers(&self, rule: impl Fn(&str) -> &'static str + Send + Sync + 'static) {
+        *self.state.rule.lock().expect("no test panicked with it") = Arc::new(rule);
+    }
+
+    /// Every mail that came whole, whatever was answered, oldest first.
+    pub(crate) fn mails(&self) -> Vec<Received> {
+        self.state.mails.lock().expect("no test panicked with it").clone()
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        let settings = SmtpSettings {
+            host: "127.0.0.1".into(),
+            port: self.port,
+            tls: SmtpTls::None,
+            username: String::new(),
+            password: None,
+            timeout: Duration::from_secs(30),
+        };
+        Transport::smtp(settings).expect("no certificates needed")
+    }
+}
+
+async fn talk(client: TcpStream, state: Arc<State>) -> Option<()> {
+    let mut stream = BufReader::new(client);
+    stream.write_all(b"220 ready\r\n").await.ok()?;
+    loop {
+        let line = line(&mut stream).await?;
+        stream.write_all(if line == "DATA\r\n" { b"354 go on\r\n" } else { b"250 fine\r\n" }).await.ok()?;
+        if line == "DATA\r\n" {
+            let mail = mail(&mut stream).await?;
+            let answer = state.rule.lock().expect("no test panicked with it").clone()(&mail.to);
+            state.mails.lock().expect("no test panicked with it").push(mail);
+            if answer.is_empty() {
+                std::future::pending().await
+            }
+            stream.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        }
+    }
+}
+
+async fn mail(stream: &mut BufReader<TcpStream>) -> Option<Received> {
+    let mut text = String::new();
+    loop {
+        match line(stream).await?.as_str() {
+            ".\r\n" => return Some(Received::parse(text.as_bytes())),
+            line => text.push_str(line),
+        }
+    }
+}
+
+async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    let read = stream.read_line(&mut line).await.ok()?;
+    (read > 0).then_some(line)
+}

@@ -1,0 +1,161 @@
+//! What the tests of several crates share.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::{Database, PoolSettings, migrations, with_conn};
+use faceofmind_model::UserId;
+use faceofmind_runtime::{ChildSpec, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+mod nats_server;
+mod tcp_proxy;
+pub use nats_server::NatsServer;
+pub use tcp_proxy::TcpProxy;
+
+/// What a missing test server's variable means.
+const NO_SERVER: &str = "a server of the test run: run the tests with `cargo xtask test`";
+
+/// Waits until `condition` holds, for 10 seconds at most.
+///
+/// # Panics
+/// Panics with `what` when it does not hold in time.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("not within 10 s: {what}"));
+}
+
+/// Returns a new database of each kind, without tables.
+///
+/// # Panics
+/// Panics when `FOM_TEST_POSTGRES` names no server, which `cargo xtask test` starts.
+pub async fn empty_databases() -> Vec<Database> {
+    let settings = PoolSettings { max_connections: 4, ..PoolSettings::default() };
+    let name = format!("unit_{}", Rng::system().uuid_v7(Clock::system().now()).simple());
+    let folder = std::env::temp_dir().join(&name);
+    std::fs::create_dir(&folder).expect("a temporary folder");
+    let server = std::env::var("FOM_TEST_POSTGRES").expect(NO_SERVER);
+    let admin = sqlx::PgPool::connect(&format!("{server}/postgres")).await.expect("the test server answers");
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&admin).await.expect("a database for this test");
+    vec![
+        Database::sqlite(&folder.join("test.db"), settings),
+        Database::postgres(&format!("{server}/{name}"), settings).expect("a URL"),
+    ]
+}
+
+/// Returns a new database of each kind, with all tables.
+///
+/// # Panics
+/// As [`empty_databases`].
+pub async fn databases() -> Vec<Database> {
+    let databases = empty_databases().await;
+    for db in &databases {
+        migrations::migrate(db).await.expect("migrates");
+    }
+    databases
+}
+
+/// Returns a path in the temporary directory that does not exist yet.
+pub fn new_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("test_{}", Rng::system().uuid_v7(Clock::system().now()).simple()))
+}
+
+/// Inserts an active user to whom rows can belong.
+///
+/// # Panics
+/// Panics when the address is taken.
+pub async fn user(db: &Database, email: &str) -> UserId {
+    let sql = "INSERT INTO users (email, first_name, last_name, status, created_at) \
+               VALUES ($1, 'Ada', 'Lovelace', 'active', $2) RETURNING id";
+    let mut tx = db.begin().await.expect("begins");
+    let (id,): (UserId,) = with_conn!(tx.connection(), c =>
+        sqlx::query_as(sql).bind(email).bind(Clock::system().now()).fetch_one(c).await)
+    .expect("a user");
+    tx.commit().await.expect("commits");
+    id
+}
+
+/// Starts a tree of these children. The test stops it at its end.
+///
+/// # Panics
+/// Panics when a child does not start.
+pub async fn supervise(children: Vec<ChildSpec>, clock: &Clock) -> SupervisorHandle {
+    let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng: Rng::system() };
+    Supervisor::start(spec).await.expect("the children start")
+}
+
+/// The number of databases of a Redis server by default.
+const REDIS_DATABASES: u32 = 16;
+
+/// Returns the URL of the next database of the Redis server. Tests share the databases and stay apart by their random keys.
+///
+/// # Panics
+/// Panics when `FOM_TEST_REDIS` names no server, which `cargo xtask test` starts.
+pub fn redis_url() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var("FOM_TEST_REDIS").expect(NO_SERVER);
+    format!("{server}/{}", NEXT.fetch_add(1, Ordering::Relaxed) % REDIS_DATABASES)
+}
+
+/// Forwards `address` to the Redis server, so that a test decides when Redis is up. Aborting the task breaks the connections.
+///
+/// # Panics
+/// Panics when the port is taken or Redis does not answer.
+pub async fn forward_to_redis(address: SocketAddr) {
+    let redis = std::env::var("FOM_TEST_REDIS").expect(NO_SERVER);
+    let listener = TcpListener::bind(address).await.expect("the port is free");
+    let mut connections = JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let mut server = TcpStream::connect(redis.trim_start_matches("redis://")).await.expect("Redis answers");
+        connections.spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+    }
+}
+
+/// An account of its own on the NATS server of the test run, so that tests do not see each other's streams.
+#[derive(Clone, Debug)]
+pub struct NatsAccount {
+    user: String,
+    /// `host:port` of the server.
+    pub server: String,
+}
+
+/// Returns the next account, without a stream. Inner tests have the accounts from `t400` on.
+///
+/// # Panics
+/// Panics when `FOM_TEST_NATS` names no server, which `cargo xtask test` starts.
+pub async fn nats_account() -> NatsAccount {
+    static NEXT: AtomicU32 = AtomicU32::new(400);
+    let server = std::env::var("FOM_TEST_NATS").expect(NO_SERVER);
+    let account = NatsAccount { user: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)), server };
+    drop(account.jetstream().await.delete_stream("FACEOFMIND").await);
+    account
+}
+
+impl NatsAccount {
+    /// Returns the account's URL on `server`, or on a proxy before it.
+    pub fn url(&self, server: &str) -> String {
+        format!("nats://{}:t@{server}", self.user)
+    }
+
+    /// Connects a client that shows what arrived in JetStream.
+    ///
+    /// # Panics
+    /// Panics when the server does not answer.
+    pub async fn jetstream(&self) -> async_nats::jetstream::Context {
+        let options = async_nats::ConnectOptions::with_user_and_password(self.user.clone(), "t".into());
+        async_nats::jetstream::new(options.connect(&self.server).await.expect("the test server answers"))
+    }
+}

@@ -226,15 +226,15 @@ fn without_events_there_is_nothing_to_print() {
     }
 }
 
-/// The README shows the examples as they are, and these are run.
+/// EVENTS.md shows the examples as they are, and these are run.
 #[test]
-fn the_readme_shows_the_examples_that_are_run() {
+fn the_events_document_shows_the_examples_that_are_run() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("it is there");
-    let readme = read("README.md");
+    let readme = read("docs/EVENTS.md");
     for (name, language) in [("examples/consumer.rs", "rust"), ("examples/reader.py", "python")] {
         let shown = format!("```{language}\n{}```", read(name));
-        assert!(readme.contains(&shown), "README.md does not show {name} as it is");
+        assert!(readme.contains(&shown), "EVENTS.md does not show {name} as it is");
     }
 }
 

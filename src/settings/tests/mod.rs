@@ -1,9 +1,9 @@
 //! Settings out of layers, seen from outside.
 
 mod defaults;
+mod documentation;
 mod errors;
 mod layering;
-mod papers;
 mod production;
 
 use super::*;

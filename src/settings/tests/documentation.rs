@@ -1,21 +1,21 @@
-//! What people read of the settings tells all of them, with their defaults, and nothing else.
+//! The documents describe exactly the settings that exist, with their defaults.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{defaults::keys_of_default_toml, *};
 
-/// What Compose reads of `.env` for its own.
-const OF_COMPOSE: &str = "POSTGRES_PASSWORD";
+/// Docker Compose reads this name from `.env`; it is not a setting of the service.
+const READ_BY_COMPOSE: &str = "POSTGRES_PASSWORD";
 
-fn paper(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("it stands in the repository")
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is in the repository")
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|letter| matches!(letter, 'A'..='Z' | '0'..='9' | '_'))
+    !text.is_empty() && text.chars().all(|character| matches!(character, 'A'..='Z' | '0'..='9' | '_'))
 }
 
-/// The built-in defaults by their names in the environment, as one writes them there.
+/// The built-in defaults by their environment names, written as environment values.
 fn defaults() -> BTreeMap<String, String> {
     let table: toml::Table = layers::DEFAULT.1.parse().expect("the built-in file is TOML");
     table.iter().map(|(key, value)| (key.to_uppercase(), in_the_environment(value))).collect()
@@ -29,15 +29,15 @@ fn in_the_environment(value: &toml::Value) -> String {
     }
 }
 
-/// The settings that a file of `NAME=value` lines sets or, commented out, offers.
+/// The settings of a file of `NAME=value` lines, commented out or not.
 fn offered_by(env_file: &str) -> Vec<(&str, &str)> {
     let lines = env_file.lines().map(|line| line.trim_start_matches(['#', ' ']));
     lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| is_name(name)).collect()
 }
 
 /// The rows ``| `NAME` | default | … |`` below a heading, up to the next of its level; a default is `none` or in backticks.
-fn told_under<'a>(heading: &str, paper: &'a str) -> Vec<(&'a str, &'a str)> {
-    let section = paper.split("\n## ").find_map(|section| section.strip_prefix(heading)).unwrap_or_default();
+fn rows_under<'a>(heading: &str, document: &'a str) -> Vec<(&'a str, &'a str)> {
+    let section = document.split("\n## ").find_map(|section| section.strip_prefix(heading)).unwrap_or_default();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     let rows = rows.filter(|(name, _)| is_name(name));
     rows.map(|(name, rest)| (name, default_in(rest.split(" |").next().unwrap_or_default()))).collect()
@@ -59,23 +59,23 @@ fn names_are_found_in_comments_too() {
 
 #[test]
 fn rows_are_found_in_their_section_only() {
-    let paper = "# A\n\n## Other\n| `NOT` | `1` | |\n\n## Settings\n| name | default |\n| `PORT` | `1` | x |\n| `A_URL` | none | y |\n\n## C\n| `NOR` | `1` | |";
-    assert_eq!(told_under("Settings\n", paper), [("PORT", "1"), ("A_URL", "")]);
+    let document = "# A\n\n## Other\n| `NOT` | `1` | |\n\n## Settings\n| name | default |\n| `PORT` | `1` | x |\n| `A_URL` | none | y |\n\n## C\n| `NOR` | `1` | |";
+    assert_eq!(rows_under("Settings\n", document), [("PORT", "1"), ("A_URL", "")]);
 }
 
 #[test]
 fn the_environment_example_names_exactly_the_settings_with_their_defaults() {
-    let example = paper(".env.example");
-    let offered: Vec<_> = offered_by(&example).into_iter().filter(|(name, _)| *name != OF_COMPOSE).collect();
+    let example = document(".env.example");
+    let offered: Vec<_> = offered_by(&example).into_iter().filter(|(name, _)| *name != READ_BY_COMPOSE).collect();
     assert_eq!(owned(&offered), defaults());
     assert_eq!(offered.len(), defaults().len(), "one is named twice");
 }
 
 #[test]
-fn the_readme_tells_exactly_the_settings_with_their_defaults_in_the_order_of_default_toml() {
-    let readme = paper("README.md");
-    let told = told_under("Settings\n", &readme);
-    assert_eq!(owned(&told), defaults());
-    let names: Vec<_> = told.iter().map(|(name, _)| name.to_lowercase()).collect();
+fn the_settings_document_lists_exactly_the_settings_with_their_defaults_in_the_order_of_default_toml() {
+    let document = document("docs/SETTINGS.md");
+    let rows = rows_under("All settings\n", &document);
+    assert_eq!(owned(&rows), defaults());
+    let names: Vec<_> = rows.iter().map(|(name, _)| name.to_lowercase()).collect();
     assert_eq!(names, keys_of_default_toml());
 }

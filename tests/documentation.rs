@@ -1,0 +1,262 @@
+//! The commands, paths and links in the documents work.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{process::Command, time::timeout};
+
+use crate::harness::Program;
+
+/// Limit for one document's commands; some of them wait for mails.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// All documents, by their paths from the repository's root.
+fn documents() -> Vec<String> {
+    let entries = fs::read_dir(root().join("docs")).expect("the folder docs");
+    let names = entries.map(|entry| format!("docs/{}", entry.expect("an entry").file_name().display()));
+    let documents = names.filter(|name| name.ends_with(".md"));
+    documents.chain(["README.md".to_owned(), "CONTRIBUTING.md".to_owned()]).collect()
+}
+
+/// The shell commands of a document, or of one of its sections, in their order.
+fn commands(text: &str) -> String {
+    let blocks = text.split("\n```sh\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+/// The text below a heading of the second level, up to the next.
+fn section<'a>(heading: &str, text: &'a str) -> &'a str {
+    let mut sections = text.split("\n## ");
+    sections.find(|section| section.starts_with(&format!("{heading}\n"))).unwrap_or_else(|| panic!("no {heading}"))
+}
+
+/// Runs commands in a folder, with `faceofmind` on the path and no other setting; what they print on both streams.
+async fn paste(script: &str, folder: &Path) -> (String, String) {
+    let tools = tempfile::tempdir().expect("a folder");
+    symlink(program(), tools.path().join("faceofmind")).expect("a link to the program");
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([tools.path().to_owned()].into_iter().chain(env::split_paths(&inherited)));
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", script]).env_clear().env("PATH", path.expect("a path")).current_dir(folder).kill_on_drop(true);
+    let output = timeout(DEADLINE, shell.output()).await.expect("the commands end in time").expect("sh starts");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{:?}\n{stdout}\n{stderr}", output.status);
+    (stdout, stderr)
+}
+
+/// The program as it is shipped, if the run built it.
+fn program() -> OsString {
+    shipped().unwrap_or_else(|| env!("CARGO_BIN_EXE_faceofmind").into())
+}
+
+fn shipped() -> Option<OsString> {
+    env::var_os("FOM_TEST_SHIPPED")
+}
+
+/// Pastes commands beside a service on the embedded profile, as `cargo run` starts it except for the port.
+async fn paste_beside_a_service(script: &str) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = [("PORT", "0"), ("OPERATOR_ADDR", "")];
+    let serving = Program::fresh(folder.path(), &settings).serve(&[]).await;
+    let script = script.replace("http://127.0.0.1:9000", &serving.base);
+    assert!(script.contains(&serving.base), "{script}");
+    let printed = paste(&script, folder.path()).await;
+    serving.terminate().await;
+    assert_eq!(serving.ended().await.code, Some(0));
+    assert!(!printed.0.contains("/problems/"), "a request was refused: {}", printed.0);
+    printed
+}
+
+#[tokio::test]
+async fn the_tour_works_as_pasted() {
+    let (printed, errors) = paste_beside_a_service(&commands(section("A tour", &document("README.md")))).await;
+    assert!(errors.is_empty(), "{errors}");
+    assert!(
+        printed.contains("\"status\":\"active\"") && printed.contains("faceofmind.v1.feedback.submitted"),
+        "{printed}"
+    );
+}
+
+#[tokio::test]
+async fn the_guides_continue_the_tour_as_pasted() {
+    let tour = commands(section("A tour", &document("README.md")));
+    let guides = commands(&document("docs/EVENTS.md")) + &commands(&document("docs/API.md"));
+    let (printed, _) = paste_beside_a_service(&(tour + &guides)).await;
+    for part in ["rel=\"next\"", "\"title\":\"Breathe\"", "\"email\":\"ada@example.com\"", "faceofmind-export.json"] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+}
+
+#[tokio::test]
+async fn the_commands_work_as_pasted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = commands(section("Commands", &document("docs/OPERATIONS.md")));
+    let (printed, errors) = paste(&script, folder.path()).await;
+    for part in ["grace@example.org is an active admin", "serving http://127.0.0.1:", "not applied"] {
+        assert!(printed.contains(part), "{part} is not in {printed}\n{errors}");
+    }
+}
+
+/// A program with `test-hooks` refuses production, so that only a whole run checks the example as it stands.
+#[tokio::test]
+async fn the_settings_file_for_servers_is_accepted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let operations = document("docs/OPERATIONS.md");
+    let blocks = commands(section("Running on servers", &operations));
+    let check = "faceofmind config check";
+    let (example, _) = blocks.split_once(check).expect("the example checks its settings");
+    let mode = if shipped().is_some() { "production" } else { "development" };
+    let script = format!("{example}{check}").replace("FACEOFMIND_ENV=production", &format!("FACEOFMIND_ENV={mode}"));
+    let (printed, errors) = paste(&script, folder.path()).await;
+    assert!(printed.contains(&format!("faceofmind_env = \"{mode}\"")), "{printed}");
+    assert!(printed.contains("PostgreSQL, postgres://faceofmind:***@db.internal:5432/faceofmind"), "{printed}");
+    assert!(errors.is_empty(), "{errors}");
+}
+
+/// The texts in backticks, outside code blocks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("\n```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2))
+}
+
+/// The command lines of `faceofmind` in a document: without redirections, quotes, and the brackets around what is optional.
+fn command_lines(text: &str) -> BTreeSet<String> {
+    let lines = quoted(text).chain(text.lines()).filter_map(|line| line.trim_start().strip_prefix("faceofmind "));
+    let words = lines.map(|line| line.split_whitespace().take_while(|word| !["|", ">", "<"].contains(word)));
+    words.map(|words| words.collect::<Vec<_>>().join(" ").replace(['[', ']', '\''], "")).collect()
+}
+
+/// `--help` after a command line prints help if the program knows all that stands before it.
+#[tokio::test]
+async fn every_documented_command_exists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::fresh(folder.path(), &[]);
+    let lines: BTreeSet<String> = documents().iter().flat_map(|name| command_lines(&document(name))).collect();
+    assert!(lines.len() > 10, "{lines:?}");
+    for line in lines {
+        let arguments: Vec<&str> = line.split_whitespace().chain(["--help"]).collect();
+        let help = program.run(&arguments, "").await;
+        assert_eq!(help.code, Some(0), "{line}: {help:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_is_documented() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::fresh(folder.path(), &[]);
+    let documented = command_lines(section("Commands", &document("docs/OPERATIONS.md")));
+    let mut unseen: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(command) = unseen.pop() {
+        let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = program.run(&arguments, "").await;
+        let named = help.output.split("\nCommands:\n").nth(1).map(|rest| rest.split("\n\n").next().unwrap_or_default());
+        let names = named.into_iter().flat_map(str::lines).filter_map(|line| line.split_whitespace().next());
+        let below: Vec<_> =
+            names.filter(|name| *name != "help").map(|name| [&command[..], &[name.to_owned()]].concat()).collect();
+        let line = command.join(" ");
+        assert!(!below.is_empty() || documented.iter().any(|known| known.starts_with(&line)), "{line}: {documented:?}");
+        unseen.extend(below);
+    }
+}
+
+/// The types in the table of EVENTS.md, and those of the AsyncAPI document.
+#[test]
+fn the_events_document_lists_exactly_the_types_that_exist() {
+    let events = document("docs/EVENTS.md");
+    let rows = section("Types", &events).lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
+    let schema = document("docs/asyncapi.yaml");
+    let addresses = schema.lines().filter_map(|line| line.trim().strip_prefix("address: faceofmind.v1."));
+    let existing: BTreeSet<&str> = addresses.filter_map(|address| address.strip_suffix(".{user_id}")).collect();
+    assert_eq!(listed.iter().copied().collect::<BTreeSet<_>>(), existing);
+    assert_eq!(listed.len(), existing.len(), "a type is listed twice");
+}
+
+/// GitHub's name of a heading: lower case, words joined by dashes.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|character| character.is_alphanumeric() || [' ', '-', '_'].contains(character));
+    kept.map(|character| if character == ' ' { '-' } else { character.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut broken = Vec::new();
+    for name in documents() {
+        let text = document(&name);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let folder = Path::new(&name).parent().expect("a folder");
+            let file = if path.is_empty() { PathBuf::from(&name) } else { folder.join(path) };
+            let headings = fs::read_to_string(root().join(&file)).unwrap_or_default();
+            let mut anchors = headings
+                .lines()
+                .filter(|line| line.starts_with('#'))
+                .map(|line| anchor(line.trim_start_matches(['#', ' '])));
+            let is_there =
+                root().join(&file).exists() && (heading.is_empty() || anchors.any(|anchor| anchor == heading));
+            broken.extend((!is_there).then(|| format!("{name}: {target}")));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// While `actors/src` exists, the crates that the documents describe are being split out of it.
+fn is_planned(path: &str) -> bool {
+    root().join("actors/src").exists()
+        && (path.starts_with("actors/") || path == "src/bootstrap.rs" || path == "src/http/errors.rs")
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let folders = ["src/", "actors/", "config/", "docs/", "examples/", "migrations/", "tests/", "xtask/", ".ci/"];
+    let mut missing = Vec::new();
+    for name in documents() {
+        let text = document(&name);
+        let paths = quoted(&text).filter(|word| folders.iter().any(|folder| word.starts_with(folder)));
+        for path in paths.filter(|path| !path.contains(['<', '*', ' '])) {
+            missing.extend((!root().join(path).exists() && !is_planned(path)).then(|| format!("{name}: {path}")));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The folders and files below a crate's `src`, except its root and its tests.
+fn modules(of_crate: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(of_crate).join("src")).into_iter().flatten();
+    let names = entries.map(|entry| entry.expect("an entry").path().file_stem().expect("a name").display().to_string());
+    names.filter(|name| !["lib", "testing", "tests"].contains(&name.as_str())).collect()
+}
+
+#[test]
+fn the_architecture_document_describes_every_module() {
+    let architecture = document("docs/ARCHITECTURE.md");
+    for of_crate in ["actors/domain", "actors/platform"].into_iter().filter(|path| !is_planned(path)) {
+        let modules = modules(of_crate);
+        assert!(!modules.is_empty(), "{of_crate} has no modules");
+        for module in modules {
+            assert!(architecture.contains(&format!("`{module}`")), "{of_crate}: {module}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = document("README.md").lines().count();
+    assert!(lines < 200, "{lines} lines");
+}

@@ -53,7 +53,7 @@ pub(super) async fn load(app: &TestApp) -> Value {
     known
 }
 
-pub(super) fn folder(profile: Profile) -> PathBuf {
+fn folder(profile: Profile) -> PathBuf {
     let name = match profile {
         Profile::Embedded => "embedded",
         Profile::Production => "production",

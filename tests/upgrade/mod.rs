@@ -8,7 +8,6 @@ use self::fixture::Upgraded;
 use crate::harness::{Answer, Person, Program, TestApp, stories};
 
 mod accounts;
-mod capture;
 mod fixture;
 mod queues;
 mod records;

@@ -31,4 +31,5 @@ mod secrets;
 mod sessions;
 mod statements;
 mod streams;
+mod upgrade;
 mod users;

@@ -4,9 +4,9 @@ use faceofmind_kit::supervisor::State;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Client, Person, TestApp, at_once, eventually, logs, stories};
+use crate::harness::{Client, Person, TestApp, at_once, eventually, logs, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_registry_that_panics_is_restarted_while_requests_run,
     the_logins_that_panic_are_restarted_while_requests_run,
     a_session_tracker_that_panics_is_restarted_while_requests_run,

@@ -15,7 +15,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 
-use crate::harness::{Message, NatsServer, Person, Profile, Program, Serving, Sibling, TestApp, eventually, tell};
+use crate::harness::{
+    Message, NatsServer, Person, Program, Serving, Sibling, TestApp, eventually, tests_on_production,
+};
 
 /// So many changes are acknowledged. A batch of detections is as many changes: each has its row and its event.
 const CHANGES: usize = 20_000;
@@ -23,23 +25,22 @@ const CLIENTS: usize = 32;
 /// Detections in one call.
 const AT_ONCE: usize = 4;
 
-#[test]
-fn each_change_is_told_once_whatever_is_killed() {
-    tell(Profile::Production, &[], |app| Box::pin(storm(app, 1)));
+tests_on_production! {
+    each_change_is_published_once_while_one_node_and_nats_are_killed,
+    each_change_is_published_once_while_two_nodes_and_nats_are_killed,
+    a_follower_publishes_within_five_seconds_of_the_leaders_death,
 }
 
-#[test]
-fn each_change_is_told_once_by_two_nodes_whatever_is_killed() {
-    tell(Profile::Production, &[], |app| Box::pin(storm(app, 2)));
+async fn each_change_is_published_once_while_one_node_and_nats_are_killed(app: &TestApp) {
+    kill_under_load(app, 1).await;
 }
 
-#[test]
-fn a_dead_leader_is_followed_within_five_seconds() {
-    tell(Profile::Production, &[], |app| Box::pin(takeover(app)));
+async fn each_change_is_published_once_while_two_nodes_and_nats_are_killed(app: &TestApp) {
+    kill_under_load(app, 2).await;
 }
 
 /// Five times a node dies, three times nats-server, once both.
-async fn storm(app: &TestApp, count: usize) {
+async fn kill_under_load(app: &TestApp, count: usize) {
     let people = [app.verified("ada").await, app.verified("bob").await, app.verified("eve").await];
     app.stop().await;
     app.expect_failures();
@@ -232,7 +233,7 @@ async fn are_in_order(app: &TestApp, heard: &[Message]) {
     }
 }
 
-async fn takeover(app: &TestApp) {
+async fn a_follower_publishes_within_five_seconds_of_the_leaders_death(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
     let nats = NatsServer::start().await;

@@ -8,9 +8,9 @@ use jiff::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     every_day_of_a_window_is_there_in_its_order,
     a_day_shows_what_was_felt_most_often_and_how_hard_it_was,
     the_most_recent_of_emotions_felt_equally_often_dominates,

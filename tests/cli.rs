@@ -10,9 +10,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{Person, Program, TestApp, stories};
+use crate::harness::{Person, Program, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_admin_is_created_with_a_password_from_standard_input,
     an_admin_is_not_created_twice_nor_with_a_bad_password,
     serving_says_where_and_on_what,

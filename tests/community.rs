@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_post_is_published_and_read_by_everyone_who_is_signed_in,
     a_comment_stands_under_its_post,
     lists_are_newest_first_and_lead_on_page_by_page,

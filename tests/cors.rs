@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 
-use crate::harness::{Answer, TestApp, stories};
+use crate::harness::{Answer, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     in_development_any_page_may_call,
     pages_of_named_origins_may_call_and_no_others with [
         ("CORS_ORIGINS", "https://admin.example.org,http://localhost:4200"),

@@ -8,9 +8,9 @@ use faceofmind_kit::supervisor::State;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{Answer, Person, TestApp, at_once, eventually, stories};
+use crate::harness::{Answer, Person, TestApp, at_once, eventually, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_tracker_that_dies_in_the_middle_of_a_batch_leaves_nothing_half_done,
 }
 

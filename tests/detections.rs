@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, RECORDED, TestApp, at_once, stories};
+use crate::harness::{Person, RECORDED, TestApp, at_once, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_emotion_is_kept_answered_and_ends_its_session,
     an_ended_session_takes_another_emotion_and_keeps_its_end,
     every_bad_field_of_an_emotion_is_named_and_nothing_is_kept,

@@ -3,15 +3,20 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Profile, Server, Sibling, TestApp, at_once, eventually, stories, tell};
+use crate::harness::{Server, Sibling, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production};
 
-stories! {
+tests_on_both_profiles! {
     a_persons_story_is_told_in_order,
     an_event_says_who_caused_it_and_in_which_request,
     an_event_holds_nothing_personal,
     no_event_without_a_change,
     the_events_of_many_are_each_in_order,
     a_deleted_user_leaves_nothing_but_the_word_of_it,
+}
+
+tests_on_production! {
+    what_happens_without_nats_is_told_when_it_is_back,
+    events_of_two_nodes_are_told_once,
 }
 
 async fn a_persons_story_is_told_in_order(app: &TestApp) {
@@ -174,12 +179,7 @@ async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
     assert_eq!(of(bob.id), ["user.registered", "user.verified", "session.started"]);
 }
 
-#[test]
-fn what_happens_without_nats_is_told_when_it_is_back() {
-    tell(Profile::Production, &[], |app| Box::pin(told_later(app)));
-}
-
-async fn told_later(app: &TestApp) {
+async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
     app.stop().await;
     let (node, relay) = app.node_behind_a_relay(Server::Nats, &[]).await;
     let ada = node.verified("ada").await;
@@ -205,12 +205,7 @@ async fn told_later(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn events_of_two_nodes_are_told_once() {
-    tell(Profile::Production, &[], |app| Box::pin(told_once(app)));
-}
-
-async fn told_once(app: &TestApp) {
+async fn events_of_two_nodes_are_told_once(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let ada = app.verified("ada").await;
     let there = ada.from(ada.client.at(node.address));

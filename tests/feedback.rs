@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, at_once, snapshot, stories};
+use crate::harness::{TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_session_is_rated_once_when_it_has_ended,
     of_two_who_rate_at_once_one_is_kept,
     every_bad_field_of_feedback_is_named_and_nothing_is_kept,

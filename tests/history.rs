@@ -4,9 +4,9 @@ use faceofmind_actors::keyring::Keyring;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_history_shows_the_session_with_all_that_was_recorded,
     a_session_without_detections_has_a_history,
     detections_stand_in_the_order_of_their_times,

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, at_once, logs, stories};
+use crate::harness::{Answer, Person, TestApp, at_once, logs, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     the_same_key_and_body_get_the_first_answer_again,
     the_same_key_with_another_body_is_refused,
     many_at_once_with_one_key_start_one_session,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, TestApp, stories};
+use crate::harness::{Program, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     keys_are_changed_beside_a_service_at_work with [("DATA_KEY", super::OLD_FIRST)],
     a_rotation_that_is_killed_is_completed_by_the_next with [("DATA_KEY", super::OLD_FIRST)],
     a_key_that_is_missing_is_named with [("DATA_KEY", super::OLD_FIRST)],

@@ -3,14 +3,18 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Mail, Profile, Server, TestApp, eventually, stories, tell};
+use crate::harness::{Mail, Server, TestApp, eventually, tests_on_both_profiles, tests_on_production};
 
-stories! {
+tests_on_both_profiles! {
     every_mail_says_what_it_must,
     a_code_goes_to_its_address_alone,
     a_mail_holds_no_secret_but_its_code,
     a_letter_is_in_the_language_that_its_reader_registered_in,
     a_language_that_is_set_holds_for_the_next_letter,
+}
+
+tests_on_production! {
+    a_mail_that_could_not_be_sent_is_sent_later,
 }
 
 fn is_well_made(mail: &Mail, email: &str) {
@@ -110,12 +114,7 @@ async fn a_language_that_is_set_holds_for_the_next_letter(app: &TestApp) {
     }
 }
 
-#[test]
-fn a_mail_that_could_not_be_sent_is_sent_later() {
-    tell(Profile::Production, &[], |app| Box::pin(sent_later(app)));
-}
-
-async fn sent_later(app: &TestApp) {
+async fn a_mail_that_could_not_be_sent_is_sent_later(app: &TestApp) {
     app.stop().await;
     let (node, relay) = app.node_behind_a_relay(Server::Smtp, &[]).await;
     relay.cut();

@@ -12,14 +12,17 @@ use nkeys::KeyPair;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Message, NatsServer, Person, Profile, Program, Serving, Sibling, TestApp, eventually, tell};
+use crate::harness::{
+    Message, NatsServer, Person, Program, Serving, Sibling, TestApp, eventually, tests_on_production,
+};
 
-#[test]
-fn a_password_or_a_token_stands_in_the_url() {
-    tell(Profile::Production, &[], |app| Box::pin(let_in_by_the_url(app)));
+tests_on_production! {
+    a_password_or_a_token_stands_in_the_url,
+    credentials_come_from_a_file,
+    a_server_with_tls_is_trusted_if_its_authority_is,
 }
 
-async fn let_in_by_the_url(app: &TestApp) {
+async fn a_password_or_a_token_stands_in_the_url(app: &TestApp) {
     let ada = alone(app).await;
     let server = NatsServer::start_with(&["--user", "fom", "--pass", "p@ss word"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
@@ -33,12 +36,7 @@ async fn let_in_by_the_url(app: &TestApp) {
     publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &sibling(&server, login).await).await;
 }
 
-#[test]
-fn credentials_come_from_a_file() {
-    tell(Profile::Production, &[], |app| Box::pin(let_in_by_credentials(app)));
-}
-
-async fn let_in_by_credentials(app: &TestApp) {
+async fn credentials_come_from_a_file(app: &TestApp) {
     let ada = alone(app).await;
     let (config, credentials) = issued(&app.ground.data_dir());
     let server = NatsServer::start_with(&["--config", &config]).await;
@@ -49,12 +47,7 @@ async fn let_in_by_credentials(app: &TestApp) {
     publishes(app, &ada, &settings, &sibling(&server, login).await).await;
 }
 
-#[test]
-fn a_server_with_tls_is_trusted_if_its_authority_is() {
-    tell(Profile::Production, &[], |app| Box::pin(over_tls(app)));
-}
-
-async fn over_tls(app: &TestApp) {
+async fn a_server_with_tls_is_trusted_if_its_authority_is(app: &TestApp) {
     let ada = alone(app).await;
     let folder = app.ground.data_dir();
     let authority = authority(&folder);

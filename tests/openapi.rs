@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Program, TestApp, stories};
+use crate::harness::{Answer, Client, Program, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     every_route_answers_json_with_its_charset_and_a_request_id,
     every_answer_of_a_route_is_documented,
     every_operation_has_an_id_an_example_and_its_errors,

@@ -3,7 +3,20 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Profile, Server, TestApp, at_once, eventually, tell};
+use crate::harness::{Server, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production};
+
+tests_on_both_profiles! {
+    a_full_hasher_answers_503_and_delays_nobody_else with [
+        ("HASHER_QUEUE", "2"),
+        ("ARGON2_MEMORY_KIB", "65536"),
+        ("ARGON2_ITERATIONS", "4"),
+    ],
+}
+
+tests_on_production! {
+    without_redis_codes_are_out_of_reach_and_the_rest_goes_on,
+    without_its_database_the_service_answers_503_and_recovers,
+}
 
 /// Waits until the service says of itself that it is so.
 async fn until(app: &TestApp, status: &str) {
@@ -15,12 +28,7 @@ async fn until(app: &TestApp, status: &str) {
     .await;
 }
 
-#[test]
-fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on() {
-    tell(Profile::Production, &[], |app| Box::pin(without_redis(app)));
-}
-
-async fn without_redis(app: &TestApp) {
+async fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on(app: &TestApp) {
     app.stop().await;
     app.expect_failures();
     let (node, relay) = app.node_behind_a_relay(Server::Redis, &[]).await;
@@ -47,12 +55,7 @@ async fn without_redis(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn without_its_database_the_service_answers_503_and_recovers() {
-    tell(Profile::Production, &[], |app| Box::pin(without_postgres(app)));
-}
-
-async fn without_postgres(app: &TestApp) {
+async fn without_its_database_the_service_answers_503_and_recovers(app: &TestApp) {
     app.stop().await;
     app.expect_failures();
     let (node, relay) = app.node_behind_a_relay(Server::Postgres, &[]).await;
@@ -73,15 +76,7 @@ async fn without_postgres(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn a_full_hasher_answers_503_and_delays_nobody_else() {
-    for profile in [Profile::Embedded, Profile::Production] {
-        let settings = [("HASHER_QUEUE", "2"), ("ARGON2_MEMORY_KIB", "65536"), ("ARGON2_ITERATIONS", "4")];
-        tell(profile, &[&settings], |app| Box::pin(a_storm_of_log_ins(app)));
-    }
-}
-
-async fn a_storm_of_log_ins(app: &TestApp) {
+async fn a_full_hasher_answers_503_and_delays_nobody_else(app: &TestApp) {
     app.expect_failures();
     let ada = app.verified("ada").await;
     let storm = (0..40).map(|_| {

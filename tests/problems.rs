@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_unknown_path_is_not_found,
     a_wrong_method_is_told_which_are_right,
     a_body_that_is_not_json_is_refused_and_stores_nothing,

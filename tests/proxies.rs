@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Person, TestApp, stories};
+use crate::harness::{Person, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     the_client_is_the_right_most_hop_that_is_no_proxy with [("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")],
     without_trusted_proxies_the_peer_is_the_client with [("TRUSTED_PROXIES", "")],
     limits_are_not_dodged_by_a_forged_header with [("TRUSTED_PROXIES", "192.0.2.1")],

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, TestApp, at_once, eventually, snapshot, stories};
+use crate::harness::{Answer, Client, TestApp, at_once, eventually, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     the_root_tells_who_is_here,
     the_process_lives,
     every_part_is_ready,

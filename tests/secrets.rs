@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestApp, stories};
+use crate::harness::{Answer, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_whole_life_gives_no_secret_away,
     files_that_hold_secrets_are_the_services_own with [("JWT_SECRET_TOKEN", ""), ("JWT_REFRESH_TOKEN", ""), ("DATA_KEY", "")],
 }

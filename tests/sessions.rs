@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, at_once, snapshot, stories};
+use crate::harness::{TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_session_is_started_looked_at_and_ended,
     ending_twice_changes_nothing,
     sessions_are_listed_newest_first_in_parts,

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Person, TestApp, stories};
+use crate::harness::{Person, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_history_takes_two_statements_however_much_it_holds,
     a_chart_takes_one_statement_however_much_was_felt,
     a_list_of_posts_or_comments_takes_one_statement_however_long_it_is with [("RATE_LIMITS", "off")],

@@ -3,9 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Frame, Person, Profile, Program, Relay, Stream, TestApp, eventually, stories, tell};
+use crate::harness::{
+    Frame, Person, Program, Relay, Stream, TestApp, eventually, tests_on_both_profiles, tests_on_production,
+};
 
-stories! {
+tests_on_both_profiles! {
     a_user_hears_of_their_own_and_of_nobody_elses,
     only_admins_hear_of_all,
     a_stream_goes_on_after_the_last_id_without_a_gap_or_a_repetition,
@@ -19,6 +21,11 @@ stories! {
     the_program_prints_what_is_published,
     a_signal_ends_the_program_though_nobody_takes_what_it_prints,
     the_reader_of_the_readme_reads,
+}
+
+tests_on_production! {
+    the_consumer_of_the_readme_goes_on_where_it_stopped,
+    two_nodes_stream_the_same_and_end_together,
 }
 
 impl Person {
@@ -268,12 +275,7 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
     assert!(left.code == Some(1) && left.errors.contains("401"), "{left:?}");
 }
 
-#[test]
-fn the_consumer_of_the_readme_goes_on_where_it_stopped() {
-    tell(Profile::Production, &[], |app| Box::pin(consumed(app)));
-}
-
-async fn consumed(app: &TestApp) {
+async fn the_consumer_of_the_readme_goes_on_where_it_stopped(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.events_of(ada.id, &["user.registered", "user.verified"]).await;
     let nats = app.ground.nats().and_then(|url| url.strip_prefix("nats://")).expect("production has one");
@@ -298,12 +300,7 @@ async fn consumed(app: &TestApp) {
     assert!(line.starts_with("\"faceofmind.v1.session.ended\" "), "{line}");
 }
 
-#[test]
-fn two_nodes_stream_the_same_and_end_together() {
-    tell(Profile::Production, &[], |app| Box::pin(streamed_by_both(app)));
-}
-
-async fn streamed_by_both(app: &TestApp) {
+async fn two_nodes_stream_the_same_and_end_together(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let ada = app.verified("ada").await;
     let there = ada.from(ada.client.at(node.address));

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 
-use crate::harness::{Claims, TestApp, snapshot, stories};
+use crate::harness::{Claims, TestApp, snapshot, tests_on_both_profiles};
 
 const OTHER_ACCESS_SECRET: &str = "the other secret of the stories, for access tokens";
 
-stories! {
+tests_on_both_profiles! {
     without_a_token_nobody_is_let_in,
     a_header_that_holds_no_token_lets_nobody_in,
     the_scheme_is_known_in_any_case,

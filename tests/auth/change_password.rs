@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, snapshot, tests_on_both_profiles};
 
 const NEW: &str = "a new and much longer word";
 
-stories! {
+tests_on_both_profiles! {
     changing_the_password_ends_the_other_log_ins,
     a_wrong_current_password_changes_nothing,
     wrong_current_passwords_count_as_failed_log_ins,

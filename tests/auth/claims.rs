@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Mail, Person, TestApp, stories};
+use crate::harness::{Mail, Person, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     registering_again_gets_a_second_code,
     both_codes_are_good_each_for_its_own_claim,
     the_newest_claim_is_what_log_in_compares_with,

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::{
     auth::wrong,
-    harness::{TestApp, at_once, eventually, stories},
+    harness::{TestApp, at_once, eventually, tests_on_both_profiles},
 };
 
-stories! {
+tests_on_both_profiles! {
     a_code_is_good_for_less_than_five_minutes,
     a_code_is_good_for_five_minutes_from_its_sending_and_no_longer,
     a_code_is_good_once,

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Claims, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Claims, Person, TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     logging_in_gives_tokens_and_the_user,
     a_bad_pair_is_told_without_saying_which_of_the_two,
     an_unverified_user_is_told_so_only_after_the_right_password,

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, at_once, stories};
+use crate::harness::{TestApp, at_once, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     ten_failed_log_ins_from_one_address_are_enough,
     right_passwords_are_not_counted,
     guesses_at_once_count_too,

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{TestApp, snapshot, stories};
+use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_user_sees_their_log_ins_newest_first,
     a_user_ends_one_of_them,
     anothers_log_in_is_not_there,

@@ -2,13 +2,20 @@
 
 use serde_json::json;
 
-use crate::harness::{Person, Profile, Server, TestApp, eventually, snapshot, stories, tell};
+use crate::harness::{Person, Server, TestApp, eventually, snapshot, tests_on_both_profiles, tests_on_production};
 
-stories! {
+tests_on_both_profiles! {
     logging_out_ends_this_log_in_for_the_very_next_request,
     logging_out_everywhere_ends_every_log_in,
     nobody_logs_out_without_a_token,
     an_ended_log_in_stays_ended_after_a_restart,
+}
+
+tests_on_production! {
+    a_log_out_holds_on_another_node,
+    a_suspension_holds_on_another_node,
+    a_node_without_nats_asks_the_database_each_time,
+    a_node_that_loses_nats_asks_the_database_each_time,
 }
 
 async fn logging_out_ends_this_log_in_for_the_very_next_request(app: &TestApp) {
@@ -62,12 +69,7 @@ fn at(person: &Person, node: &TestApp) -> Person {
     person.from(person.client.at(node.address))
 }
 
-#[test]
-fn a_log_out_holds_on_another_node() {
-    tell(Profile::Production, &[], |app| Box::pin(log_out_is_heard(app)));
-}
-
-async fn log_out_is_heard(app: &TestApp) {
+async fn a_log_out_holds_on_another_node(app: &TestApp) {
     let node = app.another_node(&[]).await;
     for path in ["/auth/logout", "/auth/logout-all"] {
         let ada = app.verified("ada").await;
@@ -79,12 +81,7 @@ async fn log_out_is_heard(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn a_suspension_holds_on_another_node() {
-    tell(Profile::Production, &[], |app| Box::pin(suspension_is_heard(app)));
-}
-
-async fn suspension_is_heard(app: &TestApp) {
+async fn a_suspension_holds_on_another_node(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let there = at(&ada, &node);
@@ -94,12 +91,7 @@ async fn suspension_is_heard(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn a_node_without_nats_asks_the_database_each_time() {
-    tell(Profile::Production, &[], |app| Box::pin(no_nats_no_belief(app)));
-}
-
-async fn no_nats_no_belief(app: &TestApp) {
+async fn a_node_without_nats_asks_the_database_each_time(app: &TestApp) {
     let node = app.another_node(&[("NATS_URL", "")]).await;
     for _ in 0..3 {
         let ada = app.verified("ada").await;
@@ -111,12 +103,7 @@ async fn no_nats_no_belief(app: &TestApp) {
     node.stop().await;
 }
 
-#[test]
-fn a_node_that_loses_nats_asks_the_database_each_time() {
-    tell(Profile::Production, &[], |app| Box::pin(lost_nats_no_belief(app)));
-}
-
-async fn lost_nats_no_belief(app: &TestApp) {
+async fn a_node_that_loses_nats_asks_the_database_each_time(app: &TestApp) {
     let (node, relay) = app.node_behind_a_relay(Server::Nats, &[]).await;
     let ada = app.verified("ada").await;
     let there = at(&ada, &node);

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Claims, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Answer, Claims, Person, TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     refreshing_replaces_both_tokens,
     twenty_parallel_refreshes_all_get_the_same_successor,
     a_lost_answer_may_be_asked_for_again_however_late,

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestApp, at_once, eventually, snapshot, stories};
+use crate::harness::{Answer, TestApp, at_once, eventually, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     registering_answers_with_an_echo_and_mails_a_code,
     the_predecessors_own_example_works_as_pasted,
     a_role_at_registration_is_ignored,

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::{
     auth::wrong,
-    harness::{Answer, Person, TestApp, at_once, snapshot, stories},
+    harness::{Answer, Person, TestApp, at_once, snapshot, tests_on_both_profiles},
 };
 
 const NEW: &str = "a new and much longer word";
 
-stories! {
+tests_on_both_profiles! {
     the_app_tests_the_reset_code_with_dummy_password_123,
     asking_for_a_reset_tells_nothing,
     first_the_shape_then_the_code_then_the_password,

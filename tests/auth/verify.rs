@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, snapshot, stories};
+use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_code_makes_the_account_active,
     a_wrong_code_is_told_in_one_sentence_whoever_asks,
     verifying_logs_nobody_in,

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `telling` | `stories!`: each story on both profiles, and what must hold at the end of each |
+//! | `both_profiles` | `tests_on_both_profiles!`, and the frame in which each test runs |
 //! | `test_app` | a service of the story's own, its clock, its tree |
 //! | `ground` | what a service stands on: databases, brokers, mail, each the story's own |
 //! | `servers` | the private servers of `cargo xtask test` |
@@ -21,6 +21,7 @@
 //! | `tokens` | tokens as others read and forge them |
 
 mod answer;
+mod both_profiles;
 mod client;
 mod detections;
 mod events;
@@ -37,13 +38,13 @@ mod servers;
 mod sibling;
 mod statements;
 mod streams;
-mod telling;
 mod test_app;
 mod tokens;
 pub(crate) mod told;
 mod wait;
 
 pub(crate) use answer::{Answer, snapshot};
+pub(crate) use both_profiles::{run_test, tests_on_both_profiles, tests_on_production};
 pub(crate) use client::Client;
 pub(crate) use ground::Profile;
 pub(crate) use mail::Mail;
@@ -55,7 +56,6 @@ pub(crate) use rows::RECORDED;
 pub(crate) use servers::Server;
 pub(crate) use sibling::{Message, Sibling};
 pub(crate) use streams::{Frame, Stream};
-pub(crate) use telling::{stories, tell};
 pub(crate) use test_app::TestApp;
 pub(crate) use tokens::Claims;
 pub(crate) use wait::{at_once, eventually};

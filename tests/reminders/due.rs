@@ -7,9 +7,9 @@ use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde_json::json;
 
 use super::{BEGUN, remind};
-use crate::harness::{Profile, TestApp, eventually, stories, tell};
+use crate::harness::{TestApp, eventually, tests_on_both_profiles, tests_on_production};
 
-stories! {
+tests_on_both_profiles! {
     at_eight_an_event_and_a_mail_tell_of_it_once,
     what_is_for_today_is_told_at_once_and_yesterday_never,
     a_reminder_follows_its_person_to_another_time_zone,
@@ -19,6 +19,10 @@ stories! {
     reminders_survive_the_death_of_their_actor,
     reminders_go_with_their_user,
     nothing_of_a_reminder_is_logged,
+}
+
+tests_on_production! {
+    of_several_nodes_one_tells_each,
 }
 
 fn manila() -> TimeZone {
@@ -204,12 +208,7 @@ async fn nothing_of_a_reminder_is_logged(app: &TestApp) {
     assert!(told.contains("reminder.due") && !told.contains("cruz") && !told.contains("sleep"), "{told}");
 }
 
-#[test]
-fn of_several_nodes_one_tells_each() {
-    tell(Profile::Production, &[], |app| Box::pin(told_by_one(app)));
-}
-
-async fn told_by_one(app: &TestApp) {
+async fn of_several_nodes_one_tells_each(app: &TestApp) {
     let tomorrow = at_ten(app).tomorrow().expect("a day");
     let others = [app.another_node(&[]).await, app.another_node(&[]).await];
     let people = [app.verified("ada").await, app.verified("bob").await, app.verified("carol").await];

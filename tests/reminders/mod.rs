@@ -4,11 +4,11 @@ use faceofmind_actors::reminders::MOST;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, at_once, snapshot, tests_on_both_profiles};
 
 mod due;
 
-stories! {
+tests_on_both_profiles! {
     a_reminder_is_made_seen_changed_and_deleted,
     what_is_left_out_stays_and_a_time_behind_the_date_is_ignored,
     reminders_are_listed_newest_first,

@@ -1,8 +1,8 @@
 //! `PATCH /users/{id}/activate`
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_admin_activates_an_account_claimed_once_with_its_password,
     an_account_claimed_twice_gets_no_password,
     an_admin_brings_back_a_suspended_user,

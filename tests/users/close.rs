@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, snapshot, stories};
+use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_user_closes_their_own_account,
     an_admin_closes_and_suspends,
     log_ins_end_at_once,

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, snapshot, stories};
+use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_admin_deletes_a_user_and_all_that_is_theirs,
     a_deleted_address_may_be_registered_anew,
     only_admins_delete_users,

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::wrong,
-    harness::{Answer, Claims, Person, TestApp, at_once, snapshot, stories},
+    harness::{Answer, Claims, Person, TestApp, at_once, snapshot, tests_on_both_profiles},
 };
 
-stories! {
+tests_on_both_profiles! {
     a_user_moves_to_another_address,
     the_old_address_is_told_and_holds_until_then,
     a_taken_address_is_answered_just_the_same,

@@ -5,9 +5,9 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{Answer, Person, TestApp, eventually, snapshot, stories};
+use crate::harness::{Answer, Person, TestApp, eventually, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     whoever_erases_themself_leaves_nothing_behind,
     tokens_die_with_the_account_and_one_event_tells_of_it,
     a_wrong_password_erases_nothing_and_counts_as_a_failed_log_in,

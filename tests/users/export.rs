@@ -10,9 +10,9 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     everything_held_about_a_user_is_exported_and_nothing_else,
     an_export_is_a_file_of_ones_own,
     an_export_that_fails_halfway_breaks_off,

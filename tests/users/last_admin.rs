@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Person, TestApp, at_once, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     the_last_active_admin_stays_what_they_are,
     an_admin_who_cannot_log_in_does_not_count,
     two_admins_who_remove_each_other_at_once_leave_one,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_admin_lists_users,
     pages_follow_one_another_without_gap_or_repetition,
     a_page_stays_where_it_is_while_users_come_and_go,

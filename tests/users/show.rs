@@ -1,8 +1,8 @@
 //! `GET /users/me`, `GET /users/{id}`
 
-use crate::harness::{TestApp, stories};
+use crate::harness::{TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     me_is_the_same_here_and_under_auth,
     a_user_sees_themself_and_nobody_else,
     an_admin_sees_everyone,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_user_changes_their_names_and_settings,
     what_is_left_out_stays,
     a_user_cannot_raise_themself_and_the_attempt_is_ignored,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Program,
-    told::{DOCUMENT, faults},
+    asyncapi_schema::{DOCUMENT, violations},
 };
 
 /// A change of what siblings rely on shows in review: `faceofmind asyncapi > docs/asyncapi.yaml`.
@@ -36,7 +36,7 @@ fn every_example_is_as_its_schema_says() {
     let examples = examples();
     assert!(examples.len() >= 16, "{}", examples.len());
     for (subject, event) in examples {
-        assert_eq!(faults(&subject, &event), Vec::<String>::new());
+        assert_eq!(violations(&subject, &event), Vec::<String>::new());
     }
 }
 
@@ -47,7 +47,7 @@ fn what_is_not_documented_is_found() {
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut event = event.clone();
         change(&mut event);
-        faults(&subject, &event).len()
+        violations(&subject, &event).len()
     };
     assert_eq!(changed(&|_| {}), 0);
     assert_eq!(changed(&|event| event["data"]["email"] = json!("a@b.org")), 1, "a field of data");
@@ -57,7 +57,7 @@ fn what_is_not_documented_is_found() {
     assert_eq!(changed(&|event| event["causedby"] = json!("ada")), 1, "nobody");
     assert_eq!(changed(&|event| drop(event["data"].as_object_mut().map(|data| data.remove("start_time")))), 1);
     assert_eq!(changed(&|event| event["data"]["user_id"] = json!(8)), 1, "another user's subject");
-    assert_eq!(faults("faceofmind.v1.session.paused.7", &event).len(), 1, "an event that there is not");
+    assert_eq!(violations("faceofmind.v1.session.paused.7", &event).len(), 1, "an event that there is not");
 }
 
 /// AsyncAPI 3.0.0: the objects that must be there, and what they are tied together by.

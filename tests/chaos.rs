@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 
 use crate::harness::{
-    Message, NatsServer, Person, Program, Serving, Sibling, TestApp, eventually, tests_on_production,
+    EventConsumer, Message, NatsServer, Person, Program, Serving, TestApp, eventually, tests_on_production,
 };
 
 /// So many changes are acknowledged. A batch of detections is as many changes: each has its row and its event.
@@ -46,7 +46,7 @@ async fn kill_under_load(app: &TestApp, count: usize) {
     app.expect_failures();
     let mut nats = NatsServer::start().await;
     let mut nodes = Nodes::start(app, &nats.url(), count).await;
-    let sibling = Sibling::at(&nats.url()).await;
+    let consumer = EventConsumer::at(&nats.url()).await;
     let tally = Arc::new(Tally::default());
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -74,7 +74,7 @@ async fn kill_under_load(app: &TestApp, count: usize) {
     app.all_is_published().await;
     nodes.stop().await;
     // Only now can nothing be stored after what is compared.
-    is_true(app, &tally, &sibling.heard_all().await).await;
+    is_true(app, &tally, &consumer.heard_all().await).await;
 }
 
 /// The nodes as programs, and where each is now.
@@ -88,7 +88,7 @@ impl Nodes {
     async fn start(app: &TestApp, nats: &str, count: usize) -> Self {
         // The server's memory for ids is so short that it hides nothing.
         let changes = [("NATS_URL", nats), ("EVENTS_DEDUPE_SECONDS", "1"), ("RUST_LOG", "error")];
-        let program = Program::node(&app.ground, &changes);
+        let program = Program::node(&app.env, &changes);
         let mut nodes = Self { program, running: Vec::new(), addresses: Vec::new() };
         for _ in 0..count {
             let node = nodes.program.serve(&["serve"]).await;
@@ -237,7 +237,7 @@ async fn a_follower_publishes_within_five_seconds_of_the_leaders_death(app: &Tes
     let ada = app.verified("ada").await;
     app.stop().await;
     let nats = NatsServer::start().await;
-    let program = Program::node(&app.ground, &[("NATS_URL", &nats.url()), ("RUST_LOG", "error")]);
+    let program = Program::node(&app.env, &[("NATS_URL", &nats.url()), ("RUST_LOG", "error")]);
     let leader = program.serve(&["serve"]).await;
     ada.from(ada.client.at(leader.address())).open_session().await;
     app.all_is_published().await;
@@ -249,6 +249,6 @@ async fn a_follower_publishes_within_five_seconds_of_the_leaders_death(app: &Tes
     assert!(died.elapsed() < Duration::from_secs(5), "it took {:?}", died.elapsed());
     follower.terminate().await;
     assert_eq!(follower.ended().await.code, Some(0));
-    let heard = Sibling::at(&nats.url()).await.heard_all().await;
+    let heard = EventConsumer::at(&nats.url()).await.heard_all().await;
     assert_eq!(heard.iter().map(Message::name).collect::<Vec<_>>(), ["session.started"; 2]);
 }

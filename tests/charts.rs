@@ -32,14 +32,14 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Someone with a session, on the next Wednesday at noon in this zone: no day begins or ends while the story is told.
 async fn on_wednesday_noon(app: &TestApp, zone: &str) -> (Person, i64, Timestamp) {
-    let now = app.ground.clock.now().to_jiff().in_tz(zone).expect("a zone");
+    let now = app.env.clock.now().to_jiff().in_tz(zone).expect("a zone");
     let wednesday = now.date().nth_weekday(1, Weekday::Wednesday).expect("within the calendar");
     let noon = wednesday.at(12, 0, 0, 0).in_tz(zone).expect("exists").timestamp();
     let seconds = noon.duration_since(now.timestamp()).as_secs();
     app.advance_seconds(u64::try_from(seconds).expect("is to come"));
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    (ada, session, app.ground.clock.now().to_jiff())
+    (ada, session, app.env.clock.now().to_jiff())
 }
 
 fn date(moment: Timestamp, zone: &str) -> Date {
@@ -243,7 +243,7 @@ async fn a_diagnosis_sums_a_window_up(app: &TestApp) {
 async fn nothing_recorded_is_said_to_be_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let now = app.env.clock.now().to_jiff();
     // What was said without a face counts as no emotion.
     let detection = app.detect(session, now, "happy", 1).await;
     app.alter(&format!("DELETE FROM facial_data WHERE detection_id = {detection}")).await;

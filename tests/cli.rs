@@ -30,7 +30,7 @@ tests_on_both_profiles! {
 async fn an_admin_is_created_with_a_password_from_standard_input(app: &TestApp) {
     let grace = app.person("grace");
     let line = ["admin", "create", "--email", &grace.email, "--first-name", "Grace", "--last-name", "Hopper"];
-    let made = Program::on(&app.ground).run(&line, &format!("{}\nsecond line\n", grace.password)).await;
+    let made = Program::on(&app.env).run(&line, &format!("{}\nsecond line\n", grace.password)).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(made.output.contains(&grace.email) && !made.output.contains(&grace.password), "{made:?}");
     assert!(!made.errors.contains(&grace.password), "{made:?}");
@@ -43,23 +43,23 @@ async fn an_admin_is_not_created_twice_nor_with_a_bad_password(app: &TestApp) {
     let grace = app.person("grace");
     let line = ["admin", "create", "--email", &grace.email];
     for bad in ["short\n", "", "dummyPassword123\n"] {
-        let refused = Program::on(&app.ground).run(&line, bad).await;
+        let refused = Program::on(&app.env).run(&line, bad).await;
         assert_eq!(refused.code, Some(1), "{bad:?}: {refused:?}");
         assert!(refused.errors.contains("password"), "{refused:?}");
     }
-    let wrong = Program::on(&app.ground).run(&["admin", "create", "--email", "grace"], "a good long word\n").await;
+    let wrong = Program::on(&app.env).run(&["admin", "create", "--email", "grace"], "a good long word\n").await;
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert_eq!(app.rows("users").await, 0);
-    let made = Program::on(&app.ground).run(&line, "a good long word\n").await;
+    let made = Program::on(&app.env).run(&line, "a good long word\n").await;
     assert_eq!(made.code, Some(0), "{made:?}");
-    let again = Program::on(&app.ground).run(&line, "another long word\n").await;
+    let again = Program::on(&app.env).run(&line, "another long word\n").await;
     assert_eq!(again.code, Some(1), "{again:?}");
     grace.log_in_with("a good long word").await.is(200);
 }
 
 async fn serving_says_where_and_on_what(app: &TestApp) {
     app.stop().await;
-    let serving = Program::on(&app.ground).serve(&["serve", "--host", "127.0.0.1", "--port", "0"]).await;
+    let serving = Program::on(&app.env).serve(&["serve", "--host", "127.0.0.1", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let client = app.client().at(address);
     client.call(Method::GET, "/ready").send().await.is(200);
@@ -116,7 +116,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn as_it_is_shipped_it_serves_in_production(app: &TestApp) {
     app.stop().await;
     let least_that_production_takes = [("ARGON2_MEMORY_KIB", "12288"), ("ARGON2_ITERATIONS", "3")];
-    let serving = Program::shipped(&app.ground, &least_that_production_takes).serve(&["serve", "--port", "0"]).await;
+    let serving = Program::shipped(&app.env, &least_that_production_takes).serve(&["serve", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let mut ada = app.person("ada").from(app.client().at(address));
     ada.password = "nobody guesses what Ada types".to_owned();
@@ -149,7 +149,7 @@ async fn ctrl_c_drains(app: &TestApp) {
 async fn drains_at(signal: &str, app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
-    let serving = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await;
+    let serving = Program::on(&app.env).serve(&["serve", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let (mut slow, mut idle) = (begun(address, &ada).await, idle(address).await);
     serving.signal(signal).await;
@@ -166,7 +166,7 @@ async fn drains_at(signal: &str, app: &TestApp) {
 async fn while_it_drains_it_takes_no_connection(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
-    let serving = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await;
+    let serving = Program::on(&app.env).serve(&["serve", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let (mut slow, mut idle) = (begun(address, &ada).await, idle(address).await);
     serving.terminate().await;
@@ -182,7 +182,7 @@ async fn while_it_drains_it_takes_no_connection(app: &TestApp) {
 /// Whoever started it shall start it again.
 async fn an_actor_that_keeps_failing_ends_the_program_with_70(app: &TestApp) {
     app.stop().await;
-    let left = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await.ended_by_panics().await;
+    let left = Program::on(&app.env).serve(&["serve", "--port", "0"]).await.ended_by_panics().await;
     assert_eq!(left.code, Some(70), "{left:?}");
     assert!(left.errors.contains("failed too often") && left.errors.contains("to be started afresh"), "{left:?}");
 }
@@ -191,14 +191,14 @@ async fn a_taken_port_is_told(app: &TestApp) {
     app.stop().await;
     let _taken = TcpListener::bind(app.address).await.expect("it is free again");
     let port = app.address.port().to_string();
-    let left = Program::on(&app.ground).run(&["serve", "--port", &port], "").await;
+    let left = Program::on(&app.env).run(&["serve", "--port", &port], "").await;
     assert_eq!(left.code, Some(1), "{left:?}");
     assert!(left.errors.contains(&port) && left.errors.contains("PORT"), "{left:?}");
 }
 
 /// Two on one file would believe log-ins that the other has ended.
 async fn an_sqlite_file_is_served_by_one_and_a_server_by_many(app: &TestApp) {
-    let program = Program::on(&app.ground);
+    let program = Program::on(&app.env);
     if app.is_embedded() {
         let second = program.run(&["serve", "--port", "0"], "").await;
         assert_eq!(second.code, Some(1), "{second:?}");
@@ -215,7 +215,7 @@ async fn an_sqlite_file_is_served_by_one_and_a_server_by_many(app: &TestApp) {
 async fn migrations_are_listed_taken_back_and_applied(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
-    let program = Program::on(&app.ground);
+    let program = Program::on(&app.env);
     let status = program.run(&["migrate", "--status"], "").await;
     assert!(
         status.code == Some(0) && status.output.contains("0001") && !status.output.contains("not applied"),
@@ -244,7 +244,7 @@ async fn a_foreign_database_is_left_alone(app: &TestApp) {
     app.stop().await;
     app.alter("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
     for line in [&["serve", "--port", "0"][..], &["migrate"], &["admin", "create", "--email", "a@b.org"]] {
-        let left = Program::on(&app.ground).run(line, "a good long word\n").await;
+        let left = Program::on(&app.env).run(line, "a good long word\n").await;
         assert_eq!(left.code, Some(1), "{line:?}: {left:?}");
         assert!(left.errors.contains("9999"), "{line:?}: {left:?}");
     }

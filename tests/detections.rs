@@ -111,7 +111,7 @@ async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &Tes
     let ada = app.verified("ada").await;
     let id = ada.open_session().await;
     let before = app.stock().await;
-    let soon = app.ground.clock.now() + std::time::Duration::from_secs(6 * 60);
+    let soon = app.env.clock.now() + std::time::Duration::from_secs(6 * 60);
     let mut many = vec![json!({ "emotion": "happy" }); 30];
     many[3] = json!({ "emotion": "", "confidence": 1.5 });
     many[17] = json!({ "emotion": "x".repeat(65), "timestamp": soon.to_string() });
@@ -140,7 +140,7 @@ async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &Tes
         assert_eq!(stream(&ada, id, body).await.is(422).refused(), [named]);
     }
     assert_eq!(app.stock().await, before);
-    let almost = app.ground.clock.now() + std::time::Duration::from_secs(4 * 60);
+    let almost = app.env.clock.now() + std::time::Duration::from_secs(4 * 60);
     stream(&ada, id, json!({ "emotion": "happy", "timestamp": almost.to_string() })).await.is(201);
 }
 
@@ -156,13 +156,13 @@ async fn an_emotion_is_kept_as_it_was_sent(app: &TestApp) {
 
 async fn what_is_said_rests_sealed(app: &TestApp) {
     let ada = app.verified("ada").await;
-    app.ground.keep_secret(SAID);
+    app.env.forbid_in_log(SAID);
     let id = ada.open_session().await;
     stream(&ada, id, json!([{ "emotion": "sad", "voice_content": SAID }, { "emotion": "sad" }])).await.is(201);
     process(&ada, id, "sad", SAID).await.is(200);
     let stored = app.texts("SELECT content FROM voice_data").await;
     assert_eq!(stored.len(), 2);
-    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:story:") && !text.contains("sleep")), "{stored:?}");
+    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:test:") && !text.contains("sleep")), "{stored:?}");
     assert_ne!(stored[0], stored[1]);
 }
 
@@ -170,7 +170,7 @@ async fn who_speaks_of_suicide_is_answered_with_hotlines(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.open_session().await;
     let cry = "I want to kill myself";
-    app.ground.keep_secret(cry);
+    app.env.forbid_in_log(cry);
     let many = json!([{ "emotion": "calm" }, { "emotion": "sad", "voice_content": cry }]);
     let streamed = stream(&ada, id, many).await.is(201);
     let crisis = streamed.json["crisis"].clone();
@@ -191,7 +191,7 @@ async fn who_speaks_of_suicide_is_answered_with_hotlines(app: &TestApp) {
 async fn an_ended_session_takes_in_what_was_felt_before(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.open_session().await;
-    let felt = app.ground.clock.now().to_string();
+    let felt = app.env.clock.now().to_string();
     app.advance(10);
     ada.patch(&format!("/sessions/{id}/end")).await.is(200);
     app.advance(10);

@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Sibling, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production};
+use crate::harness::{
+    EventConsumer, Server, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production,
+};
 
 tests_on_both_profiles! {
     a_persons_story_is_told_in_order,
@@ -94,7 +96,7 @@ async fn an_event_holds_nothing_personal(app: &TestApp) {
     call.json(&json!({ "note": ada.email })).send().await.is(201);
     for event in app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await {
         let text = event.json.to_string();
-        for personal in [&ada.email, &ada.first_name, &ada.last_name, &ada.password, &ada.access, &ada.client.address] {
+        for personal in [&ada.email, &ada.first_name, &ada.last_name, &ada.password, &ada.access, &ada.client.ip] {
             assert!(!text.contains(personal.as_str()), "{personal} in {text}");
         }
         assert!(!event.json["data"].to_string().contains(&code), "{text}");
@@ -164,8 +166,8 @@ async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
     admin.delete(&format!("/users/{}", ada.id)).await.is(200);
     app.events_of(ada.id, &of_ada).await;
     assert_eq!(app.number(&format!("SELECT count(*) FROM events WHERE user_id = {}", ada.id)).await, 1);
-    let Some(url) = app.ground.nats() else { return };
-    let late = Sibling::at(url).await;
+    let Some(url) = app.env.nats() else { return };
+    let late = EventConsumer::at(url).await;
     let heard = async || {
         let heard = late.heard();
         heard.last().is_some_and(|last| last.name() == "user.deleted").then_some(heard)
@@ -181,10 +183,10 @@ async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
 
 async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
     app.stop().await;
-    let (node, relay) = app.node_behind_a_relay(Server::Nats, &[]).await;
+    let (node, proxy) = app.node_behind_proxy(Server::Nats, &[]).await;
     let ada = node.verified("ada").await;
     node.events_of(ada.id, &["user.registered", "user.verified"]).await;
-    relay.cut();
+    proxy.cut();
     let first = ada.open_session().await;
     let second = ada.open_session().await;
     ada.patch(&format!("/sessions/{first}/end")).await.is(200);
@@ -193,7 +195,7 @@ async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
         (ready.json["status"] == "degraded" && ready.json["events"] == "down").then_some(())
     })
     .await;
-    relay.mend();
+    proxy.restore();
     let names = ["user.registered", "user.verified", "session.started", "session.started", "session.ended"];
     let told = node.events_of(ada.id, &names).await;
     assert_eq!(told[3].json["data"]["session_id"], second);

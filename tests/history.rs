@@ -18,7 +18,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// As the service seals what was said, with the key of all stories.
 fn sealed(detection: i64, said: &str) -> String {
-    let keyring = Keyring::new([("story", [1; 32].as_slice())]).expect("a key");
+    let keyring = Keyring::new([("test", [1; 32].as_slice())]).expect("a key");
     keyring.seal(&format!("voice_data/{detection}"), said).expect("seals")
 }
 
@@ -26,7 +26,7 @@ fn sealed(detection: i64, said: &str) -> String {
 async fn recorded(app: &TestApp) -> (Person, i64) {
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let now = app.env.clock.now().to_jiff();
     let first = app.detect(session, now - MINUTE, "Sad", 1).await;
     let second = app.detect(session, now, "saudade", 1).await;
     for (detection, said, suggested, urls) in [
@@ -179,7 +179,7 @@ async fn a_session_without_detections_has_a_history(app: &TestApp) {
 async fn detections_stand_in_the_order_of_their_times(app: &TestApp) {
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let now = app.env.clock.now().to_jiff();
     let later = app.detect(session, now, "calm", 1).await;
     let earlier = app.detect(session, now - MINUTE, "sad", 1).await;
     let at_once = app.detect(session, now, "bored", 1).await;

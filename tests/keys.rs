@@ -18,7 +18,7 @@ const NEW_FIRST: &str = keys!("new" = "B", ",old" = "A");
 const NEW: &str = keys!("new" = "B");
 
 fn program(app: &TestApp, keys: &str) -> Program {
-    Program::node(&app.ground, &[("DATA_KEY", keys)])
+    Program::node(&app.env, &[("DATA_KEY", keys)])
 }
 
 /// The lines of a table, word by word.
@@ -35,7 +35,7 @@ async fn keys_are_changed_beside_a_service_at_work(app: &TestApp) {
         ada.api(reqwest::Method::POST, &path).header("idempotency-key", "once").json(&felt)
     };
     let first = process().send().await.is(200);
-    app.detect(session, app.ground.clock.now().to_jiff(), "calm", 1).await;
+    app.detect(session, app.env.clock.now().to_jiff(), "calm", 1).await;
     app.alter("INSERT INTO voice_data (detection_id, content) SELECT max(id), 'plain words' FROM emotion_detections")
         .await;
 
@@ -76,7 +76,7 @@ async fn a_rotation_that_is_killed_is_completed_by_the_next(app: &TestApp) {
     const TEXTS: i64 = 8192;
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    app.detect(session, app.ground.clock.now().to_jiff(), "calm", 1).await;
+    app.detect(session, app.env.clock.now().to_jiff(), "calm", 1).await;
     for _ in 0..TEXTS.ilog2() {
         app.alter("INSERT INTO emotion_detections (session_id, timestamp) SELECT session_id, timestamp FROM emotion_detections").await;
     }

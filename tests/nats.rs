@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Message, NatsServer, Person, Program, Serving, Sibling, TestApp, eventually, tests_on_production,
+    EventConsumer, Message, NatsServer, Person, Program, Serving, TestApp, eventually, tests_on_production,
 };
 
 tests_on_production! {
@@ -28,28 +28,28 @@ async fn a_password_or_a_token_stands_in_the_url(app: &TestApp) {
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
     does_not_publish(app, &ada, &[("NATS_URL", &url("fom:wrong"))]).await;
     let login = ConnectOptions::with_user_and_password("fom".into(), "p@ss word".into());
-    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))], &sibling(&server, login).await).await;
+    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))], &consumer(&server, login).await).await;
     let server = NatsServer::start_with(&["--auth", "a-token"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
     does_not_publish(app, &ada, &[("NATS_URL", &url("another"))]).await;
     let login = ConnectOptions::with_token("a-token".into());
-    publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &sibling(&server, login).await).await;
+    publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &consumer(&server, login).await).await;
 }
 
 async fn credentials_come_from_a_file(app: &TestApp) {
     let ada = alone(app).await;
-    let (config, credentials) = issued(&app.ground.data_dir());
+    let (config, credentials) = issued(&app.env.data_dir());
     let server = NatsServer::start_with(&["--config", &config]).await;
     let url = server.url();
     does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
     let login = ConnectOptions::with_credentials_file(&credentials).await.expect("credentials");
     let settings = [("NATS_URL", url.as_str()), ("NATS_CREDS_FILE", &credentials)];
-    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
+    publishes(app, &ada, &settings, &consumer(&server, login).await).await;
 }
 
 async fn a_server_with_tls_is_trusted_if_its_authority_is(app: &TestApp) {
     let ada = alone(app).await;
-    let folder = app.ground.data_dir();
+    let folder = app.env.data_dir();
     let authority = authority(&folder);
     let (certificate, key) = (text(&folder.join("server.pem")), text(&folder.join("server.key")));
     let server = NatsServer::start_with(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await;
@@ -57,7 +57,7 @@ async fn a_server_with_tls_is_trusted_if_its_authority_is(app: &TestApp) {
     does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
     let login = ConnectOptions::new().require_tls(true).add_root_certificates(PathBuf::from(&authority));
     let settings = [("NATS_URL", url.as_str()), ("SSL_CERT_FILE", &authority)];
-    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
+    publishes(app, &ada, &settings, &consumer(&server, login).await).await;
 }
 
 /// Somebody of a service that is stopped, to call the program on the same ground.
@@ -68,18 +68,18 @@ async fn alone(app: &TestApp) -> Person {
 }
 
 /// A sibling that the server lets in, too.
-async fn sibling(server: &NatsServer, login: ConnectOptions) -> Sibling {
-    Sibling::of(jetstream::new(login.connect(server.url()).await.expect("NATS lets it in")))
+async fn consumer(server: &NatsServer, login: ConnectOptions) -> EventConsumer {
+    EventConsumer::of(jetstream::new(login.connect(server.url()).await.expect("NATS lets it in")))
 }
 
 /// What happens goes out through JetStream, with what waited.
-async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], sibling: &Sibling) {
+async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], consumer: &EventConsumer) {
     let (node, there) = node(app, ada, settings).await;
     eventually("NATS to be up", async || (events(&there).await == "up").then_some(())).await;
     there.open_session().await;
     app.all_is_published().await;
     stop(node).await;
-    let heard = sibling.heard_all().await;
+    let heard = consumer.heard_all().await;
     assert_eq!(heard.iter().map(Message::name).collect::<Vec<_>>(), ["session.started"; 2]);
 }
 
@@ -94,7 +94,7 @@ async fn does_not_publish(app: &TestApp, ada: &Person, settings: &[(&str, &str)]
 
 async fn node(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) -> (Serving, Person) {
     let changes = [settings, &[("RUST_LOG", "error")]].concat();
-    let node = Program::node(&app.ground, &changes).serve(&["serve"]).await;
+    let node = Program::node(&app.env, &changes).serve(&["serve"]).await;
     let there = ada.from(ada.client.at(node.address()));
     (node, there)
 }

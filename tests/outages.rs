@@ -31,10 +31,10 @@ async fn until(app: &TestApp, status: &str) {
 async fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on(app: &TestApp) {
     app.stop().await;
     app.expect_failures();
-    let (node, relay) = app.node_behind_a_relay(Server::Redis, &[]).await;
+    let (node, proxy) = app.node_behind_proxy(Server::Redis, &[]).await;
     let (ada, bob) = (node.verified("ada").await, node.register("bob").await);
     let code = node.mail_to(&bob.email).await.code();
-    relay.cut();
+    proxy.cut();
     until(&node, "degraded").await;
     bob.verify(&code).await.is(503);
     let body = json!({ "email": bob.email, "otp": code, "new_password": "a new and longer word" });
@@ -49,7 +49,7 @@ async fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on(app: &TestApp
         guesser.log_in_with("not the password").await.is(401);
     }
     guesser.log_in().await.is(429);
-    relay.mend();
+    proxy.restore();
     until(&node, "ready").await;
     bob.verify(&code).await.is(200);
     node.stop().await;
@@ -58,10 +58,10 @@ async fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on(app: &TestApp
 async fn without_its_database_the_service_answers_503_and_recovers(app: &TestApp) {
     app.stop().await;
     app.expect_failures();
-    let (node, relay) = app.node_behind_a_relay(Server::Postgres, &[]).await;
+    let (node, proxy) = app.node_behind_proxy(Server::Postgres, &[]).await;
     let ada = node.verified("ada").await;
     let before = node.stock().await;
-    relay.cut();
+    proxy.cut();
     ada.post("/sessions/", json!({})).await.is(503);
     ada.log_in().await.is(503);
     node.person("bob").register().await.is(503);
@@ -69,7 +69,7 @@ async fn without_its_database_the_service_answers_503_and_recovers(app: &TestApp
     assert_eq!(ready.json["database"], "down");
     node.client().call(Method::GET, "/health").send().await.is(200);
     assert_eq!(node.stock().await, before, "nothing is half-written");
-    relay.mend();
+    proxy.restore();
     until(&node, "ready").await;
     ada.open_session().await;
     ada.log_in().await.is(200);

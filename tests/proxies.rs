@@ -14,7 +14,7 @@ tests_on_both_profiles! {
 /// Logs in by way of these hops and gives the address that the service remembers.
 async fn remembered(app: &TestApp, person: &Person, hops: &str) -> String {
     let body = json!({ "email": person.email, "password": person.password });
-    let client = app.client_at(hops);
+    let client = app.client_from(hops);
     let tokens = client.api(Method::POST, "/auth/login").json(&body).send().await.is(200);
     let listed = client.bearing(&tokens.text_of("access_token")).get("/auth/logins").await.is(200);
     listed.json[0]["address"].as_str().expect("an address").to_owned()

@@ -53,7 +53,7 @@ async fn a_whole_life_gives_no_secret_away(app: &TestApp) {
     }
     let rows = app.texts("SELECT password FROM users").await;
     assert!(rows.iter().all(|row| row.starts_with("$argon2id$")), "{rows:?}");
-    app.ground.keep_secret(&hash);
+    app.env.forbid_in_log(&hash);
 }
 
 async fn files_that_hold_secrets_are_the_services_own(app: &TestApp) {
@@ -61,7 +61,7 @@ async fn files_that_hold_secrets_are_the_services_own(app: &TestApp) {
     let ada = app.register("ada").await;
     app.mail_to(&ada.email).await;
     let mut seen = Vec::new();
-    let mut folders = vec![app.ground.data_dir()];
+    let mut folders = vec![app.env.data_dir()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("readable").map(|entry| entry.expect("an entry")) {
             let (path, mode) = (entry.path(), entry.metadata().expect("it is there").permissions().mode() & 0o777);

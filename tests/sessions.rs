@@ -239,7 +239,7 @@ async fn sessions_survive_a_restart(app: &TestApp) {
 
 async fn times_are_those_of_the_service(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let before = app.ground.clock.now();
+    let before = app.env.clock.now();
     let id = ada.open_session().await;
     app.advance(20);
     let ended = ada.patch(&format!("/sessions/{id}/end")).await.is(200);

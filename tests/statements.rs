@@ -17,7 +17,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 async fn a_history_takes_two_statements_however_much_it_holds(app: &TestApp) {
     let ada = app.verified("ada").await;
     let (short, long) = (ada.open_session().await, ada.open_session().await);
-    let now = app.ground.clock.now().to_jiff();
+    let now = app.env.clock.now().to_jiff();
     app.detect(short, now, "calm", 1).await;
     app.detect(long, now, "calm", 1000).await;
     // Who asks is known from here on.
@@ -36,7 +36,7 @@ async fn a_history_takes_two_statements_however_much_it_holds(app: &TestApp) {
 async fn a_chart_takes_one_statement_however_much_was_felt(app: &TestApp) {
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let now = app.env.clock.now().to_jiff();
     app.detect(session, now, "sad", 1).await;
     ada.get("/sessions/").await.is(200);
     let few = statements(&ada).await;

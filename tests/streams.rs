@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Frame, Person, Program, Relay, Stream, TestApp, eventually, tests_on_both_profiles, tests_on_production,
+    Frame, Person, Program, Stream, TcpProxy, TestApp, eventually, tests_on_both_profiles, tests_on_production,
 };
 
 tests_on_both_profiles! {
@@ -186,7 +186,7 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
     let id = ada.open_session().await;
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await;
     let line = ["events", "tail", "--since", "1h", "--subject", "session.>"];
-    let mut tail = Program::on(&app.ground).begin(&line);
+    let mut tail = Program::on(&app.env).begin(&line);
     let told = |line: String| serde_json::from_str::<Value>(&line).expect("JSON");
     let started = told(tail.line().await);
     assert_eq!(
@@ -199,7 +199,7 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
     let left = tail.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
     for wrong in [["--since", "yesterday"], ["--subject", "session started"]] {
-        let left = Program::on(&app.ground).run(&[&["events", "tail"][..], &wrong].concat(), "").await;
+        let left = Program::on(&app.env).run(&[&["events", "tail"][..], &wrong].concat(), "").await;
         assert!(left.code == Some(2) && left.errors.contains("such as"), "{left:?}");
     }
 }
@@ -213,7 +213,7 @@ async fn a_signal_ends_the_program_though_nobody_takes_what_it_prints(app: &Test
         ada.post(&format!("/sessions/{id}/detections"), felt.clone()).await.is(201);
     }
     app.all_is_published().await;
-    let mut tail = Program::on(&app.ground).begin(&["events", "tail", "--since", "1h"]);
+    let mut tail = Program::on(&app.env).begin(&["events", "tail", "--since", "1h"]);
     tail.line().await;
     tail.signal("TERM").await;
     let left = tail.ended().await;
@@ -247,8 +247,8 @@ fn the_readme_shows_the_examples_that_are_run() {
 
 async fn the_reader_of_the_readme_reads(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let wire = Relay::to(&app.address.to_string()).await;
-    let api = wire.within("http://server/api/v1");
+    let wire = TcpProxy::to(&app.address.to_string()).await;
+    let api = wire.rewrite_url("http://server/api/v1");
     app.all_is_published().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/reader.py");
     let mut reader = Program::python(&[("API", &api), ("TOKEN", &ada.access)]).begin(&[script]);
@@ -267,7 +267,7 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
     assert_eq!((&event["type"], &event["data"]["user_id"]), (&json!("faceofmind.v1.session.started"), &json!(ada.id)));
     wire.cut();
     let missed = json!(ada.open_session().await);
-    wire.mend();
+    wire.restore();
     let told = |line: String| serde_json::from_str::<Value>(&line).expect("JSON")["data"]["session_id"].clone();
     while told(reader.line().await) != missed {}
     ada.post("/auth/logout", json!({})).await.is(200);
@@ -278,7 +278,7 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
 async fn the_consumer_of_the_readme_goes_on_where_it_stopped(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.events_of(ada.id, &["user.registered", "user.verified"]).await;
-    let nats = app.ground.nats().and_then(|url| url.strip_prefix("nats://")).expect("production has one");
+    let nats = app.env.nats().and_then(|url| url.strip_prefix("nats://")).expect("production has one");
     let (who, server) = nats.split_once('@').expect("user:password@host:port");
     let (user, password) = who.split_once(':').expect("user:password");
     let settings = [("NATS_URL", server), ("NATS_USER", user), ("NATS_PASSWORD", password)];

@@ -106,7 +106,7 @@ async fn forged_and_foreign_tokens_are_refused(app: &TestApp) {
 async fn a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry(app: &TestApp) {
     let ada = app.verified("ada").await;
     let claims = Claims::of(&ada.access);
-    let now = app.ground.clock.now().seconds();
+    let now = app.env.clock.now().seconds();
     for (claim, value, good) in [
         ("iat", now + 50, true),
         ("iat", now + 75, false),

@@ -134,7 +134,7 @@ async fn a_fourth_claim_replaces_the_oldest(app: &TestApp) {
 
 async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
     let eve = Person { first_name: "Call".into(), last_name: "+63 900 1234567".into(), ..app.person("eve") };
-    let before = app.ground.clock.now();
+    let before = app.env.clock.now();
     eve.register().await.is(201);
     let mail = app.mail_to(&eve.email).await;
     let day = before.to_jiff().to_zoned_datetime(jiff::tz::TimeZone::get("Asia/Manila").expect("known"));

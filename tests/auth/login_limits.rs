@@ -72,13 +72,13 @@ async fn a_stranger_cannot_lock_the_owner_out(app: &TestApp) {
 
 /// Of an IPv6 network its subscriber has every address, and another one tomorrow.
 async fn an_owner_is_no_stranger_at_the_next_address_of_their_own_network(app: &TestApp) {
-    let ada = app.verified("ada").await.from(app.client_at("2001:db8:1:2::7"));
+    let ada = app.verified("ada").await.from(app.client_from("2001:db8:1:2::7"));
     ada.log_in().await.is(200);
     for _ in 0..4 {
         ada.from(app.client()).log_in_with("not the password").await.is(401);
     }
-    ada.from(app.client_at("2001:db8:1:3::7")).log_in().await.is(429);
-    ada.from(app.client_at("2001:db8:1:2:a:b:c:d")).log_in().await.is(200);
+    ada.from(app.client_from("2001:db8:1:3::7")).log_in().await.is(429);
+    ada.from(app.client_from("2001:db8:1:2:a:b:c:d")).log_in().await.is(200);
 }
 
 async fn unknown_accounts_are_limited_alike(app: &TestApp) {
@@ -124,10 +124,10 @@ async fn limits_are_counted_where_all_nodes_see_them(app: &TestApp) {
     }
     let (at_another, node) = if app.is_embedded() {
         let node = app.restarted(&[]).await;
-        (ada.from(node.client_at(&ada.client.address)), node)
+        (ada.from(node.client_from(&ada.client.ip)), node)
     } else {
         let node = app.another_node(&[]).await;
-        (ada.from(node.client_at(&ada.client.address)), node)
+        (ada.from(node.client_from(&ada.client.ip)), node)
     };
     at_another.log_in().await.is(429);
     node.stop().await;

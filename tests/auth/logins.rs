@@ -18,9 +18,9 @@ async fn a_user_sees_their_log_ins_newest_first(app: &TestApp) {
     let desk = phone.from(app.client()).logged_in().await;
     let listed = desk.get("/auth/logins").await.is(200);
     let devices: Vec<_> = listed.json.as_array().expect("a list").iter().map(|login| &login["device"]).collect();
-    assert_eq!(devices, ["Stories/1.0", "Stories/1.0"]);
-    assert_eq!(listed.json[0]["address"], desk.client.address);
-    assert_eq!(listed.json[1]["address"], phone.client.address);
+    assert_eq!(devices, ["Tests/1.0", "Tests/1.0"]);
+    assert_eq!(listed.json[0]["address"], desk.client.ip);
+    assert_eq!(listed.json[1]["address"], phone.client.ip);
     assert_eq!((&listed.json[0]["current"], &listed.json[1]["current"]), (&json!(true), &json!(false)));
     let of_phone = phone.get("/auth/logins").await.is(200);
     assert_eq!((&of_phone.json[0]["current"], &of_phone.json[1]["current"]), (&json!(false), &json!(true)));
@@ -32,7 +32,7 @@ async fn a_user_sees_their_log_ins_newest_first(app: &TestApp) {
       "address": "[address]",
       "created_at": "[time]",
       "current": true,
-      "device": "Stories/1.0",
+      "device": "Tests/1.0",
       "id": "[id]",
       "last_used_at": "[time]"
     }

@@ -104,11 +104,11 @@ async fn a_node_without_nats_asks_the_database_each_time(app: &TestApp) {
 }
 
 async fn a_node_that_loses_nats_asks_the_database_each_time(app: &TestApp) {
-    let (node, relay) = app.node_behind_a_relay(Server::Nats, &[]).await;
+    let (node, proxy) = app.node_behind_proxy(Server::Nats, &[]).await;
     let ada = app.verified("ada").await;
     let there = at(&ada, &node);
     assert!(there.is_logged_in().await);
-    relay.cut();
+    proxy.cut();
     let client = node.client();
     eventually("the node to notice", async || {
         let ready = client.call(reqwest::Method::GET, "/ready").send().await;
@@ -117,6 +117,6 @@ async fn a_node_that_loses_nats_asks_the_database_each_time(app: &TestApp) {
     .await;
     ada.post("/auth/logout", json!({})).await.is(200);
     assert!(!there.is_logged_in().await, "the very next request there is refused");
-    relay.mend();
+    proxy.restore();
     node.stop().await;
 }

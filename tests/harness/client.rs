@@ -11,7 +11,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Answer, Stream, ground::Ground};
+use super::{Answer, Stream, test_env::TestEnv};
 
 /// Someone who calls, from one address, with or without a token.
 #[derive(Clone)]
@@ -19,14 +19,14 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     /// The address that the proxy tells of this client.
-    pub(crate) address: String,
+    pub(crate) ip: String,
     token: Option<String>,
-    pub(super) ground: Arc<Ground>,
+    pub(super) env: Arc<TestEnv>,
 }
 
 impl Client {
-    pub(super) fn new(http: reqwest::Client, service: SocketAddr, address: &str, ground: Arc<Ground>) -> Self {
-        Self { http, base: format!("http://{service}"), address: address.to_owned(), token: None, ground }
+    pub(super) fn new(http: reqwest::Client, service: SocketAddr, ip: &str, env: Arc<TestEnv>) -> Self {
+        Self { http, base: format!("http://{service}"), ip: ip.to_owned(), token: None, env }
     }
 
     /// The same client with a bearer token.
@@ -68,11 +68,11 @@ impl Client {
     /// A call of any path that the story completes itself.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
-        request = request.header("x-forwarded-for", &self.address).header("user-agent", "Stories/1.0");
+        request = request.header("x-forwarded-for", &self.ip).header("user-agent", "Tests/1.0");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        Call { request, method, path: path.to_owned(), ground: Arc::clone(&self.ground) }
+        Call { request, method, path: path.to_owned(), env: Arc::clone(&self.env) }
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Call {
     request: RequestBuilder,
     method: Method,
     path: String,
-    ground: Arc<Ground>,
+    env: Arc<TestEnv>,
 }
 
 impl Call {
@@ -121,10 +121,10 @@ impl Call {
 
     /// Sends it. A failure of the service (5xx) that the story does not expect ends the story.
     pub(crate) async fn send(self) -> Answer {
-        let Self { request, method, path, ground } = self;
+        let Self { request, method, path, env } = self;
         let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
         let answer = Answer::read(&method, &path, response).await;
-        let expected = answer.status < 500 || ground.failures_expected.load(Ordering::Relaxed);
+        let expected = answer.status < 500 || env.failures_expected.load(Ordering::Relaxed);
         assert!(expected, "{} failed: {} {}", answer.to, answer.status, answer.text);
         answer
     }

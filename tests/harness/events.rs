@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{TestApp, eventually, ground::Ground, servers::jetstream, told, wait::DEADLINE};
+use super::{TestApp, asyncapi_schema, eventually, test_env::TestEnv, test_services::jetstream, wait::DEADLINE};
 
 /// The stream that siblings consume.
 pub(crate) const STREAM: &str = "FACEOFMIND";
@@ -28,9 +28,9 @@ pub(crate) struct Heard {
 
 impl Heard {
     /// Every event of every story is held against the AsyncAPI document; what does not agree is told at the story's end.
-    fn new(subject: &str, envelope: &[u8], ground: &Ground) -> Self {
+    fn new(subject: &str, envelope: &[u8], env: &TestEnv) -> Self {
         let json = serde_json::from_slice(envelope).expect("only JSON goes on faceofmind.>");
-        ground.note_faults(told::faults(subject, &json));
+        env.record_schema_violations(asyncapi_schema::violations(subject, &json));
         Self { subject: subject.to_owned(), json }
     }
 
@@ -50,7 +50,7 @@ type All = Arc<Mutex<Vec<Heard>>>;
 
 /// All that was heard since the service started.
 pub(crate) struct Bus {
-    ground: Arc<Ground>,
+    env: Arc<TestEnv>,
     local: All,
     stream: OnceLock<(All, AbortHandle)>,
     listening: Mutex<Option<JoinHandle<()>>>,
@@ -59,10 +59,10 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// Listens to the in-process bus from now on.
-    pub(super) fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>, ground: Arc<Ground>) -> Self {
+    pub(super) fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>, env: Arc<TestEnv>) -> Self {
         let (local, (over, is_over)) = (All::default(), watch::channel(false));
-        let listening = tokio::spawn(note_local(bus, is_over, Arc::clone(&local), Arc::clone(&ground)));
-        Self { ground, local, stream: OnceLock::new(), listening: Mutex::new(Some(listening)), over }
+        let listening = tokio::spawn(note_local(bus, is_over, Arc::clone(&local), Arc::clone(&env)));
+        Self { env, local, stream: OnceLock::new(), listening: Mutex::new(Some(listening)), over }
     }
 
     /// Hears the rest of a service that has stopped.
@@ -78,7 +78,7 @@ impl Bus {
     fn of_stream(&self, url: &str) -> &All {
         let begin = || {
             let heard = All::default();
-            let consuming = tokio::spawn(note_stream(url.to_owned(), Arc::clone(&heard), Arc::clone(&self.ground)));
+            let consuming = tokio::spawn(note_stream(url.to_owned(), Arc::clone(&heard), Arc::clone(&self.env)));
             (heard, consuming.abort_handle())
         };
         &self.stream.get_or_init(begin).0
@@ -100,30 +100,30 @@ async fn note_local(
     mut bus: broadcast::Receiver<Arc<PublishedEvent>>,
     mut is_over: watch::Receiver<bool>,
     heard: All,
-    ground: Arc<Ground>,
+    env: Arc<TestEnv>,
 ) {
-    let note = |event: &PublishedEvent| push(&heard, Heard::new(&event.subject, event.envelope.as_bytes(), &ground));
+    let note = |event: &PublishedEvent| push(&heard, Heard::new(&event.subject, event.envelope.as_bytes(), &env));
     loop {
         tokio::select! {
             biased;
             event = bus.recv() => match event {
                 Ok(event) => note(&event),
                 Err(broadcast::error::RecvError::Closed) => return,
-                Err(missed) => ground.note_faults(vec![format!("the story did not hear every event: {missed}")]),
+                Err(missed) => env.record_schema_violations(vec![format!("the story did not hear every event: {missed}")]),
             },
             _ = is_over.wait_for(|over| *over) => return,
         }
     }
 }
 
-async fn note_stream(url: String, heard: All, ground: Arc<Ground>) {
+async fn note_stream(url: String, heard: All, env: Arc<TestEnv>) {
     let context = jetstream(&url).await;
     let stream = eventually("the stream", async || context.get_stream(STREAM).await.ok()).await;
     let consumer = stream.create_consumer(OrderedConfig::default()).await.expect("a consumer");
     let mut messages = consumer.messages().await.expect("messages");
     while let Some(Ok(message)) = messages.next().await {
         let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
-        let event = Heard::new(&message.subject, &message.payload, &ground);
+        let event = Heard::new(&message.subject, &message.payload, &env);
         assert_eq!(id.map(|id| id.as_str()), event.json["id"].as_str(), "Nats-Msg-Id is the event's id");
         push(&heard, event);
     }
@@ -156,7 +156,7 @@ impl TestApp {
 
     /// All that was heard until now.
     pub(crate) fn heard(&self) -> Vec<Heard> {
-        let all = self.ground.nats().map_or(&self.bus.local, |url| self.bus.of_stream(url));
+        let all = self.env.nats().map_or(&self.bus.local, |url| self.bus.of_stream(url));
         all.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -12,7 +12,7 @@ use super::statements::Statements;
 static LINES: Mutex<String> = Mutex::new(String::new());
 
 /// From here on what is logged is kept; and shown too where `RUST_LOG` is set.
-pub(crate) fn keep() {
+pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = EnvFilter::new("info,faceofmind=debug,faceofmind_actors=debug,faceofmind_kit=debug");
@@ -22,7 +22,7 @@ pub(crate) fn keep() {
 }
 
 /// Whether a line holds all of these.
-pub(crate) fn tell(parts: &[&str]) -> bool {
+pub(crate) fn contain(parts: &[&str]) -> bool {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     lines.lines().any(|line| parts.iter().all(|part| line.contains(part)))
 }

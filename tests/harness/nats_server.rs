@@ -12,7 +12,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{eventually, servers};
+use super::{eventually, test_services};
 
 /// A nats-server with its messages on disk.
 pub(crate) struct NatsServer {
@@ -49,7 +49,7 @@ impl NatsServer {
 
     /// At the same port, with what it has stored.
     pub(crate) async fn start_again(&mut self) {
-        let mut command = Command::new(servers::nats_program());
+        let mut command = Command::new(test_services::nats_program());
         command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
         command.arg(self.store.path()).args(&self.options).kill_on_drop(true);
         self.process = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nats-server starts"));

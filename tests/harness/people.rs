@@ -129,7 +129,7 @@ impl Person {
     fn keep_tokens_secret(&self, answer: &Answer) {
         for token in ["access_token", "refresh_token"] {
             if let Some(token) = answer.json[token].as_str() {
-                self.client.ground.keep_secret(token);
+                self.client.env.forbid_in_log(token);
             }
         }
     }
@@ -140,7 +140,7 @@ impl TestApp {
     pub(crate) fn person(&self, name: &str) -> Person {
         let (email, number) = unused_address(name);
         let password = format!("{name}'s own word no. {number}, quite long");
-        self.ground.keep_secret(&password);
+        self.env.forbid_in_log(&password);
         let mut letters = name.chars();
         let first_name = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
         let (access, refresh) = (String::new(), String::new());
@@ -167,7 +167,7 @@ impl TestApp {
     pub(crate) async fn admin(&self) -> Person {
         let person = self.person("admin");
         let line = ["admin", "create", "--email", &person.email, "--first-name", "Grace", "--last-name", "Hopper"];
-        let made = Program::on(&self.ground).run(&line, &format!("{}\n", person.password)).await;
+        let made = Program::on(&self.env).run(&line, &format!("{}\n", person.password)).await;
         assert_eq!(made.code, Some(0), "{}", made.errors);
         person.logged_in().await
     }
@@ -177,5 +177,5 @@ impl TestApp {
 fn unused_address(name: &str) -> (String, u32) {
     static USED: AtomicU32 = AtomicU32::new(0);
     let number = USED.fetch_add(1, Ordering::Relaxed);
-    (format!("{name}.{number}.{:x}@stories.test", std::process::id()), number)
+    (format!("{name}.{number}.{:x}@users.test", std::process::id()), number)
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ground::Ground, wait::DEADLINE};
+use super::{test_env::TestEnv, wait::DEADLINE};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_faceofmind");
 
@@ -34,13 +34,13 @@ pub(crate) struct Left {
 
 impl Program {
     /// With the settings of a story's service.
-    pub(crate) fn on(ground: &Ground) -> Self {
-        Self::node(ground, &[])
+    pub(crate) fn on(env: &TestEnv) -> Self {
+        Self::node(env, &[])
     }
 
     /// The same with the changes of one node over them.
-    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(changes), folder: None }
+    pub(crate) fn node(env: &TestEnv, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: env.environment(changes), folder: None }
     }
 
     /// With nothing but these.
@@ -57,11 +57,11 @@ impl Program {
     }
 
     /// As it is shipped, without the doors for tests, in production with the settings of a story's service.
-    pub(crate) fn shipped(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+    pub(crate) fn shipped(env: &TestEnv, changes: &[(&str, &str)]) -> Self {
         let path = std::env::var_os("FOM_TEST_SHIPPED");
         let path = path.expect("FOM_TEST_SHIPPED names the program that a whole `cargo xtask test` builds for this");
         let production = [changes, &[("FACEOFMIND_ENV", "production")]].concat();
-        Self { path, environment: ground.environment(&production), folder: None }
+        Self { path, environment: env.environment(&production), folder: None }
     }
 
     /// An example of the workspace, as it is built beside the program.

@@ -44,7 +44,7 @@ impl TestApp {
 
     /// Each code that is kept: its texts in the table, or its key, its name and its JSON in Redis.
     pub(crate) async fn codes(&self) -> Vec<String> {
-        match self.ground.redis() {
+        match self.env.redis() {
             None => {
                 self.texts("SELECT id || ' ' || address || ' ' || mac || ' ' || intent || ' ' || client FROM codes")
                     .await

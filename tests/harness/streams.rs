@@ -10,7 +10,7 @@ pub(crate) struct Stream {
     pub(crate) status: u16,
     response: reqwest::Response,
     unread: String,
-    /// The last id that was told, to resume by.
+    /// The last id that was asyncapi_schema, to resume by.
     pub(crate) last: String,
 }
 

@@ -11,14 +11,14 @@ use faceofmind_actors::session_tracker::Sessions;
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Client, Mail, Profile, Relay, events::Bus, ground::Ground, logs, servers::Server};
+use super::{Client, Mail, Profile, TcpProxy, events::Bus, logs, test_env::TestEnv, test_services::Server};
 
 /// Longer than this no stop in good order takes, with nothing left to do.
 const STOP: Duration = Duration::from_secs(5);
 
 /// The real service, in this process, on sockets of its own.
 pub(crate) struct TestApp {
-    pub(crate) ground: Arc<Ground>,
+    pub(crate) env: Arc<TestEnv>,
     pub(crate) address: SocketAddr,
     /// Where operators look.
     pub(crate) operators: Option<SocketAddr>,
@@ -34,24 +34,24 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// On ground of its own, with these settings over those of all stories.
     pub(crate) async fn start(profile: Profile, settings: &[(&str, &str)]) -> Self {
-        logs::keep();
-        Self::on(Ground::lay(profile, settings).await, &[]).await
+        logs::capture();
+        Self::on(TestEnv::create(profile, settings).await, &[]).await
     }
 
-    async fn on(ground: Arc<Ground>, changes: &[(&str, &str)]) -> Self {
-        let settings = ground.settings(changes);
-        let app = App::start(settings, ground.clock.clone(), Rng::system()).await.expect("the service starts");
+    async fn on(env: Arc<TestEnv>, changes: &[(&str, &str)]) -> Self {
+        let settings = env.settings(changes);
+        let app = App::start(settings, env.clock.clone(), Rng::system()).await.expect("the service starts");
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         Self {
             address: app.address(),
             operators: app.operator_address(),
-            bus: Bus::listen(app.subscribe(), Arc::clone(&ground)),
+            bus: Bus::listen(app.subscribe(), Arc::clone(&env)),
             http: http.expect("a client without TLS"),
             tree: app.tree().clone(),
             sessions: app.sessions().clone(),
-            database: ground.database(),
+            database: env.database(),
             running: Mutex::new(Some(app)),
-            ground,
+            env,
         }
     }
 
@@ -63,38 +63,38 @@ impl TestApp {
 
     /// A second service on the same ground: the same database, the same account at NATS.
     pub(crate) async fn another_node(&self, changes: &[(&str, &str)]) -> Self {
-        Self::on(Arc::clone(&self.ground), changes).await
+        Self::on(Arc::clone(&self.env), changes).await
     }
 
     /// A second service on the same ground that reaches one server over a wire that can be cut.
-    pub(crate) async fn node_behind_a_relay(&self, server: Server, changes: &[(&str, &str)]) -> (Self, Relay) {
-        let (relay, (name, value)) = self.ground.relay(server).await;
+    pub(crate) async fn node_behind_proxy(&self, server: Server, changes: &[(&str, &str)]) -> (Self, TcpProxy) {
+        let (proxy, (name, value)) = self.env.proxy(server).await;
         let changes = [changes, &[(name, value.as_str())]].concat();
-        (self.another_node(&changes).await, relay)
+        (self.another_node(&changes).await, proxy)
     }
 
     pub(crate) fn is_embedded(&self) -> bool {
-        self.ground.profile == Profile::Embedded
+        self.env.profile == Profile::Embedded
     }
 
     /// Someone without a token, at an address where nobody else is.
     pub(crate) fn client(&self) -> Client {
-        self.client_at(&self.ground.client_address())
+        self.client_from(&self.env.unused_client_ip())
     }
 
     /// Someone without a token at this address.
-    pub(crate) fn client_at(&self, client_address: &str) -> Client {
-        Client::new(self.http.clone(), self.address, client_address, Arc::clone(&self.ground))
+    pub(crate) fn client_from(&self, unused_client_ip: &str) -> Client {
+        Client::new(self.http.clone(), self.address, unused_client_ip, Arc::clone(&self.env))
     }
 
     /// Sets the service's clock forward.
     pub(crate) fn advance(&self, minutes: u64) {
-        self.ground.clock.advance(Duration::from_secs(60 * minutes));
+        self.env.clock.advance(Duration::from_secs(60 * minutes));
     }
 
     /// Sets the service's clock forward by less than a minute.
     pub(crate) fn advance_seconds(&self, seconds: u64) {
-        self.ground.clock.advance(Duration::from_secs(seconds));
+        self.env.clock.advance(Duration::from_secs(seconds));
     }
 
     pub(crate) fn tree(&self) -> SupervisorHandle {
@@ -103,7 +103,7 @@ impl TestApp {
 
     /// The next mail to that address that this story has not read yet; waits for it.
     pub(crate) async fn mail_to(&self, email: &str) -> Mail {
-        self.ground.inbox.next_to(email).await
+        self.env.inbox.next_to(email).await
     }
 
     /// Waits until nothing is left to be mailed.
@@ -118,7 +118,7 @@ impl TestApp {
     /// Waits until nothing is left to be mailed, then looks whether there is an unread mail to that address.
     pub(crate) async fn expect_no_mail_to(&self, email: &str) {
         self.all_is_mailed().await;
-        let unread = self.ground.inbox.unread_to(email);
+        let unread = self.env.inbox.unread_to(email);
         assert!(unread.is_none(), "nothing was to be mailed to {email}, and yet: {unread:?}");
     }
 
@@ -128,12 +128,12 @@ impl TestApp {
 
     /// From here on answers of 500 and above are part of the story.
     pub(crate) fn expect_failures(&self) {
-        self.ground.failures_expected.store(true, Ordering::Relaxed);
+        self.env.failures_expected.store(true, Ordering::Relaxed);
     }
 
     /// From here on restarts of actors are part of the story, and the failures of those who wait on them.
     pub(crate) fn expect_restarts(&self) {
-        self.ground.restarts_expected.store(true, Ordering::Relaxed);
+        self.env.restarts_expected.store(true, Ordering::Relaxed);
         self.expect_failures();
     }
 
@@ -155,14 +155,14 @@ impl TestApp {
             self.expect_all(State::Running);
         }
         self.stop().await;
-        self.ground.expect_no_secret_in_the_log();
-        self.ground.expect_no_faults();
+        self.env.assert_no_secret_in_log();
+        self.env.assert_events_match_schema();
         self.database.close().await;
-        self.ground.clear().await;
+        self.env.clean_up().await;
     }
 
     fn expect_all(&self, state: State) {
-        if self.ground.restarts_expected.load(Ordering::Relaxed) {
+        if self.env.restarts_expected.load(Ordering::Relaxed) {
             return;
         }
         let restarted = self.tree.snapshot().into_iter().find(|row| row.restarts > 0 || row.state != state);

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::Value;
 
-use super::ground::ACCESS_SECRET;
+use super::test_env::ACCESS_SECRET;
 
 /// What a token says, without a look at its signature.
 #[derive(Clone, Debug)]

@@ -32,13 +32,13 @@ fn manila() -> TimeZone {
 /// Sets the service's clock forward to that hour of a day by the clocks of Manila, where people are who set no zone.
 fn set(app: &TestApp, date: Date, hour: i8) {
     let then = manila().to_ambiguous_timestamp(date.at(hour, 0, 0, 0)).compatible().expect("a moment");
-    let now = app.ground.clock.now().to_jiff();
-    app.ground.clock.advance(Duration::try_from(then.duration_since(now)).expect("forward"));
+    let now = app.env.clock.now().to_jiff();
+    app.env.clock.advance(Duration::try_from(then.duration_since(now)).expect("forward"));
 }
 
 /// Makes it ten in the morning in Manila, and says which day it is there.
 fn at_ten(app: &TestApp) -> Date {
-    let today = date_of(app.ground.clock.now().to_jiff() + 22.hours());
+    let today = date_of(app.env.clock.now().to_jiff() + 22.hours());
     set(app, today, 10);
     today
 }
@@ -197,7 +197,7 @@ async fn nothing_of_a_reminder_is_logged(app: &TestApp) {
     let today = at_ten(app);
     let ada = app.verified("ada").await;
     for word in ["see-doctor-cruz", "about-my-sleep", "another-word"] {
-        app.ground.keep_secret(word);
+        app.env.forbid_in_log(word);
     }
     let body =
         json!({ "title": "see-doctor-cruz", "description": "about-my-sleep", "reminder_time": today.to_string() });

@@ -68,7 +68,7 @@ async fn found(app: &TestApp, needle: &str) -> Vec<String> {
 /// The files of the data directory in which this stands.
 fn in_files(app: &TestApp, needle: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![app.ground.data_dir()];
+    let mut folders = vec![app.env.data_dir()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("readable") {
             let path = entry.expect("an entry").path();

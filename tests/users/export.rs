@@ -62,7 +62,7 @@ async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp
         assert_eq!(told["user"][field], value, "{field}");
     }
     let login = &told["logins"][0];
-    assert_eq!((&login["address"], &login["ended_at"]), (&json!(ada.client.address), &json!(null)));
+    assert_eq!((&login["address"], &login["ended_at"]), (&json!(ada.client.ip), &json!(null)));
     let sitting = &told["sessions"][0];
     assert_eq!((&sitting["id"], sitting["end_time"].is_string()), (&json!(session), true));
     assert_eq!(sitting["feedback"][0]["comment"], "It helped, an own word");
@@ -141,7 +141,7 @@ async fn an_export_may_take_longer_than_a_request(app: &TestApp) {
     const DETECTIONS: usize = 1500;
     let ada = app.verified("ada").await;
     let session = ada.open_session().await;
-    app.detect(session, app.ground.clock.now().to_jiff(), "calm", DETECTIONS).await;
+    app.detect(session, app.env.clock.now().to_jiff(), "calm", DETECTIONS).await;
     let long = "many words ".repeat(900);
     app.alter(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
         .await;

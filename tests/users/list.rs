@@ -99,7 +99,7 @@ async fn users_are_found_by_status_role_and_part_of_a_name_or_address(app: &Test
         ("query=riz", vec![&jose]),
         ("query=Jos%C3%A9", vec![&jose]),
         ("query=bob.", vec![&bob]),
-        ("query=STORIES.TEST", vec![&admin, &ada, &bob, &jose]),
+        ("query=USERS.TEST", vec![&admin, &ada, &bob, &jose]),
         ("query=nobody-at-all", vec![]),
         ("query=love&role=admin", vec![]),
     ] {
@@ -129,7 +129,7 @@ async fn wildcards_are_taken_as_they_are_typed(app: &TestApp) {
 async fn a_limit_above_a_hundred_means_a_hundred(app: &TestApp) {
     let admin = app.admin().await;
     let insert =
-        (0..120).map(|number| format!("('x{number}@stories.test', 'X', 'Y', 'user', 'active', {})", instant(app)));
+        (0..120).map(|number| format!("('x{number}@users.test', 'X', 'Y', 'user', 'active', {})", instant(app)));
     let rows = insert.collect::<Vec<_>>().join(", ");
     app.alter(&format!("INSERT INTO users (email, first_name, last_name, role, status, created_at) VALUES {rows}"))
         .await;

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use super::{
     logs,
     mail::Inbox,
-    relay::Relay,
-    servers::{self, Server, Share},
+    tcp_proxy::TcpProxy,
+    test_services::{self, Server, TestServices},
 };
 
 /// Which parts the service runs on.
@@ -31,10 +31,10 @@ pub(crate) enum Profile {
 /// Signs the access tokens of every story, so that a story can forge one.
 pub(crate) const ACCESS_SECRET: &str = "a secret of the stories, for access tokens only";
 const REFRESH_SECRET: &str = "a secret of the stories, for refresh tokens only";
-const DATA_KEY: &str = "story:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const DATA_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// All that outlives one start of the service within a story.
-pub(crate) struct Ground {
+pub(crate) struct TestEnv {
     pub(crate) profile: Profile,
     /// The service's time and the story's.
     pub(crate) clock: Clock,
@@ -44,7 +44,7 @@ pub(crate) struct Ground {
     /// What the story says it will provoke, and so is no defect.
     pub(crate) failures_expected: AtomicBool,
     pub(crate) restarts_expected: AtomicBool,
-    share: Option<Share>,
+    services: Option<TestServices>,
     settings: Vec<(String, String)>,
     clients: AtomicU32,
     /// What nobody may find in the log.
@@ -53,19 +53,19 @@ pub(crate) struct Ground {
     faults: Mutex<Vec<String>>,
 }
 
-impl Ground {
-    pub(crate) async fn lay(profile: Profile, settings: &[(&str, &str)]) -> Arc<Self> {
+impl TestEnv {
+    pub(crate) async fn create(profile: Profile, settings: &[(&str, &str)]) -> Arc<Self> {
         let data_dir = tempfile::tempdir().expect("a temporary folder");
-        let share = match profile {
+        let services = match profile {
             Profile::Embedded => None,
-            Profile::Production => Some(Share::take().await),
+            Profile::Production => Some(TestServices::allocate().await),
         };
         let inbox = match profile {
             Profile::Embedded => Inbox::folder(data_dir.path().join("mail")),
-            Profile::Production => Inbox::maildir(servers::maildir()),
+            Profile::Production => Inbox::maildir(test_services::maildir()),
         };
         let mut own = common(&data_dir);
-        own.extend(share.iter().flat_map(on_servers));
+        own.extend(services.iter().flat_map(on_servers));
         own.extend(owned(settings));
         Arc::new(Self {
             profile,
@@ -74,7 +74,7 @@ impl Ground {
             inbox,
             failures_expected: AtomicBool::new(false),
             restarts_expected: AtomicBool::new(false),
-            share,
+            services,
             settings: own,
             clients: AtomicU32::new(0),
             secrets: Mutex::default(),
@@ -100,37 +100,37 @@ impl Ground {
     /// A connection beside the service, for looking at what it keeps.
     pub(crate) fn database(&self) -> Database {
         let few = PoolSettings { max_connections: 1, ..PoolSettings::default() };
-        match &self.share {
-            Some(share) => Database::postgres(&share.database, few).expect("a URL"),
+        match &self.services {
+            Some(services) => Database::postgres(&services.database, few).expect("a URL"),
             None => Database::sqlite(&self.data_dir.path().join("faceofmind.db"), few),
         }
     }
 
     /// A wire to one of the servers, and the settings by which a node uses it.
-    pub(crate) async fn relay(&self, server: Server) -> (Relay, (&'static str, String)) {
-        let share = self.share.as_ref().expect("servers are of the production profile");
-        let relay = Relay::to(&servers::address_of(server)).await;
+    pub(crate) async fn proxy(&self, server: Server) -> (TcpProxy, (&'static str, String)) {
+        let services = self.services.as_ref().expect("servers are of the production profile");
+        let proxy = TcpProxy::to(&test_services::address_of(server)).await;
         let setting = match server {
-            Server::Postgres => ("DATABASE_URL", relay.within(&share.database)),
-            Server::Redis => ("REDIS_URL", relay.within(&share.redis)),
-            Server::Nats => ("NATS_URL", relay.within(&share.nats)),
-            Server::Smtp => ("SMTP_PORT", relay.port().to_string()),
+            Server::Postgres => ("DATABASE_URL", proxy.rewrite_url(&services.database)),
+            Server::Redis => ("REDIS_URL", proxy.rewrite_url(&services.redis)),
+            Server::Nats => ("NATS_URL", proxy.rewrite_url(&services.nats)),
+            Server::Smtp => ("SMTP_PORT", proxy.port().to_string()),
         };
-        (relay, setting)
+        (proxy, setting)
     }
 
     /// The URL of the Redis database, where there is one.
     pub(crate) fn redis(&self) -> Option<&str> {
-        self.share.as_ref().map(|share| share.redis.as_str())
+        self.services.as_ref().map(|services| services.redis.as_str())
     }
 
     /// The URL of the NATS account, where there is one.
     pub(crate) fn nats(&self) -> Option<&str> {
-        self.share.as_ref().map(|share| share.nats.as_str())
+        self.services.as_ref().map(|services| services.nats.as_str())
     }
 
     /// An address that no other client of this story has: of a test network (RFC 2544), as limits count by address.
-    pub(crate) fn client_address(&self) -> String {
+    pub(crate) fn unused_client_ip(&self) -> String {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
         format!("198.18.{}.{}", number / 250, number % 250 + 1)
     }
@@ -140,11 +140,11 @@ impl Ground {
     }
 
     /// From now on the log must not hold this.
-    pub(crate) fn keep_secret(&self, secret: &str) {
+    pub(crate) fn forbid_in_log(&self, secret: &str) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
     }
 
-    pub(crate) fn expect_no_secret_in_the_log(&self) {
+    pub(crate) fn assert_no_secret_in_log(&self) {
         for secret in self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let line = logs::line_with(secret);
             assert!(line.is_none(), "the log tells a secret: {line:?}");
@@ -152,18 +152,18 @@ impl Ground {
     }
 
     /// Notes where an event is not as documented.
-    pub(crate) fn note_faults(&self, faults: Vec<String>) {
+    pub(crate) fn record_schema_violations(&self, faults: Vec<String>) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
 
-    pub(crate) fn expect_no_faults(&self) {
+    pub(crate) fn assert_events_match_schema(&self) {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(faults.is_empty(), "events that are not as docs/asyncapi.yaml says: {faults:#?}");
     }
 
-    pub(crate) async fn clear(&self) {
-        if let Some(share) = &self.share {
-            share.give_back().await;
+    pub(crate) async fn clean_up(&self) {
+        if let Some(services) = &self.services {
+            services.drop_database().await;
         }
     }
 }
@@ -191,12 +191,12 @@ fn common(data_dir: &TempDir) -> Vec<(String, String)> {
     owned(&settings).collect()
 }
 
-fn on_servers(share: &Share) -> Vec<(String, String)> {
-    let (host, port) = servers::smtp();
+fn on_servers(services: &TestServices) -> Vec<(String, String)> {
+    let (host, port) = test_services::smtp();
     let settings = [
-        ("DATABASE_URL", share.database.as_str()),
-        ("REDIS_URL", &share.redis),
-        ("NATS_URL", &share.nats),
+        ("DATABASE_URL", services.database.as_str()),
+        ("REDIS_URL", &services.redis),
+        ("NATS_URL", &services.nats),
         ("SMTP_HOST", &host),
         ("SMTP_PORT", &port),
         ("SMTP_TLS", "none"),

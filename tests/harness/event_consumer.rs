@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-use super::{events::STREAM, eventually, servers::jetstream, told};
+use super::{asyncapi_schema, events::STREAM, eventually, test_services::jetstream};
 
 /// One message of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +42,13 @@ struct Notes {
 type Heard = Arc<Mutex<Notes>>;
 
 /// A sibling at work, until it is dropped.
-pub(crate) struct Sibling {
+pub(crate) struct EventConsumer {
     context: Context,
     heard: Heard,
     listening: AbortHandle,
 }
 
-impl Sibling {
+impl EventConsumer {
     /// Reads the stream at this server from its beginning, as soon as there is one.
     pub(crate) async fn at(url: &str) -> Self {
         Self::of(jetstream(url).await)
@@ -85,7 +85,7 @@ fn notes(heard: &Heard) -> MutexGuard<'_, Notes> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Sibling {
+impl Drop for EventConsumer {
     fn drop(&mut self) {
         self.listening.abort();
     }
@@ -118,7 +118,7 @@ async fn consume(context: &Context, heard: &Heard) -> Result<(), async_nats::Err
 fn note(heard: &Heard, number: u64, subject: &str, payload: &[u8]) {
     let no_json = |_| Value::from(String::from_utf8_lossy(payload));
     let message = Message { event: serde_json::from_slice(payload).unwrap_or_else(no_json) };
-    let faults = told::faults(subject, &message.event);
+    let faults = asyncapi_schema::violations(subject, &message.event);
     let mut heard = notes(heard);
     heard.faults.extend(faults);
     if heard.messages.insert(number, message.clone()).is_some_and(|before| before != message) {

@@ -21,7 +21,7 @@ struct Book {
 
 impl Book {
     fn open() -> Self {
-        const PLACE: &str = "https://stories.test/asyncapi.json";
+        const PLACE: &str = "https://asyncapi.test/asyncapi.json";
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.set_default_draft(Draft::V7);
         compiler.enable_format_assertions();
@@ -61,7 +61,7 @@ fn close(schema: &mut Value) {
 }
 
 /// Where this event, on this NATS subject, is not as documented.
-pub(crate) fn faults(subject: &str, event: &Value) -> Vec<String> {
+pub(crate) fn violations(subject: &str, event: &Value) -> Vec<String> {
     let (kind, user) = subject.rsplit_once('.').unwrap_or_default();
     let Some(schema) = BOOK.by_address.get(&format!("{kind}.{{user_id}}")) else {
         return vec![format!("no channel has the address of {subject}")];

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 /// One story's share of the servers.
-pub(crate) struct Share {
+pub(crate) struct TestServices {
     /// Its PostgreSQL database.
     pub(crate) database: String,
     /// Its Redis database, by number.
@@ -27,16 +27,16 @@ fn given(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: the production profile needs servers. Run `cargo xtask test`"))
 }
 
-impl Share {
+impl TestServices {
     /// A database with our tables, an empty Redis database, and a NATS account without streams.
-    pub(crate) async fn take() -> Self {
+    pub(crate) async fn allocate() -> Self {
         static TAKEN: AtomicUsize = AtomicUsize::new(0);
         let number = TAKEN.fetch_add(1, Ordering::Relaxed);
         Self { database: copy_template(number).await, redis: redis(number).await, nats: nats(number).await }
     }
 
     /// Gives the database back; the rest is too small to matter.
-    pub(crate) async fn give_back(&self) {
+    pub(crate) async fn drop_database(&self) {
         let name = self.database.rsplit('/').next().expect("a name");
         administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }
@@ -95,7 +95,7 @@ async fn copy_template(number: usize) -> String {
 }
 
 async fn make_template() -> String {
-    let name = format!("stories_{}", std::process::id());
+    let name = format!("tests_{}", std::process::id());
     administer(&format!("DROP DATABASE IF EXISTS {name}")).await;
     administer(&format!("CREATE DATABASE {name}")).await;
     let url = format!("{}/{name}", given("FOM_TEST_POSTGRES"));

@@ -10,12 +10,12 @@ use tokio::{
 };
 
 /// Listens for the service and passes everything on, until it is cut.
-pub(crate) struct Relay {
+pub(crate) struct TcpProxy {
     address: SocketAddr,
     whole: watch::Sender<bool>,
 }
 
-impl Relay {
+impl TcpProxy {
     /// A whole wire to this server (`host:port`).
     pub(crate) async fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -26,7 +26,7 @@ impl Relay {
     }
 
     /// `url` with this wire in the place of the server.
-    pub(crate) fn within(&self, url: &str) -> String {
+    pub(crate) fn rewrite_url(&self, url: &str) -> String {
         let (before, after) = url.split_once("://").expect("a URL");
         let (login, rest) = after.split_once('@').map_or(("", after), |(login, rest)| (login, rest));
         let at = if login.is_empty() { "" } else { "@" };
@@ -43,7 +43,7 @@ impl Relay {
         self.whole.send_replace(false);
     }
 
-    pub(crate) fn mend(&self) {
+    pub(crate) fn restore(&self) {
         self.whole.send_replace(true);
     }
 }

@@ -4,7 +4,7 @@ use faceofmind_kit::supervisor::State;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Client, Person, TestApp, at_once, eventually, logs, tests_on_both_profiles};
+use crate::harness::{Client, Person, TestApp, concurrently, eventually, logs, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_registry_that_panics_is_restarted_while_requests_run,
@@ -22,12 +22,12 @@ tests_on_both_profiles! {
 
 /// All that a person does, over and over, while an actor panics: each answer is a good one or a 503.
 async fn disturbed(app: &TestApp, actors: &[&'static str]) {
-    app.expect_restarts();
+    app.allow_restarts();
     let people = [app.verified("ada").await, app.verified("bob").await];
     for actor in actors {
         let before = restarts(app, actor);
         let calls = (0..48).map(|number| life((people[number % 2].clone(), app.client()), number, app.tree(), actor));
-        for answers in at_once(calls).await {
+        for answers in concurrently(calls).await {
             for (what, status) in answers {
                 assert!([200, 201, 202, 503].contains(&status), "{actor}: {what} answered {status}");
             }
@@ -35,19 +35,19 @@ async fn disturbed(app: &TestApp, actors: &[&'static str]) {
         eventually("the restart", async || (restarts(app, actor) > before && all_run(app)).then_some(())).await;
         for person in &people {
             let person = eventually("a log-in", async || {
-                let answer = person.log_in().await;
-                (answer.status == 200).then(|| person.holding(&answer))
+                let response = person.log_in().await;
+                (response.status == 200).then(|| person.with_tokens(&response))
             })
             .await;
-            let id = person.open_session().await;
-            person.patch(&format!("/sessions/{id}/end")).await.is(200);
+            let id = person.start_session().await;
+            person.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
         }
     }
-    let stored = app.rows("sessions").await;
+    let stored = app.row_count("sessions").await;
     let counted: i64 = {
         let mut sum = 0;
         for person in &people {
-            sum += person.logged_in().await.get("/sessions/count").await.is(200).number_of("count");
+            sum += person.log_in_again().await.get("/sessions/count").await.assert_status(200).number_of("count");
         }
         sum
     };
@@ -66,7 +66,7 @@ async fn life(
     }
     let body = json!({ "email": person.email });
     // Guesses at once are limited by client address, and right ones are only given back once they are known.
-    let elsewhere = person.from(client);
+    let elsewhere = person.using(client);
     vec![
         ("start", person.post("/sessions/", json!({})).await.status),
         ("me", person.get("/auth/me").await.status),
@@ -112,7 +112,7 @@ async fn codes_that_panic_are_restarted_while_requests_run(app: &TestApp) {
     disturbed(app, &["otp"]).await;
     let carol = app.register("carol").await;
     let code = app.mail_to(&carol.email).await.code();
-    carol.verify(&code).await.is(200);
+    carol.verify(&code).await.assert_status(200);
 }
 
 async fn a_limiter_that_panics_is_restarted_while_requests_run(app: &TestApp) {
@@ -124,10 +124,10 @@ async fn a_hasher_that_panics_is_restarted_while_requests_run(app: &TestApp) {
 }
 
 async fn a_mailer_that_panics_is_restarted_and_no_mail_is_lost(app: &TestApp) {
-    app.expect_restarts();
+    app.allow_restarts();
     let people: Vec<_> = (0..12).map(|_| app.person("ada")).collect();
     for (number, person) in people.iter().enumerate() {
-        person.register().await.is(201);
+        person.register().await.assert_status(201);
         if number == 6 {
             app.tree().child("mailer").expect("it has a mailer").panic();
         }
@@ -141,10 +141,10 @@ async fn a_mailer_that_panics_is_restarted_and_no_mail_is_lost(app: &TestApp) {
 }
 
 async fn a_publisher_that_panics_is_restarted_and_no_event_is_lost(app: &TestApp) {
-    app.expect_restarts();
+    app.allow_restarts();
     let ada = app.verified("ada").await;
     for number in 0..20 {
-        ada.open_session().await;
+        ada.start_session().await;
         if number == 10 {
             app.tree().child("publisher").expect("it has a publisher").panic();
         }
@@ -159,7 +159,7 @@ async fn a_publisher_that_panics_is_restarted_and_no_event_is_lost(app: &TestApp
 
 /// More restarts within the window than are borne: the supervisor gives up, and the program shall end.
 async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
-    app.expect_restarts();
+    app.allow_restarts();
     let mut tree = app.tree();
     let ada = app.verified("ada").await;
     for _ in 0..6 {
@@ -175,13 +175,13 @@ async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
     assert_eq!(tree.escalated().await, "session_tracker");
     assert_eq!(row(app, "session_tracker").state, State::GivenUp);
     assert!(logs::contain(&["failed too often: giving up", "session_tracker"]));
-    ada.post("/sessions/", json!({})).await.is(503);
+    ada.post("/sessions/", json!({})).await.assert_status(503);
     assert!(ada.is_logged_in().await, "the others go on until the program ends");
 }
 
 async fn every_actor_can_be_watched(app: &TestApp) {
     let ada = app.verified("ada").await;
-    ada.open_session().await;
+    ada.start_session().await;
     let names: Vec<_> = app.tree().children().iter().map(|child| child.name()).collect();
     for expected in [
         "logins",
@@ -205,5 +205,5 @@ async fn every_actor_can_be_watched(app: &TestApp) {
             assert!(!state.to_string().contains(secret), "{}: {state}", child.name());
         }
     }
-    app.client().call(Method::GET, "/ready").send().await.is(200);
+    app.client().call(Method::GET, "/ready").send().await.assert_status(200);
 }

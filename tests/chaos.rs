@@ -43,7 +43,7 @@ async fn each_change_is_published_once_while_two_nodes_and_nats_are_killed(app: 
 async fn kill_under_load(app: &TestApp, count: usize) {
     let people = [app.verified("ada").await, app.verified("bob").await, app.verified("eve").await];
     app.stop().await;
-    app.expect_failures();
+    app.allow_failures();
     let mut nats = NatsServer::start().await;
     let mut nodes = Nodes::start(app, &nats.url(), count).await;
     let consumer = EventConsumer::at(&nats.url()).await;
@@ -71,7 +71,7 @@ async fn kill_under_load(app: &TestApp, count: usize) {
     while let Some(ended) = clients.join_next().await {
         ended.expect("a client that was answered as it should be");
     }
-    app.all_is_published().await;
+    app.wait_until_published().await;
     nodes.stop().await;
     // Only now can nothing be stored after what is compared.
     is_true(app, &tally, &consumer.heard_all().await).await;
@@ -158,9 +158,16 @@ async fn client(person: Person, address: Arc<Mutex<SocketAddr>>, tally: Arc<Tall
 
 async fn session(person: &Person, address: &Mutex<SocketAddr>, tally: &Tally) -> Option<()> {
     let call = async |method: Method, path: String, body: Value| {
-        let answer = person.from(person.client.at(now_at(address))).api(method, &path).json(&body).try_send().await?;
-        assert!([200, 201, 503].contains(&answer.status), "{} answered {} {}", answer.to, answer.status, answer.text);
-        (answer.status != 503).then_some(answer.json)
+        let response =
+            person.using(person.client.at(now_at(address))).api(method, &path).json(&body).try_send().await?;
+        assert!(
+            [200, 201, 503].contains(&response.status),
+            "{} answered {} {}",
+            response.to,
+            response.status,
+            response.text
+        );
+        (response.status != 503).then_some(response.json)
     };
     let id = call(Method::POST, "/sessions/".to_owned(), json!({})).await?["id"].clone();
     tally.add([format!("session.started session/{id}")]);
@@ -239,13 +246,13 @@ async fn a_follower_publishes_within_five_seconds_of_the_leaders_death(app: &Tes
     let nats = NatsServer::start().await;
     let program = Program::node(&app.env, &[("NATS_URL", &nats.url()), ("RUST_LOG", "error")]);
     let leader = program.serve(&["serve"]).await;
-    ada.from(ada.client.at(leader.address())).open_session().await;
-    app.all_is_published().await;
+    ada.using(ada.client.at(leader.address())).start_session().await;
+    app.wait_until_published().await;
     let follower = program.serve(&["serve"]).await;
     leader.kill().await;
     let died = Instant::now();
-    ada.from(ada.client.at(follower.address())).open_session().await;
-    app.all_is_published().await;
+    ada.using(ada.client.at(follower.address())).start_session().await;
+    app.wait_until_published().await;
     assert!(died.elapsed() < Duration::from_secs(5), "it took {:?}", died.elapsed());
     follower.terminate().await;
     assert_eq!(follower.ended().await.code, Some(0));

@@ -8,7 +8,7 @@ use jiff::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, snapshot, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     every_day_of_a_window_is_there_in_its_order,
@@ -38,7 +38,7 @@ async fn on_wednesday_noon(app: &TestApp, zone: &str) -> (Person, i64, Timestamp
     let seconds = noon.duration_since(now.timestamp()).as_secs();
     app.advance_seconds(u64::try_from(seconds).expect("is to come"));
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     (ada, session, app.env.clock.now().to_jiff())
 }
 
@@ -46,18 +46,18 @@ fn date(moment: Timestamp, zone: &str) -> Date {
     moment.to_zoned_datetime(TimeZone::get(zone).expect("a zone")).date()
 }
 
-fn days(chart: &Answer) -> Vec<String> {
+fn days(chart: &Response) -> Vec<String> {
     chart.json.as_array().expect("a list").iter().map(|day| day["day"].as_str().expect("a date").to_owned()).collect()
 }
 
 /// The days with something on them.
-fn felt(chart: &Answer) -> Vec<(String, String)> {
+fn felt(chart: &Response) -> Vec<(String, String)> {
     let days = chart.json.as_array().expect("a list").iter();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     days.filter_map(|day| Some((text(&day["day"])?, text(&day["dominant_emotion"])?))).collect()
 }
 
-async fn in_zone(person: &Person, path: &str, zone: &str) -> Answer {
+async fn in_zone(person: &Person, path: &str, zone: &str) -> Response {
     person.api(Method::GET, path).header("x-time-zone", zone).send().await
 }
 
@@ -75,7 +75,7 @@ async fn every_day_of_a_window_is_there_in_its_order(app: &TestApp) {
     ] {
         let expected: Vec<_> = (0..length).map(|day: i64| (first + day.days()).to_string()).collect();
         for path in [DOMINANT, INTENSITY] {
-            let chart = ada.get(&format!("{path}{window}")).await.is(200);
+            let chart = ada.get(&format!("{path}{window}")).await.assert_status(200);
             assert_eq!(days(&chart), expected, "{window}");
             assert_eq!(felt(&chart), []);
         }
@@ -89,7 +89,7 @@ async fn every_day_of_a_window_is_there_in_its_order(app: &TestApp) {
 
 async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
-    let another = ada.open_session().await;
+    let another = ada.start_session().await;
     for (session, emotion, times) in [
         (session, "Happy", 1),
         (another, "HAPPY", 2),
@@ -103,7 +103,7 @@ async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp)
     app.detect(session, now - HOUR * 24 * 8, "furious", 9).await;
     let today = date(now, "Asia/Manila");
     let yesterday = (today - 1.day()).to_string();
-    let chart = ada.get(&format!("{INTENSITY}?window=week")).await.is(200);
+    let chart = ada.get(&format!("{INTENSITY}?window=week")).await.assert_status(200);
     assert_eq!(
         chart.json.as_array().expect("a list")[1..3],
         [
@@ -111,14 +111,14 @@ async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp)
             json!({ "day": today.to_string(), "dominant_emotion": "happy", "intensity_tally": { "mild": 3, "moderate": 1, "severe": 3 } }),
         ]
     );
-    let chart = ada.get(DOMINANT).await.is(200);
+    let chart = ada.get(DOMINANT).await.assert_status(200);
     assert_eq!(felt(&chart), [(yesterday, "überfordert".into()), (today.to_string(), "happy".into())]);
 }
 
 async fn the_most_recent_of_emotions_felt_equally_often_dominates(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let today = date(now, "Asia/Manila").to_string();
-    let dominant = async || felt(&ada.get(&format!("{DOMINANT}?window=day")).await.is(200));
+    let dominant = async || felt(&ada.get(&format!("{DOMINANT}?window=day")).await.assert_status(200));
     app.detect(session, now - HOUR, "sad", 2).await;
     app.detect(session, now - HOUR * 3, "happy", 2).await;
     assert_eq!(dominant().await, [(today.clone(), "sad".into())], "by the moment, not by the order of coming in");
@@ -136,35 +136,36 @@ async fn days_are_cut_where_the_request_says(app: &TestApp) {
     app.detect(session, midnight - SignedDuration::from_micros(1), "sad", 1).await;
     app.detect(session, midnight, "happy", 1).await;
     let yesterday = today - 1.day();
-    let felt_in = async |zone: &str| felt(&in_zone(&ada, &format!("{DOMINANT}?window=3days"), zone).await.is(200));
+    let felt_in =
+        async |zone: &str| felt(&in_zone(&ada, &format!("{DOMINANT}?window=3days"), zone).await.assert_status(200));
     assert_eq!(
         felt_in("Asia/Manila").await,
         [(yesterday.to_string(), "sad".into()), (today.to_string(), "happy".into())]
     );
     assert_eq!(felt_in("Europe/Berlin").await, [(yesterday.to_string(), "happy".into())]);
     assert_eq!(felt_in("Asia/Tokyo").await, [(today.to_string(), "happy".into())]);
-    let kathmandu = in_zone(&ada, &format!("{DOMINANT}?window=day"), "Asia/Kathmandu").await.is(200);
+    let kathmandu = in_zone(&ada, &format!("{DOMINANT}?window=day"), "Asia/Kathmandu").await.assert_status(200);
     assert_eq!(days(&kathmandu), [date(now, "Asia/Kathmandu").to_string()]);
     let body = json!({ "window": "day" });
     let diagnosis = ada.api(Method::POST, DIAGNOSIS).header("x-time-zone", "Asia/Manila").json(&body).send().await;
-    assert_eq!(diagnosis.is(200).json["emotion_tally"], json!({ "happy": 1 }));
+    assert_eq!(diagnosis.assert_status(200).json["emotion_tally"], json!({ "happy": 1 }));
 }
 
 async fn days_are_cut_where_the_user_lives(app: &TestApp) {
     let (ada, _, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let path = format!("{DOMINANT}?window=day");
-    assert_eq!(days(&ada.get(&path).await.is(200)), [date(now, "Asia/Manila").to_string()]);
-    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Pago_Pago" })).await.is(200);
+    assert_eq!(days(&ada.get(&path).await.assert_status(200)), [date(now, "Asia/Manila").to_string()]);
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Pago_Pago" })).await.assert_status(200);
     let own = date(now, "Pacific/Pago_Pago");
     assert_ne!(own, date(now, "Asia/Manila"), "the day before");
-    assert_eq!(days(&ada.get(&path).await.is(200)), [own.to_string()]);
-    let asked = in_zone(&ada, &path, "Asia/Manila").await.is(200);
+    assert_eq!(days(&ada.get(&path).await.assert_status(200)), [own.to_string()]);
+    let asked = in_zone(&ada, &path, "Asia/Manila").await.assert_status(200);
     assert_eq!(days(&asked), [date(now, "Asia/Manila").to_string()], "what the request says goes first");
 }
 
 async fn days_are_cut_where_the_service_stands(app: &TestApp) {
     let (ada, _, now) = on_wednesday_noon(app, "Asia/Manila").await;
-    let today = ada.get(&format!("{INTENSITY}?window=day")).await.is(200);
+    let today = ada.get(&format!("{INTENSITY}?window=day")).await.assert_status(200);
     let there = date(now, "Pacific/Pago_Pago");
     assert_ne!(there, date(now, "Asia/Manila"), "the day before");
     assert_eq!(days(&today), [there.to_string()]);
@@ -176,8 +177,8 @@ async fn a_time_zone_that_is_none_is_refused(app: &TestApp) {
         for (method, path) in [(Method::GET, DOMINANT), (Method::GET, INTENSITY), (Method::POST, DIAGNOSIS)] {
             let call = ada.api(method.clone(), path).header("x-time-zone", zone);
             let call = if method == Method::POST { call.json(&json!({ "window": "day" })) } else { call };
-            let refused = call.send().await.is(422);
-            assert_eq!(refused.refused(), ["header.X-Time-Zone"], "{path} in {zone}");
+            let refused = call.send().await.assert_status(422);
+            assert_eq!(refused.invalid_fields(), ["header.X-Time-Zone"], "{path} in {zone}");
         }
     }
 }
@@ -186,7 +187,7 @@ async fn a_window_that_is_none_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
     for window in ["year", "Week", "3", "%20week", "week%00", "days"] {
         for path in [DOMINANT, INTENSITY] {
-            let refused = ada.get(&format!("{path}?window={window}")).await.is(400);
+            let refused = ada.get(&format!("{path}?window={window}")).await.assert_status(400);
             assert_eq!((refused.detail(), refused.kind()), ("Invalid window", "invalid-window"), "{window}");
         }
     }
@@ -197,12 +198,12 @@ async fn a_window_that_is_none_is_refused(app: &TestApp) {
         json!({}),
         json!({ "window": "" }),
     ] {
-        let refused = ada.post(DIAGNOSIS, body.clone()).await.is(400);
+        let refused = ada.post(DIAGNOSIS, body.clone()).await.assert_status(400);
         assert_eq!((refused.detail(), refused.kind()), ("Invalid window", "invalid-window"), "{body}");
     }
-    ada.post(DIAGNOSIS, json!(["week"])).await.is(422);
-    ada.api(Method::POST, DIAGNOSIS).body("{").send().await.is(422);
-    ada.api(Method::POST, DIAGNOSIS).body_as("text/plain", "{}").send().await.is(415);
+    ada.post(DIAGNOSIS, json!(["week"])).await.assert_status(422);
+    ada.api(Method::POST, DIAGNOSIS).body("{").send().await.assert_status(422);
+    ada.api(Method::POST, DIAGNOSIS).body_as("text/plain", "{}").send().await.assert_status(415);
 }
 
 async fn a_diagnosis_sums_a_window_up(app: &TestApp) {
@@ -234,19 +235,19 @@ async fn a_diagnosis_sums_a_window_up(app: &TestApp) {
       "window": "week"
     }
     "#);
-    let again = ada.post("/sessions/diagnosis/", json!({ "window": "week" })).await.is(200);
+    let again = ada.post("/sessions/diagnosis/", json!({ "window": "week" })).await.assert_status(200);
     assert_eq!(again.json, diagnosis.json, "the same words each time");
-    let month = ada.post(DIAGNOSIS, json!({ "window": "month" })).await.is(200);
+    let month = ada.post(DIAGNOSIS, json!({ "window": "month" })).await.assert_status(200);
     assert_eq!((&month.json["emotion_tally"]["calm"], &month.json["window"]), (&json!(4), &json!("month")));
 }
 
 async fn nothing_recorded_is_said_to_be_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     let now = app.env.clock.now().to_jiff();
     // What was said without a face counts as no emotion.
     let detection = app.detect(session, now, "happy", 1).await;
-    app.alter(&format!("DELETE FROM facial_data WHERE detection_id = {detection}")).await;
+    app.execute(&format!("DELETE FROM facial_data WHERE detection_id = {detection}")).await;
     let diagnosis = ada.post(DIAGNOSIS, json!({ "window": "3days" })).await;
     snapshot!(diagnosis, @r#"
     200 {
@@ -267,17 +268,20 @@ async fn nobody_sees_anothers_feelings(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     app.detect(session, now - HOUR, "sad", 3).await;
     for other in [app.verified("eve").await, app.admin().await] {
-        assert_eq!(felt(&other.get(DOMINANT).await.is(200)), []);
-        assert_eq!(other.post(DIAGNOSIS, json!({ "window": "week" })).await.is(200).json["emotion_tally"], json!({}));
+        assert_eq!(felt(&other.get(DOMINANT).await.assert_status(200)), []);
+        assert_eq!(
+            other.post(DIAGNOSIS, json!({ "window": "week" })).await.assert_status(200).json["emotion_tally"],
+            json!({})
+        );
     }
-    assert_eq!(felt(&ada.get(DOMINANT).await.is(200)).len(), 1);
-    ada.delete(&format!("/sessions/{session}")).await.is(200);
-    assert_eq!(felt(&ada.get(DOMINANT).await.is(200)), [], "what is deleted counts no more");
+    assert_eq!(felt(&ada.get(DOMINANT).await.assert_status(200)).len(), 1);
+    ada.delete(&format!("/sessions/{session}")).await.assert_status(200);
+    assert_eq!(felt(&ada.get(DOMINANT).await.assert_status(200)), [], "what is deleted counts no more");
 }
 
 async fn nobody_has_charts_without_a_token(app: &TestApp) {
     for path in [DOMINANT, INTENSITY] {
-        app.client().get(path).await.is(401);
+        app.client().get(path).await.assert_status(401);
     }
-    app.client().post(DIAGNOSIS, json!({ "window": "week" })).await.is(401);
+    app.client().post(DIAGNOSIS, json!({ "window": "week" })).await.assert_status(401);
 }

@@ -34,9 +34,9 @@ async fn an_admin_is_created_with_a_password_from_standard_input(app: &TestApp) 
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(made.output.contains(&grace.email) && !made.output.contains(&grace.password), "{made:?}");
     assert!(!made.errors.contains(&grace.password), "{made:?}");
-    let user = grace.log_in().await.is(200);
+    let user = grace.log_in().await.assert_status(200);
     assert_eq!((&user.json["role"], &user.json["status"]), (&json!("admin"), &json!("active")));
-    grace.holding(&user).get("/users/").await.is(200);
+    grace.with_tokens(&user).get("/users/").await.assert_status(200);
 }
 
 async fn an_admin_is_not_created_twice_nor_with_a_bad_password(app: &TestApp) {
@@ -49,12 +49,12 @@ async fn an_admin_is_not_created_twice_nor_with_a_bad_password(app: &TestApp) {
     }
     let wrong = Program::on(&app.env).run(&["admin", "create", "--email", "grace"], "a good long word\n").await;
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
-    assert_eq!(app.rows("users").await, 0);
+    assert_eq!(app.row_count("users").await, 0);
     let made = Program::on(&app.env).run(&line, "a good long word\n").await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let again = Program::on(&app.env).run(&line, "another long word\n").await;
     assert_eq!(again.code, Some(1), "{again:?}");
-    grace.log_in_with("a good long word").await.is(200);
+    grace.log_in_with("a good long word").await.assert_status(200);
 }
 
 async fn serving_says_where_and_on_what(app: &TestApp) {
@@ -62,11 +62,11 @@ async fn serving_says_where_and_on_what(app: &TestApp) {
     let serving = Program::on(&app.env).serve(&["serve", "--host", "127.0.0.1", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
     let client = app.client().at(address);
-    client.call(Method::GET, "/ready").send().await.is(200);
-    let person = app.person("ada").from(client);
-    person.register().await.is(201);
+    client.call(Method::GET, "/ready").send().await.assert_status(200);
+    let person = app.person("ada").using(client);
+    person.register().await.assert_status(201);
     let code = app.mail_to(&person.email).await.code();
-    person.verify(&code).await.is(200);
+    person.verify(&code).await.assert_status(200);
     serving.terminate().await;
     let left = serving.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
@@ -118,15 +118,15 @@ async fn as_it_is_shipped_it_serves_in_production(app: &TestApp) {
     let least_that_production_takes = [("ARGON2_MEMORY_KIB", "12288"), ("ARGON2_ITERATIONS", "3")];
     let serving = Program::shipped(&app.env, &least_that_production_takes).serve(&["serve", "--port", "0"]).await;
     let address = serving.base.trim_start_matches("http://").parse().expect("an address");
-    let mut ada = app.person("ada").from(app.client().at(address));
+    let mut ada = app.person("ada").using(app.client().at(address));
     ada.password = "nobody guesses what Ada types".to_owned();
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let code = app.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
-    let tokens = ada.log_in().await.is(200);
-    let ada = ada.holding(&tokens);
-    ada.post("/sessions/", json!({})).await.is(201);
-    app.client().at(address).post("/auth/register", json!({ "password": "password123" })).await.is(422);
+    ada.verify(&code).await.assert_status(200);
+    let tokens = ada.log_in().await.assert_status(200);
+    let ada = ada.with_tokens(&tokens);
+    ada.post("/sessions/", json!({})).await.assert_status(201);
+    app.client().at(address).post("/auth/register", json!({ "password": "password123" })).await.assert_status(422);
     serving.terminate().await;
     let left = serving.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
@@ -155,11 +155,11 @@ async fn drains_at(signal: &str, app: &TestApp) {
     serving.signal(signal).await;
     assert_eq!(rest(&mut idle).await, "", "who asks nothing is let go at once");
     slow.write_all(b"{}").await.expect("written");
-    let answer = rest(&mut slow).await;
-    assert!(answer.starts_with("HTTP/1.1 201"), "the request in hand is finished: {answer}");
+    let response = rest(&mut slow).await;
+    assert!(response.starts_with("HTTP/1.1 201"), "the request in hand is finished: {response}");
     let left = serving.ended().await;
     assert_eq!(left.code, Some(0), "{left:?}");
-    assert_eq!(app.rows("sessions").await, 1);
+    assert_eq!(app.row_count("sessions").await, 1);
 }
 
 /// Who comes while it drains shall hear so at once, and go elsewhere.
@@ -173,9 +173,9 @@ async fn while_it_drains_it_takes_no_connection(app: &TestApp) {
     rest(&mut idle).await;
     let refused = TcpStream::connect(address).await.is_err();
     slow.write_all(b"{}").await.expect("written");
-    let answer = rest(&mut slow).await;
+    let response = rest(&mut slow).await;
     assert!(refused, "a connection was taken while draining");
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
     serving.ended().await;
 }
 
@@ -228,7 +228,7 @@ async fn migrations_are_listed_taken_back_and_applied(app: &TestApp) {
         }
     };
     assert!(refused.code == Some(1) && refused.errors.contains("--force"), "{refused:?}");
-    assert_eq!(app.rows("logins").await, 1);
+    assert_eq!(app.row_count("logins").await, 1);
     let down = program.run(&["migrate", "down", "--force"], "").await;
     assert_eq!(down.code, Some(0), "{down:?}");
     let status = program.run(&["migrate", "--status"], "").await;
@@ -242,13 +242,13 @@ async fn migrations_are_listed_taken_back_and_applied(app: &TestApp) {
 
 async fn a_foreign_database_is_left_alone(app: &TestApp) {
     app.stop().await;
-    app.alter("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
+    app.execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
     for line in [&["serve", "--port", "0"][..], &["migrate"], &["admin", "create", "--email", "a@b.org"]] {
         let left = Program::on(&app.env).run(line, "a good long word\n").await;
         assert_eq!(left.code, Some(1), "{line:?}: {left:?}");
         assert!(left.errors.contains("9999"), "{line:?}: {left:?}");
     }
-    app.alter("UPDATE _sqlx_migrations SET version = 1 WHERE version = 9999").await;
+    app.execute("UPDATE _sqlx_migrations SET version = 1 WHERE version = 9999").await;
 }
 
 /// Runs the program with nothing but these settings.

@@ -8,7 +8,7 @@ use faceofmind_kit::supervisor::State;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{Answer, Person, TestApp, at_once, eventually, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, concurrently, eventually, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_tracker_that_dies_in_the_middle_of_a_batch_leaves_nothing_half_done,
@@ -41,32 +41,32 @@ async fn life(person: Person) -> Option<Life> {
     Some(Life { id, detected, processed, rated })
 }
 
-async fn call(person: &Person, path: String, body: Value, statuses: &[u16]) -> Answer {
-    let answer = timeout(AT_ONCE, person.post(&path, body)).await.expect("an answer at once");
-    assert!(statuses.contains(&answer.status), "{path} answered {} {}", answer.status, answer.text);
-    answer
+async fn call(person: &Person, path: String, body: Value, statuses: &[u16]) -> Response {
+    let response = timeout(AT_ONCE, person.post(&path, body)).await.expect("an answer at once");
+    assert!(statuses.contains(&response.status), "{path} answered {} {}", response.status, response.text);
+    response
 }
 
 async fn a_tracker_that_dies_in_the_middle_of_a_batch_leaves_nothing_half_done(app: &TestApp) {
-    app.expect_restarts();
+    app.allow_restarts();
     let people = [app.verified("ada").await, app.verified("bob").await];
     let (mut lives, mut cut_short) = (Vec::new(), 0);
     for (deaths, step) in (1..).zip(STEPS) {
         app.sessions.panic_at(step, 2);
         while app.sessions.is_to_panic() {
-            let all = at_once((0..24).map(|number| life(people[number % 2].clone()))).await;
+            let all = concurrently((0..24).map(|number| life(people[number % 2].clone()))).await;
             cut_short += all.iter().filter(|life| life.as_ref().is_none_or(|life| !life.rated)).count();
             lives.extend(all.into_iter().flatten());
         }
         eventually("the restart", async || (has_died(app) == (deaths, State::Running)).then_some(())).await;
     }
-    lives.extend(at_once((0..24).map(|number| life(people[number % 2].clone()))).await.into_iter().flatten());
+    lives.extend(concurrently((0..24).map(|number| life(people[number % 2].clone()))).await.into_iter().flatten());
     assert!(cut_short > 0 && lives.iter().any(|life| life.rated), "{cut_short} were cut short");
     let told = told(app).await;
     for life in &lives {
         is_whole(app, life, &told).await;
     }
-    let sessions = app.rows("sessions").await;
+    let sessions = app.row_count("sessions").await;
     let started: usize = told.iter().filter(|((_, name), _)| name == "session.started").map(|(_, times)| *times).sum();
     assert_eq!(i64::try_from(started).expect("few"), sessions);
     let loose = "SELECT count(*) FROM emotion_detections d LEFT JOIN facial_data f ON f.detection_id = d.id \

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    EventConsumer, Server, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production,
+    EventConsumer, Server, TestApp, concurrently, eventually, tests_on_both_profiles, tests_on_production,
 };
 
 tests_on_both_profiles! {
@@ -23,13 +23,13 @@ tests_on_production! {
 
 async fn a_persons_story_is_told_in_order(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
-    let id = ada.open_session().await;
-    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
-    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "Augusta" })).await.is(200);
+    let id = ada.start_session().await;
+    ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "Augusta" })).await.assert_status(200);
     let change = json!({ "current_password": ada.password, "new_password": "a new and longer word" });
-    ada.post("/auth/change-password", change).await.is(200);
-    ada.delete(&format!("/sessions/{id}")).await.is(200);
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    ada.post("/auth/change-password", change).await.assert_status(200);
+    ada.delete(&format!("/sessions/{id}")).await.assert_status(200);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
     let mut names = vec![
         "user.registered",
         "user.verified",
@@ -42,7 +42,7 @@ async fn a_persons_story_is_told_in_order(app: &TestApp) {
     ];
     // What is not told yet when a user is deleted never will be.
     app.events_of(ada.id, &names).await;
-    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
     names.push("user.deleted");
     for event in app.events_of(ada.id, &names).await {
         assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
@@ -69,7 +69,7 @@ async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let call = ada.api(Method::POST, "/sessions/").header("x-request-id", "request-1").header("traceparent", trace);
-    call.json(&json!({})).send().await.is(201);
+    call.json(&json!({})).send().await.assert_status(201);
     let path = format!("/users/{}", ada.id);
     admin
         .api(Method::PUT, &path)
@@ -90,10 +90,10 @@ async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
 async fn an_event_holds_nothing_personal(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
-    let ada = ada.logged_in().await;
+    ada.verify(&code).await.assert_status(200);
+    let ada = ada.log_in_again().await;
     let call = ada.api(Method::POST, "/sessions/").header("x-request-id", &ada.email).header("traceparent", &ada.email);
-    call.json(&json!({ "note": ada.email })).send().await.is(201);
+    call.json(&json!({ "note": ada.email })).send().await.assert_status(201);
     for event in app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await {
         let text = event.json.to_string();
         for personal in [&ada.email, &ada.first_name, &ada.last_name, &ada.password, &ada.access, &ada.client.ip] {
@@ -112,21 +112,21 @@ async fn no_event_without_a_change(app: &TestApp) {
     let ada = app.verified("ada").await;
     let felt = json!({ "emotion": "sad", "voice_content": "" });
     for call in ["detections", "process_emotion"] {
-        ada.post(&format!("/sessions/4000000/{call}"), felt.clone()).await.is(404);
-        ada.post(&format!("/sessions/4000000/{call}"), json!({})).await.is(422);
+        ada.post(&format!("/sessions/4000000/{call}"), felt.clone()).await.assert_status(404);
+        ada.post(&format!("/sessions/4000000/{call}"), json!({})).await.assert_status(422);
     }
-    ada.post("/sessions/4000000/feedback", json!({ "comment": "", "rating": 5 })).await.is(404);
-    ada.log_in_with("not the password").await.is(401);
-    ada.verify("000000").await.is(400);
-    ada.register().await.is(201);
-    ada.get("/sessions/").await.is(200);
-    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "" })).await.is(422);
-    ada.patch("/sessions/4000000/end").await.is(404);
-    ada.delete("/sessions/4000000").await.is(404);
-    ada.refresh().await.is(200);
-    ada.open_session().await;
+    ada.post("/sessions/4000000/feedback", json!({ "comment": "", "rating": 5 })).await.assert_status(404);
+    ada.log_in_with("not the password").await.assert_status(401);
+    ada.verify("000000").await.assert_status(400);
+    ada.register().await.assert_status(201);
+    ada.get("/sessions/").await.assert_status(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "" })).await.assert_status(422);
+    ada.patch("/sessions/4000000/end").await.assert_status(404);
+    ada.delete("/sessions/4000000").await.assert_status(404);
+    ada.refresh().await.assert_status(200);
+    ada.start_session().await;
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await;
-    assert_eq!(app.rows("events").await, 3);
+    assert_eq!(app.row_count("events").await, 3);
 }
 
 async fn the_events_of_many_are_each_in_order(app: &TestApp) {
@@ -134,16 +134,18 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
     let calls = (0..40).map(|_| {
         let ada = ada.clone();
         async move {
-            let id = ada.open_session().await;
+            let id = ada.start_session().await;
             let felt = json!({ "emotion": "sad", "voice_content": "" });
-            ada.post(&format!("/sessions/{id}/detections"), json!([felt, felt])).await.is(201);
-            ada.post(&format!("/sessions/{id}/process_emotion"), felt).await.is(200);
-            ada.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "", "rating": 5 })).await.is(201);
-            ada.delete(&format!("/sessions/{id}")).await.is(200);
+            ada.post(&format!("/sessions/{id}/detections"), json!([felt, felt])).await.assert_status(201);
+            ada.post(&format!("/sessions/{id}/process_emotion"), felt).await.assert_status(200);
+            ada.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "", "rating": 5 }))
+                .await
+                .assert_status(201);
+            ada.delete(&format!("/sessions/{id}")).await.assert_status(200);
             id
         }
     });
-    let ids = at_once(calls).await;
+    let ids = concurrently(calls).await;
     eventually("all events", async || (app.heard().len() >= 2 + 40 * 7).then_some(())).await;
     for id in ids {
         let of = format!("session/{id}");
@@ -160,10 +162,10 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
 async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
     ada.ended_session().await;
-    bob.open_session().await;
+    bob.start_session().await;
     let of_ada = ["user.registered", "user.verified", "session.started", "session.ended", "user.deleted"];
     app.events_of(ada.id, &of_ada[..4]).await;
-    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
     app.events_of(ada.id, &of_ada).await;
     assert_eq!(app.number(&format!("SELECT count(*) FROM events WHERE user_id = {}", ada.id)).await, 1);
     let Some(url) = app.env.nats() else { return };
@@ -187,11 +189,11 @@ async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
     let ada = node.verified("ada").await;
     node.events_of(ada.id, &["user.registered", "user.verified"]).await;
     proxy.cut();
-    let first = ada.open_session().await;
-    let second = ada.open_session().await;
-    ada.patch(&format!("/sessions/{first}/end")).await.is(200);
+    let first = ada.start_session().await;
+    let second = ada.start_session().await;
+    ada.patch(&format!("/sessions/{first}/end")).await.assert_status(200);
     eventually("the service to notice", async || {
-        let ready = node.client().call(Method::GET, "/ready").send().await.is(200);
+        let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(200);
         (ready.json["status"] == "degraded" && ready.json["events"] == "down").then_some(())
     })
     .await;
@@ -200,7 +202,7 @@ async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
     let told = node.events_of(ada.id, &names).await;
     assert_eq!(told[3].json["data"]["session_id"], second);
     eventually("the service to be whole", async || {
-        let ready = node.client().call(Method::GET, "/ready").send().await.is(200);
+        let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(200);
         (ready.json["status"] == "ready").then_some(())
     })
     .await;
@@ -210,15 +212,15 @@ async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
 async fn events_of_two_nodes_are_told_once(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let ada = app.verified("ada").await;
-    let there = ada.from(ada.client.at(node.address));
+    let there = ada.using(ada.client.at(node.address));
     for _ in 0..10 {
-        ada.open_session().await;
-        there.open_session().await;
+        ada.start_session().await;
+        there.start_session().await;
     }
     let names = [vec!["user.registered", "user.verified"], vec!["session.started"; 20]].concat();
     app.events_of(ada.id, &names).await;
     // The one who leads goes; the other takes over.
     node.stop().await;
-    ada.open_session().await;
+    ada.start_session().await;
     app.events_of(ada.id, &[names, vec!["session.started"]].concat()).await;
 }

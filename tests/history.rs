@@ -25,7 +25,7 @@ fn sealed(detection: i64, said: &str) -> String {
 /// A session with three detections: one as older versions stored them, one that is sealed, and one without a word.
 async fn recorded(app: &TestApp) -> (Person, i64) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     let now = app.env.clock.now().to_jiff();
     let first = app.detect(session, now - MINUTE, "Sad", 1).await;
     let second = app.detect(session, now, "saudade", 1).await;
@@ -63,8 +63,8 @@ fn shown(json: &Value) -> Value {
 
 async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
     let (ada, session) = recorded(app).await;
-    ada.patch(&format!("/sessions/{session}/end")).await.is(200);
-    let mut history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    ada.patch(&format!("/sessions/{session}/end")).await.assert_status(200);
+    let mut history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
     let shape = history.json.clone();
     history.json = shown(&history.json);
     snapshot!(history, @r##"
@@ -167,9 +167,9 @@ async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
 
 async fn a_session_without_detections_has_a_history(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    let history = ada.get(&format!("/sessions/{session}/history/")).await.is(200);
-    let mut expected = ada.get(&format!("/sessions/{session}")).await.is(200).json;
+    let session = ada.start_session().await;
+    let history = ada.get(&format!("/sessions/{session}/history/")).await.assert_status(200);
+    let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
     expected["emotion_detections"] = json!([]);
     expected["relevant_urls"] = json!([]);
     expected["truncated"] = json!(false);
@@ -178,31 +178,39 @@ async fn a_session_without_detections_has_a_history(app: &TestApp) {
 
 async fn detections_stand_in_the_order_of_their_times(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     let now = app.env.clock.now().to_jiff();
     let later = app.detect(session, now, "calm", 1).await;
     let earlier = app.detect(session, now - MINUTE, "sad", 1).await;
-    let at_once = app.detect(session, now, "bored", 1).await;
-    let history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    let third = app.detect(session, now, "bored", 1).await;
+    let history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
     let ids: Vec<_> =
         history.json["emotion_detections"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
-    assert_eq!(ids, [earlier, later, at_once]);
+    assert_eq!(ids, [earlier, later, third]);
 }
 
 async fn anothers_history_is_not_there(app: &TestApp) {
     let (ada, session) = recorded(app).await;
     let (path, nobodys) = (format!("/sessions/{session}/history"), "/sessions/4000000/history");
     for other in [app.verified("eve").await, app.admin().await] {
-        let refused = other.get(&path).await.is(404);
-        assert_eq!(refused.shown(), other.get(nobodys).await.is(404).shown(), "its existence is private");
+        let refused = other.get(&path).await.assert_status(404);
+        assert_eq!(
+            refused.redacted(),
+            other.get(nobodys).await.assert_status(404).redacted(),
+            "its existence is private"
+        );
     }
-    app.client().get(&path).await.is(401);
-    ada.get(&path).await.is(200);
+    app.client().get(&path).await.assert_status(401);
+    ada.get(&path).await.assert_status(200);
 }
 
 async fn an_id_that_is_none_is_refused_in_a_history(app: &TestApp) {
     let ada = app.verified("ada").await;
     for id in ["abc", "0", "-1", "9223372036854775808", "1%00"] {
-        assert_eq!(ada.get(&format!("/sessions/{id}/history")).await.is(422).refused(), ["path.id"], "{id}");
+        assert_eq!(
+            ada.get(&format!("/sessions/{id}/history")).await.assert_status(422).invalid_fields(),
+            ["path.id"],
+            "{id}"
+        );
     }
 }

@@ -28,15 +28,15 @@ fn words(output: &str) -> Vec<String> {
 
 async fn keys_are_changed_beside_a_service_at_work(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     let felt = json!({ "emotion": "sad", "voice_content": "I could not sleep" });
     let process = || {
         let path = format!("/sessions/{session}/process_emotion");
         ada.api(reqwest::Method::POST, &path).header("idempotency-key", "once").json(&felt)
     };
-    let first = process().send().await.is(200);
+    let first = process().send().await.assert_status(200);
     app.detect(session, app.env.clock.now().to_jiff(), "calm", 1).await;
-    app.alter("INSERT INTO voice_data (detection_id, content) SELECT max(id), 'plain words' FROM emotion_detections")
+    app.execute("INSERT INTO voice_data (detection_id, content) SELECT max(id), 'plain words' FROM emotion_detections")
         .await;
 
     let status = program(app, NEW_FIRST).run(&["keys", "status"], "").await;
@@ -64,23 +64,24 @@ async fn keys_are_changed_beside_a_service_at_work(app: &TestApp) {
         said
     };
     let path = format!("/sessions/{session}/history");
-    assert_eq!(said(&ada.get(&path).await.is(200).json), ["I could not sleep", "plain words"]);
-    assert_eq!(process().send().await.is(200).text, first.text);
+    assert_eq!(said(&ada.get(&path).await.assert_status(200).json), ["I could not sleep", "plain words"]);
+    assert_eq!(process().send().await.assert_status(200).text, first.text);
     let app = app.restarted(&[("DATA_KEY", NEW)]).await;
-    let ada = ada.from(app.client());
-    assert_eq!(said(&ada.get(&path).await.is(200).json), ["I could not sleep", "plain words"]);
+    let ada = ada.using(app.client());
+    assert_eq!(said(&ada.get(&path).await.assert_status(200).json), ["I could not sleep", "plain words"]);
     app.stop().await;
 }
 
 async fn a_rotation_that_is_killed_is_completed_by_the_next(app: &TestApp) {
     const TEXTS: i64 = 8192;
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     app.detect(session, app.env.clock.now().to_jiff(), "calm", 1).await;
     for _ in 0..TEXTS.ilog2() {
-        app.alter("INSERT INTO emotion_detections (session_id, timestamp) SELECT session_id, timestamp FROM emotion_detections").await;
+        app.execute("INSERT INTO emotion_detections (session_id, timestamp) SELECT session_id, timestamp FROM emotion_detections").await;
     }
-    app.alter("INSERT INTO voice_data (detection_id, content) SELECT id, 'plain words' FROM emotion_detections").await;
+    app.execute("INSERT INTO voice_data (detection_id, content) SELECT id, 'plain words' FROM emotion_detections")
+        .await;
 
     let line = program(app, NEW_FIRST).killed_after_a_line(&["keys", "rotate"]).await;
     assert!(line.starts_with("voice texts: 200 looked at"), "{line}");
@@ -97,14 +98,14 @@ async fn a_rotation_that_is_killed_is_completed_by_the_next(app: &TestApp) {
 
 async fn a_key_that_is_missing_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     let felt = json!({ "emotion": "sad", "voice_content": "I could not sleep" });
-    ada.post(&format!("/sessions/{session}/process_emotion"), felt).await.is(200);
+    ada.post(&format!("/sessions/{session}/process_emotion"), felt).await.assert_status(200);
     let rotated = program(app, NEW).run(&["keys", "rotate"], "").await;
     assert_eq!(rotated.code, Some(1), "{rotated:?}");
     assert!(rotated.errors.contains("`old` is missing"), "{rotated:?}");
     assert!(words(&rotated.output).contains(&"voice texts old 1 not in DATA_KEY".to_owned()), "{rotated:?}");
-    ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
 }
 
 #[test]

@@ -39,24 +39,30 @@ async fn every_mail_says_what_it_must(app: &TestApp) {
     let code = welcome.code();
     assert!(welcome.text.contains("Ada Lovelace") && welcome.text.contains("5 minutes"), "{}", welcome.text);
     assert!(welcome.html.contains(&code), "{}", welcome.html);
-    ada.verify(&code).await.is(200);
-    let ada = ada.logged_in().await;
+    ada.verify(&code).await.assert_status(200);
+    let ada = ada.log_in_again().await;
 
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let known = app.mail_to(&ada.email).await;
     assert!(known.has_no_code() && known.text.contains("already have an account"), "{}", known.text);
 
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.assert_status(202);
     let reset = app.mail_to(&ada.email).await;
     assert!(reset.text.contains("new password") && reset.html.contains(&reset.code()), "{}", reset.text);
 
     let body = json!({ "email": ada.email, "otp": reset.code(), "new_password": "a new and longer word" });
-    ada.client.post("/auth/reset-password", body).await.is(200);
+    ada.client.post("/auth/reset-password", body).await.assert_status(200);
     let changed = app.mail_to(&ada.email).await;
     assert!(changed.has_no_code() && changed.text.contains("was changed"), "{}", changed.text);
 
     let body = json!({ "email": ada.email, "password": "a new and longer word" });
-    ada.client.api(Method::POST, "/auth/login").header("user-agent", "Another phone").json(&body).send().await.is(200);
+    ada.client
+        .api(Method::POST, "/auth/login")
+        .header("user-agent", "Another phone")
+        .json(&body)
+        .send()
+        .await
+        .assert_status(200);
     let device = app.mail_to(&ada.email).await;
     assert!(device.has_no_code() && device.text.contains("Another phone"), "{}", device.text);
 
@@ -73,9 +79,9 @@ async fn a_code_goes_to_its_address_alone(app: &TestApp) {
     let (to_ada, to_bob) = (app.mail_to(&ada.email).await, app.mail_to(&bob.email).await);
     assert!(!to_ada.raw.contains(&bob.email) && !to_bob.raw.contains(&ada.email));
     if to_ada.code() != to_bob.code() {
-        bob.verify(&to_ada.code()).await.is(400);
+        bob.verify(&to_ada.code()).await.assert_status(400);
     }
-    ada.verify(&to_ada.code()).await.is(200);
+    ada.verify(&to_ada.code()).await.assert_status(200);
     app.expect_no_mail_to(&ada.email).await;
     app.expect_no_mail_to(&bob.email).await;
 }
@@ -91,14 +97,14 @@ async fn a_mail_holds_no_secret_but_its_code(app: &TestApp) {
 async fn a_letter_is_in_the_language_that_its_reader_registered_in(app: &TestApp) {
     let ada = app.person("ada");
     let registering = ada.client.api(Method::POST, "/auth/register").json(&ada.registration());
-    registering.header("accept-language", "en;q=0.5, ceb-PH, tl;q=0.9").send().await.is(201);
+    registering.header("accept-language", "en;q=0.5, ceb-PH, tl;q=0.9").send().await.assert_status(201);
     let welcome = app.mail_to(&ada.email).await;
     assert!(welcome.text.contains("Maligayang pagdating") && welcome.text.contains("5 minuto"), "{}", welcome.text);
     assert!(welcome.html.contains(&welcome.code()) && welcome.html.contains("lang=\"fil\""), "{}", welcome.html);
     assert_eq!(welcome.header("content-language"), "fil");
     is_well_made(&welcome, &ada.email);
-    ada.verify(&welcome.code()).await.is(200);
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.verify(&welcome.code()).await.assert_status(200);
+    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.assert_status(202);
     let reset = app.mail_to(&ada.email).await;
     assert!(reset.text.contains("bagong password") && !reset.code().is_empty(), "{}", reset.text);
 }
@@ -106,9 +112,9 @@ async fn a_letter_is_in_the_language_that_its_reader_registered_in(app: &TestApp
 async fn a_language_that_is_set_holds_for_the_next_letter(app: &TestApp) {
     let ada = app.verified("ada").await;
     for (language, greeting) in [("fil-PH", "Kumusta Ada,"), ("en-PH", "Hello Ada,")] {
-        ada.put(&format!("/users/{}", ada.id), json!({ "language": language })).await.is(200);
+        ada.put(&format!("/users/{}", ada.id), json!({ "language": language })).await.assert_status(200);
         let asking = ada.client.api(Method::POST, "/auth/request-password-reset").header("accept-language", "de");
-        asking.json(&json!({ "email": ada.email })).send().await.is(202);
+        asking.json(&json!({ "email": ada.email })).send().await.assert_status(202);
         let mail = app.mail_to(&ada.email).await;
         assert!(mail.text.contains(greeting), "{}", mail.text);
     }
@@ -123,7 +129,7 @@ async fn a_mail_that_could_not_be_sent_is_sent_later(app: &TestApp) {
         (node.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 1).then_some(())
     })
     .await;
-    let ready = node.client().call(Method::GET, "/ready").send().await.is(200);
+    let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(200);
     assert_eq!((&ready.json["status"], &ready.json["mail"]), (&json!("degraded"), &json!("down")));
     let told = node.texts("SELECT last_error FROM mail_intents").await;
     assert!(!told[0].contains(&ada.email), "{told:?}");
@@ -131,6 +137,6 @@ async fn a_mail_that_could_not_be_sent_is_sent_later(app: &TestApp) {
     // The code is minted when it is sent: its five minutes begin after the outage.
     node.advance(1);
     let code = node.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
+    ada.verify(&code).await.assert_status(200);
     node.stop().await;
 }

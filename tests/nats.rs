@@ -76,8 +76,8 @@ async fn consumer(server: &NatsServer, login: ConnectOptions) -> EventConsumer {
 async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], consumer: &EventConsumer) {
     let (node, there) = node(app, ada, settings).await;
     eventually("NATS to be up", async || (events(&there).await == "up").then_some(())).await;
-    there.open_session().await;
-    app.all_is_published().await;
+    there.start_session().await;
+    app.wait_until_published().await;
     stop(node).await;
     let heard = consumer.heard_all().await;
     assert_eq!(heard.iter().map(Message::name).collect::<Vec<_>>(), ["session.started"; 2]);
@@ -86,7 +86,7 @@ async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], consu
 /// What happens is kept, and waits.
 async fn does_not_publish(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
     let (node, there) = node(app, ada, settings).await;
-    there.open_session().await;
+    there.start_session().await;
     assert_eq!(events(&there).await, "down");
     stop(node).await;
     assert_eq!(waiting(app).await, 1);
@@ -95,7 +95,7 @@ async fn does_not_publish(app: &TestApp, ada: &Person, settings: &[(&str, &str)]
 async fn node(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) -> (Serving, Person) {
     let changes = [settings, &[("RUST_LOG", "error")]].concat();
     let node = Program::node(&app.env, &changes).serve(&["serve"]).await;
-    let there = ada.from(ada.client.at(node.address()));
+    let there = ada.using(ada.client.at(node.address()));
     (node, there)
 }
 
@@ -105,7 +105,7 @@ async fn stop(node: Serving) {
 }
 
 async fn events(there: &Person) -> Value {
-    there.client.call(Method::GET, "/ready").send().await.is(200).json["events"].clone()
+    there.client.call(Method::GET, "/ready").send().await.assert_status(200).json["events"].clone()
 }
 
 async fn waiting(app: &TestApp) -> i64 {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Server, TestApp, at_once, eventually, tests_on_both_profiles, tests_on_production};
+use crate::harness::{Server, TestApp, concurrently, eventually, tests_on_both_profiles, tests_on_production};
 
 tests_on_both_profiles! {
     a_full_hasher_answers_503_and_delays_nobody_else with [
@@ -30,67 +30,67 @@ async fn until(app: &TestApp, status: &str) {
 
 async fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on(app: &TestApp) {
     app.stop().await;
-    app.expect_failures();
+    app.allow_failures();
     let (node, proxy) = app.node_behind_proxy(Server::Redis, &[]).await;
     let (ada, bob) = (node.verified("ada").await, node.register("bob").await);
     let code = node.mail_to(&bob.email).await.code();
     proxy.cut();
     until(&node, "degraded").await;
-    bob.verify(&code).await.is(503);
+    bob.verify(&code).await.assert_status(503);
     let body = json!({ "email": bob.email, "otp": code, "new_password": "a new and longer word" });
-    bob.client.post("/auth/reset-password", body).await.is(503);
+    bob.client.post("/auth/reset-password", body).await.assert_status(503);
     assert!(ada.is_logged_in().await);
-    ada.open_session().await;
-    ada.refresh().await.is(200);
-    ada.log_in().await.is(200);
+    ada.start_session().await;
+    ada.refresh().await.assert_status(200);
+    ada.log_in().await.assert_status(200);
     // Limits count on, on this node alone.
-    let guesser = ada.from(node.client());
+    let guesser = ada.using(node.client());
     for _ in 0..10 {
-        guesser.log_in_with("not the password").await.is(401);
+        guesser.log_in_with("not the password").await.assert_status(401);
     }
-    guesser.log_in().await.is(429);
+    guesser.log_in().await.assert_status(429);
     proxy.restore();
     until(&node, "ready").await;
-    bob.verify(&code).await.is(200);
+    bob.verify(&code).await.assert_status(200);
     node.stop().await;
 }
 
 async fn without_its_database_the_service_answers_503_and_recovers(app: &TestApp) {
     app.stop().await;
-    app.expect_failures();
+    app.allow_failures();
     let (node, proxy) = app.node_behind_proxy(Server::Postgres, &[]).await;
     let ada = node.verified("ada").await;
-    let before = node.stock().await;
+    let before = node.row_counts().await;
     proxy.cut();
-    ada.post("/sessions/", json!({})).await.is(503);
-    ada.log_in().await.is(503);
-    node.person("bob").register().await.is(503);
-    let ready = node.client().call(Method::GET, "/ready").send().await.is(503);
+    ada.post("/sessions/", json!({})).await.assert_status(503);
+    ada.log_in().await.assert_status(503);
+    node.person("bob").register().await.assert_status(503);
+    let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(503);
     assert_eq!(ready.json["database"], "down");
-    node.client().call(Method::GET, "/health").send().await.is(200);
-    assert_eq!(node.stock().await, before, "nothing is half-written");
+    node.client().call(Method::GET, "/health").send().await.assert_status(200);
+    assert_eq!(node.row_counts().await, before, "nothing is half-written");
     proxy.restore();
     until(&node, "ready").await;
-    ada.open_session().await;
-    ada.log_in().await.is(200);
+    ada.start_session().await;
+    ada.log_in().await.assert_status(200);
     node.stop().await;
 }
 
 async fn a_full_hasher_answers_503_and_delays_nobody_else(app: &TestApp) {
-    app.expect_failures();
+    app.allow_failures();
     let ada = app.verified("ada").await;
     let storm = (0..40).map(|_| {
-        let ada = ada.from(app.client());
+        let ada = ada.using(app.client());
         async move { ada.log_in().await.status }
     });
-    let storm = at_once(storm);
+    let storm = concurrently(storm);
     for _ in 0..10 {
         let begun = tokio::time::Instant::now();
-        ada.get("/auth/me").await.is(200);
+        ada.get("/auth/me").await.assert_status(200);
         assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
     }
     let told = storm.await;
     assert!(told.contains(&200) && told.contains(&503), "{told:?}");
     assert!(told.iter().all(|status| [200, 503].contains(status)), "{told:?}");
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }

@@ -15,8 +15,8 @@ tests_on_both_profiles! {
 async fn remembered(app: &TestApp, person: &Person, hops: &str) -> String {
     let body = json!({ "email": person.email, "password": person.password });
     let client = app.client_from(hops);
-    let tokens = client.api(Method::POST, "/auth/login").json(&body).send().await.is(200);
-    let listed = client.bearing(&tokens.text_of("access_token")).get("/auth/logins").await.is(200);
+    let tokens = client.api(Method::POST, "/auth/login").json(&body).send().await.assert_status(200);
+    let listed = client.with_token(&tokens.text_of("access_token")).get("/auth/logins").await.assert_status(200);
     listed.json[0]["address"].as_str().expect("an address").to_owned()
 }
 
@@ -43,7 +43,7 @@ async fn without_trusted_proxies_the_peer_is_the_client(app: &TestApp) {
 async fn limits_are_not_dodged_by_a_forged_header(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..10 {
-        ada.from(app.client()).log_in_with("not the password").await.is(401);
+        ada.using(app.client()).log_in_with("not the password").await.assert_status(401);
     }
-    ada.from(app.client()).log_in().await.is(429);
+    ada.using(app.client()).log_in().await.assert_status(429);
 }

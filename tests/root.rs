@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, TestApp, at_once, eventually, snapshot, tests_on_both_profiles};
+use crate::harness::{Client, Response, TestApp, concurrently, eventually, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     the_root_tells_who_is_here,
@@ -18,7 +18,7 @@ tests_on_both_profiles! {
     a_silent_connection_does_not_delay_the_stop,
 }
 
-async fn get(client: &Client, path: &str) -> Answer {
+async fn get(client: &Client, path: &str) -> Response {
     client.call(Method::GET, path).send().await
 }
 
@@ -38,7 +38,7 @@ async fn the_root_tells_who_is_here(app: &TestApp) {
 
 async fn the_process_lives(app: &TestApp) {
     for path in ["/health", "/health/"] {
-        assert_eq!(get(&app.client(), path).await.is(200).json["status"], "healthy");
+        assert_eq!(get(&app.client(), path).await.assert_status(200).json["status"], "healthy");
     }
 }
 
@@ -57,7 +57,7 @@ async fn every_part_is_ready(app: &TestApp) {
 
 async fn the_pages_ask_nothing_of_another_host(app: &TestApp) {
     for path in ["/docs", "/docs/", "/redoc", "/redoc/"] {
-        let page = get(&app.client(), path).await.is(200);
+        let page = get(&app.client(), path).await.assert_status(200);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
         let policy = page.header("content-security-policy");
         assert!(policy.contains("default-src 'self'") && !policy.contains("http"), "{path}: {policy}");
@@ -68,19 +68,19 @@ async fn the_pages_ask_nothing_of_another_host(app: &TestApp) {
         }
     }
     for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
-        assert!(get(&app.client(), &format!("/docs/{file}")).await.is(200).text.len() > 10_000, "{file}");
+        assert!(get(&app.client(), &format!("/docs/{file}")).await.assert_status(200).text.len() > 10_000, "{file}");
     }
 }
 
 async fn the_document_is_served(app: &TestApp) {
-    let document = get(&app.client(), "/openapi.json").await.is(200);
+    let document = get(&app.client(), "/openapi.json").await.assert_status(200);
     assert!(document.json["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     assert_eq!(document.header("content-type"), "application/json; charset=utf-8");
 }
 
 async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
     let operator = app.client().at(app.operators.expect("they have a listener"));
-    let metrics = get(&operator, "/metrics").await.is(200);
+    let metrics = get(&operator, "/metrics").await.assert_status(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in
         ["logins", "suggestions", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"]
@@ -91,13 +91,13 @@ async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
             metrics.text
         );
     }
-    get(&app.client(), "/metrics").await.is(404);
-    operator.get("/auth/me").await.is(404);
+    get(&app.client(), "/metrics").await.assert_status(404);
+    operator.get("/auth/me").await.assert_status(404);
 }
 
 async fn operators_can_be_shut_out(app: &TestApp) {
     assert_eq!(app.operators, None);
-    get(&app.client(), "/metrics").await.is(404);
+    get(&app.client(), "/metrics").await.assert_status(404);
 }
 
 async fn long_answers_are_compressed_for_those_who_ask(app: &TestApp) {
@@ -112,23 +112,26 @@ async fn long_answers_are_compressed_for_those_who_ask(app: &TestApp) {
 /// What runs is answered; what comes later finds nobody.
 async fn a_service_that_stops_finishes_what_it_began(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let calls = (0..40).map(|_| {
-        let ada = ada.clone();
-        async move { ada.api(Method::POST, "/sessions/").json(&json!({})).try_send().await.map(|answer| answer.status) }
-    });
-    let calls = at_once(calls);
-    eventually("the first session", async || (app.rows("sessions").await > 0).then_some(())).await;
+    let calls =
+        (0..40).map(|_| {
+            let ada = ada.clone();
+            async move {
+                ada.api(Method::POST, "/sessions/").json(&json!({})).try_send().await.map(|response| response.status)
+            }
+        });
+    let calls = concurrently(calls);
+    eventually("the first session", async || (app.row_count("sessions").await > 0).then_some(())).await;
     app.stop().await;
     let told = calls.await;
     let begun = i64::try_from(told.iter().flatten().filter(|status| **status == 201).count()).expect("few");
     assert!(told.iter().flatten().all(|status| [201, 503].contains(status)), "{told:?}");
-    assert_eq!(app.rows("sessions").await, begun, "what was stored was answered: {told:?}");
+    assert_eq!(app.row_count("sessions").await, begun, "what was stored was answered: {told:?}");
 }
 
 /// Browsers connect before they know what to ask.
 async fn a_silent_connection_does_not_delay_the_stop(app: &TestApp) {
     let _silent = tokio::net::TcpStream::connect(app.address).await.expect("it listens");
-    app.client().call(Method::GET, "/health").send().await.is(200);
+    app.client().call(Method::GET, "/health").send().await.assert_status(200);
     let begun = tokio::time::Instant::now();
     app.stop().await;
     assert!(begun.elapsed() < std::time::Duration::from_millis(1500), "{:?}", begun.elapsed());

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestApp, tests_on_both_profiles};
+use crate::harness::{Response, TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_whole_life_gives_no_secret_away,
@@ -14,17 +14,17 @@ async fn a_whole_life_gives_no_secret_away(app: &TestApp) {
     let admin = app.admin().await;
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let mut answers: Vec<Answer> = vec![ada.register().await, ada.verify(&code).await];
-    let ada = ada.logged_in().await;
+    let mut answers: Vec<Response> = vec![ada.register().await, ada.verify(&code).await];
+    let ada = ada.log_in_again().await;
     let hash = app.texts(&format!("SELECT password FROM users WHERE id = {}", ada.id)).await.remove(0);
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     for path in ["/auth/me", "/auth/logins", "/users/me", "/sessions/", "/sessions/count"] {
-        answers.push(ada.get(path).await.is(200));
+        answers.push(ada.get(path).await.assert_status(200));
     }
     answers.push(ada.patch(&format!("/sessions/{id}/end")).await);
     answers.push(ada.put(&format!("/users/{}", ada.id), json!({ "password": "sent by mistake, long" })).await);
-    answers.push(admin.get("/users/").await.is(200));
-    answers.push(admin.get(&format!("/users/{}", ada.id)).await.is(200));
+    answers.push(admin.get("/users/").await.assert_status(200));
+    answers.push(admin.get(&format!("/users/{}", ada.id)).await.assert_status(200));
     answers.push(ada.log_in_with("not the password, I fear").await);
     answers.push(admin.patch(&format!("/users/{}/suspend", ada.id)).await);
     answers.push(app.client().call(Method::GET, "/openapi.json").send().await);
@@ -32,13 +32,18 @@ async fn a_whole_life_gives_no_secret_away(app: &TestApp) {
     answers.push(operator.call(Method::GET, "/metrics").send().await);
 
     let secrets = [&ada.password, &hash, &code, &ada.access, &ada.refresh, &"not the password, I fear".to_owned()];
-    for answer in &answers {
+    for response in &answers {
         for secret in secrets {
-            assert!(!answer.json["detail"].to_string().contains(secret.as_str()), "{}: {}", answer.to, answer.text);
-            let shown = answer.text.contains(secret.as_str()) && secret.len() > 6;
-            assert!(!shown, "{} tells {secret}: {}", answer.to, answer.text);
+            assert!(
+                !response.json["detail"].to_string().contains(secret.as_str()),
+                "{}: {}",
+                response.to,
+                response.text
+            );
+            let shown = response.text.contains(secret.as_str()) && secret.len() > 6;
+            assert!(!shown, "{} tells {secret}: {}", response.to, response.text);
         }
-        assert!(!answer.text.contains("argon2"), "{}", answer.to);
+        assert!(!response.text.contains("argon2"), "{}", response.to);
     }
     for event in app
         .events_of(

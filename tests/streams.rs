@@ -35,7 +35,7 @@ impl Person {
     }
 
     async fn stream_of(&self, path: &str, app: &TestApp) -> Stream {
-        app.all_is_published().await;
+        app.wait_until_published().await;
         self.api(Method::GET, path).stream().await.opened().await
     }
 
@@ -47,9 +47,9 @@ impl Person {
 async fn a_user_hears_of_their_own_and_of_nobody_elses(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let (mut of_ada, mut of_bob) = (ada.stream(app).await, bob.stream(app).await);
-    let (id, other) = (ada.open_session().await, bob.open_session().await);
-    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
-    bob.delete(&format!("/sessions/{other}")).await.is(200);
+    let (id, other) = (ada.start_session().await, bob.start_session().await);
+    ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
+    bob.delete(&format!("/sessions/{other}")).await.assert_status(200);
     let told = of_ada.names(&["session.started", "session.ended"]).await;
     assert!(told.iter().all(|frame| frame.data["data"]["user_id"] == ada.id), "{told:?}");
     assert_eq!(told[0].data["data"]["session_id"], id);
@@ -58,17 +58,17 @@ async fn a_user_hears_of_their_own_and_of_nobody_elses(app: &TestApp) {
 
 async fn only_admins_hear_of_all(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
-    let refused = ada.get("/events?all=true").await.is(403);
+    let refused = ada.get("/events?all=true").await.assert_status(403);
     assert_eq!(refused.kind(), "forbidden");
     let mut all = admin.stream_of("/events?all=true", app).await;
-    ada.open_session().await;
+    ada.start_session().await;
     let bob = app.register("bob").await;
     let told = all.names(&["session.started", "user.registered"]).await;
     assert_eq!(told[0].data["data"]["user_id"], ada.id);
     let mut own = admin.stream(app).await;
-    bob.register().await.is(201);
-    ada.open_session().await;
-    admin.open_session().await;
+    bob.register().await.assert_status(201);
+    ada.start_session().await;
+    admin.start_session().await;
     let told = own.names(&["session.started"]).await;
     assert_eq!(told[0].data["data"]["user_id"], admin.id, "one's own unless told");
 }
@@ -76,14 +76,14 @@ async fn only_admins_hear_of_all(app: &TestApp) {
 async fn a_stream_goes_on_after_the_last_id_without_a_gap_or_a_repetition(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut stream = ada.stream(app).await;
-    let first = ada.open_session().await;
+    let first = ada.start_session().await;
     let told = stream.names(&["session.started"]).await;
     assert_eq!(told[0].data["data"]["session_id"], first);
     let last = stream.last.clone();
     drop(stream);
-    let missed: Vec<i64> = vec![ada.open_session().await, ada.open_session().await];
+    let missed: Vec<i64> = vec![ada.start_session().await, ada.start_session().await];
     let mut stream = ada.stream_after(&last).await;
-    let later = ada.open_session().await;
+    let later = ada.start_session().await;
     let told = stream.names(&["session.started"; 3]).await;
     let heard: Vec<i64> = told.iter().filter_map(|frame| frame.data["data"]["session_id"].as_i64()).collect();
     assert_eq!(heard, [missed, vec![later]].concat());
@@ -93,16 +93,16 @@ async fn a_stream_goes_on_after_the_last_id_without_a_gap_or_a_repetition(app: &
 
 async fn a_stream_ends_with_its_log_in_and_no_other_does(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let (phone, tablet, laptop) = (ada.logged_in().await, ada.logged_in().await, ada.logged_in().await);
+    let (phone, tablet, laptop) = (ada.log_in_again().await, ada.log_in_again().await, ada.log_in_again().await);
     let [mut of_phone, mut of_tablet, mut of_laptop] =
         [phone.stream(app).await, tablet.stream(app).await, laptop.stream(app).await];
-    phone.post("/auth/logout", json!({})).await.is(200);
+    phone.post("/auth/logout", json!({})).await.assert_status(200);
     assert_eq!(of_phone.next().await, None, "at once");
     let change = json!({ "current_password": ada.password, "new_password": "a new and longer word" });
-    laptop.post("/auth/change-password", change).await.is(200);
+    laptop.post("/auth/change-password", change).await.assert_status(200);
     ended(&mut of_tablet).await;
     of_laptop.names(&["user.password_changed"]).await;
-    laptop.post("/auth/logout-all", json!({})).await.is(200);
+    laptop.post("/auth/logout-all", json!({})).await.assert_status(200);
     assert_eq!(of_laptop.next().await, None);
 }
 
@@ -116,11 +116,11 @@ async fn a_stream_ends_when_its_user_may_not_log_in_or_has_another_role(app: &Te
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let [mut of_ada, mut of_bob] = [ada.stream(app).await, bob.stream(app).await];
     let mut all = grace.stream_of("/events?all=true", app).await;
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
     ended(&mut of_ada).await;
-    admin.delete(&format!("/users/{}", bob.id)).await.is(200);
+    admin.delete(&format!("/users/{}", bob.id)).await.assert_status(200);
     ended(&mut of_bob).await;
-    admin.put(&format!("/users/{}", grace.id), json!({ "role": "user" })).await.is(200);
+    admin.put(&format!("/users/{}", grace.id), json!({ "role": "user" })).await.assert_status(200);
     ended(&mut all).await;
 }
 
@@ -128,21 +128,21 @@ async fn a_stream_outlives_its_access_token(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut stream = ada.stream(app).await;
     app.advance(31);
-    ada.get("/events").await.is(401);
-    let again = ada.holding(&ada.refresh().await.is(200));
-    again.open_session().await;
+    ada.get("/events").await.assert_status(401);
+    let again = ada.with_tokens(&ada.refresh().await.assert_status(200));
+    again.start_session().await;
     stream.names(&["session.started"]).await;
 }
 
 async fn what_is_not_kept_any_more_is_told_as_a_gap(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut stream = ada.stream(app).await;
-    ada.open_session().await;
+    ada.start_session().await;
     let first = stream.names(&["session.started"]).await.remove(0);
-    ada.open_session().await;
+    ada.start_session().await;
     let second = stream.names(&["session.started"]).await.remove(0);
     let (from, after) = (second.id.parse::<i64>().expect("a position"), "1");
-    app.alter(&format!("DELETE FROM events WHERE position < {from}")).await;
+    app.execute(&format!("DELETE FROM events WHERE position < {from}")).await;
     let mut resumed = ada.stream_after(after).await;
     let gap = resumed.next().await.expect("a gap");
     assert_eq!((gap.event.as_str(), gap.data), ("gap", json!({ "after": 1, "from": from })));
@@ -159,7 +159,7 @@ async fn a_user_has_so_many_streams_and_no_more(app: &TestApp) {
     for _ in 0..8 {
         open.push(ada.stream(app).await);
     }
-    let refused = ada.get("/events").await.is(429);
+    let refused = ada.get("/events").await.assert_status(429);
     assert_eq!(refused.kind(), "too-many-streams");
     bob.stream(app).await;
     open.pop();
@@ -175,15 +175,15 @@ async fn a_stop_ends_every_stream(app: &TestApp) {
 
 async fn who_is_refused_a_stream_is_told_why(app: &TestApp) {
     let ada = app.verified("ada").await;
-    app.client().get("/events").await.is(401);
-    assert_eq!(ada.get("/events?all=maybe").await.is(422).refused(), ["query.all"]);
-    let resume = ada.api(Method::GET, "/events").header("last-event-id", "yesterday").send().await.is(422);
-    assert_eq!(resume.refused(), ["header.Last-Event-ID"]);
+    app.client().get("/events").await.assert_status(401);
+    assert_eq!(ada.get("/events?all=maybe").await.assert_status(422).invalid_fields(), ["query.all"]);
+    let resume = ada.api(Method::GET, "/events").header("last-event-id", "yesterday").send().await.assert_status(422);
+    assert_eq!(resume.invalid_fields(), ["header.Last-Event-ID"]);
 }
 
 async fn the_program_prints_what_is_published(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started"]).await;
     let line = ["events", "tail", "--since", "1h", "--subject", "session.>"];
     let mut tail = Program::on(&app.env).begin(&line);
@@ -193,7 +193,7 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
         (&started["type"], &started["data"]["session_id"]),
         (&json!("faceofmind.v1.session.started"), &json!(id))
     );
-    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
     assert_eq!(told(tail.line().await)["type"], "faceofmind.v1.session.ended");
     tail.signal("INT").await;
     let left = tail.ended().await;
@@ -206,13 +206,13 @@ async fn the_program_prints_what_is_published(app: &TestApp) {
 
 async fn a_signal_ends_the_program_though_nobody_takes_what_it_prints(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     // More than the pipe and its reader hold.
     let felt = Value::from(vec![json!({ "emotion": "sad" }); 100]);
     for _ in 0..5 {
-        ada.post(&format!("/sessions/{id}/detections"), felt.clone()).await.is(201);
+        ada.post(&format!("/sessions/{id}/detections"), felt.clone()).await.assert_status(201);
     }
-    app.all_is_published().await;
+    app.wait_until_published().await;
     let mut tail = Program::on(&app.env).begin(&["events", "tail", "--since", "1h"]);
     tail.line().await;
     tail.signal("TERM").await;
@@ -249,13 +249,13 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
     let ada = app.verified("ada").await;
     let wire = TcpProxy::to(&app.address.to_string()).await;
     let api = wire.rewrite_url("http://server/api/v1");
-    app.all_is_published().await;
+    app.wait_until_published().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/reader.py");
     let mut reader = Program::python(&[("API", &api), ("TOKEN", &ada.access)]).begin(&[script]);
     // It says nothing before the first event: sessions are opened until one is heard of.
     let mut opening = std::pin::pin!(async {
         loop {
-            ada.open_session().await;
+            ada.start_session().await;
             tokio::task::yield_now().await;
         }
     });
@@ -266,11 +266,11 @@ async fn the_reader_of_the_readme_reads(app: &TestApp) {
     let event: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!((&event["type"], &event["data"]["user_id"]), (&json!("faceofmind.v1.session.started"), &json!(ada.id)));
     wire.cut();
-    let missed = json!(ada.open_session().await);
+    let missed = json!(ada.start_session().await);
     wire.restore();
     let told = |line: String| serde_json::from_str::<Value>(&line).expect("JSON")["data"]["session_id"].clone();
     while told(reader.line().await) != missed {}
-    ada.post("/auth/logout", json!({})).await.is(200);
+    ada.post("/auth/logout", json!({})).await.assert_status(200);
     let left = reader.ended().await;
     assert!(left.code == Some(1) && left.errors.contains("401"), "{left:?}");
 }
@@ -286,12 +286,12 @@ async fn the_consumer_of_the_readme_goes_on_where_it_stopped(app: &TestApp) {
     let mut first = consumer.begin(&[]);
     assert!(first.line().await.starts_with("\"faceofmind.v1.user.registered\" "));
     assert!(first.line().await.starts_with("\"faceofmind.v1.user.verified\" "));
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     assert!(first.line().await.starts_with("\"faceofmind.v1.session.started\" "));
     // The last line may have been printed before it was acknowledged: a durable consumer gets that one again.
     first.signal("KILL").await;
     first.ended().await;
-    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
     let mut second = consumer.begin(&[]);
     let mut line = second.line().await;
     if line.contains("session.started") {
@@ -303,16 +303,16 @@ async fn the_consumer_of_the_readme_goes_on_where_it_stopped(app: &TestApp) {
 async fn two_nodes_stream_the_same_and_end_together(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let ada = app.verified("ada").await;
-    let there = ada.from(ada.client.at(node.address));
+    let there = ada.using(ada.client.at(node.address));
     let [mut here, mut elsewhere] = [ada.stream(app).await, there.stream(app).await];
-    ada.open_session().await;
-    there.open_session().await;
+    ada.start_session().await;
+    there.start_session().await;
     let told = here.names(&["session.started"; 2]).await;
     assert_eq!(elsewhere.names(&["session.started"; 2]).await, told, "with the same ids");
     let Frame { id, .. } = &told[0];
     let mut resumed = there.stream_after(id).await;
     assert_eq!(resumed.names(&["session.started"]).await, told[1..]);
-    ada.post("/auth/logout", json!({})).await.is(200);
+    ada.post("/auth/logout", json!({})).await.assert_status(200);
     for stream in [&mut here, &mut elsewhere, &mut resumed] {
         assert_eq!(stream.next().await, None);
     }

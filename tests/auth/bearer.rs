@@ -54,7 +54,7 @@ async fn the_scheme_is_known_in_any_case(app: &TestApp) {
     for scheme in ["bearer", "BEARER", "Bearer"] {
         let call =
             app.client().api(Method::GET, "/auth/me").header("authorization", &format!("{scheme} {}", ada.access));
-        call.send().await.is(200);
+        call.send().await.assert_status(200);
     }
 }
 
@@ -64,7 +64,7 @@ async fn an_access_token_lives_for_half_an_hour(app: &TestApp) {
     assert!(ada.is_logged_in().await);
     app.advance(1);
     assert!(!ada.is_logged_in().await);
-    let ada = ada.holding(&ada.refresh().await.is(200));
+    let ada = ada.with_tokens(&ada.refresh().await.assert_status(200));
     assert!(ada.is_logged_in().await);
 }
 
@@ -97,8 +97,8 @@ async fn forged_and_foreign_tokens_are_refused(app: &TestApp) {
         ("a subject that is no number", own.resigned_with("sub", "ada")),
         ("an expiry that is no number", own.resigned_with("exp", "never")),
     ] {
-        let answer = app.client().bearing(&token).get("/auth/me").await;
-        assert_eq!(answer.status, 401, "{what}: {token}");
+        let response = app.client().with_token(&token).get("/auth/me").await;
+        assert_eq!(response.status, 401, "{what}: {token}");
     }
     assert!(ada.is_logged_in().await);
 }
@@ -115,7 +115,7 @@ async fn a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry(app
         ("exp", now - 1, false),
     ] {
         let token = claims.resigned_with(claim, value);
-        let status = app.client().bearing(&token).get("/auth/me").await.status;
+        let status = app.client().with_token(&token).get("/auth/me").await.status;
         assert_eq!(status, if good { 200 } else { 401 }, "{claim} {value}, now {now}");
     }
 }
@@ -125,16 +125,16 @@ async fn tokens_under_either_access_secret_are_good(app: &TestApp) {
     let ada = app.verified("ada").await;
     let other = Claims::of(&ada.access).signed_by(OTHER_ACCESS_SECRET);
     assert_ne!(other, ada.access, "the first secret signs");
-    app.client().bearing(&other).get("/auth/me").await.is(200);
+    app.client().with_token(&other).get("/auth/me").await.assert_status(200);
     assert!(ada.is_logged_in().await);
 }
 
 async fn tokens_survive_a_restart(app: &TestApp) {
     let ada = app.verified("ada").await;
     let app = app.restarted(&[]).await;
-    let ada = ada.from(app.client());
+    let ada = ada.using(app.client());
     assert!(ada.is_logged_in().await);
-    ada.refresh().await.is(200);
+    ada.refresh().await.assert_status(200);
     app.stop().await;
 }
 

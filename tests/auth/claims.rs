@@ -21,13 +21,13 @@ async fn registering_again_gets_a_second_code(app: &TestApp) {
     let ada = app.register("ada").await;
     let lost = app.mail_to(&ada.email).await.code();
     app.advance(6);
-    ada.verify(&lost).await.is(400);
-    ada.register().await.is(201);
+    ada.verify(&lost).await.assert_status(400);
+    ada.register().await.assert_status(201);
     let second = app.mail_to(&ada.email).await.code();
-    let user = ada.verify(&second).await.is(200);
+    let user = ada.verify(&second).await.assert_status(200);
     assert_eq!(user.json["user"]["status"], "active");
-    let ada = ada.logged_in().await;
-    assert_eq!(app.rows("users").await, 1);
+    let ada = ada.log_in_again().await;
+    assert_eq!(app.row_count("users").await, 1);
     app.events_of(ada.id, &["user.registered", "user.verified"]).await;
 }
 
@@ -36,25 +36,25 @@ async fn both_codes_are_good_each_for_its_own_claim(app: &TestApp) {
         let first = app.register("ada").await;
         let second = Person { first_name: "Augusta".into(), password: "another, longer word".into(), ..first.clone() };
         let first_code = app.mail_to(&first.email).await.code();
-        second.register().await.is(201);
+        second.register().await.assert_status(201);
         let second_code = app.mail_to(&first.email).await.code();
         let (typed, code, other) =
             if first_is_typed { (&first, first_code, &second) } else { (&second, second_code, &first) };
-        let user = typed.verify(&code).await.is(200);
+        let user = typed.verify(&code).await.assert_status(200);
         assert_eq!(user.json["user"]["first_name"], typed.first_name);
-        typed.log_in().await.is(200);
-        other.log_in().await.is(401);
+        typed.log_in().await.assert_status(200);
+        other.log_in().await.assert_status(401);
     }
-    assert_eq!(app.rows("claims").await, 0, "the others end with the one that is proven");
+    assert_eq!(app.row_count("claims").await, 0, "the others end with the one that is proven");
 }
 
 async fn the_newest_claim_is_what_log_in_compares_with(app: &TestApp) {
     let first = app.register("ada").await;
     app.mail_to(&first.email).await;
     let second = Person { password: "another, longer word".into(), ..first.clone() };
-    second.register().await.is(201);
-    first.log_in().await.is(401);
-    let inactive = second.log_in().await.is(400);
+    second.register().await.assert_status(201);
+    first.log_in().await.assert_status(401);
+    let inactive = second.log_in().await.assert_status(400);
     assert_eq!(inactive.detail(), "Account is not active. Please verify your email.");
 }
 
@@ -71,7 +71,7 @@ async fn contest(app: &TestApp, stranger_first: bool) -> Contest {
     let order = if stranger_first { [&stranger, &owner] } else { [&owner, &stranger] };
     let mut mails = Vec::new();
     for person in order {
-        person.register().await.is(201);
+        person.register().await.assert_status(201);
         mails.push(app.mail_to(&owner.email).await);
         app.advance_seconds(30);
     }
@@ -82,16 +82,16 @@ async fn contest(app: &TestApp, stranger_first: bool) -> Contest {
 
 async fn owner_wins(app: &TestApp, contest: Contest) {
     let Contest { owner, stranger, owners_mail } = contest;
-    let user = owner.verify(&owners_mail.code()).await.is(200);
+    let user = owner.verify(&owners_mail.code()).await.assert_status(200);
     assert_eq!(user.json["user"]["first_name"], owner.first_name);
-    stranger.log_in().await.is(401);
-    let owner = owner.logged_in().await;
-    assert_eq!(owner.get("/auth/me").await.is(200).json["last_name"], owner.last_name);
+    stranger.log_in().await.assert_status(401);
+    let owner = owner.log_in_again().await;
+    assert_eq!(owner.get("/auth/me").await.assert_status(200).json["last_name"], owner.last_name);
     let kept = app.texts("SELECT first_name FROM claims").await;
     assert_eq!(kept, Vec::<String>::new(), "no claim is left to be typed");
-    stranger.register().await.is(201);
-    stranger.log_in().await.is(401);
-    owner.log_in().await.is(200);
+    stranger.register().await.assert_status(201);
+    stranger.log_in().await.assert_status(401);
+    owner.log_in().await.assert_status(200);
 }
 
 async fn a_strangers_claim_before_the_owners_gains_nothing(app: &TestApp) {
@@ -105,12 +105,12 @@ async fn a_strangers_claim_after_the_owners_gains_nothing(app: &TestApp) {
 async fn a_strangers_claim_beside_a_verified_owner_gains_nothing(app: &TestApp) {
     let owner = app.verified("ada").await;
     let stranger = Person { email: owner.email.clone(), ..app.person("eve") };
-    stranger.register().await.is(201);
+    stranger.register().await.assert_status(201);
     let told = app.mail_to(&owner.email).await;
     assert!(told.has_no_code(), "{}", told.text);
-    stranger.log_in().await.is(401);
-    owner.log_in().await.is(200);
-    assert_eq!(owner.get("/auth/me").await.is(200).json["first_name"], owner.first_name);
+    stranger.log_in().await.assert_status(401);
+    owner.log_in().await.assert_status(200);
+    assert_eq!(owner.get("/auth/me").await.assert_status(200).json["first_name"], owner.first_name);
 }
 
 async fn a_fourth_claim_replaces_the_oldest(app: &TestApp) {
@@ -120,22 +120,22 @@ async fn a_fourth_claim_replaces_the_oldest(app: &TestApp) {
         .collect();
     let mut codes = Vec::new();
     for claimant in &claimants[..3] {
-        claimant.register().await.is(201);
+        claimant.register().await.assert_status(201);
         codes.push(app.mail_to(&email).await.code());
     }
-    claimants[3].register().await.is(201);
+    claimants[3].register().await.assert_status(201);
     app.expect_no_mail_to(&email).await;
-    assert_eq!(app.rows("claims").await, 3);
-    let gone = claimants[0].verify(&codes[0]).await.is(400);
+    assert_eq!(app.row_count("claims").await, 3);
+    let gone = claimants[0].verify(&codes[0]).await.assert_status(400);
     assert_eq!(gone.detail(), "Invalid or expired OTP");
-    let user = claimants[1].verify(&codes[1]).await.is(200);
+    let user = claimants[1].verify(&codes[1]).await.assert_status(200);
     assert_eq!(user.json["user"]["first_name"], "Number 1");
 }
 
 async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
     let eve = Person { first_name: "Call".into(), last_name: "+63 900 1234567".into(), ..app.person("eve") };
     let before = app.env.clock.now();
-    eve.register().await.is(201);
+    eve.register().await.assert_status(201);
     let mail = app.mail_to(&eve.email).await;
     let day = before.to_jiff().to_zoned_datetime(jiff::tz::TimeZone::get("Asia/Manila").expect("known"));
     assert!(mail.text.contains(&day.strftime("%Y-%m-%d").to_string()), "{}", mail.text);
@@ -143,5 +143,5 @@ async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
     assert!(mail.text.contains("Call") && !mail.text.contains("1234567"), "{}", mail.text);
     assert_eq!(mail.code().len(), 6, "still the only run of six digits");
     let body = json!({ "email": eve.email, "otp": mail.code() });
-    app.client().post("/auth/verify-otp", body).await.is(200);
+    app.client().post("/auth/verify-otp", body).await.assert_status(200);
 }

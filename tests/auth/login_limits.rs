@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, at_once, tests_on_both_profiles};
+use crate::harness::{TestApp, concurrently, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     ten_failed_log_ins_from_one_address_are_enough,
@@ -24,27 +24,27 @@ tests_on_both_profiles! {
 async fn ten_failed_log_ins_from_one_address_are_enough(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..10 {
-        ada.log_in_with("not the password").await.is(401);
+        ada.log_in_with("not the password").await.assert_status(401);
     }
-    let refused = ada.log_in().await.is(429);
+    let refused = ada.log_in().await.assert_status(429);
     let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=600).contains(&seconds), "{seconds}");
     assert!(ada.is_logged_in().await, "log-ins that stand are not touched");
-    ada.from(app.client()).log_in().await.is(200);
-    let bob = app.verified("bob").await.from(ada.client.clone());
-    bob.log_in().await.is(200);
+    ada.using(app.client()).log_in().await.assert_status(200);
+    let bob = app.verified("bob").await.using(ada.client.clone());
+    bob.log_in().await.assert_status(200);
     app.advance_seconds(seconds + 1);
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }
 
 async fn right_passwords_are_not_counted(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..9 {
-        ada.log_in_with("not the password").await.is(401);
-        ada.log_in().await.is(200);
+        ada.log_in_with("not the password").await.assert_status(401);
+        ada.log_in().await.assert_status(200);
     }
-    ada.log_in_with("not the password").await.is(401);
-    ada.log_in().await.is(429);
+    ada.log_in_with("not the password").await.assert_status(401);
+    ada.log_in().await.assert_status(429);
 }
 
 async fn guesses_at_once_count_too(app: &TestApp) {
@@ -53,7 +53,7 @@ async fn guesses_at_once_count_too(app: &TestApp) {
         let ada = ada.clone();
         async move { ada.log_in_with("not the password").await.status }
     });
-    let told = at_once(calls).await;
+    let told = concurrently(calls).await;
     let refused = told.iter().filter(|status| **status == 401).count();
     let limited = told.iter().filter(|status| **status == 429).count();
     assert_eq!((refused, limited), (10, 20), "{told:?}");
@@ -62,37 +62,37 @@ async fn guesses_at_once_count_too(app: &TestApp) {
 async fn a_stranger_cannot_lock_the_owner_out(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..4 {
-        ada.from(app.client()).log_in_with("not the password").await.is(401);
+        ada.using(app.client()).log_in_with("not the password").await.assert_status(401);
     }
-    ada.from(app.client()).log_in().await.is(429);
-    ada.log_in().await.is(200);
+    ada.using(app.client()).log_in().await.assert_status(429);
+    ada.log_in().await.assert_status(200);
     app.advance(24 * 60 + 1);
-    ada.from(app.client()).log_in().await.is(200);
+    ada.using(app.client()).log_in().await.assert_status(200);
 }
 
 /// Of an IPv6 network its subscriber has every address, and another one tomorrow.
 async fn an_owner_is_no_stranger_at_the_next_address_of_their_own_network(app: &TestApp) {
-    let ada = app.verified("ada").await.from(app.client_from("2001:db8:1:2::7"));
-    ada.log_in().await.is(200);
+    let ada = app.verified("ada").await.using(app.client_from("2001:db8:1:2::7"));
+    ada.log_in().await.assert_status(200);
     for _ in 0..4 {
-        ada.from(app.client()).log_in_with("not the password").await.is(401);
+        ada.using(app.client()).log_in_with("not the password").await.assert_status(401);
     }
-    ada.from(app.client_from("2001:db8:1:3::7")).log_in().await.is(429);
-    ada.from(app.client_from("2001:db8:1:2:a:b:c:d")).log_in().await.is(200);
+    ada.using(app.client_from("2001:db8:1:3::7")).log_in().await.assert_status(429);
+    ada.using(app.client_from("2001:db8:1:2:a:b:c:d")).log_in().await.assert_status(200);
 }
 
 async fn unknown_accounts_are_limited_alike(app: &TestApp) {
     let nobody = app.person("nobody");
     for _ in 0..10 {
-        nobody.log_in().await.is(401);
+        nobody.log_in().await.assert_status(401);
     }
-    nobody.log_in().await.is(429);
+    nobody.log_in().await.assert_status(429);
 }
 
 async fn calls_without_a_token_are_limited_by_client_address(app: &TestApp) {
     let client = app.client();
     for _ in 0..5 {
-        client.post("/auth/refresh", json!({ "refresh_token": "none" })).await.is(401);
+        client.post("/auth/refresh", json!({ "refresh_token": "none" })).await.assert_status(401);
     }
     for (path, body) in [
         ("/auth/refresh", json!({ "refresh_token": "none" })),
@@ -100,35 +100,35 @@ async fn calls_without_a_token_are_limited_by_client_address(app: &TestApp) {
         ("/auth/request-password-reset", json!({ "email": "a@b.org" })),
         ("/auth/register", app.person("ada").registration()),
     ] {
-        client.post(path, body).await.is(429);
+        client.post(path, body).await.assert_status(429);
     }
-    assert_eq!(app.rows("users").await, 0);
-    app.client().post("/auth/refresh", json!({ "refresh_token": "none" })).await.is(401);
+    assert_eq!(app.row_count("users").await, 0);
+    app.client().post("/auth/refresh", json!({ "refresh_token": "none" })).await.assert_status(401);
     app.advance_seconds(61);
-    client.post("/auth/refresh", json!({ "refresh_token": "none" })).await.is(401);
+    client.post("/auth/refresh", json!({ "refresh_token": "none" })).await.assert_status(401);
 }
 
 async fn limits_can_be_lifted_for_load_tests(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..6 {
-        ada.log_in_with("not the password").await.is(401);
+        ada.log_in_with("not the password").await.assert_status(401);
     }
-    ada.log_in().await.is(200);
-    app.person("bob").from(ada.client.clone()).register().await.is(201);
+    ada.log_in().await.assert_status(200);
+    app.person("bob").using(ada.client.clone()).register().await.assert_status(201);
 }
 
 async fn limits_are_counted_where_all_nodes_see_them(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..10 {
-        ada.log_in_with("not the password").await.is(401);
+        ada.log_in_with("not the password").await.assert_status(401);
     }
     let (at_another, node) = if app.is_embedded() {
         let node = app.restarted(&[]).await;
-        (ada.from(node.client_from(&ada.client.ip)), node)
+        (ada.using(node.client_from(&ada.client.ip)), node)
     } else {
         let node = app.another_node(&[]).await;
-        (ada.from(node.client_from(&ada.client.ip)), node)
+        (ada.using(node.client_from(&ada.client.ip)), node)
     };
-    at_another.log_in().await.is(429);
+    at_another.log_in().await.assert_status(429);
     node.stop().await;
 }

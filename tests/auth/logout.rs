@@ -20,53 +20,53 @@ tests_on_production! {
 
 async fn logging_out_ends_this_log_in_for_the_very_next_request(app: &TestApp) {
     let phone = app.verified("ada").await;
-    let desk = phone.logged_in().await;
+    let desk = phone.log_in_again().await;
     assert!(phone.is_logged_in().await && desk.is_logged_in().await);
-    let answer = phone.post("/auth/logout", json!({})).await;
-    snapshot!(answer, @r#"
+    let response = phone.post("/auth/logout", json!({})).await;
+    snapshot!(response, @r#"
     200 {
       "message": "Successfully logged out"
     }
     "#);
     assert!(!phone.is_logged_in().await);
-    phone.refresh().await.is(401);
-    phone.post("/auth/logout", json!({})).await.is(401);
+    phone.refresh().await.assert_status(401);
+    phone.post("/auth/logout", json!({})).await.assert_status(401);
     assert!(desk.is_logged_in().await);
-    desk.refresh().await.is(200);
-    phone.log_in().await.is(200);
+    desk.refresh().await.assert_status(200);
+    phone.log_in().await.assert_status(200);
 }
 
 async fn logging_out_everywhere_ends_every_log_in(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    let others = [ada.logged_in().await, ada.logged_in().await];
-    ada.post("/auth/logout-all", json!({})).await.is(200);
+    let others = [ada.log_in_again().await, ada.log_in_again().await];
+    ada.post("/auth/logout-all", json!({})).await.assert_status(200);
     for person in others.iter().chain([&ada]) {
         assert!(!person.is_logged_in().await);
-        person.refresh().await.is(401);
+        person.refresh().await.assert_status(401);
     }
     assert!(bob.is_logged_in().await);
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }
 
 async fn nobody_logs_out_without_a_token(app: &TestApp) {
     for path in ["/auth/logout", "/auth/logout-all"] {
-        app.client().post(path, json!({})).await.is(401);
+        app.client().post(path, json!({})).await.assert_status(401);
     }
 }
 
 async fn an_ended_log_in_stays_ended_after_a_restart(app: &TestApp) {
     let ada = app.verified("ada").await;
-    ada.post("/auth/logout", json!({})).await.is(200);
+    ada.post("/auth/logout", json!({})).await.assert_status(200);
     let app = app.restarted(&[]).await;
-    let ada = ada.from(app.client());
+    let ada = ada.using(app.client());
     assert!(!ada.is_logged_in().await);
-    ada.refresh().await.is(401);
+    ada.refresh().await.assert_status(401);
     app.stop().await;
 }
 
 /// The same person at another node.
 fn at(person: &Person, node: &TestApp) -> Person {
-    person.from(person.client.at(node.address))
+    person.using(person.client.at(node.address))
 }
 
 async fn a_log_out_holds_on_another_node(app: &TestApp) {
@@ -75,7 +75,7 @@ async fn a_log_out_holds_on_another_node(app: &TestApp) {
         let ada = app.verified("ada").await;
         let there = at(&ada, &node);
         assert!(there.is_logged_in().await);
-        ada.post(path, json!({})).await.is(200);
+        ada.post(path, json!({})).await.assert_status(200);
         eventually("the other node to hear of it", async || (!there.is_logged_in().await).then_some(())).await;
     }
     node.stop().await;
@@ -86,7 +86,7 @@ async fn a_suspension_holds_on_another_node(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let there = at(&ada, &node);
     assert!(there.is_logged_in().await);
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
     eventually("the other node to hear of it", async || (!there.is_logged_in().await).then_some(())).await;
     node.stop().await;
 }
@@ -97,7 +97,7 @@ async fn a_node_without_nats_asks_the_database_each_time(app: &TestApp) {
         let ada = app.verified("ada").await;
         let there = at(&ada, &node);
         assert!(there.is_logged_in().await && there.is_logged_in().await);
-        ada.post("/auth/logout", json!({})).await.is(200);
+        ada.post("/auth/logout", json!({})).await.assert_status(200);
         assert!(!there.is_logged_in().await, "the very next request there is refused");
     }
     node.stop().await;
@@ -115,7 +115,7 @@ async fn a_node_that_loses_nats_asks_the_database_each_time(app: &TestApp) {
         (ready.json["status"] == "degraded").then_some(())
     })
     .await;
-    ada.post("/auth/logout", json!({})).await.is(200);
+    ada.post("/auth/logout", json!({})).await.assert_status(200);
     assert!(!there.is_logged_in().await, "the very next request there is refused");
     proxy.restore();
     node.stop().await;

@@ -15,8 +15,8 @@ tests_on_both_profiles! {
 async fn a_code_makes_the_account_active(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let answer = ada.verify(&code).await;
-    snapshot!(answer, @r#"
+    let response = ada.verify(&code).await;
+    snapshot!(response, @r#"
     200 {
       "message": "Email verified successfully.",
       "user": {
@@ -30,9 +30,9 @@ async fn a_code_makes_the_account_active(app: &TestApp) {
       }
     }
     "#);
-    let id = answer.json["user"]["id"].as_i64().expect("an id");
+    let id = response.json["user"]["id"].as_i64().expect("an id");
     app.events_of(id, &["user.registered", "user.verified"]).await;
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }
 
 async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
@@ -41,7 +41,7 @@ async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
     let wrong = crate::auth::wrong(&code);
     let mut told = Vec::new();
     for person in [&ada, &bob, &nobody] {
-        told.push(person.verify(&wrong).await.is(400).shown());
+        told.push(person.verify(&wrong).await.assert_status(400).redacted());
     }
     assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
     let refused = ada.verify(&wrong).await;
@@ -59,16 +59,16 @@ async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
 async fn verifying_logs_nobody_in(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let answer = ada.verify(&code).await.is(200);
-    assert!(!answer.text.contains("token"), "{}", answer.text);
-    assert_eq!(app.rows("logins").await, 0);
+    let response = ada.verify(&code).await.assert_status(200);
+    assert!(!response.text.contains("token"), "{}", response.text);
+    assert_eq!(app.row_count("logins").await, 0);
 }
 
 async fn every_bad_field_of_a_code_is_named(app: &TestApp) {
     let client = app.client();
     for body in [json!({}), json!({ "email": 7, "otp": 123456 }), json!({ "email": "ada", "otp": "\0" })] {
-        let answer = client.post("/auth/verify-otp", body.clone()).await.is(422);
-        assert_eq!(answer.refused(), ["body.email", "body.otp"], "{body}");
+        let response = client.post("/auth/verify-otp", body.clone()).await.assert_status(422);
+        assert_eq!(response.invalid_fields(), ["body.email", "body.otp"], "{body}");
     }
 }
 
@@ -76,5 +76,5 @@ async fn a_code_may_be_typed_with_another_case_of_the_address(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let body = json!({ "email": ada.email.to_uppercase(), "otp": code });
-    ada.client.post("/auth/verify-otp", body).await.is(200);
+    ada.client.post("/auth/verify-otp", body).await.assert_status(200);
 }

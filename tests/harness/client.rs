@@ -11,7 +11,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Answer, Stream, test_env::TestEnv};
+use super::{Response, Stream, test_env::TestEnv};
 
 /// Someone who calls, from one address, with or without a token.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl Client {
     }
 
     /// The same client with a bearer token.
-    pub(crate) fn bearing(&self, token: &str) -> Self {
+    pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
@@ -40,23 +40,23 @@ impl Client {
     }
 
     /// The path is below `/api/v1`, here and in the next ones. The app sends a content type with GETs too.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.api(Method::GET, path).header("content-type", "application/json").send().await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
         self.api(Method::POST, path).json(&body).send().await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Response {
         self.api(Method::PUT, path).json(&body).send().await
     }
 
-    pub(crate) async fn patch(&self, path: &str) -> Answer {
+    pub(crate) async fn patch(&self, path: &str) -> Response {
         self.api(Method::PATCH, path).send().await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.api(Method::DELETE, path).send().await
     }
 
@@ -114,18 +114,18 @@ impl Call {
     }
 
     /// Sends it to a service that may be gone; whatever it answers is part of the story.
-    pub(crate) async fn try_send(self) -> Option<Answer> {
+    pub(crate) async fn try_send(self) -> Option<Response> {
         let Self { request, method, path, .. } = self;
-        Answer::try_read(&method, &path, request.send().await.ok()?).await.ok()
+        Response::try_read(&method, &path, request.send().await.ok()?).await.ok()
     }
 
     /// Sends it. A failure of the service (5xx) that the story does not expect ends the story.
-    pub(crate) async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Response {
         let Self { request, method, path, env } = self;
         let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
-        let answer = Answer::read(&method, &path, response).await;
-        let expected = answer.status < 500 || env.failures_expected.load(Ordering::Relaxed);
-        assert!(expected, "{} failed: {} {}", answer.to, answer.status, answer.text);
-        answer
+        let response = Response::read(&method, &path, response).await;
+        let expected = response.status < 500 || env.failures_allowed.load(Ordering::Relaxed);
+        assert!(expected, "{} failed: {} {}", response.to, response.status, response.text);
+        response
     }
 }

@@ -20,7 +20,6 @@
 //! | `streams` | an event stream as a reader sees it |
 //! | `tokens` | tokens as others read and forge them |
 
-mod answer;
 pub(crate) mod asyncapi_schema;
 mod both_profiles;
 mod client;
@@ -33,6 +32,7 @@ mod nats_server;
 mod people;
 mod program;
 mod raw;
+mod response;
 mod rows;
 mod statements;
 mod streams;
@@ -43,7 +43,6 @@ mod test_services;
 mod tokens;
 mod wait;
 
-pub(crate) use answer::{Answer, snapshot};
 pub(crate) use both_profiles::{run_test, tests_on_both_profiles, tests_on_production};
 pub(crate) use client::Client;
 pub(crate) use event_consumer::{EventConsumer, Message};
@@ -51,6 +50,7 @@ pub(crate) use mail::Mail;
 pub(crate) use nats_server::NatsServer;
 pub(crate) use people::Person;
 pub(crate) use program::{Program, Serving};
+pub(crate) use response::{Response, snapshot};
 pub(crate) use rows::RECORDED;
 pub(crate) use streams::{Frame, Stream};
 pub(crate) use tcp_proxy::TcpProxy;
@@ -58,4 +58,4 @@ pub(crate) use test_app::TestApp;
 pub(crate) use test_env::Profile;
 pub(crate) use test_services::Server;
 pub(crate) use tokens::Claims;
-pub(crate) use wait::{at_once, eventually};
+pub(crate) use wait::{concurrently, eventually};

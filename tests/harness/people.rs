@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Client, Program, TestApp, client::Call};
+use super::{Client, Program, Response, TestApp, client::Call};
 
 /// A person with an address of their own, at a client of their own.
 #[derive(Clone)]
@@ -33,71 +33,71 @@ impl Person {
         })
     }
 
-    pub(crate) async fn register(&self) -> Answer {
+    pub(crate) async fn register(&self) -> Response {
         self.client.post("/auth/register", self.registration()).await
     }
 
-    pub(crate) async fn verify(&self, code: &str) -> Answer {
+    pub(crate) async fn verify(&self, code: &str) -> Response {
         self.client.post("/auth/verify-otp", json!({ "email": self.email, "otp": code })).await
     }
 
     /// Tries to log in with their password.
-    pub(crate) async fn log_in(&self) -> Answer {
+    pub(crate) async fn log_in(&self) -> Response {
         self.log_in_with(&self.password).await
     }
 
-    pub(crate) async fn log_in_with(&self, password: &str) -> Answer {
+    pub(crate) async fn log_in_with(&self, password: &str) -> Response {
         let body = json!({ "email": self.email, "password": password });
-        let answer = self.client.post("/auth/login", body).await;
-        self.keep_tokens_secret(&answer);
-        answer
+        let response = self.client.post("/auth/login", body).await;
+        self.keep_tokens_secret(&response);
+        response
     }
 
     /// The same person after one more log-in, with its tokens.
-    pub(crate) async fn logged_in(&self) -> Self {
-        self.holding(&self.log_in().await.is(200))
+    pub(crate) async fn log_in_again(&self) -> Self {
+        self.with_tokens(&self.log_in().await.assert_status(200))
     }
 
     /// The same person with the tokens of this answer.
-    pub(crate) fn holding(&self, tokens: &Answer) -> Self {
+    pub(crate) fn with_tokens(&self, tokens: &Response) -> Self {
         let (access, refresh) = (tokens.text_of("access_token"), tokens.text_of("refresh_token"));
         Self { id: tokens.json["id"].as_i64().unwrap_or(self.id), access, refresh, ..self.clone() }
     }
 
     /// Presents their refresh token.
-    pub(crate) async fn refresh(&self) -> Answer {
-        let answer = self.client.post("/auth/refresh", json!({ "refresh_token": self.refresh })).await;
-        self.keep_tokens_secret(&answer);
-        answer
+    pub(crate) async fn refresh(&self) -> Response {
+        let response = self.client.post("/auth/refresh", json!({ "refresh_token": self.refresh })).await;
+        self.keep_tokens_secret(&response);
+        response
     }
 
     /// The same person at another client.
-    pub(crate) fn from(&self, client: Client) -> Self {
+    pub(crate) fn using(&self, client: Client) -> Self {
         Self { client, ..self.clone() }
     }
 
     /// Their client with their access token.
     pub(crate) fn bearer(&self) -> Client {
-        self.client.bearing(&self.access)
+        self.client.with_token(&self.access)
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.bearer().get(path).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
         self.bearer().post(path, body).await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Response {
         self.bearer().put(path, body).await
     }
 
-    pub(crate) async fn patch(&self, path: &str) -> Answer {
+    pub(crate) async fn patch(&self, path: &str) -> Response {
         self.bearer().patch(path).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.bearer().delete(path).await
     }
 
@@ -106,14 +106,14 @@ impl Person {
     }
 
     /// Opens a session and gives its id.
-    pub(crate) async fn open_session(&self) -> i64 {
-        self.post("/sessions/", json!({})).await.is(201).number_of("id")
+    pub(crate) async fn start_session(&self) -> i64 {
+        self.post("/sessions/", json!({})).await.assert_status(201).number_of("id")
     }
 
     /// Opens a session, ends it and gives its id.
     pub(crate) async fn ended_session(&self) -> i64 {
-        let id = self.open_session().await;
-        self.patch(&format!("/sessions/{id}/end")).await.is(200);
+        let id = self.start_session().await;
+        self.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
         id
     }
 
@@ -126,9 +126,9 @@ impl Person {
         }
     }
 
-    fn keep_tokens_secret(&self, answer: &Answer) {
+    fn keep_tokens_secret(&self, response: &Response) {
         for token in ["access_token", "refresh_token"] {
-            if let Some(token) = answer.json[token].as_str() {
+            if let Some(token) = response.json[token].as_str() {
                 self.client.env.forbid_in_log(token);
             }
         }
@@ -151,7 +151,7 @@ impl TestApp {
     /// Someone who registered and has not typed the code yet; the mail with it is unread.
     pub(crate) async fn register(&self, name: &str) -> Person {
         let person = self.person(name);
-        person.register().await.is(201);
+        person.register().await.assert_status(201);
         person
     }
 
@@ -159,8 +159,8 @@ impl TestApp {
     pub(crate) async fn verified(&self, name: &str) -> Person {
         let person = self.register(name).await;
         let code = self.mail_to(&person.email).await.code();
-        person.verify(&code).await.is(200);
-        person.logged_in().await
+        person.verify(&code).await.assert_status(200);
+        person.log_in_again().await
     }
 
     /// An admin, made by the program's own command, and logged in.
@@ -169,7 +169,7 @@ impl TestApp {
         let line = ["admin", "create", "--email", &person.email, "--first-name", "Grace", "--last-name", "Hopper"];
         let made = Program::on(&self.env).run(&line, &format!("{}\n", person.password)).await;
         assert_eq!(made.code, Some(0), "{}", made.errors);
-        person.logged_in().await
+        person.log_in_again().await
     }
 }
 

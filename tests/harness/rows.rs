@@ -43,7 +43,7 @@ impl TestApp {
     }
 
     /// Each code that is kept: its texts in the table, or its key, its name and its JSON in Redis.
-    pub(crate) async fn codes(&self) -> Vec<String> {
+    pub(crate) async fn stored_codes(&self) -> Vec<String> {
         match self.env.redis() {
             None => {
                 self.texts("SELECT id || ' ' || address || ' ' || mac || ' ' || intent || ' ' || client FROM codes")
@@ -54,12 +54,12 @@ impl TestApp {
     }
 
     /// How many rows a table has.
-    pub(crate) async fn rows(&self, table: &str) -> i64 {
+    pub(crate) async fn row_count(&self, table: &str) -> i64 {
         self.number(&format!("SELECT count(*) FROM {table}")).await
     }
 
     /// Changes what is kept, behind the service's back.
-    pub(crate) async fn alter(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         let mut tx = self.database().begin().await.expect("the database answers");
         let query = AssertSqlSafe(sql.to_owned());
         on!(tx.connection(), c => sqlx::query(query).execute(c).await.map(drop)).expect("a statement of ours");
@@ -67,12 +67,12 @@ impl TestApp {
     }
 
     /// How many rows each table has that a request may fill: equal before and after means that nothing was stored.
-    pub(crate) async fn stock(&self) -> Vec<(&'static str, i64)> {
+    pub(crate) async fn row_counts(&self) -> Vec<(&'static str, i64)> {
         let mut stock = Vec::new();
         let accounts = ["users", "claims", "address_changes", "logins", "sessions", "events", "idempotency_keys"];
         let written = ["community_posts", "community_comments", "reminders", "reminder_schedules"];
         for table in accounts.into_iter().chain(written).chain(RECORDED) {
-            stock.push((table, self.rows(table).await));
+            stock.push((table, self.row_count(table).await));
         }
         stock
     }

@@ -17,7 +17,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{Answer, Person};
+use super::{Person, Response};
 
 /// By the ids of requests that ask to be counted.
 static COUNTED: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(None);
@@ -79,12 +79,12 @@ impl Visit for Read {
 
 impl Person {
     /// Calls under a request id of its own, and tells the answer and the first words of every statement that it took.
-    pub(crate) async fn counted(&self, call: impl FnOnce(&Self) -> super::client::Call) -> (Answer, Vec<String>) {
+    pub(crate) async fn counted(&self, call: impl FnOnce(&Self) -> super::client::Call) -> (Response, Vec<String>) {
         static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let id = format!("{PREFIX}{}", CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let answer = call(self).header("x-request-id", &id).send().await;
+        let response = call(self).header("x-request-id", &id).send().await;
         let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
         let statements = counted.get_or_insert_default().remove(&id).unwrap_or_default();
-        (answer, statements)
+        (response, statements)
     }
 }

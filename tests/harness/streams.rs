@@ -80,7 +80,7 @@ impl Stream {
 
 impl TestApp {
     /// Waits until all that has happened is published, so that a stream from now on begins with what happens next.
-    pub(crate) async fn all_is_published(&self) {
+    pub(crate) async fn wait_until_published(&self) {
         eventually("all to be published", async || {
             (self.number("SELECT count(*) FROM events WHERE position IS NULL").await == 0).then_some(())
         })

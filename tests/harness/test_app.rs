@@ -107,7 +107,7 @@ impl TestApp {
     }
 
     /// Waits until nothing is left to be mailed.
-    pub(crate) async fn all_is_mailed(&self) {
+    pub(crate) async fn wait_until_mailed(&self) {
         super::eventually("all mails to be sent", async || {
             let waiting = self.number("SELECT count(*) FROM mail_intents WHERE dead_at IS NULL").await;
             (waiting == 0).then_some(())
@@ -117,7 +117,7 @@ impl TestApp {
 
     /// Waits until nothing is left to be mailed, then looks whether there is an unread mail to that address.
     pub(crate) async fn expect_no_mail_to(&self, email: &str) {
-        self.all_is_mailed().await;
+        self.wait_until_mailed().await;
         let unread = self.env.inbox.unread_to(email);
         assert!(unread.is_none(), "nothing was to be mailed to {email}, and yet: {unread:?}");
     }
@@ -127,14 +127,14 @@ impl TestApp {
     }
 
     /// From here on answers of 500 and above are part of the story.
-    pub(crate) fn expect_failures(&self) {
-        self.env.failures_expected.store(true, Ordering::Relaxed);
+    pub(crate) fn allow_failures(&self) {
+        self.env.failures_allowed.store(true, Ordering::Relaxed);
     }
 
     /// From here on restarts of actors are part of the story, and the failures of those who wait on them.
-    pub(crate) fn expect_restarts(&self) {
-        self.env.restarts_expected.store(true, Ordering::Relaxed);
-        self.expect_failures();
+    pub(crate) fn allow_restarts(&self) {
+        self.env.restarts_allowed.store(true, Ordering::Relaxed);
+        self.allow_failures();
     }
 
     /// Stops in good order, within a time.
@@ -162,7 +162,7 @@ impl TestApp {
     }
 
     fn expect_all(&self, state: State) {
-        if self.env.restarts_expected.load(Ordering::Relaxed) {
+        if self.env.restarts_allowed.load(Ordering::Relaxed) {
             return;
         }
         let restarted = self.tree.snapshot().into_iter().find(|row| row.restarts > 0 || row.state != state);

@@ -24,7 +24,7 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut
 }
 
 /// Makes these calls at once, and now; gives what they came to, in the order in which they were done.
-pub(crate) fn at_once<T, F, C>(calls: C) -> impl Future<Output = Vec<T>> + use<T, F, C>
+pub(crate) fn concurrently<T, F, C>(calls: C) -> impl Future<Output = Vec<T>> + use<T, F, C>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -68,13 +68,15 @@ async fn at_eight_an_event_and_a_mail_tell_of_it_once(app: &TestApp) {
     assert_eq!(event["data"], json!({ "user_id": ada.id, "reminder_id": id, "due_at": due_at }));
 
     set(app, tomorrow, 12);
-    let ada = ada.logged_in().await;
+    let ada = ada.log_in_again().await;
     let path = format!("/reminders/{id}");
-    ada.put(&path, json!({ "title": "Walk" })).await.is(200);
+    ada.put(&path, json!({ "title": "Walk" })).await.assert_status(200);
     remind(&ada, tomorrow).await;
     app.mail_to(&ada.email).await;
     app.expect_no_mail_to(&ada.email).await;
-    ada.put(&path, json!({ "reminder_time": tomorrow.tomorrow().expect("a day").to_string() })).await.is(200);
+    ada.put(&path, json!({ "reminder_time": tomorrow.tomorrow().expect("a day").to_string() }))
+        .await
+        .assert_status(200);
     set(app, tomorrow.tomorrow().expect("a day"), 8);
     assert!(app.mail_to(&ada.email).await.text.contains("Walk"), "put off, it is due again");
     app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "reminder.due", "reminder.due", "reminder.due"]).await;
@@ -97,14 +99,14 @@ async fn a_reminder_follows_its_person_to_another_time_zone(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = remind(&ada, tomorrow).await;
     // 08:00 on Kiritimati is 02:00 in Manila.
-    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Kiritimati" })).await.is(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Kiritimati" })).await.assert_status(200);
     set(app, tomorrow, 2);
     app.mail_to(&ada.email).await;
     let told = app.events_of(ada.id, &[BEGUN[0], BEGUN[1], "user.updated", "reminder.due"]).await;
     let due_at = format!("{today}T18:00:00+00:00");
     assert_eq!(told[3].json["data"], json!({ "user_id": ada.id, "reminder_id": id, "due_at": due_at }));
     set(app, tomorrow, 8);
-    let last = remind(&ada.logged_in().await, tomorrow).await;
+    let last = remind(&ada.log_in_again().await, tomorrow).await;
     app.mail_to(&ada.email).await;
     let told = app.heard().into_iter().filter(|event| event.name() == "reminder.due");
     assert_eq!(told.map(|event| event.json["data"]["reminder_id"].clone()).collect::<Vec<_>>(), [id, last]);
@@ -125,7 +127,7 @@ async fn a_suspended_person_is_told_nothing(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     remind(&ada, tomorrow).await;
     remind(&bob, tomorrow).await;
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
     set(app, tomorrow, 8);
     app.mail_to(&bob.email).await;
     app.expect_no_mail_to(&ada.email).await;
@@ -145,7 +147,7 @@ async fn a_reminder_that_became_due_while_the_service_was_down_is_told_once(app:
             (again.number(told).await == 1).then_some(())
         })
         .await;
-        again.all_is_mailed().await;
+        again.wait_until_mailed().await;
         again.stop().await;
     }
     app.mail_to(&ada.email).await;
@@ -153,7 +155,7 @@ async fn a_reminder_that_became_due_while_the_service_was_down_is_told_once(app:
 }
 
 async fn reminders_survive_the_death_of_their_actor(app: &TestApp) {
-    app.expect_restarts();
+    app.allow_restarts();
     let tomorrow = at_ten(app).tomorrow().expect("a day");
     let ada = app.verified("ada").await;
     let mut ids = Vec::new();
@@ -186,8 +188,8 @@ async fn reminders_go_with_their_user(app: &TestApp) {
         remind(person, today.tomorrow().expect("a day")).await;
         remind(person, today.yesterday().expect("a day")).await;
     }
-    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
-    assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (2, 2));
+    admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
+    assert_eq!((app.row_count("reminders").await, app.row_count("reminder_schedules").await), (2, 2));
     set(app, today.tomorrow().expect("a day"), 8);
     app.mail_to(&bob.email).await;
     app.expect_no_mail_to(&ada.email).await;
@@ -201,8 +203,8 @@ async fn nothing_of_a_reminder_is_logged(app: &TestApp) {
     }
     let body =
         json!({ "title": "see-doctor-cruz", "description": "about-my-sleep", "reminder_time": today.to_string() });
-    let id = ada.post("/reminders/", body).await.is(201).number_of("id");
-    ada.put(&format!("/reminders/{id}"), json!({ "title": "another-word", "is_active": 7 })).await.is(422);
+    let id = ada.post("/reminders/", body).await.assert_status(201).number_of("id");
+    ada.put(&format!("/reminders/{id}"), json!({ "title": "another-word", "is_active": 7 })).await.assert_status(422);
     app.mail_to(&ada.email).await;
     let told = app.texts("SELECT envelope FROM events").await.concat();
     assert!(told.contains("reminder.due") && !told.contains("cruz") && !told.contains("sleep"), "{told}");

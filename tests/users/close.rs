@@ -14,8 +14,8 @@ tests_on_both_profiles! {
 
 async fn a_user_closes_their_own_account(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let answer = ada.patch(&format!("/users/{}/deactivate", ada.id)).await;
-    snapshot!(answer, @r#"
+    let response = ada.patch(&format!("/users/{}/deactivate", ada.id)).await;
+    snapshot!(response, @r#"
     200 {
       "message": "User deactivated successfully",
       "user": {
@@ -30,54 +30,54 @@ async fn a_user_closes_their_own_account(app: &TestApp) {
     }
     "#);
     assert!(!ada.is_logged_in().await);
-    ada.log_in().await.is(403);
+    ada.log_in().await.assert_status(403);
     let told = app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed"]).await;
     assert_eq!(told[2].json["data"]["status"], "deactivated");
 }
 
 async fn an_admin_closes_and_suspends(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
-    let answer = admin.patch(&format!("/users/{}/deactivate", ada.id)).await.is(200);
-    assert_eq!(answer.json["user"]["status"], "deactivated");
-    let answer = admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
-    assert_eq!(answer.json["user"]["status"], "suspended");
-    assert!(answer.json["message"].is_string());
+    let response = admin.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(200);
+    assert_eq!(response.json["user"]["status"], "deactivated");
+    let response = admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
+    assert_eq!(response.json["user"]["status"], "suspended");
+    assert!(response.json["message"].is_string());
 }
 
 async fn log_ins_end_at_once(app: &TestApp) {
     let admin = app.admin().await;
     for call in ["deactivate", "suspend"] {
         let ada = app.verified("ada").await;
-        let others = [ada.logged_in().await, ada.logged_in().await];
+        let others = [ada.log_in_again().await, ada.log_in_again().await];
         for person in &others {
             assert!(person.is_logged_in().await);
         }
-        admin.patch(&format!("/users/{}/{call}", ada.id)).await.is(200);
+        admin.patch(&format!("/users/{}/{call}", ada.id)).await.assert_status(200);
         for person in others.iter().chain([&ada]) {
             assert!(!person.is_logged_in().await, "{call}");
-            person.refresh().await.is(401);
+            person.refresh().await.assert_status(401);
         }
     }
 }
 
 async fn only_accounts_of_the_role_user_are_closed_so(app: &TestApp) {
     let (admin, other, ada) = (app.admin().await, app.admin().await, app.verified("ada").await);
-    admin.put(&format!("/users/{}", ada.id), json!({ "role": "professional" })).await.is(200);
-    admin.patch(&format!("/users/{}/deactivate", ada.id)).await.is(403);
-    ada.patch(&format!("/users/{}/deactivate", ada.id)).await.is(403);
-    admin.patch(&format!("/users/{}/deactivate", other.id)).await.is(403);
+    admin.put(&format!("/users/{}", ada.id), json!({ "role": "professional" })).await.assert_status(200);
+    admin.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(403);
+    ada.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(403);
+    admin.patch(&format!("/users/{}/deactivate", other.id)).await.assert_status(403);
     assert!(ada.is_logged_in().await && other.is_logged_in().await);
 }
 
 async fn nobody_closes_anyone_else(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
     for call in ["deactivate", "suspend"] {
-        bob.patch(&format!("/users/{}/{call}", ada.id)).await.is(403);
-        bob.patch(&format!("/users/4000000/{call}")).await.is(403);
-        app.client().patch(&format!("/users/{}/{call}", ada.id)).await.is(401);
-        admin.patch(&format!("/users/4000000/{call}")).await.is(404);
-        assert_eq!(admin.patch(&format!("/users/abc/{call}")).await.is(422).refused(), ["path.id"]);
+        bob.patch(&format!("/users/{}/{call}", ada.id)).await.assert_status(403);
+        bob.patch(&format!("/users/4000000/{call}")).await.assert_status(403);
+        app.client().patch(&format!("/users/{}/{call}", ada.id)).await.assert_status(401);
+        admin.patch(&format!("/users/4000000/{call}")).await.assert_status(404);
+        assert_eq!(admin.patch(&format!("/users/abc/{call}")).await.assert_status(422).invalid_fields(), ["path.id"]);
     }
-    ada.patch(&format!("/users/{}/suspend", ada.id)).await.is(403);
+    ada.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(403);
     assert!(ada.is_logged_in().await);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::wrong,
-    harness::{Answer, Claims, Person, TestApp, at_once, snapshot, tests_on_both_profiles},
+    harness::{Claims, Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles},
 };
 
 tests_on_both_profiles! {
@@ -32,18 +32,18 @@ fn new_address(person: &Person) -> String {
     format!("new.{}", person.email)
 }
 
-async fn ask(person: &Person, to: &str) -> Answer {
+async fn ask(person: &Person, to: &str) -> Response {
     person.post("/users/me/email", json!({ "new_email": to, "current_password": person.password })).await
 }
 
-async fn confirm(person: &Person, code: &str) -> Answer {
+async fn confirm(person: &Person, code: &str) -> Response {
     person.post("/users/me/email/confirm", json!({ "otp": code })).await
 }
 
 /// Somebody whose code was mailed to their new address; both notices are unread.
 async fn moving(app: &TestApp) -> (Person, String) {
     let ada = app.verified("ada").await;
-    ask(&ada, &new_address(&ada)).await.is(202);
+    ask(&ada, &new_address(&ada)).await.assert_status(202);
     let code = app.mail_to(&new_address(&ada)).await.code();
     (ada, code)
 }
@@ -79,9 +79,9 @@ async fn a_user_moves_to_another_address(app: &TestApp) {
     }
     "#);
     assert_eq!(moved.json["user"]["email"], json!(to));
-    assert_eq!(ada.get("/auth/me").await.is(200).json, moved.json["user"], "the very next request sees it");
-    assert_eq!(at(&to, &ada).log_in().await.is(200).number_of("id"), ada.id);
-    ada.log_in().await.is(401);
+    assert_eq!(ada.get("/auth/me").await.assert_status(200).json, moved.json["user"], "the very next request sees it");
+    assert_eq!(at(&to, &ada).log_in().await.assert_status(200).number_of("id"), ada.id);
+    ada.log_in().await.assert_status(401);
     let told = app.events_of(ada.id, &["user.registered", "user.verified", "user.email_changed"]).await;
     assert_eq!(told[2].json["data"], json!({ "user_id": ada.id }));
     assert_eq!(told[2].json["causedby"], json!(format!("user/{}", ada.id)));
@@ -91,9 +91,9 @@ async fn the_old_address_is_told_and_holds_until_then(app: &TestApp) {
     let (ada, code) = moving(app).await;
     let asked = app.mail_to(&ada.email).await;
     assert!(asked.has_no_code() && asked.text.contains("someone knows your password"), "{}", asked.text);
-    ada.log_in().await.is(200);
-    at(&new_address(&ada), &ada).log_in().await.is(401);
-    confirm(&ada, &code).await.is(200);
+    ada.log_in().await.assert_status(200);
+    at(&new_address(&ada), &ada).log_in().await.assert_status(401);
+    confirm(&ada, &code).await.assert_status(200);
     let changed = app.mail_to(&ada.email).await;
     assert!(changed.has_no_code() && changed.text.contains("was changed"), "{}", changed.text);
     for mail in [asked, changed] {
@@ -104,22 +104,23 @@ async fn the_old_address_is_told_and_holds_until_then(app: &TestApp) {
 
 async fn a_taken_address_is_answered_just_the_same(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    let (taken, free) = (ask(&ada, &bob.email).await.is(202), ask(&ada, &new_address(&ada)).await.is(202));
-    assert_eq!(taken.shown(), free.shown());
-    ask(&ada, &bob.email).await.is(202);
+    let (taken, free) =
+        (ask(&ada, &bob.email).await.assert_status(202), ask(&ada, &new_address(&ada)).await.assert_status(202));
+    assert_eq!(taken.redacted(), free.redacted());
+    ask(&ada, &bob.email).await.assert_status(202);
     let told = app.mail_to(&bob.email).await;
     assert!(told.has_no_code() && told.text.contains("nothing was changed"), "{}", told.text);
     assert!(!told.raw.contains(&ada.email) && !told.text.contains("Lovelace"), "{}", told.raw);
-    let refused = confirm(&ada, "000000").await.is(400);
+    let refused = confirm(&ada, "000000").await.assert_status(400);
     assert_eq!(refused.kind(), "otp-invalid");
-    assert_eq!(bob.log_in().await.is(200).number_of("id"), bob.id);
+    assert_eq!(bob.log_in().await.assert_status(200).number_of("id"), bob.id);
 }
 
 async fn an_address_that_was_proven_meanwhile_is_a_conflict(app: &TestApp) {
     let (ada, code) = moving(app).await;
     let owner = at(&new_address(&ada), &app.person("bob"));
-    owner.register().await.is(201);
-    owner.verify(&app.mail_to(&owner.email).await.code()).await.is(200);
+    owner.register().await.assert_status(201);
+    owner.verify(&app.mail_to(&owner.email).await.code()).await.assert_status(200);
     let refused = confirm(&ada, &code).await;
     snapshot!(refused, @r#"
     409 {
@@ -130,21 +131,21 @@ async fn an_address_that_was_proven_meanwhile_is_a_conflict(app: &TestApp) {
       "type": "/problems/email-taken"
     }
     "#);
-    assert_eq!(ada.get("/auth/me").await.is(200).text_of("email"), ada.email);
-    owner.log_in().await.is(200);
+    assert_eq!(ada.get("/auth/me").await.assert_status(200).text_of("email"), ada.email);
+    owner.log_in().await.assert_status(200);
 }
 
 async fn a_stranger_who_claimed_the_address_first_does_not_keep_it(app: &TestApp) {
     let ada = app.verified("ada").await;
     let stranger = at(&new_address(&ada), &app.person("eve"));
-    stranger.register().await.is(201);
+    stranger.register().await.assert_status(201);
     let to_verify = app.mail_to(&stranger.email).await.code();
-    ask(&ada, &stranger.email).await.is(202);
+    ask(&ada, &stranger.email).await.assert_status(202);
     let code = app.mail_to(&stranger.email).await.code();
-    confirm(&ada, &code).await.is(200);
-    stranger.verify(&to_verify).await.is(400);
-    stranger.log_in().await.is(401);
-    assert_eq!(app.rows("users").await, 1);
+    confirm(&ada, &code).await.assert_status(200);
+    stranger.verify(&to_verify).await.assert_status(400);
+    stranger.log_in().await.assert_status(401);
+    assert_eq!(app.row_count("users").await, 1);
 }
 
 async fn a_wrong_current_password_asks_for_nothing(app: &TestApp) {
@@ -162,25 +163,25 @@ async fn a_wrong_current_password_asks_for_nothing(app: &TestApp) {
     "#);
     app.expect_no_mail_to(&new_address(&ada)).await;
     app.expect_no_mail_to(&ada.email).await;
-    assert_eq!(app.rows("address_changes").await, 0);
+    assert_eq!(app.row_count("address_changes").await, 0);
 }
 
 async fn wrong_current_passwords_count_as_failed_log_ins(app: &TestApp) {
     let ada = app.verified("ada").await;
     let body = json!({ "new_email": new_address(&ada), "current_password": "not the password" });
     for _ in 0..5 {
-        ada.post("/users/me/email", body.clone()).await.is(400);
-        ada.log_in_with("not the password").await.is(401);
+        ada.post("/users/me/email", body.clone()).await.assert_status(400);
+        ada.log_in_with("not the password").await.assert_status(401);
     }
-    ask(&ada, &new_address(&ada)).await.is(429);
-    ada.log_in().await.is(429);
+    ask(&ada, &new_address(&ada)).await.assert_status(429);
+    ada.log_in().await.assert_status(429);
     app.advance(11);
-    ask(&ada, &new_address(&ada)).await.is(202);
+    ask(&ada, &new_address(&ada)).await.assert_status(202);
 }
 
 async fn the_address_one_has_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let refused = ask(&ada, &ada.email.to_uppercase()).await.is(422);
+    let refused = ask(&ada, &ada.email.to_uppercase()).await.assert_status(422);
     snapshot!(refused, @r#"
     422 {
       "detail": "This is the address of your account already.",
@@ -205,7 +206,7 @@ async fn the_address_one_has_is_refused(app: &TestApp) {
 async fn wrong_codes_are_told_alike_whether_one_is_moving_or_not(app: &TestApp) {
     let (bob, (ada, code)) = (app.verified("bob").await, moving(app).await);
     let (moving, staying) = (confirm(&ada, &wrong(&code)).await, confirm(&bob, &code).await);
-    assert_eq!(moving.shown(), staying.shown());
+    assert_eq!(moving.redacted(), staying.redacted());
     snapshot!(moving, @r#"
     400 {
       "detail": "Invalid or expired OTP",
@@ -215,47 +216,47 @@ async fn wrong_codes_are_told_alike_whether_one_is_moving_or_not(app: &TestApp) 
       "type": "/problems/otp-invalid"
     }
     "#);
-    confirm(&ada, &code).await.is(200);
+    confirm(&ada, &code).await.assert_status(200);
 }
 
 async fn five_wrong_guesses_end_a_code_for_a_move(app: &TestApp) {
     let (ada, code) = moving(app).await;
     for _ in 0..5 {
-        confirm(&ada, &wrong(&code)).await.is(400);
+        confirm(&ada, &wrong(&code)).await.assert_status(400);
     }
-    confirm(&ada, &code).await.is(400);
-    assert_eq!(ada.get("/auth/me").await.is(200).text_of("email"), ada.email);
+    confirm(&ada, &code).await.assert_status(400);
+    assert_eq!(ada.get("/auth/me").await.assert_status(200).text_of("email"), ada.email);
 }
 
 async fn a_code_for_a_move_is_good_for_five_minutes(app: &TestApp) {
     let (ada, late) = moving(app).await;
     app.advance(5);
-    confirm(&ada, &late).await.is(400);
-    ask(&ada, &new_address(&ada)).await.is(202);
+    confirm(&ada, &late).await.assert_status(400);
+    ask(&ada, &new_address(&ada)).await.assert_status(202);
     let fresh = app.mail_to(&new_address(&ada)).await.code();
     app.advance_seconds(4 * 60 + 40);
-    confirm(&ada, &fresh).await.is(200);
+    confirm(&ada, &fresh).await.assert_status(200);
 }
 
 async fn a_code_of_another_kind_moves_nobody(app: &TestApp) {
     let (ada, code) = moving(app).await;
     let newcomer = at(&new_address(&ada), &app.person("bob"));
-    newcomer.register().await.is(201);
+    newcomer.register().await.assert_status(201);
     let to_verify = app.mail_to(&newcomer.email).await.code();
     if to_verify != code {
-        confirm(&ada, &to_verify).await.is(400);
-        newcomer.verify(&code).await.is(400);
+        confirm(&ada, &to_verify).await.assert_status(400);
+        newcomer.verify(&code).await.assert_status(400);
     }
-    confirm(&ada, &code).await.is(200);
+    confirm(&ada, &code).await.assert_status(200);
 }
 
 async fn of_many_confirmations_at_once_one_is_done(app: &TestApp) {
     let (ada, code) = moving(app).await;
     let calls = (0..8).map(|_| {
-        let (ada, code) = (ada.from(app.client()), code.clone());
+        let (ada, code) = (ada.using(app.client()), code.clone());
         async move { confirm(&ada, &code).await.status }
     });
-    let mut told = at_once(calls).await;
+    let mut told = concurrently(calls).await;
     told.sort_unstable();
     assert_eq!(told, [200, 400, 400, 400, 400, 400, 400, 400]);
     app.events_of(ada.id, &["user.registered", "user.verified", "user.email_changed"]).await;
@@ -264,12 +265,12 @@ async fn of_many_confirmations_at_once_one_is_done(app: &TestApp) {
 /// The token that confirmed lives on; what it says of the e-mail is only what was true when it was made.
 async fn a_move_ends_the_other_log_ins(app: &TestApp) {
     let (ada, code) = moving(app).await;
-    let desk = ada.logged_in().await;
+    let desk = ada.log_in_again().await;
     assert!(desk.is_logged_in().await);
-    confirm(&ada, &code).await.is(200);
+    confirm(&ada, &code).await.assert_status(200);
     assert!(ada.is_logged_in().await && !desk.is_logged_in().await);
-    desk.refresh().await.is(401);
-    let refreshed = ada.holding(&ada.refresh().await.is(200));
+    desk.refresh().await.assert_status(401);
+    let refreshed = ada.with_tokens(&ada.refresh().await.assert_status(200));
     assert_eq!(email_in(&ada.access), json!(ada.email));
     assert_eq!(email_in(&refreshed.access), json!(new_address(&ada)));
 }
@@ -281,30 +282,30 @@ fn email_in(access: &str) -> Value {
 async fn codes_for_the_old_address_die(app: &TestApp) {
     let (ada, code) = moving(app).await;
     app.mail_to(&ada.email).await;
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.assert_status(202);
     let reset = app.mail_to(&ada.email).await.code();
-    confirm(&ada, &code).await.is(200);
+    confirm(&ada, &code).await.assert_status(200);
     let body = json!({ "email": ada.email, "otp": reset, "new_password": "a new and much longer word" });
-    ada.client.post("/auth/reset-password", body).await.is(400);
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.client.post("/auth/reset-password", body).await.assert_status(400);
+    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.assert_status(202);
     app.mail_to(&ada.email).await;
     app.expect_no_mail_to(&ada.email).await;
-    at(&new_address(&ada), &ada).log_in().await.is(200);
+    at(&new_address(&ada), &ada).log_in().await.assert_status(200);
 }
 
 async fn nobody_moves_without_a_token(app: &TestApp) {
     let body = json!({ "new_email": "ada@example.org", "current_password": "password123" });
-    app.client().post("/users/me/email", body).await.is(401);
-    app.client().post("/users/me/email/confirm", json!({ "otp": "000000" })).await.is(401);
+    app.client().post("/users/me/email", body).await.assert_status(401);
+    app.client().post("/users/me/email/confirm", json!({ "otp": "000000" })).await.assert_status(401);
 }
 
 async fn every_bad_field_of_a_move_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
     for body in [json!({}), json!({ "new_email": "ada", "current_password": 7 }), json!({ "new_email": "a\0@b.org" })] {
-        let answer = ada.post("/users/me/email", body.clone()).await.is(422);
-        assert_eq!(answer.refused(), ["body.new_email", "body.current_password"], "{body}");
+        let response = ada.post("/users/me/email", body.clone()).await.assert_status(422);
+        assert_eq!(response.invalid_fields(), ["body.new_email", "body.current_password"], "{body}");
     }
     for body in [json!({}), json!({ "otp": 482_913 }), json!({ "otp": "\0" })] {
-        assert_eq!(ada.post("/users/me/email/confirm", body).await.is(422).refused(), ["body.otp"]);
+        assert_eq!(ada.post("/users/me/email/confirm", body).await.assert_status(422).invalid_fields(), ["body.otp"]);
     }
 }

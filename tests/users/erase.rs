@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{Answer, Person, TestApp, eventually, snapshot, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, eventually, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     whoever_erases_themself_leaves_nothing_behind,
@@ -15,7 +15,7 @@ tests_on_both_profiles! {
     an_erasure_names_its_bad_field_and_needs_a_token,
 }
 
-async fn erase(person: &Person, password: &str) -> Answer {
+async fn erase(person: &Person, password: &str) -> Response {
     person.post("/users/me/erase", json!({ "current_password": password })).await
 }
 
@@ -29,7 +29,7 @@ async fn with_a_telling_id(app: &TestApp) {
     } else {
         format!("ALTER TABLE users ALTER COLUMN id RESTART WITH {NEXT_ID}")
     };
-    app.alter(&sql).await;
+    app.execute(&sql).await;
 }
 
 /// Every column of every table, by the database's own word.
@@ -89,21 +89,24 @@ fn in_files(app: &TestApp, needle: &str) -> Vec<String> {
 async fn live(person: &Person, felt: &str) {
     for round in 0..3 {
         let start = person.api(Method::POST, "/sessions/").header("idempotency-key", &format!("{felt}{round}"));
-        let id = start.json(&json!({})).send().await.is(201).number_of("id");
+        let id = start.json(&json!({})).send().await.assert_status(201).number_of("id");
         let detections: Vec<_> =
             (0..150).map(|number| json!({ "emotion": format!("{felt} {number}"), "confidence": 0.5 })).collect();
-        person.post(&format!("/sessions/{id}/detections"), json!(detections)).await.is(201);
+        person.post(&format!("/sessions/{id}/detections"), json!(detections)).await.assert_status(201);
         let words = format!("{felt} said ").repeat(round * 200 + 1);
         let processed = json!({ "emotion": felt, "voice_content": words });
-        person.post(&format!("/sessions/{id}/process_emotion"), processed).await.is(200);
+        person.post(&format!("/sessions/{id}/process_emotion"), processed).await.assert_status(200);
         let post = json!({ "content": format!("{felt} wrote ").repeat(30) });
-        let post = person.post("/posts/", post).await.is(201).number_of("id");
-        let answer = json!({ "content": format!("{felt} answered ").repeat(30) });
-        person.post(&format!("/posts/{post}/comments"), answer).await.is(201);
+        let post = person.post("/posts/", post).await.assert_status(201).number_of("id");
+        let response = json!({ "content": format!("{felt} answered ").repeat(30) });
+        person.post(&format!("/posts/{post}/comments"), response).await.assert_status(201);
         let reminder = json!({ "title": format!("{felt} title"), "description": felt, "reminder_time": "2031-05-06" });
-        person.post("/reminders/", reminder).await.is(201);
+        person.post("/reminders/", reminder).await.assert_status(201);
         let comment = format!("{felt} commented ").repeat(20);
-        person.post(&format!("/sessions/{id}/feedback"), json!({ "comment": comment, "rating": 3 })).await.is(201);
+        person
+            .post(&format!("/sessions/{id}/feedback"), json!({ "comment": comment, "rating": 3 }))
+            .await
+            .assert_status(201);
     }
 }
 
@@ -111,22 +114,22 @@ async fn whoever_erases_themself_leaves_nothing_behind(app: &TestApp) {
     let admin = app.admin().await;
     let bob = app.verified("bob").await;
     if app.is_embedded() {
-        app.alter("DELETE FROM sqlite_sequence WHERE name = 'users'").await;
+        app.execute("DELETE FROM sqlite_sequence WHERE name = 'users'").await;
     }
     with_a_telling_id(app).await;
     let zoe = app.verified("zerlina").await;
     assert_eq!(zoe.id, NEXT_ID);
     let ((), ()) = tokio::join!(live(&zoe, "gloamful"), live(&bob, "jaunty"));
-    zoe.put(&format!("/users/{}", zoe.id), json!({ "last_name": "Quillfeather" })).await.is(200);
-    zoe.post("/auth/request-password-reset", json!({ "email": zoe.email })).await.is(202);
+    zoe.put(&format!("/users/{}", zoe.id), json!({ "last_name": "Quillfeather" })).await.assert_status(200);
+    zoe.post("/auth/request-password-reset", json!({ "email": zoe.email })).await.assert_status(202);
     app.mail_to(&zoe.email).await;
-    zoe.register().await.is(201);
+    zoe.register().await.assert_status(201);
     app.mail_to(&zoe.email).await;
     let other = zoe.email.replace("zerlina", "zinnia");
     let wanted = json!({ "new_email": other, "current_password": zoe.password });
-    zoe.post("/users/me/email", wanted).await.is(202);
+    zoe.post("/users/me/email", wanted).await.assert_status(202);
     let code = app.mail_to(&other).await.code();
-    zoe.post("/users/me/email/confirm", json!({ "otp": code })).await.is(200);
+    zoe.post("/users/me/email/confirm", json!({ "otp": code })).await.assert_status(200);
     app.mail_to(&zoe.email).await;
 
     // Where zoe was reached before, mails alone tell still.
@@ -137,7 +140,7 @@ async fn whoever_erases_themself_leaves_nothing_behind(app: &TestApp) {
         assert!(!found(app, needle).await.is_empty(), "{needle} was to be found before");
         assert!(!app.is_embedded() || !in_files(app, needle).is_empty(), "{needle} was to be found before");
     }
-    erase(&zoe, &zoe.password).await.is(200);
+    erase(&zoe, &zoe.password).await.assert_status(200);
     for needle in needles.into_iter().chain([before]) {
         assert_eq!(found(app, needle).await, [""; 0], "{needle}");
         eventually("the file to be written anew", async || in_files(app, needle).is_empty().then_some(())).await;
@@ -147,14 +150,14 @@ async fn whoever_erases_themself_leaves_nothing_behind(app: &TestApp) {
     let last = app.number(&format!("SELECT count(*) FROM events WHERE user_id = {NEXT_ID}")).await;
     assert_eq!(last, 1);
 
-    assert_eq!(bob.get("/sessions/count").await.is(200).json["count"], 3);
-    assert_eq!(admin.get("/users/?query=zerlina").await.is(200).json["total"], 0);
+    assert_eq!(bob.get("/sessions/count").await.assert_status(200).json["count"], 3);
+    assert_eq!(admin.get("/users/?query=zerlina").await.assert_status(200).json["total"], 0);
     assert!(!found(app, "jaunty").await.is_empty(), "others stay");
 }
 
 async fn tokens_die_with_the_account_and_one_event_tells_of_it(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let elsewhere = ada.logged_in().await;
+    let elsewhere = ada.log_in_again().await;
     app.events_of(ada.id, &["user.registered", "user.verified"]).await;
     let erased = erase(&ada, &ada.password).await;
     snapshot!(erased, @r#"
@@ -164,31 +167,31 @@ async fn tokens_die_with_the_account_and_one_event_tells_of_it(app: &TestApp) {
     "#);
     for person in [&ada, &elsewhere] {
         assert!(!person.is_logged_in().await);
-        person.refresh().await.is(401);
+        person.refresh().await.assert_status(401);
     }
-    ada.log_in().await.is(401);
-    erase(&ada, &ada.password).await.is(401);
+    ada.log_in().await.assert_status(401);
+    erase(&ada, &ada.password).await.assert_status(401);
     let told = app.events_of(ada.id, &["user.registered", "user.verified", "user.deleted"]).await;
     assert_eq!(told[2].json["causedby"], format!("user/{}", ada.id));
     app.advance(11);
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let code = app.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
+    ada.verify(&code).await.assert_status(200);
 }
 
 async fn a_wrong_password_erases_nothing_and_counts_as_a_failed_log_in(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let before = app.stock().await;
+    let before = app.row_counts().await;
     let refused = erase(&ada, "not the password").await;
     assert_eq!((refused.status, refused.kind()), (400, "wrong-password"));
-    assert_eq!(app.stock().await, before);
+    assert_eq!(app.row_counts().await, before);
     for _ in 0..9 {
-        erase(&ada, "not the password").await.is(400);
+        erase(&ada, "not the password").await.assert_status(400);
     }
-    erase(&ada, &ada.password).await.is(429);
-    ada.log_in().await.is(429);
+    erase(&ada, &ada.password).await.assert_status(429);
+    ada.log_in().await.assert_status(429);
     app.advance(11);
-    erase(&ada, &ada.password).await.is(200);
+    erase(&ada, &ada.password).await.assert_status(200);
 }
 
 async fn the_last_active_admin_is_not_erased(app: &TestApp) {
@@ -197,15 +200,18 @@ async fn the_last_active_admin_is_not_erased(app: &TestApp) {
     assert_eq!((refused.status, refused.kind()), (409, "last-admin"));
     assert!(admin.is_logged_in().await);
     app.admin().await;
-    erase(&admin, &admin.password).await.is(200);
+    erase(&admin, &admin.password).await.assert_status(200);
 }
 
 async fn an_erasure_names_its_bad_field_and_needs_a_token(app: &TestApp) {
     let ada = app.verified("ada").await;
     for body in [json!({}), json!({ "current_password": 7 })] {
-        assert_eq!(ada.post("/users/me/erase", body).await.is(422).refused(), ["body.current_password"]);
+        assert_eq!(
+            ada.post("/users/me/erase", body).await.assert_status(422).invalid_fields(),
+            ["body.current_password"]
+        );
     }
     let body = json!({ "current_password": ada.password });
-    app.client().post("/users/me/erase", body).await.is(401);
+    app.client().post("/users/me/erase", body).await.assert_status(401);
     assert!(ada.is_logged_in().await);
 }

@@ -23,31 +23,33 @@ const EXPORT: &str = "/users/me/export";
 
 /// A session with all that a session may hold, and its id.
 async fn life(person: &Person, words: &str) -> i64 {
-    let id = person.open_session().await;
+    let id = person.start_session().await;
     let streamed = json!([{ "emotion": format!("Calm as {words}"), "confidence": 0.75 }]);
-    person.post(&format!("/sessions/{id}/detections"), streamed).await.is(201);
+    person.post(&format!("/sessions/{id}/detections"), streamed).await.assert_status(201);
     let felt = json!({ "emotion": "sad", "voice_content": format!("I said {words}") });
-    person.post(&format!("/sessions/{id}/process_emotion"), felt).await.is(200);
+    person.post(&format!("/sessions/{id}/process_emotion"), felt).await.assert_status(200);
     let post = json!({ "content": format!("I wrote {words}") });
-    let post = person.post("/posts/", post).await.is(201).number_of("id");
+    let post = person.post("/posts/", post).await.assert_status(201).number_of("id");
     let comment = json!({ "content": format!("I answered {words}") });
-    person.post(&format!("/posts/{post}/comments"), comment).await.is(201);
+    person.post(&format!("/posts/{post}/comments"), comment).await.assert_status(201);
     let reminder = json!({ "title": format!("Think of {words}"), "description": "", "reminder_time": "2031-05-06" });
-    person.post("/reminders/", reminder).await.is(201);
+    person.post("/reminders/", reminder).await.assert_status(201);
     let rating = json!({ "comment": format!("It helped, {words}"), "rating": 4 });
-    person.post(&format!("/sessions/{id}/feedback"), rating).await.is(201);
+    person.post(&format!("/sessions/{id}/feedback"), rating).await.assert_status(201);
     id
 }
 
 async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Europe/Berlin", "language": "fil" })).await.is(200);
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Europe/Berlin", "language": "fil" }))
+        .await
+        .assert_status(200);
     let session = life(&ada, "an own word").await;
     life(&bob, "somebody else's").await;
     let stored = app.texts("SELECT content FROM voice_data").await;
     assert!(stored.iter().all(|text| text.starts_with("sealed:")), "{stored:?}");
 
-    let export = ada.get(EXPORT).await.is(200);
+    let export = ada.get(EXPORT).await.assert_status(200);
     let told = &export.json;
     for (field, value) in [
         ("id", json!(ada.id)),
@@ -89,13 +91,13 @@ async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp
     }
     for list in ["sessions", "emotion_detections", "logins"] {
         let before = told[list].as_array().map(Vec::len);
-        assert_eq!(bob.get(EXPORT).await.is(200).json[list].as_array().map(Vec::len), before, "{list}");
+        assert_eq!(bob.get(EXPORT).await.assert_status(200).json[list].as_array().map(Vec::len), before, "{list}");
     }
 }
 
 async fn an_export_is_a_file_of_ones_own(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let export = ada.get(EXPORT).await.is(200);
+    let export = ada.get(EXPORT).await.assert_status(200);
     assert_eq!(export.header("content-disposition"), "attachment; filename=\"faceofmind-export.json\"");
     assert_eq!(export.header("cache-control"), "no-store");
     let refused = app.client().get(EXPORT).await;
@@ -108,7 +110,7 @@ async fn an_export_is_a_file_of_ones_own(app: &TestApp) {
       "type": "/problems/unauthorized"
     }
     "#);
-    ada.api(Method::HEAD, EXPORT).send().await.is(200);
+    ada.api(Method::HEAD, EXPORT).send().await.assert_status(200);
 }
 
 fn request(person: &Person, more: &str) -> Vec<u8> {
@@ -127,12 +129,12 @@ async fn an_export_that_fails_halfway_breaks_off(app: &TestApp) {
     life(&ada, "an own word").await;
     let whole = app.raw(&request(&ada, "")).await;
     assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with(WHOLE), "{whole}");
-    app.alter("ALTER TABLE wellness_suggestions RENAME TO gone").await;
+    app.execute("ALTER TABLE wellness_suggestions RENAME TO gone").await;
     for more in ["", "accept-encoding: gzip\r\n"] {
         let broken = app.raw(&request(&ada, more)).await;
         assert!(!broken.ends_with(WHOLE) && !broken.contains("left_out"), "{broken}");
     }
-    app.alter("ALTER TABLE gone RENAME TO wellness_suggestions").await;
+    app.execute("ALTER TABLE gone RENAME TO wellness_suggestions").await;
     assert!(app.raw(&request(&ada, "")).await.ends_with(WHOLE), "it may be begun anew");
 }
 
@@ -140,10 +142,10 @@ async fn an_export_that_fails_halfway_breaks_off(app: &TestApp) {
 async fn an_export_may_take_longer_than_a_request(app: &TestApp) {
     const DETECTIONS: usize = 1500;
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
+    let session = ada.start_session().await;
     app.detect(session, app.env.clock.now().to_jiff(), "calm", DETECTIONS).await;
     let long = "many words ".repeat(900);
-    app.alter(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
+    app.execute(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
         .await;
     let mut stream = TcpStream::connect(app.address).await.expect("it listens");
     stream.write_all(&request(&ada, "")).await.expect("written");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Person, TestApp, at_once, snapshot, tests_on_both_profiles};
+use crate::harness::{Person, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     the_last_active_admin_stays_what_they_are,
@@ -38,16 +38,16 @@ async fn the_last_active_admin_stays_what_they_are(app: &TestApp) {
         let refused = admin.patch(&format!("{path}/{call}")).await;
         assert!([403, 409].contains(&refused.status), "no admin is closed by a click: {call} {}", refused.text);
     }
-    assert_eq!(admin.get("/auth/me").await.is(200).json["first_name"], "Grace", "nothing of it was kept");
-    admin.put(&path, json!({ "first_name": "Amazing" })).await.is(200);
+    assert_eq!(admin.get("/auth/me").await.assert_status(200).json["first_name"], "Grace", "nothing of it was kept");
+    admin.put(&path, json!({ "first_name": "Amazing" })).await.assert_status(200);
 }
 
 async fn an_admin_who_cannot_log_in_does_not_count(app: &TestApp) {
     let (admin, other) = (app.admin().await, app.admin().await);
-    admin.put(&format!("/users/{}", other.id), json!({ "status": "suspended" })).await.is(200);
-    admin.delete(&format!("/users/{}", admin.id)).await.is(409);
-    admin.delete(&format!("/users/{}", other.id)).await.is(200);
-    admin.put(&format!("/users/{}", admin.id), json!({ "role": "user" })).await.is(409);
+    admin.put(&format!("/users/{}", other.id), json!({ "status": "suspended" })).await.assert_status(200);
+    admin.delete(&format!("/users/{}", admin.id)).await.assert_status(409);
+    admin.delete(&format!("/users/{}", other.id)).await.assert_status(200);
+    admin.put(&format!("/users/{}", admin.id), json!({ "role": "user" })).await.assert_status(409);
 }
 
 async fn two_admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
@@ -56,7 +56,7 @@ async fn two_admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
         let (by, path) = (by.clone(), format!("/users/{}", of.id));
         async move { by.put(&path, json!({ "role": "user" })).await.status }
     };
-    let mut told = at_once([removal(&one, &other), removal(&other, &one)]).await;
+    let mut told = concurrently([removal(&one, &other), removal(&other, &one)]).await;
     told.sort_unstable();
     // The slower one finds that it is an admin no more, or that the other is the last.
     assert!(told[0] == 200 && [403, 409].contains(&told[1]), "{told:?}");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// One answer, as a story looks at it.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
@@ -14,7 +14,7 @@ pub(crate) struct Answer {
     pub(crate) to: String,
 }
 
-impl Answer {
+impl Response {
     /// Reads it whole and checks what the app relies on. Of an event stream, which has no end, only the head.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
         let read = Self::try_read(method, path, response).await;
@@ -31,18 +31,18 @@ impl Answer {
         let streams = headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let text = if streams { String::new() } else { response.text().await? };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Self { status, headers, text, json, to: format!("{method} {path}") };
-        answer.has_a_request_id();
+        let response = Self { status, headers, text, json, to: format!("{method} {path}") };
+        response.has_a_request_id();
         // A service that is not ready says so part by part.
         if !streams && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
-            answer.is_json();
+            response.is_json();
         }
-        Ok(answer)
+        Ok(response)
     }
 
     /// The answer, if it has this status.
     #[track_caller]
-    pub(crate) fn is(self, status: u16) -> Self {
+    pub(crate) fn assert_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} answered {} {}", self.to, self.status, self.text);
         self
     }
@@ -69,7 +69,7 @@ impl Answer {
     }
 
     /// The fields of a 422, in their order: `body.email`.
-    pub(crate) fn refused(&self) -> Vec<String> {
+    pub(crate) fn invalid_fields(&self) -> Vec<String> {
         let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
         let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
         let way =
@@ -93,8 +93,8 @@ impl Answer {
     }
 
     /// Status and body for a snapshot, with what differs from run to run replaced by what it is.
-    pub(crate) fn shown(&self) -> String {
-        let body = serde_json::to_string_pretty(&redacted("", &self.json)).expect("JSON");
+    pub(crate) fn redacted(&self) -> String {
+        let body = serde_json::to_string_pretty(&redact("", &self.json)).expect("JSON");
         format!("{} {body}", self.status)
     }
 
@@ -130,16 +130,14 @@ impl Answer {
 }
 
 /// The value with ids, times, tokens and addresses replaced, and keys in order.
-fn redacted(key: &str, value: &Value) -> Value {
+fn redact(key: &str, value: &Value) -> Value {
     match (key, value) {
         (_, Value::Object(map)) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by_key(|(key, _)| *key);
-            Value::Object(
-                keys.into_iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect::<Map<_, _>>(),
-            )
+            Value::Object(keys.into_iter().map(|(key, value)| (key.clone(), redact(key, value))).collect::<Map<_, _>>())
         }
-        (_, Value::Array(items)) => items.iter().map(|item| redacted(key, item)).collect(),
+        (_, Value::Array(items)) => items.iter().map(|item| redact(key, item)).collect(),
         (_, Value::Null) => Value::Null,
         (id, Value::Number(_)) if id == "id" || id.ends_with("_id") => "[id]".into(),
         ("access_token" | "refresh_token", _) => "[token]".into(),
@@ -152,8 +150,8 @@ fn redacted(key: &str, value: &Value) -> Value {
 
 /// Compares an answer with what stands behind the `@`. Both profiles compare with the same.
 macro_rules! snapshot {
-    ($answer:expr, @$expected:literal) => {
-        insta::allow_duplicates! { insta::assert_snapshot!($answer.shown(), @$expected) }
+    ($response:expr, @$expected:literal) => {
+        insta::allow_duplicates! { insta::assert_snapshot!($response.redacted(), @$expected) }
     };
 }
 pub(crate) use snapshot;

@@ -1,4 +1,4 @@
-//! `CORS_ORIGINS`: whose pages may call.
+//! `CORS_ORIGINS`: the origins whose pages may call the API.
 
 use reqwest::Method;
 
@@ -44,10 +44,10 @@ async fn in_development_any_page_may_call(app: &TestApp) {
         .send()
         .await
         .assert_status(401);
-    assert!(!allowed(&refused).is_empty(), "a page may read why it was refused");
+    assert!(!allowed(&refused).is_empty(), "a page may read the refusal");
     let exposed = refused.header("access-control-expose-headers").to_lowercase();
     assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
-    assert_eq!(refused.header("access-control-allow-credentials"), "", "tokens travel in a header");
+    assert_eq!(refused.header("access-control-allow-credentials"), "", "tokens are sent in a header");
 }
 
 async fn pages_of_named_origins_may_call_and_no_others(app: &TestApp) {
@@ -55,7 +55,7 @@ async fn pages_of_named_origins_may_call_and_no_others(app: &TestApp) {
         assert_eq!(allowed(&preflight(app, origin, "POST").await), origin);
         let called = app.client().call(Method::GET, "/health").header("origin", origin).send().await;
         assert_eq!(allowed(&called), origin);
-        assert!(called.header("vary").to_lowercase().contains("origin"), "a cache must tell origins apart");
+        assert!(called.header("vary").to_lowercase().contains("origin"), "a cache must distinguish origins");
     }
     for origin in ["https://evil.example", "http://admin.example.org", "https://admin.example.org.evil.example", "null"]
     {

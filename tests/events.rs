@@ -1,4 +1,4 @@
-//! What sibling services hear: CloudEvents, in order, with the right subjects and nothing personal.
+//! The events that other services receive: CloudEvents, in order, with the right subjects and no personal data.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,20 +8,20 @@ use crate::harness::{
 };
 
 tests_on_both_profiles! {
-    a_persons_story_is_told_in_order,
-    an_event_says_who_caused_it_and_in_which_request,
-    an_event_holds_nothing_personal,
-    no_event_without_a_change,
-    the_events_of_many_are_each_in_order,
-    a_deleted_user_leaves_nothing_but_the_word_of_it,
+    the_events_of_a_user_come_in_order,
+    an_event_names_its_initiator_and_its_request,
+    an_event_holds_no_personal_data,
+    without_a_change_there_is_no_event,
+    the_events_of_concurrent_sessions_come_in_order,
+    a_deleted_user_leaves_only_the_event_of_the_deletion,
 }
 
 tests_on_production! {
-    what_happens_without_nats_is_told_when_it_is_back,
-    events_of_two_nodes_are_told_once,
+    events_recorded_without_nats_are_published_when_it_returns,
+    events_of_two_nodes_are_published_once,
 }
 
-async fn a_persons_story_is_told_in_order(app: &TestApp) {
+async fn the_events_of_a_user_come_in_order(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let id = ada.start_session().await;
     ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
@@ -40,7 +40,7 @@ async fn a_persons_story_is_told_in_order(app: &TestApp) {
         "session.deleted",
         "user.status_changed",
     ];
-    // What is not told yet when a user is deleted never will be.
+    // Deleting a user deletes their unpublished events, so wait until these are published.
     app.events_of(ada.id, &names).await;
     admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
     names.push("user.deleted");
@@ -49,12 +49,12 @@ async fn a_persons_story_is_told_in_order(app: &TestApp) {
         let (aggregate, _) = event.name().split_once('.').expect("two words");
         let of = if aggregate == "user" { ada.id } else { id };
         assert_eq!(event.json["subject"], format!("{aggregate}/{of}"));
-        is_a_cloud_event(&event.json);
+        assert_cloud_event(&event.json);
     }
 }
 
-/// CloudEvents 1.0 §3: the attributes that must be there.
-fn is_a_cloud_event(event: &Value) {
+/// Asserts the attributes that CloudEvents 1.0 §3 requires.
+fn assert_cloud_event(event: &Value) {
     assert_eq!(event["specversion"], "1.0");
     assert_eq!(event["datacontenttype"], "application/json");
     for attribute in ["id", "source", "type", "subject", "time", "causedby"] {
@@ -65,7 +65,7 @@ fn is_a_cloud_event(event: &Value) {
     assert!(event.as_object().expect("an object").keys().all(named), "{event}");
 }
 
-async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
+async fn an_event_names_its_initiator_and_its_request(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let call = ada.api(Method::POST, "/sessions/").header("x-request-id", "request-1").header("traceparent", trace);
@@ -77,8 +77,8 @@ async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
         .json(&json!({ "role": "professional" }))
         .send()
         .await;
-    let told = app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "user.updated"]).await;
-    let said = |index: usize, attribute: &str| told[index].json[attribute].clone();
+    let events = app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "user.updated"]).await;
+    let said = |index: usize, attribute: &str| events[index].json[attribute].clone();
     assert_eq!(said(0, "causedby"), "anonymous");
     assert_eq!(said(1, "causedby"), "anonymous");
     assert_eq!(said(2, "causedby"), format!("user/{}", ada.id));
@@ -87,7 +87,7 @@ async fn an_event_says_who_caused_it_and_in_which_request(app: &TestApp) {
     assert_eq!((said(3, "requestid"), said(3, "data")["role"].clone()), (json!("request-2"), json!("professional")));
 }
 
-async fn an_event_holds_nothing_personal(app: &TestApp) {
+async fn an_event_holds_no_personal_data(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     ada.verify(&code).await.assert_status(200);
@@ -108,11 +108,11 @@ async fn an_event_holds_nothing_personal(app: &TestApp) {
     }
 }
 
-async fn no_event_without_a_change(app: &TestApp) {
+async fn without_a_change_there_is_no_event(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let felt = json!({ "emotion": "sad", "voice_content": "" });
+    let emotion = json!({ "emotion": "sad", "voice_content": "" });
     for call in ["detections", "process_emotion"] {
-        ada.post(&format!("/sessions/4000000/{call}"), felt.clone()).await.assert_status(404);
+        ada.post(&format!("/sessions/4000000/{call}"), emotion.clone()).await.assert_status(404);
         ada.post(&format!("/sessions/4000000/{call}"), json!({})).await.assert_status(422);
     }
     ada.post("/sessions/4000000/feedback", json!({ "comment": "", "rating": 5 })).await.assert_status(404);
@@ -129,15 +129,15 @@ async fn no_event_without_a_change(app: &TestApp) {
     assert_eq!(app.row_count("events").await, 3);
 }
 
-async fn the_events_of_many_are_each_in_order(app: &TestApp) {
+async fn the_events_of_concurrent_sessions_come_in_order(app: &TestApp) {
     let ada = app.verified("ada").await;
     let calls = (0..40).map(|_| {
         let ada = ada.clone();
         async move {
             let id = ada.start_session().await;
-            let felt = json!({ "emotion": "sad", "voice_content": "" });
-            ada.post(&format!("/sessions/{id}/detections"), json!([felt, felt])).await.assert_status(201);
-            ada.post(&format!("/sessions/{id}/process_emotion"), felt).await.assert_status(200);
+            let emotion = json!({ "emotion": "sad", "voice_content": "" });
+            ada.post(&format!("/sessions/{id}/detections"), json!([emotion, emotion])).await.assert_status(201);
+            ada.post(&format!("/sessions/{id}/process_emotion"), emotion).await.assert_status(200);
             ada.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "", "rating": 5 }))
                 .await
                 .assert_status(201);
@@ -146,20 +146,20 @@ async fn the_events_of_many_are_each_in_order(app: &TestApp) {
         }
     });
     let ids = concurrently(calls).await;
-    eventually("all events", async || (app.heard().len() >= 2 + 40 * 7).then_some(())).await;
+    eventually("all events are received", async || (app.received_events().len() >= 2 + 40 * 7).then_some(())).await;
     for id in ids {
         let of = format!("session/{id}");
-        let heard = app.heard();
+        let events = app.received_events();
         let names: Vec<_> =
-            heard.iter().filter(|event| event.json["subject"] == of).map(|event| event.name()).collect();
-        let felt = ["emotion.detected"; 3];
-        let names_of_a_life =
-            [&["session.started"], &felt[..], &["session.ended", "feedback.submitted", "session.deleted"]];
-        assert_eq!(names, names_of_a_life.concat());
+            events.iter().filter(|event| event.json["subject"] == of).map(|event| event.name()).collect();
+        let detected = ["emotion.detected"; 3];
+        let expected =
+            [&["session.started"], &detected[..], &["session.ended", "feedback.submitted", "session.deleted"]];
+        assert_eq!(names, expected.concat());
     }
 }
 
-async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
+async fn a_deleted_user_leaves_only_the_event_of_the_deletion(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
     ada.ended_session().await;
     bob.start_session().await;
@@ -170,20 +170,20 @@ async fn a_deleted_user_leaves_nothing_but_the_word_of_it(app: &TestApp) {
     assert_eq!(app.number(&format!("SELECT count(*) FROM events WHERE user_id = {}", ada.id)).await, 1);
     let Some(url) = app.env.nats() else { return };
     let late = EventConsumer::at(url).await;
-    let heard = async || {
-        let heard = late.heard();
-        heard.last().is_some_and(|last| last.name() == "user.deleted").then_some(heard)
-    };
-    let heard = eventually("the whole stream", heard).await;
+    let events = eventually("the deletion is received", async || {
+        let events = late.events();
+        events.last().is_some_and(|last| last.name() == "user.deleted").then_some(events)
+    })
+    .await;
     let of = |user: i64| {
-        let of_user = heard.iter().filter(|message| message.event["data"]["user_id"] == user);
-        of_user.map(|message| message.name().to_owned()).collect::<Vec<_>>()
+        let of_user = events.iter().filter(|event| event.user_id() == user);
+        of_user.map(|event| event.name().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(of(ada.id), ["user.deleted"]);
     assert_eq!(of(bob.id), ["user.registered", "user.verified", "session.started"]);
 }
 
-async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
+async fn events_recorded_without_nats_are_published_when_it_returns(app: &TestApp) {
     app.stop().await;
     let (node, proxy) = app.node_behind_proxy(Server::Nats, &[]).await;
     let ada = node.verified("ada").await;
@@ -192,24 +192,17 @@ async fn what_happens_without_nats_is_told_when_it_is_back(app: &TestApp) {
     let first = ada.start_session().await;
     let second = ada.start_session().await;
     ada.patch(&format!("/sessions/{first}/end")).await.assert_status(200);
-    eventually("the service to notice", async || {
-        let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(200);
-        (ready.json["status"] == "degraded" && ready.json["events"] == "down").then_some(())
-    })
-    .await;
+    let ready = node.wait_for_status("degraded").await.assert_status(200);
+    assert_eq!(ready.json["events"], "down");
     proxy.restore();
     let names = ["user.registered", "user.verified", "session.started", "session.started", "session.ended"];
-    let told = node.events_of(ada.id, &names).await;
-    assert_eq!(told[3].json["data"]["session_id"], second);
-    eventually("the service to be whole", async || {
-        let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(200);
-        (ready.json["status"] == "ready").then_some(())
-    })
-    .await;
+    let events = node.events_of(ada.id, &names).await;
+    assert_eq!(events[3].json["data"]["session_id"], second);
+    node.wait_for_status("ready").await.assert_status(200);
     node.stop().await;
 }
 
-async fn events_of_two_nodes_are_told_once(app: &TestApp) {
+async fn events_of_two_nodes_are_published_once(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let ada = app.verified("ada").await;
     let there = ada.using(ada.client.at(node.address));
@@ -219,7 +212,7 @@ async fn events_of_two_nodes_are_told_once(app: &TestApp) {
     }
     let names = [vec!["user.registered", "user.verified"], vec!["session.started"; 20]].concat();
     app.events_of(ada.id, &names).await;
-    // The one who leads goes; the other takes over.
+    // The node that stops may be the leader. The other one continues.
     node.stop().await;
     ada.start_session().await;
     app.events_of(ada.id, &[names, vec!["session.started"]].concat()).await;

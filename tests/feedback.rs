@@ -1,19 +1,19 @@
-//! `/sessions/{id}/feedback`: what a person says of a session that has ended.
+//! `/sessions/{id}/feedback`: the rating of a session that has ended.
 
 use serde_json::json;
 
 use crate::harness::{TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    a_session_is_rated_once_when_it_has_ended,
-    of_two_who_rate_at_once_one_is_kept,
-    every_bad_field_of_feedback_is_named_and_nothing_is_kept,
+    a_session_is_rated_once_after_its_end,
+    of_concurrent_ratings_one_is_stored,
+    every_invalid_field_of_feedback_is_named_and_nothing_is_stored,
     a_comment_may_be_long_or_empty,
-    anothers_session_cannot_be_rated,
-    feedback_goes_with_its_session,
+    the_session_of_another_user_cannot_be_rated,
+    deleting_a_session_deletes_its_feedback,
 }
 
-async fn a_session_is_rated_once_when_it_has_ended(app: &TestApp) {
+async fn a_session_is_rated_once_after_its_end(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.start_session().await;
     let path = format!("/sessions/{id}/feedback");
@@ -22,8 +22,8 @@ async fn a_session_is_rated_once_when_it_has_ended(app: &TestApp) {
     assert_eq!((early.detail(), early.kind()), ("Session not ended yet", "session-not-ended"));
     assert_eq!(app.row_count("feedback").await, 0);
     ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
-    let kept = ada.post(&path, feedback.clone()).await;
-    snapshot!(kept, @r#"
+    let stored = ada.post(&path, feedback.clone()).await;
+    snapshot!(stored, @r#"
     201 {
       "comment": "It helped me to sleep.",
       "id": "[id]",
@@ -31,17 +31,20 @@ async fn a_session_is_rated_once_when_it_has_ended(app: &TestApp) {
       "session_id": "[id]"
     }
     "#);
-    assert_eq!(kept.json["session_id"], id);
+    assert_eq!(stored.json["session_id"], id);
     let second = ada.post(&path, json!({ "comment": "Another word", "rating": 1 })).await.assert_status(400);
     assert_eq!((second.detail(), second.kind()), ("Feedback already submitted", "feedback-already-submitted"));
     assert_eq!(app.texts("SELECT comment FROM feedback").await, ["It helped me to sleep."]);
     let names = ["user.registered", "user.verified", "session.started", "session.ended", "feedback.submitted"];
-    let told = app.events_of(ada.id, &names).await;
-    assert_eq!(told[4].json["subject"], format!("session/{id}"));
-    assert_eq!(told[4].json["data"], json!({ "user_id": ada.id, "session_id": id, "feedback_id": kept.json["id"] }));
+    let events = app.events_of(ada.id, &names).await;
+    assert_eq!(events[4].json["subject"], format!("session/{id}"));
+    assert_eq!(
+        events[4].json["data"],
+        json!({ "user_id": ada.id, "session_id": id, "feedback_id": stored.json["id"] })
+    );
 }
 
-async fn of_two_who_rate_at_once_one_is_kept(app: &TestApp) {
+async fn of_concurrent_ratings_one_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
     let path = format!("/sessions/{}/feedback", ada.ended_session().await);
     let calls = (0..20).map(|number| {
@@ -54,7 +57,7 @@ async fn of_two_who_rate_at_once_one_is_kept(app: &TestApp) {
     assert_eq!(app.row_count("feedback").await, 1);
 }
 
-async fn every_bad_field_of_feedback_is_named_and_nothing_is_kept(app: &TestApp) {
+async fn every_invalid_field_of_feedback_is_named_and_nothing_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
     let path = format!("/sessions/{}/feedback", ada.ended_session().await);
     let before = app.row_counts().await;
@@ -76,12 +79,12 @@ async fn a_comment_may_be_long_or_empty(app: &TestApp) {
     let ada = app.verified("ada").await;
     for comment in ["é".repeat(2000), String::new()] {
         let path = format!("/sessions/{}/feedback", ada.ended_session().await);
-        let kept = ada.post(&path, json!({ "comment": comment, "rating": 5.0 })).await.assert_status(201);
-        assert_eq!((kept.text_of("comment"), kept.number_of("rating")), (comment, 5));
+        let stored = ada.post(&path, json!({ "comment": comment, "rating": 5.0 })).await.assert_status(201);
+        assert_eq!((stored.text_of("comment"), stored.number_of("rating")), (comment, 5));
     }
 }
 
-async fn anothers_session_cannot_be_rated(app: &TestApp) {
+async fn the_session_of_another_user_cannot_be_rated(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let path = format!("/sessions/{}/feedback", ada.ended_session().await);
     let feedback = json!({ "comment": "Not mine", "rating": 1 });
@@ -91,7 +94,7 @@ async fn anothers_session_cannot_be_rated(app: &TestApp) {
     assert_eq!(app.row_count("feedback").await, 0);
 }
 
-async fn feedback_goes_with_its_session(app: &TestApp) {
+async fn deleting_a_session_deletes_its_feedback(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.ended_session().await;
     ada.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "fine", "rating": 5 })).await.assert_status(201);

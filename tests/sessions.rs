@@ -1,4 +1,4 @@
-//! `/sessions`: a person's own.
+//! `/sessions`: the sessions of the caller.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 use crate::harness::{TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    a_session_is_started_looked_at_and_ended,
+    a_session_is_started_read_and_ended,
     ending_twice_changes_nothing,
-    sessions_are_listed_newest_first_in_parts,
-    every_bad_parameter_of_the_list_is_named,
+    sessions_are_listed_newest_first_in_pages,
+    every_invalid_parameter_of_the_list_is_named,
     sessions_are_counted,
     a_session_is_deleted,
-    anothers_session_is_not_there,
-    nobody_has_sessions_without_a_token,
-    an_id_that_is_none_is_refused_by_name,
+    the_session_of_another_user_is_not_found,
+    sessions_need_a_token,
+    an_invalid_id_is_refused_by_name,
     many_sessions_are_started_at_once,
-    one_session_is_ended_once_by_many,
-    each_change_of_a_session_is_told,
+    a_session_ended_by_many_requests_at_once_ends_once,
+    each_change_of_a_session_is_published,
     sessions_survive_a_restart,
-    times_are_those_of_the_service,
+    session_times_come_from_the_clock_of_the_service,
 }
 
-async fn a_session_is_started_looked_at_and_ended(app: &TestApp) {
+async fn a_session_is_started_read_and_ended(app: &TestApp) {
     let ada = app.verified("ada").await;
     let started = ada.post("/sessions/", json!({})).await;
     snapshot!(started, @r#"
@@ -60,7 +60,7 @@ async fn ending_twice_changes_nothing(app: &TestApp) {
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended"]).await;
 }
 
-async fn sessions_are_listed_newest_first_in_parts(app: &TestApp) {
+async fn sessions_are_listed_newest_first_in_pages(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut newest_first = Vec::new();
     for _ in 0..7 {
@@ -71,7 +71,7 @@ async fn sessions_are_listed_newest_first_in_parts(app: &TestApp) {
         let list = ada.get(&format!("/sessions/{query}")).await.assert_status(200);
         list.json.as_array().expect("a list").iter().map(|session| session["id"].as_i64().expect("an id")).collect()
     };
-    assert_eq!(listed("").await, newest_first[..5], "five unless told");
+    assert_eq!(listed("").await, newest_first[..5], "five by default");
     assert_eq!(listed("?skip=0&limit=5").await, newest_first[..5]);
     assert_eq!(listed("?skip=5&limit=5").await, newest_first[5..]);
     assert_eq!(listed("?limit=100").await, newest_first);
@@ -92,7 +92,7 @@ async fn sessions_are_listed_newest_first_in_parts(app: &TestApp) {
     "#);
 }
 
-async fn every_bad_parameter_of_the_list_is_named(app: &TestApp) {
+async fn every_invalid_parameter_of_the_list_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
     for query in ["skip=-1&limit=0", "skip=abc&limit=abc", "skip=1.5&limit=-3", "skip=99999999999999999999&limit=%00"] {
         let bad = ada.get(&format!("/sessions/?{query}")).await.assert_status(422);
@@ -131,17 +131,17 @@ async fn a_session_is_deleted(app: &TestApp) {
     assert_eq!(ada.get("/sessions/count").await.assert_status(200).json["count"], 0);
 }
 
-async fn anothers_session_is_not_there(app: &TestApp) {
+async fn the_session_of_another_user_is_not_found(app: &TestApp) {
     let (ada, eve, admin) = (app.verified("ada").await, app.verified("eve").await, app.admin().await);
     let id = ada.start_session().await;
     for other in [&eve, &admin] {
-        for (method, of_ada, of_nobody) in [
+        for (method, of_ada, of_none) in [
             (Method::GET, format!("/sessions/{id}"), "/sessions/4000000".to_owned()),
             (Method::PATCH, format!("/sessions/{id}/end"), "/sessions/4000000/end".to_owned()),
             (Method::DELETE, format!("/sessions/{id}"), "/sessions/4000000".to_owned()),
         ] {
             let refused = other.api(method.clone(), &of_ada).send().await.assert_status(404);
-            let unknown = other.api(method, &of_nobody).send().await.assert_status(404);
+            let unknown = other.api(method, &of_none).send().await.assert_status(404);
             assert_eq!(refused.redacted(), unknown.redacted(), "its existence is private");
         }
         assert_eq!(other.get("/sessions/").await.assert_status(200).json, json!([]));
@@ -149,20 +149,20 @@ async fn anothers_session_is_not_there(app: &TestApp) {
     assert_eq!(ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"], Value::Null);
 }
 
-async fn nobody_has_sessions_without_a_token(app: &TestApp) {
+async fn sessions_need_a_token(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.start_session().await;
-    let nobody = app.client();
-    nobody.post("/sessions/", json!({})).await.assert_status(401);
+    let client = app.client();
+    client.post("/sessions/", json!({})).await.assert_status(401);
     for path in ["/sessions/".to_owned(), "/sessions/count".to_owned(), format!("/sessions/{id}")] {
-        nobody.get(&path).await.assert_status(401);
+        client.get(&path).await.assert_status(401);
     }
-    nobody.patch(&format!("/sessions/{id}/end")).await.assert_status(401);
-    nobody.delete(&format!("/sessions/{id}")).await.assert_status(401);
+    client.patch(&format!("/sessions/{id}/end")).await.assert_status(401);
+    client.delete(&format!("/sessions/{id}")).await.assert_status(401);
     assert_eq!(app.row_count("sessions").await, 1);
 }
 
-async fn an_id_that_is_none_is_refused_by_name(app: &TestApp) {
+async fn an_invalid_id_is_refused_by_name(app: &TestApp) {
     let ada = app.verified("ada").await;
     for id in ["abc", "0", "-1", "1.0", "9223372036854775808", "%00", "1%00"] {
         for (method, path) in [
@@ -196,7 +196,7 @@ async fn many_sessions_are_started_at_once(app: &TestApp) {
     }
 }
 
-async fn one_session_is_ended_once_by_many(app: &TestApp) {
+async fn a_session_ended_by_many_requests_at_once_ends_once(app: &TestApp) {
     let ada = app.verified("ada").await;
     let path = format!("/sessions/{}/end", ada.start_session().await);
     let calls = (0..20).map(|_| {
@@ -209,21 +209,21 @@ async fn one_session_is_ended_once_by_many(app: &TestApp) {
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended"]).await;
 }
 
-async fn each_change_of_a_session_is_told(app: &TestApp) {
+async fn each_change_of_a_session_is_published(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.start_session().await;
     let ended = ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
     ada.delete(&format!("/sessions/{id}")).await.assert_status(200);
     let names = ["user.registered", "user.verified", "session.started", "session.ended", "session.deleted"];
-    let told = app.events_of(ada.id, &names).await;
-    for event in &told[2..] {
+    let events = app.events_of(ada.id, &names).await;
+    for event in &events[2..] {
         assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
         assert_eq!(event.json["subject"], format!("session/{id}"));
         assert_eq!(event.json["data"]["session_id"], id);
         assert_eq!(event.json["causedby"], format!("user/{}", ada.id));
     }
-    assert_eq!(told[2].json["data"]["start_time"], ended.json["start_time"]);
-    assert_eq!(told[3].json["data"]["end_time"], ended.json["end_time"]);
+    assert_eq!(events[2].json["data"]["start_time"], ended.json["start_time"]);
+    assert_eq!(events[3].json["data"]["end_time"], ended.json["end_time"]);
 }
 
 async fn sessions_survive_a_restart(app: &TestApp) {
@@ -237,7 +237,7 @@ async fn sessions_survive_a_restart(app: &TestApp) {
     app.stop().await;
 }
 
-async fn times_are_those_of_the_service(app: &TestApp) {
+async fn session_times_come_from_the_clock_of_the_service(app: &TestApp) {
     let ada = app.verified("ada").await;
     let before = app.env.clock.now();
     let id = ada.start_session().await;

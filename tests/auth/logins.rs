@@ -6,20 +6,20 @@ use serde_json::json;
 use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    a_user_sees_their_log_ins_newest_first,
-    a_user_ends_one_of_them,
-    anothers_log_in_is_not_there,
-    ended_and_expired_log_ins_are_not_listed,
+    a_user_lists_their_logins_newest_first,
+    a_user_ends_one_of_their_logins,
+    the_login_of_another_user_is_not_found,
+    ended_and_expired_logins_are_not_listed,
 }
 
-async fn a_user_sees_their_log_ins_newest_first(app: &TestApp) {
+async fn a_user_lists_their_logins_newest_first(app: &TestApp) {
     let phone = app.verified("ada").await;
     app.advance(1);
-    let desk = phone.using(app.client()).log_in_again().await;
-    let listed = desk.get("/auth/logins").await.assert_status(200);
+    let laptop = phone.using(app.client()).log_in_again().await;
+    let listed = laptop.get("/auth/logins").await.assert_status(200);
     let devices: Vec<_> = listed.json.as_array().expect("a list").iter().map(|login| &login["device"]).collect();
     assert_eq!(devices, ["Tests/1.0", "Tests/1.0"]);
-    assert_eq!(listed.json[0]["address"], desk.client.ip);
+    assert_eq!(listed.json[0]["address"], laptop.client.ip);
     assert_eq!(listed.json[1]["address"], phone.client.ip);
     assert_eq!((&listed.json[0]["current"], &listed.json[1]["current"]), (&json!(true), &json!(false)));
     let of_phone = phone.get("/auth/logins").await.assert_status(200);
@@ -39,17 +39,17 @@ async fn a_user_sees_their_log_ins_newest_first(app: &TestApp) {
     "#);
 }
 
-async fn a_user_ends_one_of_them(app: &TestApp) {
+async fn a_user_ends_one_of_their_logins(app: &TestApp) {
     let phone = app.verified("ada").await;
-    let desk = phone.log_in_again().await;
+    let laptop = phone.log_in_again().await;
     let id = current(&phone).await;
-    desk.delete(&format!("/auth/logins/{id}")).await.assert_status(200);
+    laptop.delete(&format!("/auth/logins/{id}")).await.assert_status(200);
     assert!(!phone.is_logged_in().await);
     phone.refresh().await.assert_status(401);
-    assert!(desk.is_logged_in().await);
-    let own = current(&desk).await;
-    desk.delete(&format!("/auth/logins/{own}")).await.assert_status(200);
-    assert!(!desk.is_logged_in().await);
+    assert!(laptop.is_logged_in().await);
+    let own = current(&laptop).await;
+    laptop.delete(&format!("/auth/logins/{own}")).await.assert_status(200);
+    assert!(!laptop.is_logged_in().await);
 }
 
 async fn current(person: &crate::harness::Person) -> i64 {
@@ -59,7 +59,7 @@ async fn current(person: &crate::harness::Person) -> i64 {
     current["id"].as_i64().expect("an id")
 }
 
-async fn anothers_log_in_is_not_there(app: &TestApp) {
+async fn the_login_of_another_user_is_not_found(app: &TestApp) {
     let (ada, eve, admin) = (app.verified("ada").await, app.verified("eve").await, app.admin().await);
     let id = current(&ada).await;
     for other in [&eve, &admin] {
@@ -74,7 +74,7 @@ async fn anothers_log_in_is_not_there(app: &TestApp) {
     app.client().api(Method::DELETE, &format!("/auth/logins/{id}")).send().await.assert_status(401);
 }
 
-async fn ended_and_expired_log_ins_are_not_listed(app: &TestApp) {
+async fn ended_and_expired_logins_are_not_listed(app: &TestApp) {
     let ada = app.verified("ada").await;
     let other = ada.log_in_again().await;
     other.post("/auth/logout", json!({})).await.assert_status(200);

@@ -1,27 +1,27 @@
-//! `POST /auth/logout` and `/auth/logout-all`: what has ended, ends at once, on every node.
+//! `POST /auth/logout` and `/auth/logout-all`: a login ends at once, on every node.
 
 use serde_json::json;
 
 use crate::harness::{Person, Server, TestApp, eventually, snapshot, tests_on_both_profiles, tests_on_production};
 
 tests_on_both_profiles! {
-    logging_out_ends_this_log_in_for_the_very_next_request,
-    logging_out_everywhere_ends_every_log_in,
-    nobody_logs_out_without_a_token,
-    an_ended_log_in_stays_ended_after_a_restart,
+    a_logout_ends_this_login_for_the_next_request,
+    a_logout_everywhere_ends_every_login,
+    a_logout_needs_a_token,
+    an_ended_login_stays_ended_after_a_restart,
 }
 
 tests_on_production! {
-    a_log_out_holds_on_another_node,
-    a_suspension_holds_on_another_node,
+    a_logout_takes_effect_on_another_node,
+    a_suspension_takes_effect_on_another_node,
     a_node_without_nats_asks_the_database_each_time,
     a_node_that_loses_nats_asks_the_database_each_time,
 }
 
-async fn logging_out_ends_this_log_in_for_the_very_next_request(app: &TestApp) {
+async fn a_logout_ends_this_login_for_the_next_request(app: &TestApp) {
     let phone = app.verified("ada").await;
-    let desk = phone.log_in_again().await;
-    assert!(phone.is_logged_in().await && desk.is_logged_in().await);
+    let laptop = phone.log_in_again().await;
+    assert!(phone.is_logged_in().await && laptop.is_logged_in().await);
     let response = phone.post("/auth/logout", json!({})).await;
     snapshot!(response, @r#"
     200 {
@@ -31,12 +31,12 @@ async fn logging_out_ends_this_log_in_for_the_very_next_request(app: &TestApp) {
     assert!(!phone.is_logged_in().await);
     phone.refresh().await.assert_status(401);
     phone.post("/auth/logout", json!({})).await.assert_status(401);
-    assert!(desk.is_logged_in().await);
-    desk.refresh().await.assert_status(200);
+    assert!(laptop.is_logged_in().await);
+    laptop.refresh().await.assert_status(200);
     phone.log_in().await.assert_status(200);
 }
 
-async fn logging_out_everywhere_ends_every_log_in(app: &TestApp) {
+async fn a_logout_everywhere_ends_every_login(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let others = [ada.log_in_again().await, ada.log_in_again().await];
     ada.post("/auth/logout-all", json!({})).await.assert_status(200);
@@ -48,13 +48,13 @@ async fn logging_out_everywhere_ends_every_log_in(app: &TestApp) {
     ada.log_in().await.assert_status(200);
 }
 
-async fn nobody_logs_out_without_a_token(app: &TestApp) {
+async fn a_logout_needs_a_token(app: &TestApp) {
     for path in ["/auth/logout", "/auth/logout-all"] {
         app.client().post(path, json!({})).await.assert_status(401);
     }
 }
 
-async fn an_ended_log_in_stays_ended_after_a_restart(app: &TestApp) {
+async fn an_ended_login_stays_ended_after_a_restart(app: &TestApp) {
     let ada = app.verified("ada").await;
     ada.post("/auth/logout", json!({})).await.assert_status(200);
     let app = app.restarted(&[]).await;
@@ -64,30 +64,30 @@ async fn an_ended_log_in_stays_ended_after_a_restart(app: &TestApp) {
     app.stop().await;
 }
 
-/// The same person at another node.
+/// The same person, who calls this node.
 fn at(person: &Person, node: &TestApp) -> Person {
     person.using(person.client.at(node.address))
 }
 
-async fn a_log_out_holds_on_another_node(app: &TestApp) {
+async fn a_logout_takes_effect_on_another_node(app: &TestApp) {
     let node = app.another_node(&[]).await;
     for path in ["/auth/logout", "/auth/logout-all"] {
         let ada = app.verified("ada").await;
         let there = at(&ada, &node);
         assert!(there.is_logged_in().await);
         ada.post(path, json!({})).await.assert_status(200);
-        eventually("the other node to hear of it", async || (!there.is_logged_in().await).then_some(())).await;
+        eventually("the other node refuses the token", async || (!there.is_logged_in().await).then_some(())).await;
     }
     node.stop().await;
 }
 
-async fn a_suspension_holds_on_another_node(app: &TestApp) {
+async fn a_suspension_takes_effect_on_another_node(app: &TestApp) {
     let node = app.another_node(&[]).await;
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let there = at(&ada, &node);
     assert!(there.is_logged_in().await);
     admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
-    eventually("the other node to hear of it", async || (!there.is_logged_in().await).then_some(())).await;
+    eventually("the other node refuses the token", async || (!there.is_logged_in().await).then_some(())).await;
     node.stop().await;
 }
 
@@ -98,7 +98,7 @@ async fn a_node_without_nats_asks_the_database_each_time(app: &TestApp) {
         let there = at(&ada, &node);
         assert!(there.is_logged_in().await && there.is_logged_in().await);
         ada.post("/auth/logout", json!({})).await.assert_status(200);
-        assert!(!there.is_logged_in().await, "the very next request there is refused");
+        assert!(!there.is_logged_in().await, "the next request to that node is refused");
     }
     node.stop().await;
 }
@@ -109,14 +109,9 @@ async fn a_node_that_loses_nats_asks_the_database_each_time(app: &TestApp) {
     let there = at(&ada, &node);
     assert!(there.is_logged_in().await);
     proxy.cut();
-    let client = node.client();
-    eventually("the node to notice", async || {
-        let ready = client.call(reqwest::Method::GET, "/ready").send().await;
-        (ready.json["status"] == "degraded").then_some(())
-    })
-    .await;
+    node.wait_for_status("degraded").await;
     ada.post("/auth/logout", json!({})).await.assert_status(200);
-    assert!(!there.is_logged_in().await, "the very next request there is refused");
+    assert!(!there.is_logged_in().await, "the next request to that node is refused");
     proxy.restore();
     node.stop().await;
 }

@@ -6,23 +6,23 @@ use serde_json::json;
 use crate::harness::{Response, TestApp, concurrently, eventually, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    registering_answers_with_an_echo_and_mails_a_code,
+    a_registration_returns_an_echo_and_mails_a_code,
     the_predecessors_own_example_works_as_pasted,
     a_role_at_registration_is_ignored,
-    an_address_is_known_in_any_case_and_with_spaces_around_it,
-    an_active_accounts_address_answers_just_the_same_and_its_owner_is_told,
+    an_address_is_accepted_in_any_case_and_with_spaces_around_it,
+    registering_an_active_accounts_address_gets_the_same_response_and_mails_the_owner,
     known_and_unknown_addresses_cost_the_same_work,
-    every_bad_field_of_a_registration_is_named,
-    names_and_passwords_have_their_lengths,
-    the_password_that_the_app_probes_with_is_nobodys,
-    weak_passwords_are_refused_where_a_score_is_asked with [("PASSWORD_MIN_SCORE", "2")],
+    every_invalid_field_of_a_registration_is_named,
+    names_passwords_and_addresses_have_length_limits,
+    the_password_that_the_app_probes_with_is_refused,
+    weak_passwords_are_refused_if_a_minimum_score_is_set with [("PASSWORD_MIN_SCORE", "2")],
     registrations_from_one_client_address_are_limited with [("LIMIT_REGISTRATIONS_PER_HOUR", "3")],
-    many_may_register_at_once,
-    one_address_registered_at_once_is_one_account,
-    accounts_never_verified_go_after_30_days,
+    many_people_register_at_once,
+    concurrent_registrations_of_one_address_make_one_account,
+    accounts_never_verified_are_deleted_after_30_days,
 }
 
-async fn registering_answers_with_an_echo_and_mails_a_code(app: &TestApp) {
+async fn a_registration_returns_an_echo_and_mails_a_code(app: &TestApp) {
     let ada = app.person("ada");
     let response = ada.register().await;
     snapshot!(response, @r#"
@@ -75,7 +75,7 @@ async fn a_role_at_registration_is_ignored(app: &TestApp) {
     assert_eq!(eve.verify(&code).await.assert_status(200).json["user"]["role"], "user");
 }
 
-async fn an_address_is_known_in_any_case_and_with_spaces_around_it(app: &TestApp) {
+async fn an_address_is_accepted_in_any_case_and_with_spaces_around_it(app: &TestApp) {
     let ada = app.person("ada");
     let mut body = ada.registration();
     body["email"] = format!("  {} ", ada.email.to_uppercase()).into();
@@ -89,7 +89,7 @@ async fn an_address_is_known_in_any_case_and_with_spaces_around_it(app: &TestApp
     assert_eq!(app.row_count("users").await, 1);
 }
 
-async fn an_active_accounts_address_answers_just_the_same_and_its_owner_is_told(app: &TestApp) {
+async fn registering_an_active_accounts_address_gets_the_same_response_and_mails_the_owner(app: &TestApp) {
     let owner = app.verified("ada").await;
     let (mut stranger, mut newcomer) = (app.person("eve"), app.person("bob"));
     newcomer.first_name.clone_from(&stranger.first_name);
@@ -101,7 +101,7 @@ async fn an_active_accounts_address_answers_just_the_same_and_its_owner_is_told(
 
     let mail = app.mail_to(&owner.email).await;
     assert!(mail.has_no_code() && mail.text.contains("already have an account"), "{}", mail.text);
-    assert!(!mail.text.contains(&stranger.first_name), "the stranger's words are not the owner's concern");
+    assert!(!mail.text.contains(&stranger.first_name), "the mail to the owner does not contain the stranger's name");
     owner.log_in().await.assert_status(200);
     owner.log_in_with(&stranger.password).await.assert_status(401);
     assert_eq!(owner.get("/auth/me").await.assert_status(200).json["first_name"], owner.first_name);
@@ -110,7 +110,7 @@ async fn an_active_accounts_address_answers_just_the_same_and_its_owner_is_told(
 
 async fn known_and_unknown_addresses_cost_the_same_work(app: &TestApp) {
     let owner = app.verified("ada").await;
-    note_what_is_queued(app).await;
+    record_queued_mails(app).await;
     let mut costs = Vec::new();
     for email in [owner.email.clone(), app.person("bob").email] {
         let mut person = app.person("eve");
@@ -118,7 +118,7 @@ async fn known_and_unknown_addresses_cost_the_same_work(app: &TestApp) {
         let before = work(app).await;
         person.register().await.assert_status(201);
         let registered = work(app).await;
-        person.client.post("/auth/request-password-reset", json!({ "email": person.email })).await.assert_status(202);
+        person.request_password_reset().await.assert_status(202);
         let requested = work(app).await;
         person.log_in_with("not the password").await.assert_status(401);
         let refused = work(app).await;
@@ -126,18 +126,19 @@ async fn known_and_unknown_addresses_cost_the_same_work(app: &TestApp) {
         costs.push([cost(before, registered), cost(registered, requested), cost(requested, refused)]);
     }
     let same = [[1, 1], [0, 1], [1, 0]];
-    assert_eq!(costs, [same, same], "hashes and mail intents for register, request-password-reset and login");
+    assert_eq!(costs, [same, same], "hashes and queued mails for register, request-password-reset and login");
 }
 
-/// Hashes begun since the start, each of which is counted before its caller can be answered, and mail intents ever made.
+/// The number of hashes that the hasher has started, and of mails ever queued. A hash is counted before its request is
+/// answered.
 async fn work(app: &TestApp) -> [i64; 2] {
-    let hasher = app.tree().child("hasher").expect("it has a hasher").observe().await.expect("it answers");
-    let hashes = hasher["started"].as_i64().unwrap_or_else(|| panic!("no count of what was begun: {hasher}"));
+    let hasher = app.tree().child("hasher").expect("a hasher").observe().await.expect("a status");
+    let hashes = hasher["started"].as_i64().unwrap_or_else(|| panic!("no count of started hashes: {hasher}"));
     [hashes, app.row_count("ever_queued").await]
 }
 
-/// Notes each mail intent, since those that are dealt with are gone.
-async fn note_what_is_queued(app: &TestApp) {
+/// Records every queued mail in a table, since a mail leaves the queue when it is sent.
+async fn record_queued_mails(app: &TestApp) {
     app.execute("CREATE TABLE ever_queued (id text)").await;
     if app.is_embedded() {
         app.execute(
@@ -150,7 +151,7 @@ async fn note_what_is_queued(app: &TestApp) {
     }
 }
 
-async fn every_bad_field_of_a_registration_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_registration_is_named(app: &TestApp) {
     let client = app.client();
     let before = app.row_counts().await;
     let all = ["body.email", "body.password", "body.first_name", "body.last_name"];
@@ -172,7 +173,7 @@ async fn every_bad_field_of_a_registration_is_named(app: &TestApp) {
     assert_eq!(app.row_counts().await, before);
 }
 
-async fn names_and_passwords_have_their_lengths(app: &TestApp) {
+async fn names_passwords_and_addresses_have_length_limits(app: &TestApp) {
     let fits = |field: &'static str, value: String| async move {
         let person = app.person("ada");
         let mut body = person.registration();
@@ -201,7 +202,7 @@ async fn names_and_passwords_have_their_lengths(app: &TestApp) {
     }
 }
 
-async fn the_password_that_the_app_probes_with_is_nobodys(app: &TestApp) {
+async fn the_password_that_the_app_probes_with_is_refused(app: &TestApp) {
     let mut ada = app.person("ada");
     ada.password = "dummyPassword123".to_owned();
     let response = ada.register().await.assert_status(422);
@@ -209,7 +210,7 @@ async fn the_password_that_the_app_probes_with_is_nobodys(app: &TestApp) {
     assert_eq!(app.row_count("users").await, 0);
 }
 
-async fn weak_passwords_are_refused_where_a_score_is_asked(app: &TestApp) {
+async fn weak_passwords_are_refused_if_a_minimum_score_is_set(app: &TestApp) {
     for weak in ["password123", "12345678", "Lovelace1", "faceofmind"] {
         let mut ada = app.person("ada");
         ada.password = weak.to_owned();
@@ -239,7 +240,7 @@ async fn registrations_from_one_client_address_are_limited(app: &TestApp) {
     app.person("ada").using(client).register().await.assert_status(201);
 }
 
-async fn many_may_register_at_once(app: &TestApp) {
+async fn many_people_register_at_once(app: &TestApp) {
     let people: Vec<_> = (0..30).map(|_| app.person("ada")).collect();
     let calls = people.iter().cloned().map(|person| async move { person.register().await.status });
     assert_eq!(concurrently(calls).await, [201; 30]);
@@ -250,7 +251,7 @@ async fn many_may_register_at_once(app: &TestApp) {
     assert_eq!(app.number("SELECT count(*) FROM users WHERE status = 'active'").await, 30);
 }
 
-async fn one_address_registered_at_once_is_one_account(app: &TestApp) {
+async fn concurrent_registrations_of_one_address_make_one_account(app: &TestApp) {
     let ada = app.person("ada");
     let calls = (0..8).map(|_| {
         let ada = ada.using(app.client());
@@ -261,7 +262,7 @@ async fn one_address_registered_at_once_is_one_account(app: &TestApp) {
     app.events(&["user.registered"]).await;
 }
 
-async fn accounts_never_verified_go_after_30_days(app: &TestApp) {
+async fn accounts_never_verified_are_deleted_after_30_days(app: &TestApp) {
     let (late, ada) = (app.register("late").await, app.verified("ada").await);
     app.advance(29 * 24 * 60);
     app.register("newer").await;
@@ -270,7 +271,7 @@ async fn accounts_never_verified_go_after_30_days(app: &TestApp) {
     assert_eq!(app.row_count("users").await, 3);
     app.advance(25 * 60);
     let app = app.restarted(&[]).await;
-    eventually("the unverified account to go", async || (app.row_count("users").await == 2).then_some(())).await;
+    eventually("the unverified account is deleted", async || (app.row_count("users").await == 2).then_some(())).await;
     assert_eq!(app.number(&format!("SELECT count(*) FROM users WHERE email = '{}'", late.email)).await, 0);
     ada.using(app.client()).log_in().await.assert_status(200);
     app.stop().await;

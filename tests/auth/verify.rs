@@ -5,14 +5,14 @@ use serde_json::json;
 use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    a_code_makes_the_account_active,
-    a_wrong_code_is_told_in_one_sentence_whoever_asks,
-    verifying_logs_nobody_in,
-    every_bad_field_of_a_code_is_named,
-    a_code_may_be_typed_with_another_case_of_the_address,
+    a_code_activates_the_account,
+    a_wrong_code_gets_the_same_response_for_every_account,
+    verifying_does_not_log_in,
+    every_invalid_field_of_a_verification_is_named,
+    a_code_is_accepted_with_the_address_in_another_case,
 }
 
-async fn a_code_makes_the_account_active(app: &TestApp) {
+async fn a_code_activates_the_account(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let response = ada.verify(&code).await;
@@ -35,15 +35,15 @@ async fn a_code_makes_the_account_active(app: &TestApp) {
     ada.log_in().await.assert_status(200);
 }
 
-async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
-    let (ada, bob, nobody) = (app.register("ada").await, app.verified("bob").await, app.person("nobody"));
+async fn a_wrong_code_gets_the_same_response_for_every_account(app: &TestApp) {
+    let (ada, bob, stranger) = (app.register("ada").await, app.verified("bob").await, app.person("stranger"));
     let code = app.mail_to(&ada.email).await.code();
-    let wrong = crate::auth::wrong(&code);
-    let mut told = Vec::new();
-    for person in [&ada, &bob, &nobody] {
-        told.push(person.verify(&wrong).await.assert_status(400).redacted());
+    let wrong = crate::auth::wrong_code(&code);
+    let mut responses = Vec::new();
+    for person in [&ada, &bob, &stranger] {
+        responses.push(person.verify(&wrong).await.assert_status(400).redacted());
     }
-    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+    assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
     let refused = ada.verify(&wrong).await;
     snapshot!(refused, @r#"
     400 {
@@ -56,7 +56,7 @@ async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
     "#);
 }
 
-async fn verifying_logs_nobody_in(app: &TestApp) {
+async fn verifying_does_not_log_in(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let response = ada.verify(&code).await.assert_status(200);
@@ -64,7 +64,7 @@ async fn verifying_logs_nobody_in(app: &TestApp) {
     assert_eq!(app.row_count("logins").await, 0);
 }
 
-async fn every_bad_field_of_a_code_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_verification_is_named(app: &TestApp) {
     let client = app.client();
     for body in [json!({}), json!({ "email": 7, "otp": 123456 }), json!({ "email": "ada", "otp": "\0" })] {
         let response = client.post("/auth/verify-otp", body.clone()).await.assert_status(422);
@@ -72,7 +72,7 @@ async fn every_bad_field_of_a_code_is_named(app: &TestApp) {
     }
 }
 
-async fn a_code_may_be_typed_with_another_case_of_the_address(app: &TestApp) {
+async fn a_code_is_accepted_with_the_address_in_another_case(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let body = json!({ "email": ada.email.to_uppercase(), "otp": code });

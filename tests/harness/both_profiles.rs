@@ -13,7 +13,7 @@ pub(crate) type TestBody = for<'a> fn(&'a TestApp) -> Pin<Box<dyn Future<Output 
 /// ```ignore
 /// tests_on_both_profiles! {
 ///     a_suspended_user_cannot_log_in,
-///     without_grace_a_used_successor_is_final with [("REFRESH_REUSE_GRACE_SECONDS", "0")],
+///     without_a_grace_period_a_used_successor_is_final with [("REFRESH_REUSE_GRACE_SECONDS", "0")],
 /// }
 ///
 /// async fn a_suspended_user_cannot_log_in(app: &TestApp) { … }

@@ -1,125 +1,128 @@
-//! What the service answered. What holds for every answer is checked on every answer.
+//! HTTP responses. What must hold for every response is checked on every response.
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Map, Value};
 
-/// One answer, as a story looks at it.
+/// One response.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
     pub(crate) json: Value,
-    /// The request, for messages: `POST /api/v1/auth/login`.
+    /// The request, for failure messages: `POST /api/v1/auth/login`.
     pub(crate) to: String,
 }
 
 impl Response {
-    /// Reads it whole and checks what the app relies on. Of an event stream, which has no end, only the head.
+    /// Reads the response and checks what the app relies on. Of an event stream, which has no end, only the head is read.
     pub(crate) async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
         let read = Self::try_read(method, path, response).await;
-        read.unwrap_or_else(|error| panic!("{method} {path}: the body breaks off: {error}"))
+        read.unwrap_or_else(|error| panic!("{method} {path}: the body ends early: {error}"))
     }
 
-    /// The same, of a service that may be gone before it has said all.
+    /// The same for a service that may stop before the response is complete.
     pub(super) async fn try_read(
         method: &Method,
         path: &str,
         response: reqwest::Response,
     ) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let streams = headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        let text = if streams { String::new() } else { response.text().await? };
+        let is_stream =
+            headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let text = if is_stream { String::new() } else { response.text().await? };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let response = Self { status, headers, text, json, to: format!("{method} {path}") };
-        response.has_a_request_id();
-        // A service that is not ready says so part by part.
-        if !streams && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
-            response.is_json();
+        response.assert_request_id();
+        // `/ready` answers 503 with the state of each part, not with a problem.
+        if !is_stream && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
+            response.assert_json();
         }
         Ok(response)
     }
 
-    /// The answer, if it has this status.
+    /// Asserts the status and gives the response back.
     #[track_caller]
     pub(crate) fn assert_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} answered {} {}", self.to, self.status, self.text);
         self
     }
 
-    /// A header's value; empty where it is missing.
+    /// A header's value; empty if the header is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Whether its body is an event stream.
-    pub(crate) fn streams(&self) -> bool {
+    /// Whether the body is an event stream.
+    pub(crate) fn is_event_stream(&self) -> bool {
         self.header("content-type") == "text/event-stream; charset=utf-8"
     }
 
-    /// The sentence that the app shows.
+    /// The `detail` of a problem: the sentence that the app shows.
     #[track_caller]
     pub(crate) fn detail(&self) -> &str {
-        self.json["detail"].as_str().unwrap_or_else(|| panic!("{} answered no problem: {}", self.to, self.text))
+        self.json["detail"].as_str().unwrap_or_else(|| panic!("{} answered without a problem: {}", self.to, self.text))
     }
 
-    /// The problem's kind: `otp-invalid` of `/problems/otp-invalid`.
+    /// The problem's type without its path: `otp-invalid` of `/problems/otp-invalid`.
     pub(crate) fn kind(&self) -> &str {
         self.json["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).unwrap_or_default()
     }
 
-    /// The fields of a 422, in their order: `body.email`.
+    /// The fields that a 422 names, in its order: `body.email`.
     pub(crate) fn invalid_fields(&self) -> Vec<String> {
         let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
         let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
-        let way =
-            |error: &Value| error["loc"].as_array().expect("a way").iter().map(step).collect::<Vec<_>>().join(".");
-        errors.iter().map(way).collect()
+        let path =
+            |error: &Value| error["loc"].as_array().expect("a path").iter().map(step).collect::<Vec<_>>().join(".");
+        errors.iter().map(path).collect()
     }
 
-    /// A field that is text.
+    /// The value of a field that is text.
     #[track_caller]
     pub(crate) fn text_of(&self, field: &str) -> String {
         self.json[field]
             .as_str()
-            .unwrap_or_else(|| panic!("{} answered no text `{field}`: {}", self.to, self.text))
+            .unwrap_or_else(|| panic!("{} answered without a text `{field}`: {}", self.to, self.text))
             .to_owned()
     }
 
-    /// A field that is a whole number.
+    /// The value of a field that is a whole number.
     #[track_caller]
     pub(crate) fn number_of(&self, field: &str) -> i64 {
-        self.json[field].as_i64().unwrap_or_else(|| panic!("{} answered no number `{field}`: {}", self.to, self.text))
+        self.json[field]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{} answered without a number `{field}`: {}", self.to, self.text))
     }
 
-    /// Status and body for a snapshot, with what differs from run to run replaced by what it is.
+    /// Status and body for a snapshot. Ids, times, tokens, addresses and the request id are replaced by placeholders.
     pub(crate) fn redacted(&self) -> String {
         let body = serde_json::to_string_pretty(&redact("", &self.json)).expect("JSON");
         format!("{} {body}", self.status)
     }
 
-    fn has_a_request_id(&self) {
+    fn assert_request_id(&self) {
         assert!(!self.header("x-request-id").is_empty(), "{} was answered without X-Request-Id", self.to);
     }
 
-    fn is_json(&self) {
+    fn assert_json(&self) {
         let kind = if self.status >= 400 { "application/problem+json" } else { "application/json" };
         let given = self.header("content-type");
-        let told = || format!("{} answered {} as `{given}`: {}", self.to, self.status, self.text);
-        assert!(given.starts_with(kind) && given.contains("charset=utf-8"), "{}", told());
-        assert!(!self.json.is_null(), "no JSON: {}", told());
+        let context = || format!("{} answered {} as `{given}`: {}", self.to, self.status, self.text);
+        assert!(given.starts_with(kind) && given.contains("charset=utf-8"), "{}", context());
+        assert!(!self.json.is_null(), "no JSON: {}", context());
         if self.status >= 400 {
-            self.is_a_problem();
+            self.assert_problem();
         }
     }
 
-    fn is_a_problem(&self) {
-        let whole = self.json["type"].is_string()
+    fn assert_problem(&self) {
+        let complete = self.json["type"].is_string()
             && self.json["title"].is_string()
             && self.json["status"] == self.status
             && self.json["detail"].is_string()
             && self.json["request_id"] == self.header("x-request-id");
-        assert!(whole, "{} answered no whole problem: {}", self.to, self.text);
+        assert!(complete, "{} answered with an incomplete problem: {}", self.to, self.text);
         assert!(self.json["errors"].is_null() || self.status == 422, "{}: {}", self.to, self.text);
         assert_eq!(self.header("www-authenticate"), if self.status == 401 { "Bearer" } else { "" }, "{}", self.to);
         if matches!(self.status, 429 | 503) {
@@ -129,7 +132,7 @@ impl Response {
     }
 }
 
-/// The value with ids, times, tokens and addresses replaced, and keys in order.
+/// Replaces ids, times, tokens and addresses by placeholders and sorts keys.
 fn redact(key: &str, value: &Value) -> Value {
     match (key, value) {
         (_, Value::Object(map)) => {
@@ -148,7 +151,7 @@ fn redact(key: &str, value: &Value) -> Value {
     }
 }
 
-/// Compares an answer with what stands behind the `@`. Both profiles compare with the same.
+/// Compares a response with the snapshot behind the `@`. Both profiles share one snapshot.
 macro_rules! snapshot {
     ($response:expr, @$expected:literal) => {
         insta::allow_duplicates! { insta::assert_snapshot!($response.redacted(), @$expected) }

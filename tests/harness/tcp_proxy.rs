@@ -1,4 +1,4 @@
-//! A wire to a server that can be cut: what the service sees when Redis, NATS or the mail server is gone.
+//! A TCP proxy in front of a server. Cutting it shows the service what an unreachable Redis, NATS or mail server does.
 
 use std::net::SocketAddr;
 
@@ -9,61 +9,61 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Listens for the service and passes everything on, until it is cut.
+/// Forwards every connection until it is cut.
 pub(crate) struct TcpProxy {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    connected: watch::Sender<bool>,
 }
 
 impl TcpProxy {
-    /// A whole wire to this server (`host:port`).
+    /// Starts a proxy to this server (`host:port`).
     pub(crate) async fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it has one");
-        let (whole, is_whole) = watch::channel(true);
-        tokio::spawn(pass_on(listener, server.to_owned(), is_whole));
-        Self { address, whole }
+        let address = listener.local_addr().expect("an address");
+        let (connected, is_connected) = watch::channel(true);
+        tokio::spawn(accept(listener, server.to_owned(), is_connected));
+        Self { address, connected }
     }
 
-    /// `url` with this wire in the place of the server.
+    /// `url` with the proxy's host and port instead of the server's.
     pub(crate) fn rewrite_url(&self, url: &str) -> String {
-        let (before, after) = url.split_once("://").expect("a URL");
+        let (scheme, after) = url.split_once("://").expect("a URL");
         let (login, rest) = after.split_once('@').map_or(("", after), |(login, rest)| (login, rest));
         let at = if login.is_empty() { "" } else { "@" };
         let path = rest.split_once('/').map(|(_, path)| format!("/{path}")).unwrap_or_default();
-        format!("{before}://{login}{at}{}{path}", self.address)
+        format!("{scheme}://{login}{at}{}{path}", self.address)
     }
 
     pub(crate) const fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Ends every connection, and every new one as soon as it is made.
+    /// Closes every connection, and each new one right after it is accepted.
     pub(crate) fn cut(&self) {
-        self.whole.send_replace(false);
+        self.connected.send_replace(false);
     }
 
     pub(crate) fn restore(&self) {
-        self.whole.send_replace(true);
+        self.connected.send_replace(true);
     }
 }
 
-async fn pass_on(listener: TcpListener, server: String, is_whole: watch::Receiver<bool>) {
-    let mut wires = JoinSet::new();
-    while let Ok((near, _)) = listener.accept().await {
-        wires.spawn(carry(near, server.clone(), is_whole.clone()));
-        while wires.try_join_next().is_some() {}
+async fn accept(listener: TcpListener, server: String, is_connected: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        connections.spawn(forward(client, server.clone(), is_connected.clone()));
+        while connections.try_join_next().is_some() {}
     }
 }
 
-async fn carry(mut near: TcpStream, server: String, mut is_whole: watch::Receiver<bool>) {
-    let carrying = async {
-        let mut far = TcpStream::connect(server).await.ok()?;
-        copy_bidirectional(&mut near, &mut far).await.ok()
+async fn forward(mut client: TcpStream, server: String, mut is_connected: watch::Receiver<bool>) {
+    let forwarding = async {
+        let mut server = TcpStream::connect(server).await.ok()?;
+        copy_bidirectional(&mut client, &mut server).await.ok()
     };
     tokio::select! {
         biased;
-        _ = is_whole.wait_for(|whole| !whole) => {}
-        _ = carrying => {}
+        _ = is_connected.wait_for(|connected| !connected) => {}
+        _ = forwarding => {}
     }
 }

@@ -1,6 +1,8 @@
-//! What a service stands on. Two nodes, or one before and after a restart, may stand on the same ground.
+//! The environment of a service: databases, brokers, mail, clock. Several nodes, or one node before and after a restart,
+//! share it.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,7 +21,7 @@ use super::{
     test_services::{self, Server, TestServices},
 };
 
-/// Which parts the service runs on.
+/// The parts that the service runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// SQLite, files and the in-process bus.
@@ -28,29 +30,26 @@ pub(crate) enum Profile {
     Production,
 }
 
-/// Signs the access tokens of every story, so that a story can forge one.
-pub(crate) const ACCESS_SECRET: &str = "a secret of the stories, for access tokens only";
-const REFRESH_SECRET: &str = "a secret of the stories, for refresh tokens only";
+/// Signs the access tokens in every test, so that a test can forge one.
+pub(crate) const ACCESS_SECRET: &str = "a secret of the tests, for access tokens only";
+const REFRESH_SECRET: &str = "a secret of the tests, for refresh tokens only";
 const DATA_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// All that outlives one start of the service within a story.
+/// Everything that outlives one start of the service within a test.
 pub(crate) struct TestEnv {
     pub(crate) profile: Profile,
-    /// The service's time and the story's.
+    /// The service's clock. A test can advance it.
     pub(crate) clock: Clock,
-    /// Where the service keeps its files.
-    pub(crate) data_dir: TempDir,
+    data_dir: TempDir,
     pub(crate) inbox: Inbox,
-    /// What the story says it will provoke, and so is no defect.
+    /// Whether the test provokes responses of 500 and above, and restarts of actors.
     pub(crate) failures_allowed: AtomicBool,
     pub(crate) restarts_allowed: AtomicBool,
     services: Option<TestServices>,
     settings: Vec<(String, String)>,
     clients: AtomicU32,
-    /// What nobody may find in the log.
+    /// Texts that the log must not contain.
     secrets: Mutex<Vec<String>>,
-    /// Where events are not as documented.
-    faults: Mutex<Vec<String>>,
 }
 
 impl TestEnv {
@@ -78,38 +77,35 @@ impl TestEnv {
             settings: own,
             clients: AtomicU32::new(0),
             secrets: Mutex::default(),
-            faults: Mutex::default(),
         })
     }
 
-    /// The environment of a service on this ground, with the changes of one node over it.
+    /// The environment variables of a service, with the changes of one node over them.
     pub(crate) fn environment(&self, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = self.settings.clone();
         environment.extend(owned(changes));
-        // The last word on a name counts.
-        let mut named = std::collections::BTreeMap::new();
-        named.extend(environment);
-        named.into_iter().collect()
+        // The last value of a name wins.
+        environment.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
     pub(crate) fn settings(&self, changes: &[(&str, &str)]) -> Settings {
         let layers = Layers::built_in().with_environment(self.environment(changes));
-        Settings::load(&layers).unwrap_or_else(|errors| panic!("the story's settings: {errors:#?}"))
+        Settings::load(&layers).unwrap_or_else(|errors| panic!("the test's settings: {errors:#?}"))
     }
 
-    /// A connection beside the service, for looking at what it keeps.
+    /// Opens the database beside the service.
     pub(crate) fn database(&self) -> Database {
-        let few = PoolSettings { max_connections: 1, ..PoolSettings::default() };
+        let pool = PoolSettings { max_connections: 1, ..PoolSettings::default() };
         match &self.services {
-            Some(services) => Database::postgres(&services.database, few).expect("a URL"),
-            None => Database::sqlite(&self.data_dir.path().join("faceofmind.db"), few),
+            Some(services) => Database::postgres(&services.database, pool).expect("a URL"),
+            None => Database::sqlite(&self.data_dir.path().join("faceofmind.db"), pool),
         }
     }
 
-    /// A wire to one of the servers, and the settings by which a node uses it.
-    pub(crate) async fn proxy(&self, server: Server) -> (TcpProxy, (&'static str, String)) {
-        let services = self.services.as_ref().expect("servers are of the production profile");
-        let proxy = TcpProxy::to(&test_services::address_of(server)).await;
+    /// Starts a proxy to one of the servers. Gives it with the setting by which a node uses it.
+    pub(crate) async fn proxy_to(&self, server: Server) -> (TcpProxy, (&'static str, String)) {
+        let services = self.services.as_ref().expect("the embedded profile has no servers");
+        let proxy = TcpProxy::to(&test_services::host_and_port(server)).await;
         let setting = match server {
             Server::Postgres => ("DATABASE_URL", proxy.rewrite_url(&services.database)),
             Server::Redis => ("REDIS_URL", proxy.rewrite_url(&services.redis)),
@@ -119,27 +115,39 @@ impl TestEnv {
         (proxy, setting)
     }
 
-    /// The URL of the Redis database, where there is one.
+    /// The URL of the Redis database; `None` in the embedded profile.
     pub(crate) fn redis(&self) -> Option<&str> {
         self.services.as_ref().map(|services| services.redis.as_str())
     }
 
-    /// The URL of the NATS account, where there is one.
+    /// The URL of the NATS account; `None` in the embedded profile.
     pub(crate) fn nats(&self) -> Option<&str> {
         self.services.as_ref().map(|services| services.nats.as_str())
     }
 
-    /// An address that no other client of this story has: of a test network (RFC 2544), as limits count by address.
+    /// An IP address that no other client of this test has, from a test network (RFC 2544). Rate limits count by it.
     pub(crate) fn unused_client_ip(&self) -> String {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
         format!("198.18.{}.{}", number / 250, number % 250 + 1)
+    }
+
+    /// Every file and folder in the data directory.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let (mut paths, mut folders) = (Vec::new(), vec![self.data_dir()]);
+        while let Some(folder) = folders.pop() {
+            let entries = std::fs::read_dir(&folder).expect("readable");
+            let entries: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+            folders.extend(entries.iter().filter(|path| path.is_dir()).cloned());
+            paths.extend(entries);
+        }
+        paths
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.path().to_owned()
     }
 
-    /// From now on the log must not hold this.
+    /// Asserts at the end of the test that the log does not contain this text.
     pub(crate) fn forbid_in_log(&self, secret: &str) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
     }
@@ -147,18 +155,8 @@ impl TestEnv {
     pub(crate) fn assert_no_secret_in_log(&self) {
         for secret in self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let line = logs::line_with(secret);
-            assert!(line.is_none(), "the log tells a secret: {line:?}");
+            assert!(line.is_none(), "the log contains a secret: {line:?}");
         }
-    }
-
-    /// Notes where an event is not as documented.
-    pub(crate) fn record_schema_violations(&self, faults: Vec<String>) {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
-    }
-
-    pub(crate) fn assert_events_match_schema(&self) {
-        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(faults.is_empty(), "events that are not as docs/asyncapi.yaml says: {faults:#?}");
     }
 
     pub(crate) async fn clean_up(&self) {
@@ -172,7 +170,7 @@ fn owned(settings: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
     settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
 }
 
-/// Cheap hashes, free ports, and a proxy (the test) whose word on client addresses counts.
+/// Cheap hashes, free ports, and a trusted proxy: the test itself, which sets `X-Forwarded-For`.
 fn common(data_dir: &TempDir) -> Vec<(String, String)> {
     let settings = [
         ("FACEOFMIND_ENV", "development"),

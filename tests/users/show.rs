@@ -3,13 +3,13 @@
 use crate::harness::{TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    me_is_the_same_here_and_under_auth,
-    a_user_sees_themself_and_nobody_else,
-    an_admin_sees_everyone,
-    an_id_that_is_none_is_refused_by_name,
+    users_me_equals_auth_me,
+    a_user_reads_only_themself,
+    an_admin_reads_every_user,
+    an_invalid_id_is_refused_by_name,
 }
 
-async fn me_is_the_same_here_and_under_auth(app: &TestApp) {
+async fn users_me_equals_auth_me(app: &TestApp) {
     let ada = app.verified("ada").await;
     let (here, there) = (ada.get("/users/me").await.assert_status(200), ada.get("/auth/me").await.assert_status(200));
     assert_eq!(here.json, there.json);
@@ -17,24 +17,24 @@ async fn me_is_the_same_here_and_under_auth(app: &TestApp) {
     app.client().get("/users/me").await.assert_status(401);
 }
 
-async fn a_user_sees_themself_and_nobody_else(app: &TestApp) {
+async fn a_user_reads_only_themself(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let other = bob.get(&format!("/users/{}", ada.id)).await.assert_status(403);
-    let nobody = bob.get("/users/4000000").await.assert_status(403);
-    assert_eq!(other.redacted(), nobody.redacted(), "whether the id exists is not told");
+    let unknown = bob.get("/users/4000000").await.assert_status(403);
+    assert_eq!(other.redacted(), unknown.redacted(), "the response does not reveal whether the id exists");
     app.client().get(&format!("/users/{}", ada.id)).await.assert_status(401);
 }
 
-async fn an_admin_sees_everyone(app: &TestApp) {
+async fn an_admin_reads_every_user(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.register("bob").await);
     assert_eq!(admin.get(&format!("/users/{}", ada.id)).await.assert_status(200).json["email"], ada.email);
-    let bobs = app.number(&format!("SELECT id FROM users WHERE email = '{}'", bob.email)).await;
+    let bobs = app.id_of(&bob).await;
     assert_eq!(admin.get(&format!("/users/{bobs}")).await.assert_status(200).json["status"], "inactive");
     let missing = admin.get("/users/4000000").await.assert_status(404);
     assert_eq!(missing.kind(), "not-found");
 }
 
-async fn an_id_that_is_none_is_refused_by_name(app: &TestApp) {
+async fn an_invalid_id_is_refused_by_name(app: &TestApp) {
     let admin = app.admin().await;
     for id in ["abc", "0", "-1", "1.0", "9223372036854775808", "%00", "1%00"] {
         let bad = admin.get(&format!("/users/{id}")).await.assert_status(422);

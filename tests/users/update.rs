@@ -6,13 +6,13 @@ use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_user_changes_their_names_and_settings,
-    what_is_left_out_stays,
-    a_user_cannot_raise_themself_and_the_attempt_is_ignored,
+    omitted_fields_are_unchanged,
+    a_user_cannot_set_their_own_role_or_status,
     an_admin_changes_role_and_status,
-    a_status_that_bars_ends_the_log_ins_at_once,
-    nobody_changes_anyone_else,
-    every_bad_field_of_a_change_is_named,
-    time_zone_and_language_rest_beside_users,
+    a_status_that_forbids_logins_ends_them_at_once,
+    users_cannot_update_others,
+    every_invalid_field_of_a_change_is_named,
+    time_zone_and_language_are_stored_in_user_profiles,
 }
 
 async fn update(by: &Person, of: &Person, body: Value) -> crate::harness::Response {
@@ -34,11 +34,11 @@ async fn a_user_changes_their_names_and_settings(app: &TestApp) {
       "status": "active"
     }
     "#);
-    assert_eq!(ada.get("/auth/me").await.assert_status(200).json, response.json, "the very next request sees it");
+    assert_eq!(ada.get("/auth/me").await.assert_status(200).json, response.json, "the next request sees the change");
     app.events_of(ada.id, &["user.registered", "user.verified", "user.updated"]).await;
 }
 
-async fn what_is_left_out_stays(app: &TestApp) {
+async fn omitted_fields_are_unchanged(app: &TestApp) {
     let ada = app.verified("ada").await;
     let before = ada.get("/auth/me").await.assert_status(200).json;
     assert_eq!(update(&ada, &ada, json!({})).await.assert_status(200).json, before);
@@ -50,7 +50,7 @@ async fn what_is_left_out_stays(app: &TestApp) {
     assert_eq!((&changed["first_name"], &changed["last_name"]), (&json!("Ada"), &json!("King")));
 }
 
-async fn a_user_cannot_raise_themself_and_the_attempt_is_ignored(app: &TestApp) {
+async fn a_user_cannot_set_their_own_role_or_status(app: &TestApp) {
     let ada = app.verified("ada").await;
     for body in [
         json!({ "role": "admin", "status": "suspended" }),
@@ -76,7 +76,7 @@ async fn an_admin_changes_role_and_status(app: &TestApp) {
     update(&admin, &Person { id: 4_000_000, ..ada.clone() }, json!({ "first_name": "X" })).await.assert_status(404);
 }
 
-async fn a_status_that_bars_ends_the_log_ins_at_once(app: &TestApp) {
+async fn a_status_that_forbids_logins_ends_them_at_once(app: &TestApp) {
     let admin = app.admin().await;
     for status in ["suspended", "deactivated", "inactive"] {
         let ada = app.verified("ada").await;
@@ -85,12 +85,12 @@ async fn a_status_that_bars_ends_the_log_ins_at_once(app: &TestApp) {
         assert!(!ada.is_logged_in().await, "{status}");
         ada.refresh().await.assert_status(401);
         update(&admin, &ada, json!({ "status": "active" })).await.assert_status(200);
-        assert!(!ada.is_logged_in().await, "what has ended stays ended");
+        assert!(!ada.is_logged_in().await, "ended logins stay ended");
         ada.log_in().await.assert_status(200);
     }
 }
 
-async fn nobody_changes_anyone_else(app: &TestApp) {
+async fn users_cannot_update_others(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     update(&bob, &ada, json!({ "first_name": "X" })).await.assert_status(403);
     update(&bob, &Person { id: 4_000_000, ..ada.clone() }, json!({ "first_name": "X" })).await.assert_status(403);
@@ -98,7 +98,7 @@ async fn nobody_changes_anyone_else(app: &TestApp) {
     assert_eq!(ada.get("/auth/me").await.assert_status(200).json["first_name"], "Ada");
 }
 
-async fn every_bad_field_of_a_change_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_change_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
     let all = ["body.first_name", "body.language", "body.last_name", "body.time_zone"];
     for body in [
@@ -116,7 +116,7 @@ async fn every_bad_field_of_a_change_is_named(app: &TestApp) {
     }
 }
 
-async fn time_zone_and_language_rest_beside_users(app: &TestApp) {
+async fn time_zone_and_language_are_stored_in_user_profiles(app: &TestApp) {
     let ada = app.verified("ada").await;
     update(&ada, &ada, json!({ "time_zone": "Pacific/Auckland", "language": "fil" })).await.assert_status(200);
     assert_eq!(app.texts("SELECT time_zone FROM user_profiles").await, ["Pacific/Auckland"]);

@@ -1,4 +1,4 @@
-//! Those who register, log in and administer.
+//! People who register, log in and administer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 
 use super::{Client, Program, Response, TestApp, client::Call};
 
-/// A person with an address of their own, at a client of their own.
+/// A person with their own e-mail address and their own client.
 #[derive(Clone)]
 pub(crate) struct Person {
     pub(crate) email: String,
     pub(crate) password: String,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
-    /// Where they call from, without a token.
+    /// The client that they use, without a token.
     pub(crate) client: Client,
-    /// From here on known after log-in.
+    /// Known after the first login, like the tokens below.
     pub(crate) id: i64,
     pub(crate) access: String,
     pub(crate) refresh: String,
 }
 
 impl Person {
-    /// What the app sends to register them.
+    /// The body of the request that registers them.
     pub(crate) fn registration(&self) -> Value {
         json!({
             "email": self.email,
@@ -41,7 +41,7 @@ impl Person {
         self.client.post("/auth/verify-otp", json!({ "email": self.email, "otp": code })).await
     }
 
-    /// Tries to log in with their password.
+    /// Logs in with their password.
     pub(crate) async fn log_in(&self) -> Response {
         self.log_in_with(&self.password).await
     }
@@ -49,29 +49,39 @@ impl Person {
     pub(crate) async fn log_in_with(&self, password: &str) -> Response {
         let body = json!({ "email": self.email, "password": password });
         let response = self.client.post("/auth/login", body).await;
-        self.keep_tokens_secret(&response);
+        self.forbid_tokens_in_log(&response);
         response
     }
 
-    /// The same person after one more log-in, with its tokens.
+    /// The same person with the tokens of one more login.
     pub(crate) async fn log_in_again(&self) -> Self {
         self.with_tokens(&self.log_in().await.assert_status(200))
     }
 
-    /// The same person with the tokens of this answer.
+    /// The same person with the tokens in this response.
     pub(crate) fn with_tokens(&self, tokens: &Response) -> Self {
         let (access, refresh) = (tokens.text_of("access_token"), tokens.text_of("refresh_token"));
         Self { id: tokens.json["id"].as_i64().unwrap_or(self.id), access, refresh, ..self.clone() }
     }
 
-    /// Presents their refresh token.
+    /// Sends their refresh token.
     pub(crate) async fn refresh(&self) -> Response {
         let response = self.client.post("/auth/refresh", json!({ "refresh_token": self.refresh })).await;
-        self.keep_tokens_secret(&response);
+        self.forbid_tokens_in_log(&response);
         response
     }
 
-    /// The same person at another client.
+    /// Requests a code to reset their password.
+    pub(crate) async fn request_password_reset(&self) -> Response {
+        self.client.post("/auth/request-password-reset", json!({ "email": self.email })).await
+    }
+
+    pub(crate) async fn reset_password(&self, code: &str, password: &str) -> Response {
+        let body = json!({ "email": self.email, "otp": code, "new_password": password });
+        self.client.post("/auth/reset-password", body).await
+    }
+
+    /// The same person with another client.
     pub(crate) fn using(&self, client: Client) -> Self {
         Self { client, ..self.clone() }
     }
@@ -87,6 +97,11 @@ impl Person {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
         self.bearer().post(path, body).await
+    }
+
+    /// Sends a POST with an `Idempotency-Key`.
+    pub(crate) async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Response {
+        self.api(Method::POST, path).header("idempotency-key", key).json(body).send().await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Response {
@@ -105,19 +120,19 @@ impl Person {
         self.bearer().api(method, path)
     }
 
-    /// Opens a session and gives its id.
+    /// Starts a session and gives its id.
     pub(crate) async fn start_session(&self) -> i64 {
         self.post("/sessions/", json!({})).await.assert_status(201).number_of("id")
     }
 
-    /// Opens a session, ends it and gives its id.
+    /// Starts a session, ends it and gives its id.
     pub(crate) async fn ended_session(&self) -> i64 {
         let id = self.start_session().await;
         self.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
         id
     }
 
-    /// Whether the access token is good.
+    /// Whether the access token is accepted.
     pub(crate) async fn is_logged_in(&self) -> bool {
         match self.get("/auth/me").await.status {
             200 => true,
@@ -126,7 +141,7 @@ impl Person {
         }
     }
 
-    fn keep_tokens_secret(&self, response: &Response) {
+    fn forbid_tokens_in_log(&self, response: &Response) {
         for token in ["access_token", "refresh_token"] {
             if let Some(token) = response.json[token].as_str() {
                 self.client.env.forbid_in_log(token);
@@ -136,7 +151,7 @@ impl Person {
 }
 
 impl TestApp {
-    /// Someone whom the service does not know yet.
+    /// A person who is not registered.
     pub(crate) fn person(&self, name: &str) -> Person {
         let (email, number) = unused_address(name);
         let password = format!("{name}'s own word no. {number}, quite long");
@@ -148,14 +163,19 @@ impl TestApp {
         Person { email, password, first_name, last_name, client: self.client(), id: 0, access, refresh }
     }
 
-    /// Someone who registered and has not typed the code yet; the mail with it is unread.
+    /// A person who has registered and not verified. The mail with the code is unread.
     pub(crate) async fn register(&self, name: &str) -> Person {
         let person = self.person(name);
         person.register().await.assert_status(201);
         person
     }
 
-    /// Someone who registered, typed the code and logged in.
+    /// The id of a person who may not have logged in.
+    pub(crate) async fn id_of(&self, person: &Person) -> i64 {
+        self.number(&format!("SELECT id FROM users WHERE email = '{}'", person.email)).await
+    }
+
+    /// A person who has registered, verified and logged in.
     pub(crate) async fn verified(&self, name: &str) -> Person {
         let person = self.register(name).await;
         let code = self.mail_to(&person.email).await.code();
@@ -163,17 +183,17 @@ impl TestApp {
         person.log_in_again().await
     }
 
-    /// An admin, made by the program's own command, and logged in.
+    /// An admin who has logged in. The program's own command creates them.
     pub(crate) async fn admin(&self) -> Person {
         let person = self.person("admin");
         let line = ["admin", "create", "--email", &person.email, "--first-name", "Grace", "--last-name", "Hopper"];
-        let made = Program::on(&self.env).run(&line, &format!("{}\n", person.password)).await;
-        assert_eq!(made.code, Some(0), "{}", made.errors);
+        let created = Program::in_env(&self.env, &[]).run(&line, &format!("{}\n", person.password)).await;
+        assert_eq!(created.code, Some(0), "{}", created.errors);
         person.log_in_again().await
     }
 }
 
-/// An address that no other story of this or another run has.
+/// An e-mail address that no other test of this or another run uses.
 fn unused_address(name: &str) -> (String, u32) {
     static USED: AtomicU32 = AtomicU32::new(0);
     let number = USED.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,4 @@
-//! What was sent at `register` is a claim on the address until its code is typed; and who claims another's address gains
-//! nothing.
+//! A registration is pending until its code is sent. Registering the address of another person gains nothing.
 
 use serde_json::json;
 
@@ -7,16 +6,16 @@ use crate::harness::{Mail, Person, TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     registering_again_gets_a_second_code,
-    both_codes_are_good_each_for_its_own_claim,
-    the_newest_claim_is_what_log_in_compares_with,
-    a_strangers_claim_before_the_owners_gains_nothing,
-    a_strangers_claim_after_the_owners_gains_nothing,
-    a_strangers_claim_beside_a_verified_owner_gains_nothing,
-    a_fourth_claim_replaces_the_oldest,
-    the_mail_states_the_claims_name_and_time,
+    each_code_verifies_its_own_pending_registration,
+    a_login_compares_with_the_newest_pending_registration,
+    a_stranger_who_registers_before_the_owner_gains_nothing,
+    a_stranger_who_registers_after_the_owner_gains_nothing,
+    a_stranger_who_registers_an_active_accounts_address_gains_nothing,
+    a_fourth_pending_registration_replaces_the_oldest,
+    the_mail_states_the_name_and_time_of_its_registration,
 }
 
-/// The "unmodified app" flow: its only way to a second code is to register again.
+/// The flow of the unmodified app, which can only get a second code by registering again.
 async fn registering_again_gets_a_second_code(app: &TestApp) {
     let ada = app.register("ada").await;
     let lost = app.mail_to(&ada.email).await.code();
@@ -31,7 +30,7 @@ async fn registering_again_gets_a_second_code(app: &TestApp) {
     app.events_of(ada.id, &["user.registered", "user.verified"]).await;
 }
 
-async fn both_codes_are_good_each_for_its_own_claim(app: &TestApp) {
+async fn each_code_verifies_its_own_pending_registration(app: &TestApp) {
     for first_is_typed in [true, false] {
         let first = app.register("ada").await;
         let second = Person { first_name: "Augusta".into(), password: "another, longer word".into(), ..first.clone() };
@@ -45,10 +44,10 @@ async fn both_codes_are_good_each_for_its_own_claim(app: &TestApp) {
         typed.log_in().await.assert_status(200);
         other.log_in().await.assert_status(401);
     }
-    assert_eq!(app.row_count("claims").await, 0, "the others end with the one that is proven");
+    assert_eq!(app.row_count("claims").await, 0, "a verified registration ends the others");
 }
 
-async fn the_newest_claim_is_what_log_in_compares_with(app: &TestApp) {
+async fn a_login_compares_with_the_newest_pending_registration(app: &TestApp) {
     let first = app.register("ada").await;
     app.mail_to(&first.email).await;
     let second = Person { password: "another, longer word".into(), ..first.clone() };
@@ -58,14 +57,14 @@ async fn the_newest_claim_is_what_log_in_compares_with(app: &TestApp) {
     assert_eq!(inactive.detail(), "Account is not active. Please verify your email.");
 }
 
-/// Two people who register one address: the stranger's password must never open the account.
+/// Two people who register one address. The stranger's password must never log in.
 struct Contest {
     owner: Person,
     stranger: Person,
     owners_mail: Mail,
 }
 
-async fn contest(app: &TestApp, stranger_first: bool) -> Contest {
+async fn register_twice(app: &TestApp, stranger_first: bool) -> Contest {
     let owner = app.person("ada");
     let stranger = Person { email: owner.email.clone(), ..app.person("eve") };
     let order = if stranger_first { [&stranger, &owner] } else { [&owner, &stranger] };
@@ -80,59 +79,58 @@ async fn contest(app: &TestApp, stranger_first: bool) -> Contest {
     Contest { owner, stranger, owners_mail }
 }
 
-async fn owner_wins(app: &TestApp, contest: Contest) {
+async fn assert_owner_wins(app: &TestApp, contest: Contest) {
     let Contest { owner, stranger, owners_mail } = contest;
     let user = owner.verify(&owners_mail.code()).await.assert_status(200);
     assert_eq!(user.json["user"]["first_name"], owner.first_name);
     stranger.log_in().await.assert_status(401);
     let owner = owner.log_in_again().await;
     assert_eq!(owner.get("/auth/me").await.assert_status(200).json["last_name"], owner.last_name);
-    let kept = app.texts("SELECT first_name FROM claims").await;
-    assert_eq!(kept, Vec::<String>::new(), "no claim is left to be typed");
+    assert_eq!(app.row_count("claims").await, 0, "no registration is pending any more");
     stranger.register().await.assert_status(201);
     stranger.log_in().await.assert_status(401);
     owner.log_in().await.assert_status(200);
 }
 
-async fn a_strangers_claim_before_the_owners_gains_nothing(app: &TestApp) {
-    owner_wins(app, contest(app, true).await).await;
+async fn a_stranger_who_registers_before_the_owner_gains_nothing(app: &TestApp) {
+    assert_owner_wins(app, register_twice(app, true).await).await;
 }
 
-async fn a_strangers_claim_after_the_owners_gains_nothing(app: &TestApp) {
-    owner_wins(app, contest(app, false).await).await;
+async fn a_stranger_who_registers_after_the_owner_gains_nothing(app: &TestApp) {
+    assert_owner_wins(app, register_twice(app, false).await).await;
 }
 
-async fn a_strangers_claim_beside_a_verified_owner_gains_nothing(app: &TestApp) {
+async fn a_stranger_who_registers_an_active_accounts_address_gains_nothing(app: &TestApp) {
     let owner = app.verified("ada").await;
     let stranger = Person { email: owner.email.clone(), ..app.person("eve") };
     stranger.register().await.assert_status(201);
-    let told = app.mail_to(&owner.email).await;
-    assert!(told.has_no_code(), "{}", told.text);
+    let mail = app.mail_to(&owner.email).await;
+    assert!(mail.has_no_code(), "{}", mail.text);
     stranger.log_in().await.assert_status(401);
     owner.log_in().await.assert_status(200);
     assert_eq!(owner.get("/auth/me").await.assert_status(200).json["first_name"], owner.first_name);
 }
 
-async fn a_fourth_claim_replaces_the_oldest(app: &TestApp) {
+async fn a_fourth_pending_registration_replaces_the_oldest(app: &TestApp) {
     let email = app.person("ada").email;
-    let claimants: Vec<_> = (0..4)
+    let applicants: Vec<_> = (0..4)
         .map(|number| Person { email: email.clone(), first_name: format!("Number {number}"), ..app.person("ada") })
         .collect();
     let mut codes = Vec::new();
-    for claimant in &claimants[..3] {
-        claimant.register().await.assert_status(201);
+    for applicant in &applicants[..3] {
+        applicant.register().await.assert_status(201);
         codes.push(app.mail_to(&email).await.code());
     }
-    claimants[3].register().await.assert_status(201);
+    applicants[3].register().await.assert_status(201);
     app.expect_no_mail_to(&email).await;
     assert_eq!(app.row_count("claims").await, 3);
-    let gone = claimants[0].verify(&codes[0]).await.assert_status(400);
+    let gone = applicants[0].verify(&codes[0]).await.assert_status(400);
     assert_eq!(gone.detail(), "Invalid or expired OTP");
-    let user = claimants[1].verify(&codes[1]).await.assert_status(200);
+    let user = applicants[1].verify(&codes[1]).await.assert_status(200);
     assert_eq!(user.json["user"]["first_name"], "Number 1");
 }
 
-async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
+async fn the_mail_states_the_name_and_time_of_its_registration(app: &TestApp) {
     let eve = Person { first_name: "Call".into(), last_name: "+63 900 1234567".into(), ..app.person("eve") };
     let before = app.env.clock.now();
     eve.register().await.assert_status(201);
@@ -141,7 +139,7 @@ async fn the_mail_states_the_claims_name_and_time(app: &TestApp) {
     assert!(mail.text.contains(&day.strftime("%Y-%m-%d").to_string()), "{}", mail.text);
     assert!(mail.text.contains("Asia/Manila"), "{}", mail.text);
     assert!(mail.text.contains("Call") && !mail.text.contains("1234567"), "{}", mail.text);
-    assert_eq!(mail.code().len(), 6, "still the only run of six digits");
+    assert_eq!(mail.code().len(), 6, "the code is the only run of six digits");
     let body = json!({ "email": eve.email, "otp": mail.code() });
     app.client().post("/auth/verify-otp", body).await.assert_status(200);
 }

@@ -5,14 +5,14 @@ use serde_json::json;
 use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
-    a_user_closes_their_own_account,
-    an_admin_closes_and_suspends,
-    log_ins_end_at_once,
-    only_accounts_of_the_role_user_are_closed_so,
-    nobody_closes_anyone_else,
+    a_user_deactivates_their_own_account,
+    an_admin_deactivates_and_suspends,
+    a_deactivation_or_suspension_ends_every_login_at_once,
+    only_accounts_with_the_role_user_are_deactivated,
+    users_cannot_deactivate_or_suspend_others,
 }
 
-async fn a_user_closes_their_own_account(app: &TestApp) {
+async fn a_user_deactivates_their_own_account(app: &TestApp) {
     let ada = app.verified("ada").await;
     let response = ada.patch(&format!("/users/{}/deactivate", ada.id)).await;
     snapshot!(response, @r#"
@@ -31,11 +31,11 @@ async fn a_user_closes_their_own_account(app: &TestApp) {
     "#);
     assert!(!ada.is_logged_in().await);
     ada.log_in().await.assert_status(403);
-    let told = app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed"]).await;
-    assert_eq!(told[2].json["data"]["status"], "deactivated");
+    let events = app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed"]).await;
+    assert_eq!(events[2].json["data"]["status"], "deactivated");
 }
 
-async fn an_admin_closes_and_suspends(app: &TestApp) {
+async fn an_admin_deactivates_and_suspends(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
     let response = admin.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(200);
     assert_eq!(response.json["user"]["status"], "deactivated");
@@ -44,7 +44,7 @@ async fn an_admin_closes_and_suspends(app: &TestApp) {
     assert!(response.json["message"].is_string());
 }
 
-async fn log_ins_end_at_once(app: &TestApp) {
+async fn a_deactivation_or_suspension_ends_every_login_at_once(app: &TestApp) {
     let admin = app.admin().await;
     for call in ["deactivate", "suspend"] {
         let ada = app.verified("ada").await;
@@ -60,7 +60,7 @@ async fn log_ins_end_at_once(app: &TestApp) {
     }
 }
 
-async fn only_accounts_of_the_role_user_are_closed_so(app: &TestApp) {
+async fn only_accounts_with_the_role_user_are_deactivated(app: &TestApp) {
     let (admin, other, ada) = (app.admin().await, app.admin().await, app.verified("ada").await);
     admin.put(&format!("/users/{}", ada.id), json!({ "role": "professional" })).await.assert_status(200);
     admin.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(403);
@@ -69,7 +69,7 @@ async fn only_accounts_of_the_role_user_are_closed_so(app: &TestApp) {
     assert!(ada.is_logged_in().await && other.is_logged_in().await);
 }
 
-async fn nobody_closes_anyone_else(app: &TestApp) {
+async fn users_cannot_deactivate_or_suspend_others(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
     for call in ["deactivate", "suspend"] {
         bob.patch(&format!("/users/{}/{call}", ada.id)).await.assert_status(403);

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use faceofmind_actors::publisher::PublishedEvent;
@@ -164,7 +165,7 @@ impl TestApp {
         let received = || self.received_events().into_iter().filter(&belongs).collect::<Vec<_>>();
         let all = eventually("the events", async || (received().len() >= names.len()).then_some(()));
         // Ends before the deadline of `eventually`: the comparison below says more than that something did not come.
-        drop(timeout(DEADLINE / 2, all).await);
+        drop(timeout(DEADLINE - Duration::from_secs(1), all).await);
         let found = received();
         assert_eq!(found.iter().map(ReceivedEvent::name).collect::<Vec<_>>(), names);
         found

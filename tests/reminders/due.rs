@@ -108,8 +108,9 @@ async fn a_reminder_follows_the_time_zone_of_its_user(app: &TestApp) {
     advance_to(app, tomorrow, 8);
     let last = remind(&ada.log_in_again().await, tomorrow).await;
     app.mail_to(&ada.email).await;
-    let events = app.received_events().into_iter().filter(|event| event.name() == "reminder.due");
-    assert_eq!(events.map(|event| event.json["data"]["reminder_id"].clone()).collect::<Vec<_>>(), [id, last]);
+    let names = [SIGNED_UP[0], SIGNED_UP[1], "user.updated", "reminder.due", "reminder.due"];
+    let events = app.events_of(ada.id, &names).await;
+    assert_eq!([&events[3], &events[4]].map(|event| event.json["data"]["reminder_id"].clone()), [id, last]);
 }
 
 async fn without_a_time_zone_of_the_user_the_default_applies(app: &TestApp) {

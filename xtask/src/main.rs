@@ -2,11 +2,14 @@
 
 mod bench;
 mod interrupt;
+mod loc;
 mod packages;
 mod process;
+mod rust;
 mod services;
 mod test;
 mod wait;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,8 @@ enum Command {
     Services,
     /// Measure the service against references in the same run, and print the ratios
     Bench(bench::Options),
+    /// Count the lines of Rust code in each package, without comments, blank lines and tests
+    Loc,
 }
 
 fn main() -> ExitCode {
@@ -45,5 +50,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { args } => test::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
         Command::Bench(options) => bench::run(&options, &interrupt),
+        Command::Loc => loc::run(),
     }
 }

@@ -1,16 +1,12 @@
 //! `cargo xtask test`: every test, on private servers.
 
 use std::{
-    env,
-    ffi::OsString,
     fs,
-    path::PathBuf,
-    process::{Command, ExitCode, ExitStatus},
+    process::{ExitCode, ExitStatus},
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
@@ -18,6 +14,7 @@ use crate::{
     process::{self, Process, Stop},
     services::{Durability, Services},
     wait::Stopwatch,
+    workspace::{Workspace, cargo},
 };
 
 /// Whoever names packages tests these and no others.
@@ -70,16 +67,8 @@ fn shipped(interrupt: &Interrupt) -> Result<TempPath> {
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
     ensure!(status.success(), "the service does not build");
     let copy = NamedTempFile::with_prefix("faceofmind-")?.into_temp_path();
-    fs::copy(target_dir()?.join("debug/faceofmind"), &copy)?;
+    fs::copy(Workspace::read()?.target_dir.join("debug/faceofmind"), &copy)?;
     Ok(copy)
-}
-
-/// Where cargo puts what it builds.
-pub(crate) fn target_dir() -> Result<PathBuf> {
-    let metadata = process::output(Command::new(cargo()).args(["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(PathBuf::from(target))
 }
 
 fn cargo_test(
@@ -92,11 +81,6 @@ fn cargo_test(
     command.arg("test").args(scope(args)).args(own).args(args);
     command.envs(environment.iter().cloned());
     Process::start("cargo test", command, Stop::Term)?.wait(interrupt)
-}
-
-/// The cargo that runs us.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// The whole workspace, unless `args` choose packages; the doors for tests are open either way.

@@ -21,8 +21,8 @@ use crate::{
     interrupt::Interrupt,
     process::{self, Process, Stop},
     services::{Durability, Services, free_ports},
-    test::{cargo, target_dir},
     wait,
+    workspace::{Workspace, cargo},
 };
 
 const DATABASE: &str = "bench";
@@ -115,7 +115,7 @@ fn build(interrupt: &Interrupt) -> Result<PathBuf> {
     build.args(["build", "--release", "--package", "faceofmind", "--bin", "faceofmind"]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
     ensure!(status.success(), "the service does not build");
-    Ok(target_dir()?.join("release/faceofmind"))
+    Ok(Workspace::read()?.target_dir.join("release/faceofmind"))
 }
 
 /// The whole environment of the service: none of ours goes in.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod interrupt;
+mod layers;
 mod loc;
 mod packages;
 mod process;
@@ -9,6 +10,7 @@ mod rust;
 mod services;
 mod test;
 mod wait;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,8 +32,12 @@ enum Command {
     Services,
     /// Measure the service against references in the same run, and print the ratios
     Bench(bench::Options),
+    /// Fail where crates or modules use each other against the layers, or in a circle
+    Layers,
     /// Count the lines of Rust code in each package, without comments, blank lines and tests
     Loc,
+    /// Fail where a file uses a word that the project has retired
+    Words,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +56,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { args } => test::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
         Command::Bench(options) => bench::run(&options, &interrupt),
+        Command::Layers => layers::run(),
         Command::Loc => loc::run(),
+        Command::Words => words::run(),
     }
 }

@@ -184,7 +184,7 @@ async fn an_actor_that_keeps_failing_ends_the_program_with_70(app: &TestApp) {
     app.stop().await;
     let left = Program::on(&app.ground).serve(&["serve", "--port", "0"]).await.ended_by_panics().await;
     assert_eq!(left.code, Some(70), "{left:?}");
-    assert!(left.errors.contains("failed too often") && left.errors.contains("to be started afresh"), "{left:?}");
+    assert!(left.errors.contains("failed too often") && left.errors.contains("restarts the service"), "{left:?}");
 }
 
 async fn a_taken_port_is_told(app: &TestApp) {

@@ -42,7 +42,7 @@ async fn keys_are_changed_beside_a_service_at_work(app: &TestApp) {
     let status = program(app, NEW_FIRST).run(&["keys", "status"], "").await;
     assert_eq!(status.code, Some(0), "{status:?}");
     let told = words(&status.output);
-    for line in ["voice texts (not sealed) 1", "voice texts old 1", "kept answers old 1"] {
+    for line in ["voice texts (not encrypted) 1", "voice texts old 1", "kept answers old 1"] {
         assert!(told.iter().any(|told| told == line), "{line} is not in {told:#?}");
     }
     assert!(status.output.contains("keys rotate"), "{status:?}");
@@ -50,7 +50,7 @@ async fn keys_are_changed_beside_a_service_at_work(app: &TestApp) {
     let rotated = program(app, NEW_FIRST).run(&["keys", "rotate"], "").await;
     assert_eq!(rotated.code, Some(0), "{rotated:?}");
     let told = words(&rotated.output);
-    for line in ["voice texts new 2 seals today", "kept answers new 1 seals today"] {
+    for line in ["voice texts new 2 current key", "kept answers new 1 current key"] {
         assert!(told.iter().any(|told| told == line), "{line} is not in {told:#?}");
     }
     assert!(!format!("{rotated:?}{status:?}").contains("sleep"), "nobody's words are told");
@@ -83,7 +83,7 @@ async fn a_rotation_that_is_killed_is_completed_by_the_next(app: &TestApp) {
     app.alter("INSERT INTO voice_data (detection_id, content) SELECT id, 'plain words' FROM emotion_detections").await;
 
     let line = program(app, NEW_FIRST).killed_after_a_line(&["keys", "rotate"]).await;
-    assert!(line.starts_with("voice texts: 200 looked at"), "{line}");
+    assert!(line.starts_with("voice texts: 200 read"), "{line}");
     let sealed = async || app.number("SELECT count(*) FROM voice_data WHERE content LIKE 'sealed:v1:new:%'").await;
     let before = sealed().await;
     assert!((200..TEXTS).contains(&before), "{before} were sealed when it was killed");
@@ -114,7 +114,7 @@ fn where_nothing_is_stored_yet_there_is_no_key_to_change() {
     let environment = [("DATA_DIR", data.to_str().expect("UTF-8"))];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
     let left = runtime.block_on(Program::with(&environment).run(&["keys", "status"], ""));
-    assert!(left.code == Some(0) && left.output.starts_with("there is no"), "{left:?}");
+    assert!(left.code == Some(0) && left.output.contains("does not exist yet"), "{left:?}");
     assert!(!data.exists(), "it touches nothing");
 }
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use faceofmind::settings::{Layers, Settings};
+use faceofmind::settings::{ConfigSources, Settings};
 use faceofmind_kit::{Clock, Database, db::PoolSettings};
 use tempfile::TempDir;
 
@@ -93,7 +93,7 @@ impl Ground {
     }
 
     pub(crate) fn settings(&self, changes: &[(&str, &str)]) -> Settings {
-        let layers = Layers::built_in().with_environment(self.environment(changes));
+        let layers = ConfigSources::built_in().with_environment(self.environment(changes));
         Settings::load(&layers).unwrap_or_else(|errors| panic!("the story's settings: {errors:#?}"))
     }
 

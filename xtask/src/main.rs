@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test | services | bench`.
+//! Developer commands: `cargo xtask test | services | bench | layers | loc | words`.
 
 mod bench;
 mod interrupt;
@@ -23,12 +23,12 @@ use crate::interrupt::{Interrupt, Interrupted};
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Developer commands")]
 enum Command {
-    /// Run every test on private servers; what follows is passed to `cargo test`
+    /// Run the tests on private servers; passes its arguments to `cargo test`
     Test {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
-    /// Start private servers, print the environment that tests use, and run until Ctrl-C
+    /// Start private servers, print the environment of the tests, and run until Ctrl-C
     Services,
     /// Measure the service against references in the same run, and print the ratios
     Bench(bench::Options),

@@ -1,8 +1,5 @@
 //! Rust files as flat lists of tokens, without comments and without the items that only tests compile.
 
-use anyhow::{Result, anyhow};
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
-
 /// A token and the lines that it covers. Every bracket is a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
@@ -16,58 +13,106 @@ const UP_TO_SEMICOLON: [&str; 5] = ["use", "const", "static", "type", "let"];
 /// Begin declarations that end with `;` or with their first block.
 const UP_TO_BLOCK: [&str; 9] = ["async", "enum", "extern", "fn", "impl", "mod", "struct", "trait", "unsafe"];
 
-/// The tokens of a file, without comments and without what `#[cfg(test)]` marks.
-pub(crate) fn tokens(source: &str) -> Result<Vec<Token>> {
-    let stream: TokenStream = source.parse().map_err(|error| anyhow!("cannot parse Rust: {error}"))?;
+/// The tokens of a file, without comments and without what `#[cfg(test)]` marks. The text of every literal is `literal`.
+pub(crate) fn tokens(source: &str) -> Vec<Token> {
+    without_tests(&lex(source))
+}
+
+fn lex(source: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
-    flatten(stream, &mut tokens);
-    Ok(without_tests(&tokens))
+    let (mut rest, mut line) = (source, 1);
+    while !rest.is_empty() {
+        let (lexeme, tail) = rest.split_at(lexeme_len(rest));
+        let last_line = line + lexeme.matches('\n').count();
+        let text = match lexeme.as_bytes() {
+            [b'/', b'/' | b'*', ..] => None,
+            [b'0'..=b'9', ..] | [_, .., b'"' | b'#' | b'\''] => Some("literal"),
+            _ => Some(lexeme.trim()).filter(|lexeme| !lexeme.is_empty()),
+        };
+        tokens.extend(text.map(|text| Token { text: text.to_owned(), first_line: line, last_line }));
+        (rest, line) = (tail, last_line);
+    }
+    tokens
 }
 
-fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
-    let trees: Vec<_> = stream.into_iter().collect();
-    let mut index = 0;
-    while let Some(tree) = trees.get(index) {
-        let comment = doc_comment_len(&trees[index..]);
-        if comment == 0 {
-            push(tree, tokens);
+/// The length of the space, comment, literal, name or sign that stands first.
+fn lexeme_len(rest: &str) -> usize {
+    let run = |belongs: fn(char) -> bool| rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+    match rest.chars().next() {
+        Some(c) if c.is_whitespace() => run(char::is_whitespace),
+        Some('/') if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+        Some('/') if rest.starts_with("/*") => block_comment_len(rest),
+        Some(c) => string_len(rest).or_else(|| char_len(rest)).unwrap_or_else(|| match run(is_part_of_name) {
+            0 => c.len_utf8(),
+            len => len,
+        }),
+        None => 0,
+    }
+}
+
+fn is_part_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Block comments may contain block comments.
+fn block_comment_len(rest: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(found) = rest[at..].find(['/', '*']) {
+        at += found;
+        match rest.get(at..at + 2) {
+            Some("/*") => depth += 1,
+            Some("*/") => depth -= 1,
+            _ => {
+                at += 1;
+                continue;
+            }
         }
-        index += comment.max(1);
-    }
-}
-
-/// The parser turns `/// text` into `#[doc = "text"]` and `//! text` into `#![doc = "text"]`.
-fn doc_comment_len(trees: &[TokenTree]) -> usize {
-    let is =
-        |index: usize, mark: char| matches!(trees.get(index), Some(TokenTree::Punct(punct)) if punct.as_char() == mark);
-    let attribute = if is(1, '!') { 2 } else { 1 };
-    match trees.get(attribute) {
-        Some(TokenTree::Group(group)) if is(0, '#') && group.stream().to_string().starts_with("doc =") => attribute + 1,
-        _ => 0,
-    }
-}
-
-fn push(tree: &TokenTree, tokens: &mut Vec<Token>) {
-    let token = |text: String, span: Span| Token { text, first_line: span.start().line, last_line: span.end().line };
-    match tree {
-        TokenTree::Group(group) => {
-            let (open, close) = brackets(group.delimiter());
-            tokens.extend(open.map(|text| token(text.to_owned(), group.span_open())));
-            flatten(group.stream(), tokens);
-            tokens.extend(close.map(|text| token(text.to_owned(), group.span_close())));
+        at += 2;
+        if depth == 0 {
+            return at;
         }
-        TokenTree::Literal(literal) => tokens.push(token("literal".to_owned(), literal.span())),
-        tree => tokens.push(token(tree.to_string(), tree.span())),
     }
+    rest.len()
 }
 
-fn brackets(delimiter: Delimiter) -> (Option<&'static str>, Option<&'static str>) {
-    match delimiter {
-        Delimiter::Parenthesis => (Some("("), Some(")")),
-        Delimiter::Brace => (Some("{"), Some("}")),
-        Delimiter::Bracket => (Some("["), Some("]")),
-        Delimiter::None => (None, None),
+fn string_len(rest: &str) -> Option<usize> {
+    let quoted = rest.trim_start_matches(['b', 'c', 'r']);
+    let prefix = &rest[..rest.len() - quoted.len()];
+    if !["", "b", "c", "r", "br", "cr"].contains(&prefix) {
+        return None;
     }
+    let text = quoted.trim_start_matches('#').strip_prefix('"')?;
+    let hashes = quoted.len() - text.len() - 1;
+    let len = if prefix.ends_with('r') {
+        let end = format!("\"{}", "#".repeat(hashes));
+        text.find(&end).map(|at| at + end.len())
+    } else {
+        (hashes == 0).then_some(())?;
+        escaped_len(text, '"')
+    };
+    Some(len.map_or(rest.len(), |len| rest.len() - text.len() + len))
+}
+
+/// The length of a character literal. A lifetime is none.
+fn char_len(rest: &str) -> Option<usize> {
+    let text = rest.strip_prefix('\'')?;
+    let first = text.chars().next()?;
+    let is_literal = first == '\\' || text[first.len_utf8()..].starts_with('\'');
+    is_literal.then(|| escaped_len(text, '\'').map_or(rest.len(), |len| len + 1))
+}
+
+/// The length of a text up to and with an `end` that no backslash escapes.
+fn escaped_len(text: &str, end: char) -> Option<usize> {
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            _ if c == end => return Some(at + c.len_utf8()),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
@@ -127,14 +172,33 @@ mod tests {
     use super::*;
 
     fn kept(source: &str) -> String {
-        let tokens = tokens(source).expect("Rust");
-        tokens.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")
+        tokens(source).iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn comments_and_the_text_of_literals_are_left_out() {
         assert_eq!(kept("//! one\n/// two\nfn f() { /* three */ g(\"four\") } // five"), "fn f ( ) { g ( literal ) }");
         assert_eq!(kept("#![doc(hidden)] #[must_use] fn f() {}"), "# ! [ doc ( hidden ) ] # [ must_use ] fn f ( ) { }");
+    }
+
+    #[test]
+    fn every_kind_of_literal_is_one_token() {
+        for literal in [
+            r#""a // \" b""#,
+            r#"b"a""#,
+            r##"r"a\""##,
+            r###"br#"a"b"#"###,
+            r"'a'",
+            r"'\''",
+            r"'\u{1f600}'",
+            r"'é'",
+            "12_000u32",
+            "\"\"",
+        ] {
+            assert_eq!(kept(&format!("f({literal}) // '")), "f ( literal )", "{literal}");
+        }
+        assert_eq!(kept("fn f<'a>(r: &'a str) -> r::B"), "fn f < ' a > ( r : & ' a str ) - > r : : B");
+        assert_eq!(kept("a /* b /* c */ d */ e /f"), "a e / f");
     }
 
     #[test]
@@ -158,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_token_names_its_lines() {
-        let tokens = tokens("a\n\"b\n\nc\"").expect("Rust");
+        let tokens = tokens("a\n\"b\n\nc\"");
         let lines: Vec<_> = tokens.iter().map(|token| (token.first_line, token.last_line)).collect();
         assert_eq!(lines, [(1, 1), (2, 4)]);
     }

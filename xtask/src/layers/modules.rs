@@ -67,9 +67,8 @@ struct Place {
 
 impl Reader<'_> {
     fn file(&mut self, place: Place) -> Result<usize> {
-        let name = place.file.display().to_string();
-        let text = (self.text)(&place.file).with_context(|| format!("cannot read {name}"))?;
-        self.module(place, &rust::tokens(&text).context(name)?)
+        let text = (self.text)(&place.file).with_context(|| format!("cannot read {}", place.file.display()))?;
+        self.module(place, &rust::tokens(&text))
     }
 
     fn module(&mut self, place: Place, tokens: &[Token]) -> Result<usize> {

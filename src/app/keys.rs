@@ -112,7 +112,7 @@ fn unfinished(keyring: &Keyring, stats: &[(EncryptedColumn, RotationStats)], out
     let keys = stats.iter().flat_map(|(_, stats)| stats.by_key.keys().flatten());
     match keys.into_iter().find(|id| !keyring.has(id)) {
         Some(lost) => {
-            format!("{outdated} texts are left. The key `{lost}` of some is missing: add it to DATA_KEY again")
+            format!("{outdated} texts are left. The key `{lost}` is missing: add it to DATA_KEY again")
         }
         None => format!(
             "{outdated} texts are left. If the log does not report them as damaged, they were in use, or a running service \

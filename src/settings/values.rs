@@ -23,6 +23,7 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Whether the stricter rules of production apply.
     pub fn is_production(self) -> bool {
         self == Self::Production
     }

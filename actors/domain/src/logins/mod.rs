@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use faceofmind_base::{Clock, Rng, Timestamp};
 use faceofmind_db::{Database, Tx};
-use faceofmind_runtime::ChildSpec;
+use faceofmind_runtime::{ChildSpec, Handle};
 use faceofmind_runtime::legacy::{Actor, Address, Errands, Failure, Permit, Reply};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Neighbours {
     /// Who exists.
-    pub registry: UserRegistry,
+    pub registry: Handle<UserRegistry>,
     /// Compares passwords.
     pub hasher: Hasher,
     /// Counts wrong ones.

@@ -1,14 +1,13 @@
 //! What goes by itself, and what never does.
 
 use super::*;
-use crate::support::until;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl World {
     /// A start sweeps at once.
     async fn sweep(&self) {
-        self.kill("registry-0").await;
+        self.kill("user_registry").await;
     }
 
     async fn users(&self) -> i64 {
@@ -30,7 +29,7 @@ async fn accounts_never_verified_go_after_30_days_from_their_last_claim() {
         assert_eq!(world.users().await, 3, "it is not time yet");
         world.sweep().await;
         until("the old one goes", async || world.users().await == 2).await;
-        assert_eq!(world.told(old).await, ["user.deleted"], "what was told of it before is erased");
+        assert_eq!(world.event_names(old).await, ["user.deleted"], "what was told of it before is erased");
         world.credentials(ADA).await;
         world.credentials("bob@example.org").await;
     }

@@ -1,9 +1,19 @@
 //! Whoever registers somebody else's address gains nothing by it.
 
+use faceofmind_base::Rng;
+
 use super::*;
 
 const OWNERS: &str = "the owner's own password";
 const STRANGERS: &str = "a stranger's password";
+
+impl World {
+    async fn resend(&self, typed: &User) {
+        let context = client("laptop");
+        let resend = ResendVerificationCode { user: typed.id, revision: typed.revision, context };
+        self.system.accounts.ask(resend).await.expect("is accepted");
+    }
+}
 
 #[tokio::test]
 async fn a_stranger_who_registers_first_gains_nothing() {
@@ -17,7 +27,7 @@ async fn a_stranger_who_registers_first_gains_nothing() {
         assert_eq!(ada.first_name, "Ada owner");
         assert!(matches!(world.log_in(ADA, STRANGERS).await, Err(LogInError::BadPair)));
         world.log_in(ADA, OWNERS).await.expect("is the owner's");
-        assert_eq!(world.told(ada.id).await, ["user.registered", "user.verified"]);
+        assert_eq!(world.event_names(ada.id).await, ["user.registered", "user.verified"]);
     }
 }
 
@@ -30,7 +40,7 @@ async fn a_stranger_who_registers_after_the_owner_gains_nothing() {
         let strangers = world.mail(ADA, 2).await;
         world.verify(ADA, &owners).await.expect("verifies");
         world.log_in(ADA, OWNERS).await.expect("is the owner's");
-        assert!(matches!(world.verify(ADA, &strangers).await, Err(VerifyError::BadCode)));
+        assert!(matches!(world.verify(ADA, &strangers).await, Err(AccountError::InvalidCode)));
     }
 }
 
@@ -43,7 +53,7 @@ async fn a_fourth_claim_replaces_the_oldest() {
             world.register(ADA, STRANGERS, from).await;
         }
         assert_eq!(world.number("SELECT count(*) FROM claims").await, 3);
-        assert!(matches!(world.verify(ADA, &first).await, Err(VerifyError::BadCode)));
+        assert!(matches!(world.verify(ADA, &first).await, Err(AccountError::InvalidCode)));
         assert_eq!(world.credentials(ADA).await.user.status, Status::Inactive);
     }
 }
@@ -122,11 +132,11 @@ async fn a_code_asked_for_by_logging_in_is_for_the_claim_whose_password_was_type
         let typed = world.credentials(ADA).await.user;
         world.register(ADA, STRANGERS, "stranger").await;
         world.mail(ADA, 2).await;
-        world.house.registry.send_code_again(&typed, &client("desk")).await.expect("is taken");
+        world.resend(&typed).await;
         world.all_is_mailed().await;
         assert_eq!(world.mails(ADA).len(), 2, "the newest claim is another's by now");
         let typed = world.credentials(ADA).await.user;
-        world.house.registry.send_code_again(&typed, &client("desk")).await.expect("is taken");
+        world.resend(&typed).await;
         assert!(world.mail(ADA, 3).await.text.contains("Ada stranger"));
     }
 }
@@ -153,7 +163,7 @@ async fn a_mail_of_a_claim_that_was_verified_meanwhile_is_not_sent() {
         let (now, id) = (world.clock.now(), Rng::system().uuid_v7(world.clock.now()));
         faceofmind_platform::mail::queue(&mut tx, id, &late, "phone", now).await.expect("queues");
         tx.commit().await.expect("commits");
-        world.house.mailer.wake();
+        world.system.mailer.wake();
         world.all_is_mailed().await;
         assert_eq!(world.mails(ADA).len(), 1, "nobody tried to register an account that there was");
     }
@@ -165,7 +175,7 @@ async fn a_code_whose_account_could_not_be_written_stays_good() {
         world.register(ADA, OWNERS, "owner").await;
         let mail = world.mail(ADA, 1).await;
         world.run("ALTER TABLE claims RENAME TO mislaid").await;
-        assert!(matches!(world.verify(ADA, &mail).await, Err(VerifyError::Failed(_))));
+        assert!(matches!(world.verify(ADA, &mail).await, Err(AccountError::Store(_))));
         world.run("ALTER TABLE mislaid RENAME TO claims").await;
         world.verify(ADA, &mail).await.expect("verifies");
     }
@@ -177,14 +187,14 @@ async fn a_code_is_used_for_something_though_its_reader_hangs_up() {
     for world in worlds().await {
         world.register(ADA, OWNERS, "owner").await;
         let code = world.mail(ADA, 1).await.code().expect("a code");
-        let (registry, (ada, phone)) = (world.house.registry.clone(), (email(ADA), client("phone")));
-        let asking = tokio::spawn(async move { registry.verify(&ada, &code, &phone).await });
-        crate::support::until("the code is used up", async || {
+        let (accounts, verify) = (world.system.accounts.clone(), verify_email(ADA, code));
+        let asking = tokio::spawn(async move { accounts.ask(verify).await });
+        until("the code is used up", async || {
             world.number("SELECT count(*) FROM codes WHERE tries_left > 0").await == 0
         })
         .await;
         asking.abort();
-        crate::support::until("the account is active", async || {
+        until("the account is active", async || {
             world.credentials(ADA).await.user.status == Status::Active
         })
         .await;
@@ -195,10 +205,10 @@ async fn a_code_is_used_for_something_though_its_reader_hangs_up() {
 #[tokio::test]
 async fn a_claim_on_an_inactive_account_of_the_predecessor_is_the_second() {
     for world in worlds().await {
-        let ada = crate::support::user(&world.db, ADA).await;
+        let ada = insert_user(&world.db, ADA).await;
         world.run("UPDATE users SET status = 'inactive'").await;
         world.register(ADA, STRANGERS, "stranger").await;
-        assert_eq!(world.told(ada).await, [""; 0], "it was registered long ago");
+        assert_eq!(world.event_names(ada).await, [""; 0], "it was registered long ago");
         world.set_status(ada, Status::Active).await.expect("activates");
         assert!(world.credentials(ADA).await.password.is_none());
     }
@@ -211,14 +221,14 @@ async fn a_letter_about_a_claim_is_in_the_language_of_who_made_it() {
         for (number, (from, language)) in
             [("stranger", "de"), ("owner", "fil-PH"), ("other", "en")].into_iter().enumerate()
         {
-            let registration = faceofmind_domain::accounts::Registration {
+            let registration = Register {
                 email: email(ADA),
                 password: secret(OWNERS),
                 first_name: format!("Ada {from}"),
                 last_name: "Lovelace".into(),
+                context: RequestContext { languages: vec![language.to_owned()], ..client(from) },
             };
-            let from = faceofmind_model::RequestContext { languages: vec![language.to_owned()], ..client(from) };
-            world.house.registry.register(registration, &from).await.expect("registers");
+            world.system.accounts.ask(registration).await.expect("registers");
             world.mail(ADA, number + 1).await;
         }
         let mails = world.mails(ADA);
@@ -226,7 +236,7 @@ async fn a_letter_about_a_claim_is_in_the_language_of_who_made_it() {
         assert!(greets(0, "Welcome to") && greets(1, "Maligayang pagdating") && greets(2, "Welcome to"), "{mails:?}");
         let ada = world.verify(ADA, &mails[1]).await.expect("verifies");
         assert_eq!(ada.language.as_deref(), Some("fil-PH"));
-        world.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");
+        world.request_reset(ADA, "phone").await;
         assert!(world.mail(ADA, 4).await.text.contains("bagong password"));
     }
 }

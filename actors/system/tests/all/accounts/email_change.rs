@@ -1,22 +1,29 @@
 //! Moving an account to another address.
 
 use super::*;
-use crate::support::{Received, until};
-use faceofmind_domain::logins::LoggedIn;
 
 const NEW: &str = "ada@example.com";
 const OTHERS: &str = "a stranger's password";
 
 impl World {
-    async fn ask_to_move(&self, user: UserId, to: &str, from: &str) -> Result<(), AddressError> {
-        let proven = self.house.registry.get(user).await.expect("reads").expect("there is one");
-        self.house.registry.request_address(&proven, email(to), &client(from)).await
+    async fn ask_to_move(&self, user: UserId, to: &str, from: &str) -> Result<(), AccountError> {
+        let verified = self.system.accounts.ask(GetUser { id: user }).await.expect("reads").expect("the user exists");
+        self.request_change(verified, to, from).await
     }
 
-    async fn confirm(&self, by: &LoggedIn, mail: &Received) -> Result<User, AddressError> {
-        let login = self.house.logins.identify(&by.access_token).await.expect("is good").login;
-        let code = mail.code().expect("a code");
-        self.house.registry.confirm_address(by.user.id, &code, login, &client("phone")).await
+    async fn request_change(&self, verified: User, to: &str, from: &str) -> Result<(), AccountError> {
+        let request = RequestEmailChange { verified, new_email: email(to), context: client(from) };
+        self.system.accounts.ask(request).await
+    }
+
+    async fn confirm(&self, by: &LoggedIn, mail: &Received) -> Result<User, AccountError> {
+        self.enter(by, mail.code().expect("a code")).await
+    }
+
+    async fn enter(&self, by: &LoggedIn, code: SecretString) -> Result<User, AccountError> {
+        let keep = self.system.logins.identify(&by.access_token).await.expect("is valid").login;
+        let confirm = ConfirmEmailChange { user: by.user.id, code, keep, context: client("phone") };
+        self.system.accounts.ask(confirm).await
     }
 
     /// Somebody who is logged in and has been mailed a code to the new address.
@@ -37,7 +44,7 @@ async fn the_old_address_holds_until_the_new_one_is_proven() {
         assert_eq!((moved.id, moved.email, moved.status), (ada.user.id, email(NEW), Status::Active));
         world.log_in(NEW, PASSWORD).await.expect("is the account's");
         assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LogInError::BadPair)));
-        assert_eq!(world.told(ada.user.id).await, ["user.registered", "user.verified", "user.email_changed"]);
+        assert_eq!(world.event_names(ada.user.id).await, ["user.registered", "user.verified", "user.email_changed"]);
         world.all_is_mailed().await;
         let subjects: Vec<_> = world.mails(ADA).into_iter().skip(1).map(|mail| mail.subject).collect();
         assert_eq!(
@@ -58,7 +65,7 @@ async fn the_other_log_ins_end_with_the_move() {
         world.confirm(&ada, &mail).await.expect("moves");
         assert!(!world.is_good(&desk).await);
         assert!(world.is_good(&ada).await, "the one who confirms stays");
-        let refreshed = world.house.logins.refresh(&ada.refresh_token).await.expect("goes on");
+        let refreshed = world.system.logins.refresh(&ada.refresh_token).await.expect("goes on");
         assert_eq!(refreshed.user.email, email(NEW));
     }
 }
@@ -69,9 +76,9 @@ async fn a_code_is_good_once_and_for_the_address_that_is_wanted_last() {
         let (ada, first) = world.moving().await;
         world.ask_to_move(ada.user.id, "ada@example.net", "phone").await.expect("is taken");
         let second = world.mail("ada@example.net", 1).await;
-        assert!(matches!(world.confirm(&ada, &first).await, Err(AddressError::BadCode)));
+        assert!(matches!(world.confirm(&ada, &first).await, Err(AccountError::InvalidCode)));
         world.confirm(&ada, &second).await.expect("moves");
-        assert!(matches!(world.confirm(&ada, &second).await, Err(AddressError::BadCode)));
+        assert!(matches!(world.confirm(&ada, &second).await, Err(AccountError::InvalidCode)));
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
@@ -99,10 +106,7 @@ async fn the_owner_of_an_address_is_told_and_nobody_gets_a_code() {
         let told = world.mail(NEW, 2).await;
         assert!(told.code().is_none() && told.text.contains("already have an account"), "{}", told.text);
         for code in ["000000", "123456"] {
-            let guess = secret(code);
-            let login = world.house.logins.identify(&ada.access_token).await.expect("is good").login;
-            let guessed = world.house.registry.confirm_address(ada.user.id, &guess, login, &client("phone")).await;
-            assert!(matches!(guessed, Err(AddressError::BadCode)));
+            assert!(matches!(world.enter(&ada, secret(code)).await, Err(AccountError::InvalidCode)));
         }
         for from in ["phone", "desk", "attic"] {
             world.ask_to_move(ada.user.id, NEW, from).await.expect("is taken");
@@ -122,9 +126,9 @@ async fn who_proves_an_address_has_it_before_those_who_only_claim_it() {
         world.ask_to_move(ada.user.id, NEW, "phone").await.expect("is taken");
         let mail = world.mail(NEW, 2).await;
         world.confirm(&ada, &mail).await.expect("moves");
-        assert_eq!(world.told(squatter).await, ["user.deleted"], "what nobody proved goes");
+        assert_eq!(world.event_names(squatter).await, ["user.deleted"], "what nobody proved goes");
         assert!(matches!(world.log_in(NEW, OTHERS).await, Err(LogInError::BadPair)));
-        assert!(matches!(world.verify(NEW, &strangers).await, Err(VerifyError::BadCode)));
+        assert!(matches!(world.verify(NEW, &strangers).await, Err(AccountError::InvalidCode)));
         assert_eq!(world.id_of(NEW).await, ada.user.id);
     }
 }
@@ -136,7 +140,7 @@ async fn an_address_that_another_has_proven_meanwhile_is_taken() {
         world.register(NEW, OTHERS, "owner").await;
         let owners = world.mail(NEW, 2).await;
         let owner = world.verify(NEW, &owners).await.expect("verifies").id;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Taken)));
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
         assert_eq!((world.id_of(ADA).await, world.id_of(NEW).await), (ada.user.id, owner));
         assert!(world.is_good(&ada).await, "nothing has changed");
     }
@@ -150,7 +154,7 @@ async fn an_account_that_was_set_back_to_inactive_keeps_its_address() {
         let root = world.admin(NEW).await.id;
         world.admin("root@example.org").await;
         world.set_status(root, Status::Inactive).await.expect("sets back");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Taken)));
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
         assert_eq!(world.id_of(NEW).await, root);
     }
 }
@@ -160,11 +164,11 @@ async fn an_account_that_was_set_back_to_inactive_keeps_its_address() {
 async fn an_account_of_the_predecessor_that_was_set_back_to_inactive_keeps_its_address() {
     for world in worlds().await {
         let (ada, mail) = world.moving().await;
-        let eve = crate::support::user(&world.db, NEW).await;
+        let eve = insert_user(&world.db, NEW).await;
         world.run(&format!("DELETE FROM user_profiles WHERE user_id = {eve}")).await;
         world.run(&format!("UPDATE users SET status = 'active' WHERE id = {eve}")).await;
         world.set_status(eve, Status::Inactive).await.expect("sets back");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Taken)));
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
         assert_eq!(world.id_of(NEW).await, eve);
     }
 }
@@ -174,9 +178,9 @@ async fn an_account_of_the_predecessor_that_was_set_back_to_inactive_keeps_its_a
 async fn an_address_in_other_letters_case_is_taken_too() {
     for world in worlds().await {
         let (ada, mail) = world.moving().await;
-        let other = crate::support::user(&world.db, "eve@example.org").await;
+        let other = insert_user(&world.db, "eve@example.org").await;
         world.run(&format!("UPDATE users SET email = 'Ada@Example.COM' WHERE id = {other}")).await;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Taken)));
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
         world.log_in(ADA, PASSWORD).await.expect("nothing has changed");
     }
 }
@@ -188,7 +192,7 @@ async fn a_code_is_good_for_the_account_that_asked_for_it_alone() {
         let eve = world.logged_in("eve@example.org").await;
         world.ask_to_move(eve.user.id, NEW, "desk").await.expect("is taken");
         world.mail(NEW, 2).await;
-        assert!(matches!(world.confirm(&eve, &mail).await, Err(AddressError::BadCode)));
+        assert!(matches!(world.confirm(&eve, &mail).await, Err(AccountError::InvalidCode)));
         world.confirm(&ada, &mail).await.expect("eve has not used it up");
     }
 }
@@ -197,11 +201,8 @@ async fn a_code_is_good_for_the_account_that_asked_for_it_alone() {
 async fn a_new_password_stops_a_move() {
     for world in worlds().await {
         let (ada, mail) = world.moving().await;
-        let login = world.house.logins.identify(&ada.access_token).await.expect("is good").login;
-        let proven = world.credentials(ADA).await.user;
-        let (registry, phone) = (&world.house.registry, client("phone"));
-        registry.change_password(&proven, secret("another long word"), login, &phone).await.expect("changes");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::BadCode)));
+        world.change_password(&ada, world.credentials(ADA).await.user).await.expect("changes");
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::InvalidCode)));
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
@@ -219,14 +220,9 @@ async fn so_does_a_status_that_bars() {
 async fn a_password_that_was_proven_before_a_change_is_to_be_proven_again_for_a_move() {
     for world in worlds().await {
         let proven = world.person(ADA).await;
-        world
-            .house
-            .registry
-            .change(proven.id, AccountChange::of_status(Status::Suspended, false), by_admin())
-            .await
-            .expect("suspends");
-        let asked = world.house.registry.request_address(&proven, email(NEW), &client("phone")).await;
-        assert!(matches!(asked, Err(AddressError::Failed(Failure::Busy(_)))), "{asked:?}");
+        world.set_status(proven.id, Status::Suspended).await.expect("suspends");
+        let asked = world.request_change(proven, NEW, "phone").await;
+        assert!(matches!(asked, Err(AccountError::Store(StoreError::Conflict))), "{asked:?}");
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
@@ -236,23 +232,13 @@ async fn a_password_that_was_proven_before_a_change_is_to_be_proven_again_for_a_
 async fn a_reset_of_the_old_address_that_overlaps_the_move_does_not_reach_the_account() {
     for world in worlds().await {
         let (ada, mail) = world.moving().await;
-        world.house.registry.request_reset(&email(ADA), &client("attic")).await.expect("is taken");
+        world.request_reset(ADA, "attic").await;
         until("the code comes", async || world.mails(ADA).iter().any(|mail| mail.subject.contains("new password")))
             .await;
         let reset = world.mails(ADA).into_iter().find(|mail| mail.subject.contains("new password")).expect("came");
-        let late = ledger::NewPassword {
-            user: ada.user.id,
-            hash: world.credentials(ADA).await.password.expect("a hash"),
-            proof: ledger::Proof::Code { address: email(ADA) },
-            client: client("attic"),
-        };
         world.confirm(&ada, &mail).await.expect("moves");
-        let code = reset.code().expect("a code");
-        let tried = world.house.registry.reset(&email(ADA), &code, secret("another long word"), &client("attic")).await;
-        assert!(matches!(tried, Err(PasswordError::BadCode)), "{tried:?}");
-        let written: Result<(), PasswordError> =
-            world.house.registry.write(&ada.user.id, |reply| Write::SetPassword(late, reply)).await;
-        assert!(matches!(written, Err(PasswordError::BadCode)), "{written:?}");
+        let tried = world.reset(&reset, "another long word").await;
+        assert!(matches!(tried, Err(PasswordError::InvalidCode)), "{tried:?}");
         world.log_in(NEW, PASSWORD).await.expect("the password is the same");
     }
 }
@@ -278,7 +264,7 @@ async fn a_code_whose_move_could_not_be_written_stays_good() {
     for world in worlds().await {
         let (ada, mail) = world.moving().await;
         world.run("ALTER TABLE claims RENAME TO mislaid").await;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AddressError::Failed(_))));
+        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::Store(_))));
         world.run("ALTER TABLE mislaid RENAME TO claims").await;
         world.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
         world.confirm(&ada, &mail).await.expect("moves");
@@ -300,7 +286,7 @@ async fn of_two_who_would_have_each_others_address_neither_moves() {
         }
         let (first, second) = tokio::join!(world.confirm(&ada, &to_eves), world.confirm(&eve, &to_adas));
         assert!(
-            matches!((&first, &second), (Err(AddressError::BadCode), Err(AddressError::BadCode))),
+            matches!((&first, &second), (Err(AccountError::InvalidCode), Err(AccountError::InvalidCode))),
             "{first:?} {second:?}"
         );
     }
@@ -318,7 +304,7 @@ async fn of_many_who_move_to_one_address_at_once_one_has_it() {
         let moves = moving.iter().map(|(person, mail)| world.confirm(person, mail));
         let told = futures_util::future::join_all(moves).await;
         assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 1, "{told:?}");
-        assert!(told.iter().all(|told| matches!(told, Ok(_) | Err(AddressError::Taken))), "{told:?}");
+        assert!(told.iter().all(|told| matches!(told, Ok(_) | Err(AccountError::EmailTaken))), "{told:?}");
     }
 }
 
@@ -343,15 +329,11 @@ async fn a_move_that_nobody_confirms_in_a_day_is_over() {
         let (ada, mail) = world.moving().await;
         world.advance(Duration::from_secs(24 * 3600));
         let late = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(matches!(world.confirm(&late, &mail).await, Err(AddressError::BadCode)));
-        let wanted: Result<_, Failure> = world
-            .house
-            .registry
-            .shard(&ada.user.id)
-            .ask(|reply| Message::Read(Read::WantedAddress(ada.user.id, reply)))
-            .await;
-        assert!(wanted.expect("reads").is_none());
-        world.kill("registry-0").await;
+        assert!(matches!(world.confirm(&late, &mail).await, Err(AccountError::InvalidCode)));
+        let claim = ClaimId(world.number("SELECT id FROM address_changes").await);
+        let reason = MailReason::AddressClaim { user: ada.user.id, claim };
+        assert!(world.system.accounts.ask(GetMailContext { reason }).await.expect("reads").is_none());
+        world.kill("user_registry").await;
         until("it is swept", async || world.number("SELECT count(*) FROM address_changes").await == 0).await;
     }
 }
@@ -360,7 +342,7 @@ async fn a_move_that_nobody_confirms_in_a_day_is_over() {
 async fn the_address_that_one_has_is_no_new_one() {
     for world in worlds().await {
         let ada = world.person(ADA).await.id;
-        assert!(matches!(world.ask_to_move(ada, " ADA@example.org", "phone").await, Err(AddressError::Same)));
+        assert!(matches!(world.ask_to_move(ada, " ADA@example.org", "phone").await, Err(AccountError::EmailUnchanged)));
     }
 }
 
@@ -371,7 +353,7 @@ async fn asking_to_move_counts_as_registering_does() {
         for number in 0..59 {
             world.ask_to_move(ada, &format!("a{number}@example.com"), "phone").await.expect("is taken");
         }
-        assert!(matches!(world.ask_to_move(ada, NEW, "phone").await, Err(AddressError::TooMany { .. })));
+        assert!(matches!(world.ask_to_move(ada, NEW, "phone").await, Err(AccountError::RateLimited { .. })));
         world.ask_to_move(ada, NEW, "desk").await.expect("another client may");
     }
 }
@@ -380,7 +362,7 @@ async fn asking_to_move_counts_as_registering_does() {
 async fn who_is_deleted_while_they_move_leaves_nothing_behind() {
     for world in worlds().await {
         let (ada, _) = world.moving().await;
-        world.house.registry.delete(ada.user.id, by_admin()).await.expect("deletes");
+        world.system.accounts.ask(delete(ada.user.id)).await.expect("deletes");
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
         assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
     }

@@ -32,7 +32,9 @@ impl MailComposer for MailComposition {
     fn compose<'a>(&'a self, intent: &'a Intent) -> ComposeFuture<'a> {
         Box::pin(async move {
             let Some(reason) = &intent.occasion else { return Ok(None) };
-            let Some(draft) = self.accounts.ask(GetMailContext { reason: reason.clone() }).await? else { return Ok(None) };
+            let Some(draft) = self.accounts.ask(GetMailContext { reason: reason.clone() }).await? else {
+                return Ok(None);
+            };
             let Some(letter) = self.letter(intent, &draft).await? else { return Ok(None) };
             Ok(Some(ComposedMail { user: draft.user, to: draft.to, language: draft.language, letter }))
         })

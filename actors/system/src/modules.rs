@@ -82,7 +82,9 @@ pub(crate) const MODULES: [Module; 8] = [
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
     erase: |tx, user| Box::pin(erase(tx, user)),
-    time_zone_changed: |tx, user, zone| Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) }),
+    time_zone_changed: |tx, user, zone| {
+        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
+    },
 };
 
 async fn erase(tx: &mut Tx, user: &User) -> Result<(), StoreError> {

@@ -12,9 +12,7 @@ use faceofmind_platform::{
     password_hasher::Hasher,
     rate_limit::{Limit, Limits},
 };
-use faceofmind_runtime::{
-    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet,
-};
+use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;

@@ -44,7 +44,10 @@ pub async fn lock_and_get_time_zones(
 }
 
 /// Returns those of the users whose accounts are active.
-pub async fn filter_active(tx: &mut Tx, users: impl IntoIterator<Item = UserId>) -> Result<HashSet<UserId>, StoreError> {
+pub async fn filter_active(
+    tx: &mut Tx,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<HashSet<UserId>, StoreError> {
     let mut active = HashSet::new();
     for page in sorted_unique(users).chunks(MAX_ROWS) {
         let rows: Vec<(UserId,)> = with_conn!(tx.connection(), c => {

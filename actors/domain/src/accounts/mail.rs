@@ -82,7 +82,9 @@ impl AccountService {
             MailReason::PasswordChanged { .. } => Some(MailContext::to(user, MailTopic::PasswordChanged)),
             MailReason::NewDevice { login, .. } => Some(MailContext::to(user, MailTopic::NewDevice(*login))),
             MailReason::AddressClaim { claim, .. } => self.email_change_context(&mut reader, user, *claim).await?,
-            MailReason::AddressChangeAsked { old, .. } => Some(MailContext::to(user, MailTopic::AddressChangeAsked).at(old)),
+            MailReason::AddressChangeAsked { old, .. } => {
+                Some(MailContext::to(user, MailTopic::AddressChangeAsked).at(old))
+            }
             MailReason::AddressChanged { old, .. } => Some(MailContext::to(user, MailTopic::AddressChanged).at(old)),
             MailReason::Reminder { reminder, .. } => {
                 let is_active = user.status == Status::Active;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use faceofmind_model::{
-    Email, LoginId, MailReason, RequestContext, User, UserChange, UserId, event::EventContext,
-};
+use faceofmind_model::{Email, LoginId, MailReason, RequestContext, User, UserChange, UserId, event::EventContext};
 use faceofmind_platform::password_hasher::PasswordHash;
 use faceofmind_runtime::Message;
 use secrecy::SecretString;

@@ -4,7 +4,6 @@ use faceofmind_model::Email;
 use secrecy::{ExposeSecret, SecretString};
 use zxcvbn::Score;
 
-
 /// The app sends this password to find out whether a reset code is right, so no account may have it.
 const PROBE: &str = "dummyPassword123";
 

@@ -96,12 +96,7 @@ async fn bump(
     Ok(revision)
 }
 
-async fn insert(
-    tx: &mut Tx,
-    user: UserId,
-    new: &NewRegistration<'_>,
-    now: Timestamp,
-) -> Result<ClaimId, StoreError> {
+async fn insert(tx: &mut Tx, user: UserId, new: &NewRegistration<'_>, now: Timestamp) -> Result<ClaimId, StoreError> {
     let insert = "INSERT INTO claims (user_id, first_name, last_name, password, created_at) \
         VALUES ($1, $2, $3, $4, $5) RETURNING id";
     let (id,): (ClaimId,) = with_conn!(tx.connection(), c => sqlx::query_as(insert)

@@ -186,7 +186,12 @@ pub(super) async fn dummy_write(tx: &mut Tx, id: UserId) -> Result<(), StoreErro
 }
 
 /// Compare-and-set on the stored hash, so that a concurrent new password stays.
-pub(super) async fn renew_hash(tx: &mut Tx, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError> {
+pub(super) async fn renew_hash(
+    tx: &mut Tx,
+    id: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> Result<(), StoreError> {
     for update in [
         "UPDATE users SET password = $3 WHERE id = $1 AND password = $2",
         "UPDATE claims SET password = $3 WHERE user_id = $1 AND password = $2",

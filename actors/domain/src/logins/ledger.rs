@@ -46,7 +46,12 @@ impl Ledger {
     /// revision that is older by then.
     pub(super) async fn admit(&self, bearer: Bearer) -> Result<Identity, BearerError> {
         let epoch = self.views.epoch();
-        let user = self.registry.ask(GetUser { id: bearer.user.ok_or(BearerError::Bad)? }).await.map_err(Failure::from)?.ok_or(BearerError::Bad)?;
+        let user = self
+            .registry
+            .ask(GetUser { id: bearer.user.ok_or(BearerError::Bad)? })
+            .await
+            .map_err(Failure::from)?
+            .ok_or(BearerError::Bad)?;
         let mut login = self.find(bearer.login).await?.ok_or(BearerError::Bad)?;
         let ended = login.ended_at.is_some() || user.status != Status::Active;
         if ended || login.user_id != user.id || bearer.generation > login.generation {
@@ -112,7 +117,8 @@ impl Ledger {
             Some(login) => login,
             None => self.repeat(bearer).await?,
         };
-        let user = self.registry.ask(GetUser { id: login.user_id }).await.map_err(Failure::from)?.ok_or(BearerError::Bad)?;
+        let user =
+            self.registry.ask(GetUser { id: login.user_id }).await.map_err(Failure::from)?.ok_or(BearerError::Bad)?;
         if user.status != Status::Active {
             return Err(BearerError::Bad);
         }

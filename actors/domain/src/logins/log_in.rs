@@ -101,7 +101,8 @@ impl Logins {
         password: &SecretString,
         client: &RequestContext,
     ) -> Result<Credentials, LogInError> {
-        let known = self.neighbours.registry.ask(GetCredentials { email: email.clone() }).await.map_err(Failure::from)?;
+        let known =
+            self.neighbours.registry.ask(GetCredentials { email: email.clone() }).await.map_err(Failure::from)?;
         let taken = self.count_try(email, known.as_ref().map(|known| known.user.id), client).await?;
         let hash = known.as_ref().and_then(|known| known.password.clone());
         let verdict = self.neighbours.hasher.verify(password.clone(), hash.clone()).await;

@@ -50,7 +50,9 @@ impl AccountService {
         match self.is_unchanged(read).await {
             Ok(true) => self.restore_code(code).await,
             Ok(false) => {}
-            Err(error) => tracing::warn!(%error, user = %read.id, "the code stays consumed: it may have set a password"),
+            Err(error) => {
+                tracing::warn!(%error, user = %read.id, "the code stays consumed: it may have set a password")
+            }
         }
     }
 

@@ -100,9 +100,8 @@ impl AccountService {
         let ResendVerificationCode { user, revision, context } = message;
         let mut tx = self.deps.db.begin().await?;
         let account = store::lock(&mut tx, user).await?;
-        let is_awaiting = |account: &Account| {
-            account.user.status == Status::Inactive && account.user.revision == revision
-        };
+        let is_awaiting =
+            |account: &Account| account.user.status == Status::Inactive && account.user.revision == revision;
         let Some(account) = account.filter(is_awaiting) else { return Ok(()) };
         let newest = pending_registrations::newest(&mut tx, &account, self.deps.clock.now()).await?;
         let Some(claim) = newest else { return Ok(()) };

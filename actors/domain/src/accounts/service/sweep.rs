@@ -49,7 +49,9 @@ impl AccountService {
     async fn checkpoint_wal(&self) {
         match self.deps.db.checkpoint_wal().await {
             Ok(true) => {}
-            Ok(false) => tracing::info!("the database's log was not truncated: it is being read; the next sweep retries"),
+            Ok(false) => {
+                tracing::info!("the database's log was not truncated: it is being read; the next sweep retries")
+            }
             Err(error) => tracing::warn!(%error, "failed to truncate the database's log; the next sweep retries"),
         }
     }

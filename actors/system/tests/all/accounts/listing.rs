@@ -1,4 +1,4 @@
-//! The admins' list.
+//! The list of users.
 
 use super::*;
 
@@ -20,7 +20,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn what_is_searched_for_is_taken_literally_and_ascii_letters_in_either_case() {
+async fn a_search_is_literal_and_matches_ascii_letters_in_either_case() {
     for world in worlds().await {
         world.admin("root@example.org").await;
         for (number, (first, last)) in
@@ -70,7 +70,8 @@ async fn filters_are_joined() {
     for world in worlds().await {
         world.admin("root@example.org").await;
         world.insert(1, "Ada", "Lovelace").await;
-        let filter = |role, status| ListUsers { role: Some(role), status: Some(status), limit: 5, ..ListUsers::default() };
+        let filter =
+            |role, status| ListUsers { role: Some(role), status: Some(status), limit: 5, ..ListUsers::default() };
         let total = async |filter: ListUsers| world.system.accounts.ask(filter).await.expect("lists").total;
         assert_eq!(total(filter(Role::Admin, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::User, Status::Active)).await, 1);

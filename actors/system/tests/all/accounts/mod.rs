@@ -6,8 +6,8 @@ use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_domain::{
     accounts::{
         self, AccountError, ChangePassword, ConfirmEmailChange, CreateAdmin, Credentials, DeleteUser, GetCredentials,
-        GetMailContext, GetUser, ListUsers, PasswordError, Register, RequestEmailChange, RequestPasswordReset,
-        ResendVerificationCode, ResetPassword, UpdateUser,
+        GetMailContext, GetUser, ListUsers, PasswordError, Register, RenewPasswordHash, RequestEmailChange,
+        RequestPasswordReset, ResendVerificationCode, ResetPassword, UpdateUser,
     },
     logins::{LogInError, LoggedIn},
     sessions::Call,
@@ -17,9 +17,9 @@ use faceofmind_model::{
     event::{EventContext, Initiator},
 };
 use faceofmind_runtime::{ActorState, AskError};
+use faceofmind_testing::user as insert_user;
 use secrecy::SecretString;
 
-use faceofmind_testing::user as insert_user;
 use crate::support::{PASSWORD, Received, World, client, email, secret, until, verify_email, worlds};
 
 mod changes;

@@ -31,22 +31,26 @@ async fn the_code_comes_before_the_password_and_is_kept_when_that_is_refused() {
         }
         assert!(world.is_good(&phone).await, "nothing has changed");
         world.reset(&mail, NEW).await.expect("resets");
-        assert!(!world.is_good(&phone).await, "every log-in ends");
+        assert!(!world.is_good(&phone).await, "every login ends");
         assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::InvalidCode)));
         world.log_in(ADA, NEW).await.expect("logs in");
         assert!(world.mail(ADA, 3).await.subject.contains("password"));
-        let told = world.event_names(phone.user.id).await;
-        assert_eq!(told, ["user.registered", "user.verified", "user.password_changed"]);
+        let events = world.event_names(phone.user.id).await;
+        assert_eq!(events, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_code_tells_nothing_of_the_password() {
+async fn a_wrong_code_reveals_nothing_about_the_password() {
     for world in worlds().await {
         world.person(ADA).await;
-        for who in [ADA, "nobody@example.org"] {
-            let asked = world.system.accounts.ask(ResetPassword { email: email(who), ..reset(secret("000000"), "x") }).await;
-            assert!(matches!(asked, Err(PasswordError::InvalidCode)), "{who}");
+        for address in [ADA, "unknown@example.org"] {
+            let asked = world
+                .system
+                .accounts
+                .ask(ResetPassword { email: email(address), ..reset(secret("000000"), "x") })
+                .await;
+            assert!(matches!(asked, Err(PasswordError::InvalidCode)), "{address}");
         }
     }
 }
@@ -66,10 +70,10 @@ async fn a_reset_activates_an_account_that_was_never_verified() {
 }
 
 #[tokio::test]
-async fn a_reset_proves_the_address_of_an_account_that_an_admin_activated() {
+async fn a_reset_verifies_the_address_of_an_account_that_an_admin_activated() {
     for world in worlds().await {
         for _ in 0..2 {
-            world.register(ADA, PASSWORD, "somebody").await;
+            world.register(ADA, PASSWORD, "phone").await;
         }
         world.mail(ADA, 2).await;
         let ada = world.id_of(ADA).await;
@@ -79,7 +83,7 @@ async fn a_reset_proves_the_address_of_an_account_that_an_admin_activated() {
         world.reset(&mail, NEW).await.expect("resets");
         world.set_status(ada, Status::Suspended).await.expect("suspends");
         world.set_status(ada, Status::Active).await.expect("activates");
-        world.log_in(ADA, NEW).await.expect("the password is proven to be the owner's");
+        world.log_in(ADA, NEW).await.expect("the password is verified as the owner's");
     }
 }
 
@@ -96,7 +100,7 @@ async fn a_suspended_user_may_reset_but_not_log_in() {
 }
 
 #[tokio::test]
-async fn a_code_whose_password_could_not_be_written_stays_good() {
+async fn a_code_whose_password_could_not_be_written_stays_valid() {
     for world in worlds().await {
         world.person(ADA).await;
         world.request_reset(ADA, "phone").await;
@@ -109,9 +113,9 @@ async fn a_code_whose_password_could_not_be_written_stays_good() {
     }
 }
 
-/// The actor dies while PostgreSQL commits: whoever asked hears of a failure, and yet the password is written.
+/// The actor dies while PostgreSQL commits. The caller gets an error, and yet the password is written.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_has_set_a_password_unheard_of_sets_no_other() {
+async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
     for world in worlds().await.into_iter().filter(|world| matches!(world.db, Database::Postgres(_))) {
         let ada = world.person(ADA).await.id;
         world.request_reset(ADA, "phone").await;
@@ -120,25 +124,26 @@ async fn a_code_that_has_set_a_password_unheard_of_sets_no_other() {
             world.run(statement).await;
         }
         let Tx::Postgres(mut gate) = world.db.begin().await.expect("begins") else { continue };
-        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("is shut");
+        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("locks");
         let (accounts, code) = (world.system.accounts.clone(), mail.code().expect("a code"));
         let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
         until("it commits", async || world.number(WAITING).await == 1).await;
         world.system.accounts.panic();
         assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::Unavailable(_)))));
-        gate.commit().await.expect("opens");
-        until("it is at work again", async || {
-            let row = world.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("is there");
+        gate.commit().await.expect("unlocks");
+        until("it runs again", async || {
+            let row = world.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("exists");
             row.restarts == 1 && row.state == ActorState::Running
         })
         .await;
-        until("it is written", async || world.event_names(ada).await.last().expect("some") == "user.password_changed").await;
+        until("it is written", async || world.event_names(ada).await.last().expect("some") == "user.password_changed")
+            .await;
         world.log_in(ADA, NEW).await.expect("logs in");
         assert!(matches!(world.reset(&mail, "yet another word").await, Err(PasswordError::InvalidCode)));
     }
 }
 
-/// Holds each commit of a new password until nobody holds the lock 4.
+/// Holds each commit of a new password until the lock 4 is free.
 const HALF_WAY: [&str; 2] = [
     "CREATE FUNCTION half_way() RETURNS trigger LANGUAGE plpgsql AS \
      $$ BEGIN PERFORM pg_advisory_xact_lock(4); RETURN NULL; END $$",
@@ -149,21 +154,21 @@ const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid
     WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted";
 
 #[tokio::test]
-async fn changing_the_password_ends_the_other_log_ins_only() {
+async fn changing_the_password_ends_the_other_logins_only() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
-        let desk = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(world.is_good(&desk).await);
+        let laptop = world.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(world.is_good(&laptop).await);
         world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
         assert!(world.is_good(&phone).await);
-        assert!(!world.is_good(&desk).await);
-        assert!(world.system.logins.refresh(&desk.refresh_token).await.is_err());
+        assert!(!world.is_good(&laptop).await);
+        assert!(world.system.logins.refresh(&laptop.refresh_token).await.is_err());
         world.system.logins.refresh(&phone.refresh_token).await.expect("goes on");
     }
 }
 
 #[tokio::test]
-async fn a_password_that_was_proven_before_another_change_is_to_be_proven_again() {
+async fn a_password_verified_before_another_change_must_be_verified_again() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
         world.change_password(&phone, (*phone.user).clone()).await.expect("changes");

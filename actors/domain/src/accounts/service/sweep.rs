@@ -56,7 +56,7 @@ impl AccountService {
         }
     }
 
-    /// Erases in one transaction a user, so that other requests do not wait long, unless the account was verified in between.
+    /// Erases one user in a transaction of its own, so that other requests do not wait long. Skips an account verified in between.
     async fn erase_unverified(&self, id: UserId, before: Timestamp) -> Result<(), AccountError> {
         let mut tx = self.deps.db.begin().await?;
         let Some(account) = store::lock_for_delete(&mut tx, id).await? else { return Ok(()) };
@@ -78,9 +78,10 @@ impl AccountService {
         if !matches!(vacuumed, Ok(true)) {
             self.vacuum_requested.notify_one();
         }
-        match vacuumed? {
-            true => tracing::info!("database file rewritten without the deleted data"),
-            false => tracing::info!("database file not rewritten: deleted data is being read; it will be tried again"),
+        if vacuumed? {
+            tracing::info!("vacuum after erasure finished");
+        } else {
+            tracing::info!("vacuum after erasure incomplete: deleted data is being read; it will run again");
         }
         Ok(())
     }

@@ -15,13 +15,13 @@ use faceofmind_db::Database;
 use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
-    logins::{self, Logins},
+    logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
     sessions::{self, Sessions},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
-    auth_cache::{Sources, Views},
+    auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
@@ -106,7 +106,9 @@ pub struct ActorSystem {
     /// Who exists.
     pub registry: UserRegistry,
     /// Who is logged in.
-    pub logins: Logins,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
     /// Their sessions.
     pub sessions: Sessions,
     /// What they write for each other.
@@ -138,7 +140,7 @@ impl ActorSystem {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let means = || (clock.clone(), rng.clone());
-        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let views = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
         let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
@@ -158,9 +160,17 @@ impl ActorSystem {
             hooks: Arc::new(ModuleHooks),
         };
         let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
-        let neighbours =
-            logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let deps = logins::Deps {
+            db: db.clone(),
+            cache: views,
+            accounts: registry.clone(),
+            hasher,
+            limits: limits.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (exporter, exporting) = Exporter::new(
@@ -204,6 +214,7 @@ impl ActorSystem {
         Ok(Self {
             registry,
             logins,
+            authenticator,
             sessions,
             community,
             reminders,
@@ -222,11 +233,11 @@ fn invalid_argon2_cost(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+/// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
     match (db, nats) {
-        (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
-        (Database::Postgres(_), None) => Sources::Untold,
+        (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
+        (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),
+        (Database::Postgres(_), None) => InvalidationSource::None,
     }
 }

@@ -48,7 +48,9 @@ pub async fn subscribe(nats: Nats, cache: AuthCache) {
 async fn apply_invalidations(nats: &Nats, cache: &AuthCache) {
     let mut invalidations = match nats.client().subscribe(SUBJECT).await {
         Ok(invalidations) => invalidations,
-        Err(error) => return tracing::warn!(%error, "subscription to invalidations of other nodes failed; it is retried"),
+        Err(error) => {
+            return tracing::warn!(%error, "subscription to invalidations of other nodes failed; it is retried");
+        }
     };
     if !nats.answers().await {
         return;

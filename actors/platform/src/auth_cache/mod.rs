@@ -1,7 +1,7 @@
-//! A cache of log-ins and their users, which answers without I/O.
+//! A cache of logins and their users, which answers without I/O.
 //!
 //! Writers invalidate affected entries before they reply. A read that started before an invalidation is not cached, because its epoch is
-//! stale. A log-in is valid only together with the revision of its user that was read before it: a change that ends a user's log-ins bumps
+//! stale. A login is valid only together with the revision of its user that was read before it: a change that ends a user's logins bumps
 //! that revision.
 
 use std::{
@@ -27,10 +27,10 @@ pub use invalidation::subscribe;
 #[doc(hidden)]
 pub use {AuthCache as Views, Invalidation as Change};
 
-/// The longest that an entry is valid. A node that ends a log-in while its own link is down cannot reach the others, and they cannot know
-/// that. The bound costs each node one read per log-in in use and period.
+/// The longest that an entry is valid. A node that ends a login while its own link is down cannot reach the others, and they cannot know
+/// that. The bound costs each node one read per login in use and period.
 const TTL: Duration = Duration::from_secs(5);
-/// The most log-ins, and the most users.
+/// The most logins, and the most users.
 const CAPACITY: u64 = 100_000;
 /// The most invalidations that a subscriber can lag behind. A subscriber that lags further must assume that everything has changed.
 const INVALIDATION_BUFFER: usize = 256;
@@ -39,9 +39,9 @@ const INVALIDATION_BUFFER: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Invalidation {
-    /// A log-in has ended.
+    /// A login has ended.
     Login(LoginId),
-    /// The revision of a user has changed: every log-in that was read with the old one is invalid.
+    /// The revision of a user has changed: every login that was read with the old one is invalid.
     User(UserId),
     /// Anything may have changed.
     #[serde(rename = "anything")]
@@ -93,7 +93,7 @@ impl AuthCache {
         Self(Arc::new(Inner { logins, users, invalidations: RwLock::default(), subscribers, source, subscribed }))
     }
 
-    /// Returns the log-in and its user if both are cached and valid.
+    /// Returns the login and its user if both are cached and valid.
     pub fn get(&self, login: LoginId) -> Option<(Arc<Login>, Arc<User>)> {
         let epoch = self.connection_epoch()?;
         let (login_epoch, revision, login) = self.0.logins.get(&login)?;
@@ -107,7 +107,7 @@ impl AuthCache {
         ReadEpoch { connection: self.connection_epoch(), invalidations: self.invalidations() }
     }
 
-    /// Caches what was read since `epoch`, the user before the log-in, unless there was an invalidation since then.
+    /// Caches what was read since `epoch`, the user before the login, unless there was an invalidation since then.
     pub fn insert_if_current(&self, epoch: ReadEpoch, login: &Arc<Login>, user: &Arc<User>) {
         let Some(connection) = epoch.connection else { return };
         let invalidations = self.0.invalidations.read().unwrap_or_else(PoisonError::into_inner);
@@ -181,8 +181,8 @@ impl AuthCache {
         }
     }
 
-    /// The number of cached log-ins.
-    pub fn len(&self) -> u64 {
+    /// The number of cached logins.
+    pub fn cached_logins(&self) -> u64 {
         self.0.logins.entry_count()
     }
 

@@ -1,4 +1,4 @@
-//! The table of log-ins. A log-in is one row, and its refresh tokens are generations of it.
+//! The table of logins. A login is one row, and its refresh tokens are generations of it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use faceofmind_db::{Connection, StoreError, Tx, with_conn};
 use faceofmind_model::{LoginId, UserId};
 use sqlx::FromRow;
 
-/// A log-in: one signed-in device.
+/// A login: one signed-in device.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Login {
     pub id: LoginId,
@@ -25,9 +25,9 @@ pub struct Login {
     /// When the current refresh token expires, in whole seconds.
     pub expires_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// The device, as the client named it at the log-in.
+    /// The device, as the client named it at the login.
     pub device: String,
-    /// The client's network address at the log-in.
+    /// The client's network address at the login.
     #[sqlx(rename = "address")]
     pub client_ip: String,
 }
@@ -41,7 +41,7 @@ impl Login {
 
 #[cfg(any(test, feature = "test-hooks"))]
 impl Login {
-    /// Returns a log-in of [`User::sample`](faceofmind_model::User::sample) that was made at `now`, for tests.
+    /// Returns a login of [`User::sample`](faceofmind_model::User::sample) that was made at `now`, for tests.
     pub fn sample(now: Timestamp) -> Self {
         Self {
             id: LoginId(7),
@@ -59,7 +59,7 @@ impl Login {
     }
 }
 
-/// How long ended and expired log-ins are kept: they say which devices and network addresses a user is known by.
+/// How long ended and expired logins are kept: they say which devices and network addresses a user is known by.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
 macro_rules! columns {
@@ -91,8 +91,8 @@ pub async fn find(connection: Connection<'_>, id: LoginId) -> Result<Option<Logi
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(id).fetch_optional(c).await)?)
 }
 
-/// Makes the next generation, if `generation` is still the current one and the log-in is live: a compare-and-set, of which one concurrent
-/// caller gets the log-in and the others `None`.
+/// Makes the next generation, if `generation` is still the current one and the login is live: a compare-and-set, of which one concurrent
+/// caller gets the login and the others `None`.
 pub async fn rotate(
     tx: &mut Tx,
     id: LoginId,
@@ -120,7 +120,7 @@ pub async fn mark_used(tx: &mut Tx, id: LoginId, generation: i64, now: Timestamp
     )
 }
 
-/// Ends one log-in of the user. Returns false when it is another user's or has ended before.
+/// Ends one login of the user. Returns false when it is another user's or has ended before.
 pub async fn end(tx: &mut Tx, user: UserId, id: LoginId, now: Timestamp) -> Result<bool, StoreError> {
     let update = "UPDATE logins SET ended_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL RETURNING id";
     let ended: Option<(LoginId,)> =
@@ -128,7 +128,7 @@ pub async fn end(tx: &mut Tx, user: UserId, id: LoginId, now: Timestamp) -> Resu
     Ok(ended.is_some())
 }
 
-/// Ends the user's log-ins except one, and returns those that it ended. The caller has incremented the user's revision, and commits with
+/// Ends the user's logins except one, and returns those that it ended. The caller has incremented the user's revision, and commits with
 /// [`AuthCache::commit`](crate::auth_cache::AuthCache::commit).
 pub async fn end_all(
     tx: &mut Tx,
@@ -143,7 +143,7 @@ pub async fn end_all(
     Ok(ended.into_iter().map(|(id,)| id).collect())
 }
 
-/// Returns the user's log-ins that have neither ended nor expired, newest first.
+/// Returns the user's logins that have neither ended nor expired, newest first.
 pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp) -> Result<Vec<Login>, StoreError> {
     let select = concat!(
         "SELECT ",
@@ -190,7 +190,7 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-/// Deletes log-ins that ended or expired before the [`RETENTION`].
+/// Deletes logins that ended or expired before the [`RETENTION`].
 pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     let delete = "DELETE FROM logins WHERE expires_at < $1 OR ended_at < $1";
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(drop))?)

@@ -15,13 +15,13 @@ use faceofmind_db::Database;
 use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
-    logins::{self, Logins},
+    logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
     sessions::{self, Sessions},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
-    auth_cache::{Sources, Views},
+    auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
@@ -107,7 +107,9 @@ pub struct ActorSystem {
     /// Users.
     pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
-    pub logins: Logins,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
     /// Their sessions.
     pub sessions: Sessions,
     /// What they write for each other.
@@ -139,7 +141,7 @@ impl ActorSystem {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let means = || (clock.clone(), rng.clone());
-        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
         let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
@@ -156,15 +158,23 @@ impl ActorSystem {
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
-            views: views.clone(),
+            auth_cache: auth_cache.clone(),
             hooks: modules::ACCOUNT_HOOKS,
             clock: clock.clone(),
             rng: rng.clone(),
         };
         let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
-        let neighbours =
-            logins::Neighbours { registry: accounts.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let deps = logins::Deps {
+            db: db.clone(),
+            cache: auth_cache,
+            accounts: accounts.clone(),
+            hasher,
+            limits: limits.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (exporter, exporting) = Exporter::new(
@@ -207,6 +217,7 @@ impl ActorSystem {
         Ok(Self {
             accounts,
             logins,
+            authenticator,
             sessions,
             community,
             reminders,
@@ -225,11 +236,11 @@ fn invalid_argon2_cost(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+/// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
     match (db, nats) {
-        (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
-        (Database::Postgres(_), None) => Sources::Untold,
+        (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
+        (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),
+        (Database::Postgres(_), None) => InvalidationSource::None,
     }
 }

@@ -1,0 +1,142 @@
+//! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails alone.
+
+use std::{
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use faceofmind_db::StoreError;
+use faceofmind_platform::encryption;
+use faceofmind_runtime::AskError;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    actor::Deps,
+    batch_tx::BatchTx,
+    commands::{CommandResult, PendingCommand},
+    failpoint::FailPoint,
+    messages::SessionError,
+};
+
+/// What the writer has done since the actor started.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WriteCounts {
+    /// Batches written or tried.
+    pub batches: u64,
+    /// Batches that failed as a whole and whose commands were written singly.
+    pub batches_split: u64,
+    /// Commands committed or replayed.
+    pub committed: u64,
+    /// Commands refused or failed.
+    pub rejected: u64,
+}
+
+pub(super) struct BatchWriter {
+    deps: Arc<Deps>,
+    fail_point: FailPoint,
+    batches: AtomicU64,
+    batches_split: AtomicU64,
+    committed: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl BatchWriter {
+    pub(super) fn new(deps: Arc<Deps>, fail_point: FailPoint) -> Self {
+        let [batches, batches_split, committed, rejected] = Default::default();
+        Self { deps, fail_point, batches, batches_split, committed, rejected }
+    }
+
+    /// Writes a batch and replies to every caller that still waits.
+    pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) {
+        batch.retain(|pending| !pending.caller.is_gone());
+        if batch.is_empty() {
+            return;
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        match self.commit(&batch).await {
+            Ok(results) => self.reply_all(batch, results),
+            Err(error) if batch.len() > 1 && is_row_error(&error) => {
+                tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands singly");
+                self.batches_split.fetch_add(1, Ordering::Relaxed);
+                self.commit_individually(batch).await;
+            }
+            Err(error) => self.reject_all(batch, error),
+        }
+    }
+
+    async fn commit_individually(&self, batch: Vec<PendingCommand>) {
+        let mut rest = batch.into_iter();
+        while let Some(pending) = rest.next() {
+            if pending.caller.is_gone() {
+                continue;
+            }
+            match self.commit(slice::from_ref(&pending)).await {
+                Ok(results) => self.reply_all(vec![pending], results),
+                Err(error) if is_row_error(&error) => self.reject_all(vec![pending], error),
+                Err(error) => return self.reject_all([pending].into_iter().chain(rest).collect(), error),
+            }
+        }
+    }
+
+    /// Commits the whole batch or nothing.
+    async fn commit(&self, batch: &[PendingCommand]) -> Result<Vec<CommandResult>, SessionError> {
+        let tx = self.deps.db.begin().await?;
+        let mut batch_tx = BatchTx::new(tx, batch, &self.deps, &self.fail_point);
+        batch_tx.run().await?;
+        let (results, has_events) = batch_tx.commit().await?;
+        if has_events {
+            self.deps.publisher.wake();
+        }
+        Ok(results)
+    }
+
+    fn reply_all(&self, batch: Vec<PendingCommand>, results: Vec<CommandResult>) {
+        for (pending, result) in batch.into_iter().zip(results) {
+            let counter = if result.is_ok() { &self.committed } else { &self.rejected };
+            counter.fetch_add(1, Ordering::Relaxed);
+            pending.caller.reply(result);
+        }
+    }
+
+    /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable.
+    fn reject_all(&self, batch: Vec<PendingCommand>, error: SessionError) {
+        self.rejected.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let mut first = Some(map_error(error));
+        for pending in batch {
+            let error = first.take().unwrap_or_else(|| AskError::Unavailable("session batch").into());
+            pending.caller.reply(Err(error));
+        }
+    }
+
+    pub(super) fn counts(&self) -> WriteCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WriteCounts {
+            batches: read(&self.batches),
+            batches_split: read(&self.batches_split),
+            committed: read(&self.committed),
+            rejected: read(&self.rejected),
+        }
+    }
+}
+
+/// Whether one of the commands may be to blame: the database rejected its row, a stored text of it cannot be read, or a concurrent change
+/// took its row.
+fn is_row_error(error: &SessionError) -> bool {
+    match error {
+        SessionError::Store(error) => error.is_row_error() || matches!(error, StoreError::Conflict),
+        SessionError::Ask(AskError::Unavailable(service)) => *service == encryption::SERVICE,
+        _ => false,
+    }
+}
+
+/// Only the user can be missing, of an idempotency key or of a new session: the other sessions are locked.
+fn map_error(error: SessionError) -> SessionError {
+    match error {
+        SessionError::Store(error) if error.is_foreign_key_violation() => SessionError::NotFound,
+        error => error,
+    }
+}

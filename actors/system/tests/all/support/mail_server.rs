@@ -1,19 +1,22 @@
-//! A mail server that keeps what it is sent, and answers as it is told.
+//! An SMTP server that keeps what it receives, and whose replies a test sets.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use faceofmind_platform::mail::{SmtpSettings, SmtpTls, Transport};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use super::{Duration, Received};
-use crate::mail::{SmtpSettings, SmtpTls, Transport};
+use super::Received;
 
-/// What is answered to a mail to that address; nothing means silence from there on.
+/// The reply to a mail to that address. An empty reply means that the server says nothing more.
 type Rule = dyn Fn(&str) -> &'static str + Send + Sync;
 
-/// A server for mail without encryption or password.
+/// An SMTP server without encryption or password.
 pub(crate) struct MailServer {
     port: u16,
     state: Arc<State>,
@@ -25,27 +28,27 @@ struct State {
 }
 
 impl MailServer {
-    /// One that takes everything.
+    /// Starts a server that accepts everything.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let rule: Arc<Rule> = Arc::new(|_: &str| "250 taken");
+        let rule: Arc<Rule> = Arc::new(|_: &str| "250 accepted");
         let state = Arc::new(State { mails: Mutex::default(), rule: Mutex::new(rule) });
         let server = Self { port, state: Arc::clone(&state) };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(talk(client, Arc::clone(&state)));
+                tokio::spawn(serve(client, Arc::clone(&state)));
             }
         });
         server
     }
 
-    /// From now on it answers so.
+    /// Sets the reply to each mail from now on.
     pub(crate) fn answers(&self, rule: impl Fn(&str) -> &'static str + Send + Sync + 'static) {
         *self.state.rule.lock().expect("no test panicked with it") = Arc::new(rule);
     }
 
-    /// Every mail that came whole, whatever was answered, oldest first.
+    /// Returns every mail that was received in full, whatever the reply, oldest first.
     pub(crate) fn mails(&self) -> Vec<Received> {
         self.state.mails.lock().expect("no test panicked with it").clone()
     }
@@ -63,12 +66,12 @@ impl MailServer {
     }
 }
 
-async fn talk(client: TcpStream, state: Arc<State>) -> Option<()> {
+async fn serve(client: TcpStream, state: Arc<State>) -> Option<()> {
     let mut stream = BufReader::new(client);
     stream.write_all(b"220 ready\r\n").await.ok()?;
     loop {
         let line = line(&mut stream).await?;
-        stream.write_all(if line == "DATA\r\n" { b"354 go on\r\n" } else { b"250 fine\r\n" }).await.ok()?;
+        stream.write_all(if line == "DATA\r\n" { b"354 continue\r\n" } else { b"250 ok\r\n" }).await.ok()?;
         if line == "DATA\r\n" {
             let mail = mail(&mut stream).await?;
             let answer = state.rule.lock().expect("no test panicked with it").clone()(&mail.to);

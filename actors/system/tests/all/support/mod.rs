@@ -1,51 +1,64 @@
-//! A whole house on each database, and the people who live in it.
+//! A whole actor system on each database, and the users of its stories.
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::{Database, with_conn};
+use faceofmind_domain::{
+    accounts::{self, PasswordRules, Registration, VerifyError},
+    community,
+    logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
+};
+use faceofmind_model::{
+    RequestContext,
+    event::{EventContext, Initiator},
+    user::{Email, User, UserId},
+};
+use faceofmind_platform::{
+    encryption::Keyring,
+    mail::{Renderer, Transport},
+    nats::Nats,
+    otp::OtpSettings,
+    outbox, password_hasher,
+    rate_limit::Limit,
+};
+use faceofmind_runtime::ActorState;
+use faceofmind_system::{ActorSet, ActorSystem, Resources, Settings};
+pub(crate) use faceofmind_testing::{databases, new_folder, until};
 use jiff::tz::TimeZone;
 use mail_parser::MessageParser;
 use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-use super::*;
-use crate::{Crew, Ground, House, Settings};
-use faceofmind_domain::accounts::{PasswordRules, Registration, VerifyError};
-use faceofmind_domain::logins::{Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings};
-use faceofmind_domain::{accounts, community, logins};
-use faceofmind_model::event::{EventContext, Initiator};
-use faceofmind_model::user::{Email, User};
-use faceofmind_platform::encryption::Keyring;
-use faceofmind_platform::mail::{Renderer, Transport};
-use faceofmind_platform::otp::OtpSettings;
-use faceofmind_platform::password_hasher;
-use faceofmind_platform::rate_limit::Limit;
+mod mail_server;
+pub(crate) use mail_server::MailServer;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A password that all rules take.
+/// A password that every rule accepts.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// Seals with a key that is no secret.
 pub(crate) fn keyring() -> Keyring {
     Keyring::new([("test", [9; 32].as_slice())]).expect("a key")
 }
 
-/// A house at work, and what it stands on.
+/// A running actor system, and what it stands on.
 pub(crate) struct World {
-    pub(crate) house: House,
+    pub(crate) system: ActorSystem,
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     pub(crate) folder: PathBuf,
-    /// Mails by recipient, in the order in which they were found.
+    /// The mails found so far, by file.
     read: Arc<Mutex<BTreeMap<PathBuf, Received>>>,
 }
 
-/// A mail as its reader has it.
+/// A mail as its recipient reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) to: String,
@@ -65,15 +78,15 @@ impl Received {
         }
     }
 
-    /// The only run of six digits.
+    /// The one-time code: the first run of six digits.
     pub(crate) fn code(&self) -> Option<SecretString> {
         let run = self.text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6)?;
         Some(SecretString::from(run.to_owned()))
     }
 }
 
-/// Bounds as in production, but for hashes, which cost next to nothing.
-pub(crate) fn bounds() -> Settings {
+/// Settings as in production, except that a hash costs next to nothing.
+pub(crate) fn settings() -> Settings {
     let secret = |text: &str| SecretString::from(format!("{text}{}", "-".repeat(40)));
     let limit = |name, most, within| Limit { name, most, within };
     Settings {
@@ -112,7 +125,7 @@ pub(crate) fn bounds() -> Settings {
     }
 }
 
-/// A house on each database.
+/// Starts a system on each database.
 pub(crate) async fn worlds() -> Vec<World> {
     let mut worlds = Vec::new();
     for db in databases().await {
@@ -122,14 +135,14 @@ pub(crate) async fn worlds() -> Vec<World> {
 }
 
 impl World {
-    /// A house on that database, which writes its mails into a folder of its own.
+    /// Starts a system on that database. It writes its mails into a folder of its own.
     pub(crate) async fn open(db: Database) -> Self {
         let folder = new_folder();
         let transport = Transport::files(&folder);
-        Self::with(db, transport, None, &Clock::system(), bounds()).await.reading(folder)
+        Self::with(db, transport, None, &Clock::system(), settings()).await.reading(folder)
     }
 
-    /// Whose mails are in that folder.
+    /// Reads mails from that folder.
     pub(crate) fn reading(self, folder: PathBuf) -> Self {
         Self { folder, ..self }
     }
@@ -139,9 +152,9 @@ impl World {
         transport: Transport,
         nats: Option<Nats>,
         clock: &Clock,
-        bounds: Settings,
+        settings: Settings,
     ) -> Self {
-        let ground = Ground {
+        let resources = Resources {
             db: db.clone(),
             redis: None,
             nats,
@@ -154,15 +167,15 @@ impl World {
             clock: clock.clone(),
             rng: Rng::system(),
         };
-        let house = House::open(ground, bounds, Crew::All).await.expect("opens");
-        Self { house, db, clock: clock.clone(), folder: PathBuf::new(), read: Arc::default() }
+        let system = ActorSystem::start(resources, settings, ActorSet::All).await.expect("starts");
+        Self { system, db, clock: clock.clone(), folder: PathBuf::new(), read: Arc::default() }
     }
 
     pub(crate) fn advance(&self, span: Duration) {
         self.clock.advance(span);
     }
 
-    /// All mails to that address, oldest first.
+    /// Returns all mails to that address, oldest first.
     pub(crate) fn mails(&self, to: &str) -> Vec<Received> {
         let mut read = self.read.lock().expect("no test panicked with it");
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten() {
@@ -175,79 +188,79 @@ impl World {
         read.values().filter(|mail| mail.to == to).cloned().collect()
     }
 
-    /// Waits until so many mails have come to that address; the last.
+    /// Waits until `count` mails have come to that address, and returns the last.
     pub(crate) async fn mail(&self, to: &str, count: usize) -> Received {
-        until("the mail comes", async || self.mails(to).len() >= count).await;
+        until("the mail arrives", async || self.mails(to).len() >= count).await;
         let mails = self.mails(to);
         assert_eq!(mails.len(), count, "{mails:?}");
         mails.into_iter().next_back().expect("counted")
     }
 
-    /// Waits until nothing is to be mailed any more.
+    /// Waits until the mail queue is empty.
     pub(crate) async fn all_is_mailed(&self) {
-        until("the queue is empty", async || self.house.mailer.count().await.is_ok_and(|queue| queue.waiting == 0))
+        until("the queue is empty", async || self.system.mailer.count().await.is_ok_and(|queue| queue.waiting == 0))
             .await;
     }
 
-    pub(crate) async fn register(&self, who: &str, password: &str, from: &str) {
+    pub(crate) async fn register(&self, address: &str, password: &str, from: &str) {
         let registration = Registration {
-            email: email(who),
+            email: email(address),
             password: secret(password),
             first_name: format!("Ada {from}"),
             last_name: "Lovelace".into(),
         };
-        self.house.registry.register(registration, &client(from)).await.expect("registers");
+        self.system.registry.register(registration, &client(from)).await.expect("registers");
     }
 
-    pub(crate) async fn verify(&self, who: &str, mail: &Received) -> Result<User, VerifyError> {
-        self.house.registry.verify(&email(who), &mail.code().expect("a code"), &client("phone")).await
+    pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, VerifyError> {
+        self.system.registry.verify(&email(address), &mail.code().expect("a code"), &client("phone")).await
     }
 
-    /// Somebody with a verified address.
-    pub(crate) async fn person(&self, who: &str) -> User {
-        self.register(who, PASSWORD, "phone").await;
-        let mail = self.mail(who, 1).await;
-        self.verify(who, &mail).await.expect("verifies")
+    /// Creates a user with a verified address.
+    pub(crate) async fn person(&self, address: &str) -> User {
+        self.register(address, PASSWORD, "phone").await;
+        let mail = self.mail(address, 1).await;
+        self.verify(address, &mail).await.expect("verifies")
     }
 
-    pub(crate) async fn log_in(&self, who: &str, password: &str) -> Result<LoggedIn, LogInError> {
-        let attempt = Attempt { email: email(who), password: secret(password), client: client("phone") };
-        self.house.logins.log_in(attempt).await
+    pub(crate) async fn log_in(&self, address: &str, password: &str) -> Result<LoggedIn, LogInError> {
+        let attempt = Attempt { email: email(address), password: secret(password), client: client("phone") };
+        self.system.logins.log_in(attempt).await
     }
 
-    /// A verified person who has logged in.
-    pub(crate) async fn logged_in(&self, who: &str) -> LoggedIn {
-        self.person(who).await;
-        self.log_in(who, PASSWORD).await.expect("logs in")
+    /// Creates a verified user and logs in.
+    pub(crate) async fn logged_in(&self, address: &str) -> LoggedIn {
+        self.person(address).await;
+        self.log_in(address, PASSWORD).await.expect("logs in")
     }
 
     pub(crate) async fn is_good(&self, logged_in: &LoggedIn) -> bool {
-        self.house.logins.identify(&logged_in.access_token).await.is_ok()
+        self.system.logins.identify(&logged_in.access_token).await.is_ok()
     }
 
-    pub(crate) async fn admin(&self, who: &str) -> User {
-        let new = accounts::NewAdmin { email: email(who), first_name: "Root".into(), last_name: "Admin".into() };
-        self.house.registry.create_admin(new, secret(PASSWORD)).await.expect("creates")
+    pub(crate) async fn admin(&self, address: &str) -> User {
+        let new = accounts::NewAdmin { email: email(address), first_name: "Root".into(), last_name: "Admin".into() };
+        self.system.registry.create_admin(new, secret(PASSWORD)).await.expect("creates")
     }
 
-    /// Lets an actor panic, and waits until it is at work again.
+    /// Makes an actor panic, and waits until it runs again.
     pub(crate) async fn kill(&self, actor: &str) {
         let restarts = || self.restarts(actor);
         let before = restarts();
-        self.house.tree.child(actor).expect("an actor of that name").panic();
-        until("it is restarted", async || restarts() == before + 1 && self.runs(actor)).await;
+        self.system.tree.child(actor).expect("an actor of that name").panic();
+        until("it restarts", async || restarts() == before + 1 && self.runs(actor)).await;
     }
 
     fn restarts(&self, actor: &str) -> u64 {
-        self.house.tree.snapshot().iter().find(|row| row.name == actor).expect("a row").restarts
+        self.system.tree.snapshot().iter().find(|row| row.name == actor).expect("a row").restarts
     }
 
     fn runs(&self, actor: &str) -> bool {
-        let rows = self.house.tree.snapshot();
-        rows.iter().any(|row| row.name == actor && row.state == faceofmind_runtime::ActorState::Running)
+        let rows = self.system.tree.snapshot();
+        rows.iter().any(|row| row.name == actor && row.state == ActorState::Running)
     }
 
-    /// The number that a query gives.
+    /// Returns the number that a query gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         let mut reader = self.db.read_conn().await.expect("reads");
@@ -263,8 +276,8 @@ impl World {
         tx.commit().await.expect("commits");
     }
 
-    /// The names of the events recorded about a user, in their order.
-    pub(crate) async fn told(&self, user: UserId) -> Vec<String> {
+    /// Returns the names of the events recorded about a user, in their order.
+    pub(crate) async fn event_names(&self, user: UserId) -> Vec<String> {
         let mut reader = self.db.read_conn().await.expect("reads");
         let sql = "SELECT envelope FROM events WHERE user_id = $1 ORDER BY seq";
         let rows: Vec<(String,)> =
@@ -277,24 +290,19 @@ impl World {
     }
 }
 
-/// A folder that does not exist yet.
-pub(crate) fn new_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("mail_{}", Rng::system().uuid_v7(Clock::system().now()).simple()))
-}
-
-pub(crate) fn email(who: &str) -> Email {
-    Email::parse(who).expect("an address")
+pub(crate) fn email(address: &str) -> Email {
+    Email::parse(address).expect("an address")
 }
 
 pub(crate) fn secret(text: &str) -> SecretString {
     SecretString::from(text.to_owned())
 }
 
-pub(crate) fn client(address: &str) -> faceofmind_model::RequestContext {
-    faceofmind_model::RequestContext {
-        address: address.to_owned(),
+pub(crate) fn client(ip: &str) -> RequestContext {
+    RequestContext {
+        client_ip: ip.to_owned(),
         device: "a phone".into(),
         languages: Vec::new(),
-        origin: EventContext::new(Initiator::Anonymous),
+        events: EventContext::new(Initiator::Anonymous),
     }
 }

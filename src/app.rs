@@ -10,7 +10,7 @@ use faceofmind_actors::{
     logins::Logins,
     publisher::{PublishedEvent, Publisher},
     reminders::Reminders,
-    session_tracker::Sessions,
+    session_tracker::SessionTracker,
     user_registry::UserRegistry,
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
@@ -56,7 +56,7 @@ pub struct Rooms {
     /// Who is logged in.
     pub logins: Logins,
     /// Their sessions.
-    pub sessions: Sessions,
+    pub sessions: Handle<SessionTracker>,
     /// What happened.
     pub publisher: Publisher,
     /// What they write for each other.
@@ -146,9 +146,9 @@ impl App {
         &self.rooms.house.tree
     }
 
-    /// The session tracker, which a test may let die.
+    /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Handle<SessionTracker> {
         &self.rooms.sessions
     }
 

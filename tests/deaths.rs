@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use faceofmind_actors::session_tracker::Step;
+use faceofmind_actors::session_tracker::{ArmFailPoint, FailPointSite};
 use faceofmind_kit::supervisor::State;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -16,7 +16,8 @@ stories! {
 
 /// Nobody waits longer for an answer, whatever dies.
 const AT_ONCE: Duration = Duration::from_secs(5);
-const STEPS: [Step; 4] = [Step::Locked, Step::Half, Step::Written, Step::Committed];
+const SITES: [FailPointSite; 4] =
+    [FailPointSite::Locked, FailPointSite::DetectionsInserted, FailPointSite::Written, FailPointSite::Committed];
 
 /// What one client was told of one session.
 #[derive(Debug)]
@@ -51,9 +52,9 @@ async fn a_tracker_that_dies_in_the_middle_of_a_batch_leaves_nothing_half_done(a
     app.expect_restarts();
     let people = [app.verified("ada").await, app.verified("bob").await];
     let (mut lives, mut cut_short) = (Vec::new(), 0);
-    for (deaths, step) in (1..).zip(STEPS) {
-        app.sessions.panic_at(step, 2);
-        while app.sessions.is_to_panic() {
+    for (deaths, site) in (1..).zip(SITES) {
+        let fail_point = app.sessions.ask(ArmFailPoint { site, min_commands: 2 }).await.expect("arms");
+        while fail_point.is_armed() {
             let all = at_once((0..24).map(|number| life(people[number % 2].clone()))).await;
             cut_short += all.iter().filter(|life| life.as_ref().is_none_or(|life| !life.rated)).count();
             lives.extend(all.into_iter().flatten());

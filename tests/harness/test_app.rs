@@ -7,7 +7,7 @@ use std::{
 };
 
 use faceofmind::app::App;
-use faceofmind_actors::session_tracker::Sessions;
+use faceofmind_actors::{exporter::Handle, session_tracker::SessionTracker};
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
 use tokio::{net::TcpStream, time::timeout};
 
@@ -25,8 +25,8 @@ pub(crate) struct TestApp {
     pub(super) bus: Bus,
     http: reqwest::Client,
     tree: SupervisorHandle,
-    /// The tracker's own door: to let it die in the middle of a batch.
-    pub(crate) sessions: Sessions,
+    /// The session tracker, whose fail point a test may arm.
+    pub(crate) sessions: Handle<SessionTracker>,
     database: Database,
     running: Mutex<Option<App>>,
 }

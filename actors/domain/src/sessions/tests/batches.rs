@@ -27,7 +27,7 @@ async fn each_of_many_callers_gets_its_own_session() {
 }
 
 #[tokio::test]
-async fn the_max_batches_fit_into_their_statements() {
+async fn the_largest_batches_fit_into_their_statements() {
     const MANY: usize = 600;
     for test in contexts().await {
         let ada = test.user("ada@example.org").await;

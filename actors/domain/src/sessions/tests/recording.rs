@@ -46,13 +46,13 @@ async fn each_detection_gets_its_own_rows_and_ids_keep_the_order_of_the_request(
         let id = test.start(ada).await.id;
         let earlier = test.clock.now() - Duration::from_secs(60);
         // The odd ones at one moment, the even ones now: keys do not go by moments alone.
-        let detection = |number: usize| {
+        let numbered = |number: usize| {
             let said = if number.is_multiple_of(3) { format!("words {number}") } else { String::new() };
             let confidence = number.is_multiple_of(2).then_some(number as f64 / 1000.0);
             let moment = (number % 2 == 1).then_some(earlier);
             detection(&format!("feeling {number}"), &said).with_confidence(confidence).with_timestamp(moment)
         };
-        let detected = test.detect_all(ada, id, (0..1000).map(detection).collect()).await.expect("detects");
+        let detected = test.detect_all(ada, id, (0..1000).map(numbered).collect()).await.expect("detects");
 
         assert_eq!((detected.ids.len(), detected.id, detected.crisis), (1000, None, None));
         let keyring = testing::keyring();

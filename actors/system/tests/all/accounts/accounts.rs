@@ -1,7 +1,8 @@
 //! What admins, and users themselves, do to accounts.
 
 use super::*;
-use faceofmind_domain::sessions::Call;
+use faceofmind_domain::sessions::{CommandContext, StartSession};
+use faceofmind_platform::idempotency::Answer as StoredResponse;
 use faceofmind_platform::mail::Queue;
 
 impl World {
@@ -87,7 +88,9 @@ async fn a_user_who_is_deleted_takes_everything_along() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         let sessions = &world.house.sessions;
-        sessions.start(Call { user: ada.user.id, origin: by_admin(), key: None }).await.expect("starts");
+        let context = CommandContext { user: ada.user.id, event: by_admin(), key: None };
+        let respond = |_| StoredResponse { status: 201, body: String::new() };
+        sessions.ask(StartSession { context, respond }).await.expect("starts");
         // Asked for with nothing but the address, and not sent yet.
         world.run("ALTER TABLE codes RENAME TO mislaid").await;
         world.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");

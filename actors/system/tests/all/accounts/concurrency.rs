@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::support::{bounds, until};
-use faceofmind_domain::sessions::Call;
+use faceofmind_domain::sessions::{CommandContext, StartSession};
+use faceofmind_platform::idempotency::Answer as StoredResponse;
 use faceofmind_platform::mail::Transport;
 
 /// Two nodes on one database: PostgreSQL only, a file has one process.
@@ -97,7 +98,11 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
         let who = format!("ada{round}@example.org");
         let ada = one.logged_in(&who).await.user.id;
         let (sessions, logins) = (two.house.sessions.clone(), &two);
-        let starting = (0..20).map(|_| sessions.start(Call { user: ada, origin: by_admin(), key: None }));
+        let start = || StartSession {
+            context: CommandContext { user: ada, event: by_admin(), key: None },
+            respond: |_| StoredResponse { status: 201, body: String::new() },
+        };
+        let starting = (0..20).map(|_| sessions.ask(start()));
         let (_, _, deleted) = tokio::join!(
             futures_util::future::join_all(starting),
             logins.log_in(&who, PASSWORD),

@@ -2,10 +2,7 @@
 
 use std::{
     slice,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use faceofmind_db::StoreError;
@@ -23,7 +20,7 @@ use super::{
 };
 
 /// What the writer has done since the actor started.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub struct WriteCounts {
     /// Batches written or tried.
     pub batches: u64,
@@ -38,16 +35,12 @@ pub struct WriteCounts {
 pub(super) struct BatchWriter {
     deps: Arc<Deps>,
     fail_point: FailPoint,
-    batches: AtomicU64,
-    batches_split: AtomicU64,
-    committed: AtomicU64,
-    rejected: AtomicU64,
+    counts: Mutex<WriteCounts>,
 }
 
 impl BatchWriter {
     pub(super) fn new(deps: Arc<Deps>, fail_point: FailPoint) -> Self {
-        let [batches, batches_split, committed, rejected] = Default::default();
-        Self { deps, fail_point, batches, batches_split, committed, rejected }
+        Self { deps, fail_point, counts: Mutex::default() }
     }
 
     /// Writes a batch and replies to every caller that still waits.
@@ -56,12 +49,12 @@ impl BatchWriter {
         if batch.is_empty() {
             return;
         }
-        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.count(|counts| counts.batches += 1);
         match self.commit(&batch).await {
             Ok(results) => self.reply_all(batch, results),
             Err(error) if batch.len() > 1 && is_row_error(&error) => {
                 tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands singly");
-                self.batches_split.fetch_add(1, Ordering::Relaxed);
+                self.count(|counts| counts.batches_split += 1);
                 self.commit_individually(batch).await;
             }
             Err(error) => self.reject_all(batch, error),
@@ -96,15 +89,14 @@ impl BatchWriter {
 
     fn reply_all(&self, batch: Vec<PendingCommand>, results: Vec<CommandResult>) {
         for (pending, result) in batch.into_iter().zip(results) {
-            let counter = if result.is_ok() { &self.committed } else { &self.rejected };
-            counter.fetch_add(1, Ordering::Relaxed);
+            self.count(|counts| *if result.is_ok() { &mut counts.committed } else { &mut counts.rejected } += 1);
             pending.caller.reply(result);
         }
     }
 
     /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable.
     fn reject_all(&self, batch: Vec<PendingCommand>, error: SessionError) {
-        self.rejected.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.count(|counts| counts.rejected += batch.len() as u64);
         let mut first = Some(map_error(error));
         for pending in batch {
             let error = first.take().unwrap_or_else(|| AskError::Unavailable("session batch").into());
@@ -113,13 +105,11 @@ impl BatchWriter {
     }
 
     pub(super) fn counts(&self) -> WriteCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        WriteCounts {
-            batches: read(&self.batches),
-            batches_split: read(&self.batches_split),
-            committed: read(&self.committed),
-            rejected: read(&self.rejected),
-        }
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, add: impl FnOnce(&mut WriteCounts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -34,32 +34,18 @@ const FIRST_IN_SESSIONS: &str = "SELECT d.session_id, d.id, d.timestamp, x.confi
     JOIN emotion_detections d ON d.session_id = s.id LEFT JOIN detection_details x ON x.detection_id = d.id \
     WHERE s.user_id = $1 AND s.id > $2 AND s.id <= $3 ORDER BY s.id, d.timestamp, d.id LIMIT $4";
 
-static FEEDBACK: LazyLock<BulkStatement> = LazyLock::new(|| {
-    BulkStatement::new(
-        "SELECT session_id, id, comment, rating FROM feedback WHERE session_id IN (VALUES {rows}) ORDER BY id",
-        1,
-        1,
-    )
-});
-static FACES: LazyLock<BulkStatement> = LazyLock::new(|| {
-    BulkStatement::new(
-        "SELECT detection_id, id, emotion FROM facial_data WHERE detection_id IN (VALUES {rows}) ORDER BY id",
-        1,
-        1,
-    )
-});
-static VOICES: LazyLock<BulkStatement> = LazyLock::new(|| {
-    BulkStatement::new(
-        "SELECT detection_id, id, content FROM voice_data WHERE detection_id IN (VALUES {rows}) ORDER BY id",
-        1,
-        1,
-    )
-});
-static SUGGESTIONS: LazyLock<BulkStatement> = LazyLock::new(|| {
-    let sql = "SELECT detection_id, id, suggestion, url FROM wellness_suggestions \
-               WHERE detection_id IN (VALUES {rows}) ORDER BY id";
-    BulkStatement::new(sql, 1, 1)
-});
+static FEEDBACK: LazyLock<BulkStatement> =
+    LazyLock::new(|| select("session_id, id, comment, rating FROM feedback WHERE session_id"));
+static FACES: LazyLock<BulkStatement> =
+    LazyLock::new(|| select("detection_id, id, emotion FROM facial_data WHERE detection_id"));
+static VOICES: LazyLock<BulkStatement> =
+    LazyLock::new(|| select("detection_id, id, content FROM voice_data WHERE detection_id"));
+static SUGGESTIONS: LazyLock<BulkStatement> =
+    LazyLock::new(|| select("detection_id, id, suggestion, url FROM wellness_suggestions WHERE detection_id"));
+
+fn select(columns_of_owner: &str) -> BulkStatement {
+    BulkStatement::new(&format!("SELECT {columns_of_owner} IN (VALUES {{rows}}) ORDER BY id"), 1, 1)
+}
 
 #[derive(FromRow, Serialize)]
 struct SessionExport {

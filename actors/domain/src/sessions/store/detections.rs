@@ -12,26 +12,19 @@ static DETECTIONS: LazyLock<BulkStatement> = LazyLock::new(|| {
                RETURNING session_id, timestamp, id";
     BulkStatement::new(sql, 1, 2)
 });
-static FACIAL: LazyLock<BulkStatement> = LazyLock::new(|| {
-    let sql = "INSERT INTO facial_data (detection_id, emotion) \
-               SELECT column1, column2 FROM (VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
-    BulkStatement::new(sql, 1, 2)
-});
-static VOICE: LazyLock<BulkStatement> = LazyLock::new(|| {
-    let sql = "INSERT INTO voice_data (detection_id, content) \
-               SELECT column1, column2 FROM (VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
-    BulkStatement::new(sql, 1, 2)
-});
-static DETAILS: LazyLock<BulkStatement> = LazyLock::new(|| {
-    let sql = "INSERT INTO detection_details (detection_id, confidence) \
-               SELECT column1, column2 FROM (VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
-    BulkStatement::new(sql, 1, 2)
-});
+static FACIAL: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("facial_data (detection_id, emotion)"));
+static VOICE: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("voice_data (detection_id, content)"));
+static DETAILS: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("detection_details (detection_id, confidence)"));
 static SUGGESTIONS: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion, url) \
                SELECT column1, column2, column3 FROM (VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
     BulkStatement::new(sql, 1, 3)
 });
+
+fn insert_two(columns: &str) -> BulkStatement {
+    let rows = "(VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
+    BulkStatement::new(&format!("INSERT INTO {columns} SELECT column1, column2 FROM {rows}"), 1, 2)
+}
 
 /// A text that belongs to a detection.
 pub(in crate::sessions) type TextOf<'a> = (DetectionId, &'a str);

@@ -16,7 +16,7 @@ use faceofmind_platform::{
 use super::{
     actor::Deps,
     commands::{Command, CommandResult, PendingCommand},
-    decide::{Decision, LockedSessions},
+    decide::{Conclude, LockedSessions, decide},
     failpoint::{FailPoint, FailPointSite},
     messages::SessionError,
     session::SessionId,
@@ -96,23 +96,22 @@ impl<'a> BatchTx<'a> {
         let sessions = writes.insert_sessions(&mut self.tx, self.now).await?;
         let mut locked = lock_sessions(&mut self.tx, commands()).await?;
         self.pass(FailPointSite::Locked);
-        let decisions: Vec<_> =
-            commands().map(|pending| Decision::decide(pending, self.now, &mut locked, &mut writes)).collect();
+        let decisions: Vec<_> = commands().map(|pending| decide(pending, self.now, &mut locked, &mut writes)).collect();
         let detections = writes.insert_detections(&mut self.tx).await?;
         self.pass(FailPointSite::DetectionsInserted);
         let feedback = writes.write_rest(&mut self.tx, self.now, &self.deps.keyring, &detections).await?;
         let ids = InsertedIds { sessions, detections, feedback };
         for (&index, decision) in indices.iter().zip(decisions) {
-            let result = decision.map(|decision| self.conclude(index, decision, &ids));
+            let result = decision.map(|conclude| self.conclude(index, conclude, &ids));
             self.results[index] = Some(result);
         }
         self.store_responses(indices).await
     }
 
     /// Collects the events of a command, and makes its response.
-    fn conclude(&mut self, index: usize, decision: Decision<'a>, ids: &InsertedIds) -> StoredResponse {
+    fn conclude(&mut self, index: usize, conclude: Conclude<'a>, ids: &InsertedIds) -> StoredResponse {
         let context = &self.batch[index].context;
-        let (response, events) = decision.into_result(context.user, ids, self.now);
+        let (response, events) = conclude(ids);
         let cloud_event = |event: SessionEvent| event.into_cloud_event(&context.event, self.now, &self.deps.rng);
         self.events.extend(events.into_iter().map(cloud_event));
         response

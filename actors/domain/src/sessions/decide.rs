@@ -12,11 +12,11 @@ use faceofmind_platform::idempotency::Answer as StoredResponse;
 
 use super::{
     commands::{Command, PendingCommand},
-    detection::{CrisisResponse, Detection, DetectionsRecorded, EmotionProcessed},
+    detection::{Detection, DetectionsRecorded, EmotionProcessed},
     feedback::{Feedback, Rating},
-    messages::{Respond, SessionError},
+    messages::SessionError,
     session::{DetectionId, Session, SessionId},
-    write_set::{InsertedIds, WriteSet},
+    write_set::{InsertedIds, PendingDetection, WriteSet},
 };
 use crate::suggestions::Advice;
 
@@ -68,138 +68,84 @@ impl LockedSessions {
     }
 }
 
-/// A command that will be carried out. Indices are those of the [`WriteSet`].
-pub(super) enum Decision<'a> {
-    Start {
-        index: usize,
-        respond: Respond<Session>,
-    },
-    Record {
-        session: SessionId,
-        first: usize,
-        detections: &'a [Detection],
-        crisis: Option<&'a CrisisResponse>,
-        respond: Respond<DetectionsRecorded>,
-    },
-    Process {
-        session: SessionId,
-        index: usize,
-        detection: &'a Detection,
-        advice: &'a Advice,
-        ended: Option<Session>,
-        respond: Respond<EmotionProcessed>,
-    },
-    Rate {
-        session: SessionId,
-        index: usize,
-        rating: &'a Rating,
-        respond: Respond<Feedback>,
-    },
-    End {
-        session: Session,
-        was_open: bool,
-        respond: Respond<Session>,
-    },
-    Delete {
-        session: Session,
-        respond: Respond<Session>,
-    },
-}
+/// Makes the response to a command and its events, once its rows have ids.
+pub(super) type Conclude<'a> = Box<dyn FnOnce(&InsertedIds) -> (StoredResponse, Vec<SessionEvent>) + Send + 'a>;
 
-impl<'a> Decision<'a> {
-    /// Decides a command, and adds what it writes to `writes`.
-    pub(super) fn decide(
-        pending: &'a PendingCommand,
-        now: Timestamp,
-        sessions: &mut LockedSessions,
-        writes: &mut WriteSet<'a>,
-    ) -> Result<Self, SessionError> {
-        let user = pending.context.user;
-        match pending.command {
-            Command::Start(respond) => Ok(Self::Start { index: writes.reserve_start(), respond }),
-            Command::Record { session, ref detections, ref crisis, respond } => {
-                let latest = detections.iter().map(|detection| detection.timestamp(now)).max().unwrap_or(now);
-                sessions.accept_detections(user, session, latest)?;
-                let first = writes.next_detection();
-                detections.iter().for_each(|one| writes.detect(session, one.timestamp(now), one, None));
-                Ok(Self::Record { session, first, detections, crisis: crisis.as_ref(), respond })
-            }
-            Command::Process { session, ref detection, ref advice, respond } => {
-                let (ended, was_open) = sessions.end(user, session, now)?;
-                let index = writes.next_detection();
-                writes.detect(session, now, detection, Some(advice));
-                if was_open {
-                    writes.end(session);
-                }
-                Ok(Self::Process { session, index, detection, advice, ended: was_open.then_some(ended), respond })
-            }
-            Command::Rate { session, ref rating, respond } => {
-                sessions.rate(user, session)?;
-                Ok(Self::Rate { session, index: writes.rate(session, rating), rating, respond })
-            }
-            Command::End(id, respond) => {
-                let (session, was_open) = sessions.end(user, id, now)?;
-                if was_open {
-                    writes.end(id);
-                }
-                Ok(Self::End { session, was_open, respond })
-            }
-            Command::Delete(id, respond) => {
-                let session = sessions.delete(user, id)?;
-                writes.delete((id, user));
-                Ok(Self::Delete { session, respond })
-            }
-        }
-    }
-
-    /// Returns the response to the command and the events to record, once the rows are written.
-    pub(super) fn into_result(
-        self,
-        user_id: UserId,
-        ids: &InsertedIds,
-        now: Timestamp,
-    ) -> (StoredResponse, Vec<SessionEvent>) {
-        match self {
-            Self::Start { index, respond } => {
+/// Decides a command, and adds the rows that it writes to `writes`.
+pub(super) fn decide<'a>(
+    pending: &'a PendingCommand,
+    now: Timestamp,
+    sessions: &mut LockedSessions,
+    writes: &mut WriteSet<'a>,
+) -> Result<Conclude<'a>, SessionError> {
+    let user_id = pending.context.user;
+    Ok(match pending.command {
+        Command::Start(respond) => {
+            let index = writes.reserve_start();
+            Box::new(move |ids| {
                 let session = ids.sessions[index];
                 let Session { id: session_id, start_time, .. } = session;
                 (respond(session), vec![SessionEvent::Started { user_id, session_id, start_time }])
-            }
-            Self::Record { session, first, detections, crisis, respond } => {
+            })
+        }
+        Command::Record { session, ref detections, ref crisis, respond } => {
+            let latest = detections.iter().map(|detection| detection.timestamp(now)).max().unwrap_or(now);
+            sessions.accept_detections(user_id, session, latest)?;
+            let first = writes.detections.len();
+            writes.detections.extend(detections.iter().map(|detection| PendingDetection {
+                session,
+                timestamp: detection.timestamp(now),
+                detection,
+                advice: None,
+            }));
+            Box::new(move |ids| {
                 let ids = ids.detections[first..first + detections.len()].to_vec();
                 let events = |(one, &id): (&Detection, &DetectionId)| {
-                    detection_events(user_id, session, id, one, one.is_crisis(), now)
+                    detection_events((user_id, session, id), one, one.is_crisis(), now)
                 };
                 let events = detections.iter().zip(&ids).flat_map(events).collect();
-                (respond(DetectionsRecorded::new(ids, crisis.cloned())), events)
-            }
-            Self::Process { session, index, detection, advice, ended, respond } => {
+                (respond(DetectionsRecorded::new(ids, crisis.clone())), events)
+            })
+        }
+        Command::Process { session, ref detection, ref advice, respond } => {
+            let (ended, was_open) = sessions.end(user_id, session, now)?;
+            let ended = was_open.then_some(ended);
+            let index = writes.detections.len();
+            writes.detections.push(PendingDetection { session, timestamp: now, detection, advice: Some(advice) });
+            writes.ends.extend(ended.map(|session| session.id));
+            Box::new(move |ids| {
                 let is_crisis = advice.crisis || detection.is_crisis();
-                let events = detection_events(user_id, session, ids.detections[index], detection, is_crisis, now);
+                let events = detection_events((user_id, session, ids.detections[index]), detection, is_crisis, now);
                 let events = events.chain(ended.and_then(session_ended_event)).collect();
                 (respond(emotion_processed(session, detection, advice)), events)
-            }
-            Self::Rate { session: session_id, index, rating, respond } => {
-                let feedback_id = ids.feedback[index];
-                let Rating { comment, rating } = rating;
+            })
+        }
+        Command::Rate { session: session_id, ref rating, respond } => {
+            sessions.rate(user_id, session_id)?;
+            let index = writes.ratings.len();
+            writes.ratings.push((session_id, rating));
+            Box::new(move |ids| {
+                let (feedback_id, Rating { comment, rating }) = (ids.feedback[index], rating);
                 let feedback = Feedback { id: feedback_id, session_id, comment: comment.clone(), rating: *rating };
                 (respond(feedback), vec![SessionEvent::FeedbackSubmitted { user_id, session_id, feedback_id }])
-            }
-            Self::End { session, was_open, respond } => {
-                let event = if was_open { session_ended_event(session) } else { None };
-                (respond(session), event.into_iter().collect())
-            }
-            Self::Delete { session, respond } => {
-                (respond(session), vec![SessionEvent::Deleted { user_id, session_id: session.id }])
-            }
+            })
         }
-    }
+        Command::End(id, respond) => {
+            let (session, was_open) = sessions.end(user_id, id, now)?;
+            let ended = was_open.then_some(session);
+            writes.ends.extend(ended.map(|session| session.id));
+            Box::new(move |_| (respond(session), ended.and_then(session_ended_event).into_iter().collect()))
+        }
+        Command::Delete(session_id, respond) => {
+            let session = sessions.delete(user_id, session_id)?;
+            writes.deletes.push((session_id, user_id));
+            Box::new(move |_| (respond(session), vec![SessionEvent::Deleted { user_id, session_id }]))
+        }
+    })
 }
 
 fn detection_events(
-    user_id: UserId,
-    session_id: SessionId,
-    detection_id: DetectionId,
+    (user_id, session_id, detection_id): (UserId, SessionId, DetectionId),
     detection: &Detection,
     is_crisis: bool,
     now: Timestamp,

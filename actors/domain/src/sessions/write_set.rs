@@ -10,26 +10,29 @@ use super::{
     feedback::Rating,
     messages::SessionError,
     session::{DetectionId, FeedbackId, Session, SessionId},
-    store::{self, OwnedSession},
+    store::{
+        self, OwnedSession,
+        detections::{FACES, VOICES},
+    },
 };
 use crate::suggestions::Advice;
 
-/// Rows to write. Adding one returns its index, by which [`InsertedIds`] holds its id.
+/// Rows to write. [`InsertedIds`] holds their ids by the same indices.
 #[derive(Default)]
 pub(super) struct WriteSet<'a> {
     starts: Vec<UserId>,
     reserved_starts: usize,
-    detections: Vec<PendingDetection<'a>>,
-    ends: Vec<SessionId>,
-    ratings: Vec<(SessionId, &'a Rating)>,
-    deletes: Vec<OwnedSession>,
+    pub(super) detections: Vec<PendingDetection<'a>>,
+    pub(super) ends: Vec<SessionId>,
+    pub(super) ratings: Vec<(SessionId, &'a Rating)>,
+    pub(super) deletes: Vec<OwnedSession>,
 }
 
-struct PendingDetection<'a> {
-    session: SessionId,
-    timestamp: Timestamp,
-    detection: &'a Detection,
-    advice: Option<&'a Advice>,
+pub(super) struct PendingDetection<'a> {
+    pub(super) session: SessionId,
+    pub(super) timestamp: Timestamp,
+    pub(super) detection: &'a Detection,
+    pub(super) advice: Option<&'a Advice>,
 }
 
 /// The rows as they were inserted, by their indices.
@@ -49,34 +52,6 @@ impl<'a> WriteSet<'a> {
     pub(super) fn reserve_start(&mut self) -> usize {
         self.reserved_starts += 1;
         self.reserved_starts - 1
-    }
-
-    /// Returns the index of the next detection.
-    pub(super) fn next_detection(&self) -> usize {
-        self.detections.len()
-    }
-
-    pub(super) fn detect(
-        &mut self,
-        session: SessionId,
-        timestamp: Timestamp,
-        detection: &'a Detection,
-        advice: Option<&'a Advice>,
-    ) {
-        self.detections.push(PendingDetection { session, timestamp, detection, advice });
-    }
-
-    pub(super) fn end(&mut self, session: SessionId) {
-        self.ends.push(session);
-    }
-
-    pub(super) fn rate(&mut self, session: SessionId, rating: &'a Rating) -> usize {
-        self.ratings.push((session, rating));
-        self.ratings.len() - 1
-    }
-
-    pub(super) fn delete(&mut self, session: OwnedSession) {
-        self.deletes.push(session);
     }
 
     /// Inserts the new sessions. They come back by user. A user's new sessions are alike, so they go to the starts in the order of their
@@ -123,10 +98,10 @@ impl<'a> WriteSet<'a> {
     /// Inserts the rows that belong to the detections.
     async fn insert_children(&self, tx: &mut Tx, keyring: &Keyring, ids: &[DetectionId]) -> Result<(), SessionError> {
         let faces: Vec<_> = self.zip_ids(ids).map(|(id, pending)| (id, pending.detection.emotion())).collect();
-        store::detections::facial(tx, &faces).await?;
+        store::detections::insert_texts(tx, &FACES, &faces).await?;
         let voices = self.encrypted_voices(keyring, ids)?;
         let voices: Vec<_> = voices.iter().map(|(id, encrypted)| (*id, encrypted.as_str())).collect();
-        store::detections::voice(tx, &voices).await?;
+        store::detections::insert_texts(tx, &VOICES, &voices).await?;
         let confidence = |(id, pending): (_, &PendingDetection<'_>)| Some((id, pending.detection.confidence()?));
         store::detections::details(tx, &self.zip_ids(ids).filter_map(confidence).collect::<Vec<_>>()).await?;
         let advised = |(id, pending): (_, &PendingDetection<'_>)| {

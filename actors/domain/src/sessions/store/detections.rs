@@ -12,8 +12,12 @@ static DETECTIONS: LazyLock<BulkStatement> = LazyLock::new(|| {
                RETURNING session_id, timestamp, id";
     BulkStatement::new(sql, 1, 2)
 });
-static FACIAL: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("facial_data (detection_id, emotion)"));
-static VOICE: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("voice_data (detection_id, content)"));
+/// Emotions as the clients sent them.
+pub(in crate::sessions) static FACES: LazyLock<BulkStatement> =
+    LazyLock::new(|| insert_two("facial_data (detection_id, emotion)"));
+/// Encrypted voice texts.
+pub(in crate::sessions) static VOICES: LazyLock<BulkStatement> =
+    LazyLock::new(|| insert_two("voice_data (detection_id, content)"));
 static DETAILS: LazyLock<BulkStatement> = LazyLock::new(|| insert_two("detection_details (detection_id, confidence)"));
 static SUGGESTIONS: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion, url) \
@@ -25,9 +29,6 @@ fn insert_two(columns: &str) -> BulkStatement {
     let rows = "(VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL";
     BulkStatement::new(&format!("INSERT INTO {columns} SELECT column1, column2 FROM {rows}"), 1, 2)
 }
-
-/// A text that belongs to a detection.
-pub(in crate::sessions) type TextOf<'a> = (DetectionId, &'a str);
 
 /// Inserts detections, and returns their ids in the order of `rows`. The new rows come back in any order. Those with the same session and
 /// timestamp are alike until other rows belong to them, so they are taken in the order of their ids.
@@ -52,16 +53,6 @@ pub(in crate::sessions) async fn insert(
     let mut ids: Vec<_> = indices.into_iter().zip(inserted.into_iter().map(|(_, _, id)| id)).collect();
     ids.sort_unstable();
     Ok(ids.into_iter().map(|(_, id)| id).collect())
-}
-
-/// Inserts emotions as the clients sent them.
-pub(in crate::sessions) async fn facial(tx: &mut Tx, rows: &[TextOf<'_>]) -> Result<(), StoreError> {
-    texts(tx, &FACIAL, rows).await
-}
-
-/// Inserts encrypted voice texts.
-pub(in crate::sessions) async fn voice(tx: &mut Tx, rows: &[TextOf<'_>]) -> Result<(), StoreError> {
-    texts(tx, &VOICE, rows).await
 }
 
 /// Inserts the detectors' confidence.
@@ -98,7 +89,12 @@ pub(in crate::sessions) async fn suggestions(
     Ok(())
 }
 
-async fn texts(tx: &mut Tx, statement: &'static BulkStatement, rows: &[TextOf<'_>]) -> Result<(), StoreError> {
+/// Inserts a text for each of these detections.
+pub(in crate::sessions) async fn insert_texts(
+    tx: &mut Tx,
+    statement: &'static BulkStatement,
+    rows: &[(DetectionId, &str)],
+) -> Result<(), StoreError> {
     for chunk in rows.chunks(MAX_ROWS) {
         with_conn!(tx.connection(), c => {
             let mut query = sqlx::query(statement.sql(chunk.len()));

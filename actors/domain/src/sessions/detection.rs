@@ -135,13 +135,6 @@ pub struct EmotionProcessed {
     pub urls: Vec<String>,
 }
 
-/// Omits the texts.
-impl fmt::Debug for EmotionProcessed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmotionProcessed").field("session_id", &self.session_id).finish_non_exhaustive()
-    }
-}
-
 /// Encodes a suggestion's lines for storage: each begins with `- `.
 pub(super) fn encode_lines(advice: &Advice) -> String {
     advice.lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")

@@ -12,13 +12,6 @@ pub struct Rating {
     pub rating: i32,
 }
 
-/// Omits the comment.
-impl fmt::Debug for Rating {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rating").field("rating", &self.rating).finish_non_exhaustive()
-    }
-}
-
 /// Recorded feedback. A session has at most one.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]

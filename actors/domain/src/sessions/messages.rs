@@ -1,4 +1,4 @@
-//! What the session tracker can be asked.
+//! What the session tracker can be asked. Messages have no `Debug`, because many hold what a user said.
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::EventContext};
@@ -39,7 +39,6 @@ pub struct AdviceLocale {
 }
 
 /// Starts a session. [`SessionError::NotFound`] when the user does not exist.
-#[derive(Debug)]
 pub struct StartSession {
     pub context: CommandContext,
     pub respond: Respond<Session>,
@@ -48,7 +47,6 @@ pub struct StartSession {
 /// Records detections, all or none. The session stays open. An ended session accepts detections from before its end.
 ///
 /// When a detection mentions suicide or self-harm, the response holds a [`CrisisResponse`](super::CrisisResponse).
-#[derive(Debug)]
 pub struct RecordDetections {
     pub context: CommandContext,
     pub session: SessionId,
@@ -60,7 +58,6 @@ pub struct RecordDetections {
 /// Records a detection with a suggestion, and ends the session. An ended session keeps its end.
 ///
 /// The stored response and the session are looked up first, so that no suggestion is requested for a replay or for another user's session.
-#[derive(Debug)]
 pub struct ProcessEmotion {
     pub context: CommandContext,
     pub session: SessionId,
@@ -70,7 +67,6 @@ pub struct ProcessEmotion {
 }
 
 /// Records feedback on an ended session, at most once.
-#[derive(Debug)]
 pub struct RateSession {
     pub context: CommandContext,
     pub session: SessionId,
@@ -79,7 +75,6 @@ pub struct RateSession {
 }
 
 /// Ends a session. An ended session stays as it is.
-#[derive(Debug)]
 pub struct EndSession {
     pub context: CommandContext,
     pub session: SessionId,
@@ -87,7 +82,6 @@ pub struct EndSession {
 }
 
 /// Deletes a session with everything recorded in it. `respond` takes the session as it was.
-#[derive(Debug)]
 pub struct DeleteSession {
     pub context: CommandContext,
     pub session: SessionId,
@@ -95,20 +89,17 @@ pub struct DeleteSession {
 }
 
 /// Reads one session.
-#[derive(Debug)]
 pub struct GetSession {
     pub user: UserId,
     pub session: SessionId,
 }
 
 /// Counts the user's sessions.
-#[derive(Debug)]
 pub struct CountSessions {
     pub user: UserId,
 }
 
 /// Lists up to `limit` sessions of the user, newest first, after the `skip` newest.
-#[derive(Debug)]
 pub struct ListSessions {
     pub user: UserId,
     pub skip: u32,
@@ -116,14 +107,12 @@ pub struct ListSessions {
 }
 
 /// Reads a session with everything recorded in it, as far as one response may hold it.
-#[derive(Debug)]
 pub struct GetHistory {
     pub user: UserId,
     pub session: SessionId,
 }
 
 /// Reads what was detected on each day of a window, in the order of the days.
-#[derive(Debug)]
 pub struct GetDayStats {
     pub user: UserId,
     pub window: Window,
@@ -132,7 +121,6 @@ pub struct GetDayStats {
 }
 
 /// Reads what was detected in a window as a whole.
-#[derive(Debug)]
 pub struct Diagnose {
     pub user: UserId,
     pub window: Window,

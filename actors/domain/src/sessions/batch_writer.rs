@@ -6,7 +6,6 @@ use std::{
 };
 
 use faceofmind_db::StoreError;
-use faceofmind_platform::encryption;
 use faceofmind_runtime::AskError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -118,7 +117,6 @@ impl BatchWriter {
 fn is_row_error(error: &SessionError) -> bool {
     match error {
         SessionError::Store(error) => error.is_row_error() || matches!(error, StoreError::Conflict),
-        SessionError::Ask(AskError::Unavailable(service)) => *service == encryption::SERVICE,
         _ => false,
     }
 }

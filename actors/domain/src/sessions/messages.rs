@@ -2,8 +2,11 @@
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::EventContext};
-use faceofmind_platform::idempotency::{Answer as StoredResponse, Key as IdempotencyKey};
-use faceofmind_runtime::{AskError, Message, legacy_failure};
+use faceofmind_platform::{
+    encryption,
+    idempotency::{Answer as StoredResponse, Key as IdempotencyKey},
+};
+use faceofmind_runtime::{AskError, Message, legacy::Failure};
 use jiff::tz::TimeZone;
 
 use super::{
@@ -173,4 +176,12 @@ pub enum SessionError {
     Store(#[from] StoreError),
 }
 
-legacy_failure!(SessionError);
+/// A text that cannot be decrypted is stored data that cannot be read.
+impl From<Failure> for SessionError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Dependency { service: encryption::SERVICE, reason } => StoreError::Corrupt(reason).into(),
+            other => other.split().map_or_else(Self::Store, Self::Ask),
+        }
+    }
+}

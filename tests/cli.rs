@@ -181,7 +181,7 @@ async fn an_actor_that_keeps_failing_ends_the_program_with_70(app: &TestApp) {
     app.stop().await;
     let exited = Program::in_env(&app.env, &[]).serve(&["serve", "--port", "0"]).await.panic_until_exit().await;
     assert_eq!(exited.code, Some(70), "{exited:?}");
-    assert!(exited.errors.contains("failed too often") && exited.errors.contains("to be started afresh"), "{exited:?}");
+    assert!(exited.errors.contains("failed too often") && exited.errors.contains("restarts the service"), "{exited:?}");
 }
 
 async fn an_occupied_port_is_reported(app: &TestApp) {

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use faceofmind::settings::{Layers, Settings};
+use faceofmind::settings::{ConfigSources, Settings};
 use faceofmind_kit::{Clock, Database, db::PoolSettings};
 use tempfile::TempDir;
 
@@ -89,7 +89,7 @@ impl TestEnv {
     }
 
     pub(crate) fn settings(&self, changes: &[(&str, &str)]) -> Settings {
-        let layers = Layers::built_in().with_environment(self.environment(changes));
+        let layers = ConfigSources::built_in().with_environment(self.environment(changes));
         Settings::load(&layers).unwrap_or_else(|errors| panic!("the test's settings: {errors:#?}"))
     }
 

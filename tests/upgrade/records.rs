@@ -118,7 +118,8 @@ async fn an_erasure_takes_all_that_was_stored_before(app: &TestApp) {
     let ada = upgraded.person("ada");
     let waiting = "SELECT id FROM mail_intents WHERE attempts = 13 ORDER BY id";
     let jobs = service.texts(waiting).await;
-    let code = service.stored_codes().await.into_iter().filter(|code| jobs.iter().any(|job| code.contains(job))).count();
+    let code =
+        service.stored_codes().await.into_iter().filter(|code| jobs.iter().any(|job| code.contains(job))).count();
     assert_eq!((jobs.len(), code), (2, 1));
     service.wait_until_published().await;
     ada.post("/users/me/erase", json!({ "current_password": ada.password })).await.assert_status(200);

@@ -9,7 +9,7 @@ use faceofmind_actors::{
     limits::{Limit, Limits},
     publisher::{PublishedEvent, Publisher},
     reminders::Reminders,
-    session_tracker::Sessions,
+    session_tracker::SessionTracker,
     user_registry::UserRegistry,
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
@@ -53,7 +53,7 @@ pub struct Rooms {
     /// Users.
     pub accounts: Handle<UserRegistry>,
     /// Their sessions.
-    pub sessions: Sessions,
+    pub sessions: Handle<SessionTracker>,
     /// What happened.
     pub publisher: Publisher,
     /// What they write for each other.
@@ -143,9 +143,9 @@ impl App {
         &self.rooms.house.tree
     }
 
-    /// The session tracker, which a test may let die.
+    /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Handle<SessionTracker> {
         &self.rooms.sessions
     }
 

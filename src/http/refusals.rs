@@ -173,10 +173,11 @@ impl From<SessionError> for Problem {
                 "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
             )
             .kind("session-ended"),
-            SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
-            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
+            SessionError::NotEnded => Self::bad_request("session-not-ended", "Session not ended yet"),
+            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", "Feedback already submitted"),
             SessionError::KeyReused => key_reused(),
-            SessionError::Failed(failure) => failure.into(),
+            SessionError::Ask(error) => Failure::from(error).into(),
+            SessionError::Store(error) => Failure::from(error).into(),
         }
     }
 }

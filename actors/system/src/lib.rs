@@ -17,7 +17,7 @@ use faceofmind_domain::{
     community::{self, Community},
     logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
-    sessions::{self, Sessions},
+    sessions::{self, SessionTracker},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
@@ -110,8 +110,8 @@ pub struct ActorSystem {
     pub logins: Handle<LoginRegistry>,
     /// Checks access tokens.
     pub authenticator: Authenticator,
-    /// Their sessions.
-    pub sessions: Sessions,
+    /// Sessions and detections.
+    pub sessions: Handle<SessionTracker>,
     /// What they write for each other.
     pub community: Community,
     /// What they want to be reminded of.
@@ -128,6 +128,8 @@ pub struct ActorSystem {
     pub mailer: Mailer,
     /// Events.
     pub publisher: Publisher,
+    /// The clock of all actors.
+    pub clock: Clock,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -181,13 +183,16 @@ impl ActorSystem {
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
         );
-        let neighbours = sessions::Neighbours {
+        let deps = sessions::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
             keyring: keyring.clone(),
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (sessions, tracking) = Sessions::new(sessions::Settings::default(), db.clone(), neighbours, means());
+        let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
         let neighbours =
             community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
         let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
@@ -210,7 +215,7 @@ impl ActorSystem {
         let mut children = vec![publishing, hashing, limiting, minting, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
-        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock, rng };
+        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
         let tree = Supervisor::start(spec)
             .await
             .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
@@ -227,6 +232,7 @@ impl ActorSystem {
             limits,
             mailer,
             publisher,
+            clock,
             tree,
         })
     }

@@ -59,9 +59,9 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(sessions::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, round| Box::pin(sessions::reseal(db, round)))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
         erase: |tx, user| Box::pin(community::erase(tx, user.id)),

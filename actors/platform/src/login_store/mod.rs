@@ -153,7 +153,7 @@ pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp)
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
-/// Whether the user logged in from exactly this network address within the [`RETENTION`].
+/// Whether the user logged in from exactly this network address within the retention period.
 pub async fn has_logged_in_from(connection: Connection<'_>, user: UserId, client_ip: &str) -> Result<bool, StoreError> {
     let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2)";
     let (known,): (bool,) =
@@ -161,7 +161,7 @@ pub async fn has_logged_in_from(connection: Connection<'_>, user: UserId, client
     Ok(known)
 }
 
-/// Returns the network addresses that the user logged in from within the [`RETENTION`].
+/// Returns the network addresses that the user logged in from within the retention period.
 pub async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
     let known: Vec<(String,)> = with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_all(c).await)?;
@@ -190,7 +190,7 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-/// Deletes logins that ended or expired before the [`RETENTION`].
+/// Deletes logins that ended or expired before the retention period.
 pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     let delete = "DELETE FROM logins WHERE expires_at < $1 OR ended_at < $1";
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(drop))?)

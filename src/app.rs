@@ -192,7 +192,7 @@ fn run(server: Server) -> (Stopper, JoinHandle<()>) {
 
 impl Rooms {
     fn new(settings: &Settings, house: House, db: Database, sole: Sole) -> Self {
-        let most = settings.limits.auth_calls_per_minute;
+        let (limits, minute) = (&settings.limits, Duration::from_secs(60));
         Self {
             registry: house.registry.clone(),
             logins: house.logins.clone(),
@@ -202,7 +202,7 @@ impl Rooms {
             reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
             limits: house.limits.clone(),
-            anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
+            anonymous_calls: ground::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, minute),
             house,
             db,
             sole,

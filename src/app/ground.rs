@@ -159,21 +159,22 @@ pub(super) fn bounds(settings: &Settings, secrets: Secrets) -> Bounds {
         },
         registry: user_registry::Settings {
             passwords: PasswordRules { min_score: passwords.min_score },
-            registrations: limit("registrations", settings.limits.registrations_per_hour, HOUR),
+            registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
         },
         logins: logins(settings, secrets),
         otp: otp(&settings.limits),
         community: community::Settings {
-            posts: limit("posts", settings.limits.posts_per_hour, HOUR),
-            comments: limit("comments", settings.limits.comments_per_hour, HOUR),
+            posts: limit(&settings.limits, "posts", settings.limits.posts_per_hour, HOUR),
+            comments: limit(&settings.limits, "comments", settings.limits.comments_per_hour, HOUR),
         },
         publisher: publisher(&settings.events),
         limits: settings.limits.rate_limits,
     }
 }
 
-const fn limit(name: &'static str, most: u32, within: Duration) -> Limit {
-    Limit { name, most, within }
+/// `RATE_LIMITS=off` switches every limit off, except those of one-time codes.
+pub(super) const fn limit(limits: &settings::Limits, name: &'static str, max: u32, window: Duration) -> Limit {
+    Limit { name, max: if limits.rate_limits { max } else { Limit::UNLIMITED }, window }
 }
 
 fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
@@ -182,8 +183,8 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
         refresh_life: tokens.refresh_expires,
         reuse_grace: tokens.reuse_grace,
         limits: logins::LogInLimits {
-            by_address: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
-            by_strangers: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
+            by_address: limit(limits, "failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
+            by_strangers: limit(limits, "failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
         },
         tokens: logins::TokenSettings {
             access_keys: std::iter::once(secrets.access).chain(secrets.access_also).collect(),

@@ -75,7 +75,7 @@ async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
     let tell = |kind: &'static str, tally: &Tally| {
         if told.is_none_or(|(of, at)| of != kind || at.elapsed() >= TELL_EVERY) {
             told = Some((kind, Instant::now()));
-            say(&format!("{}: {} looked at, {} sealed anew", kind, tally.seen, tally.renewed));
+            say(&format!("{}: {} looked at, {} sealed anew", kind, tally.seen, tally.rewritten));
         }
     };
     Ok(resealing::rotate(db, keyring, tell).await?)

@@ -27,12 +27,13 @@ use faceofmind_platform::{
     nats::Nats,
     otp::{Codes, Otp, OtpSettings},
     outbox::{self, Publisher},
-    password_hasher::{self, Hasher},
+    password_hasher::{self, Hasher, PasswordHasher},
     rate_limit::{Counters, LimiterSettings, Limits},
     redis::RedisServer,
 };
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
 use jiff::tz::TimeZone;
+use prometheus_client::metrics::histogram::Histogram;
 
 pub mod asyncapi;
 pub mod exporter;
@@ -41,6 +42,9 @@ mod mail_content;
 pub mod modules;
 
 use self::{exporter::Exporter, mail_content::MailComposition, modules::ModuleHooks};
+/// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
+const HASH_TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+
 /// What the actors stand on: each part chosen and connected, no actor started.
 pub struct Resources {
     /// State.
@@ -125,6 +129,8 @@ pub struct ActorSystem {
     pub mailer: Mailer,
     /// Events.
     pub publisher: Publisher,
+    /// The time that a worker takes for one password hash, in seconds.
+    pub hash_time: Histogram,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -141,7 +147,10 @@ impl ActorSystem {
         let views = Views::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
-        let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
+        let hash_time = Histogram::new(HASH_TIME_BUCKETS);
+        let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
+        let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
+        let hasher = Hasher(hasher);
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
         let (counted, limiting) =
             Limits::new(LimiterSettings::default(), counters, &code_key, clock.clone(), rng.clone());
@@ -213,6 +222,7 @@ impl ActorSystem {
             limits,
             mailer,
             publisher,
+            hash_time,
             tree,
         })
     }

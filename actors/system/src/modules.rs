@@ -5,7 +5,7 @@
 use std::{future::Future, pin::Pin};
 
 use faceofmind_db::{
-    Database, Snapshot, Tx,
+    Database, Snapshot, StoreError, Tx,
     export::{ExportAborted, JsonWriter},
 };
 use faceofmind_domain::{
@@ -17,10 +17,9 @@ use faceofmind_domain::{
 };
 use faceofmind_model::{User, UserId};
 use faceofmind_platform::{
-    encryption::{Keyring, Round},
+    encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
-use faceofmind_runtime::legacy::Failure;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -35,7 +34,7 @@ pub(crate) struct Module {
 }
 
 /// Re-encrypts what the module holds.
-pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
+pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut RotationPass<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
 
 /// What a module's export needs.
 pub(crate) struct ExportInput<'a> {
@@ -61,7 +60,7 @@ pub(crate) const MODULES: [Module; 8] = [
     Module {
         erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, round| Box::pin(sessions::reseal(db, round)))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(sessions::reseal(db, pass)))),
     },
     Module {
         erase: |tx, user| Box::pin(community::erase(tx, user.id)),
@@ -75,9 +74,9 @@ pub(crate) const MODULES: [Module; 8] = [
     },
     Module { erase: |tx, user| Box::pin(mail::erase(tx, user.id, &user.email)), export: None, reencrypt: None },
     Module {
-        erase: |tx, user| Box::pin(idempotency::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(idempotency::erase(tx, user.id).await?) }),
         export: None,
-        reencrypt: Some(("stored responses", |db, round| Box::pin(idempotency::reseal(db, round)))),
+        reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
     Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
 ];

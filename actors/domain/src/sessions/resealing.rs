@@ -1,7 +1,6 @@
 //! What people said, sealed anew by today's key. Beside a service at work.
 
-use faceofmind_db::{Database, Tx, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use sqlx::FromRow;
 
 use super::{detection::voice_place, history::VoiceId, session::DetectionId};
@@ -27,7 +26,7 @@ struct Row {
 ///
 /// # Errors
 /// [`Failure::Store`]; the pages before stay done.
-pub async fn reseal(db: &Database, round: &mut Round<'_>) -> Result<(), Failure> {
+pub async fn reseal(db: &Database, round: &mut Round<'_>) -> Result<(), StoreError> {
     let mut after = VoiceId(0);
     loop {
         let mut reader = db.read_conn().await?;
@@ -45,7 +44,7 @@ pub async fn reseal(db: &Database, round: &mut Round<'_>) -> Result<(), Failure>
     }
 }
 
-async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, Failure> {
+async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, StoreError> {
     if renewed.is_empty() {
         return Ok(0);
     }

@@ -134,7 +134,7 @@ impl<'a> Sitting<'a> {
             }
         }
         idempotency::settle_all(&mut self.tx, &self.means.keyring, &answers).await?;
-        idempotency::release_all(&mut self.tx, &refused).await
+        Ok(idempotency::release_all(&mut self.tx, &refused).await?)
     }
 
     fn tell(&mut self, place: usize, events: Vec<SessionEvent>) {

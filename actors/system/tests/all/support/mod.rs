@@ -88,7 +88,7 @@ impl Received {
 /// Settings as in production, except that a hash costs next to nothing.
 pub(crate) fn settings() -> Settings {
     let secret = |text: &str| SecretString::from(format!("{text}{}", "-".repeat(40)));
-    let limit = |name, most, within| Limit { name, most, within };
+    let limit = |name, max, window| Limit { name, max, window };
     Settings {
         hasher: password_hasher::Settings {
             cost: password_hasher::Cost { memory_kib: 64, iterations: 1, parallelism: 1 },

@@ -123,7 +123,7 @@ impl App {
         let (address, mut listeners) = (public.address, vec![run(public)]);
         let mut operator_address = None;
         if let Some(wanted) = settings.http.operator_addr {
-            let site = metrics::router().hoop(affix_state::inject(rooms.clone()));
+            let site = metrics::router(edge.metrics.clone()).hoop(affix_state::inject(rooms.clone()));
             let operators = Server::bind(wanted, router::operators(site, &edge), edge.limits).await?;
             operator_address = Some(operators.address);
             listeners.push(run(operators));
@@ -219,6 +219,11 @@ impl Rooms {
     /// All rooms, for those who watch.
     pub fn house(&self) -> &House {
         &self.house
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Database {
+        &self.db
     }
 
     /// Waits until the service is told to stop: for what would go on without an end.

@@ -17,7 +17,7 @@ stories! {
     a_mailer_that_panics_is_restarted_and_no_mail_is_lost,
     a_publisher_that_panics_is_restarted_and_no_event_is_lost,
     an_actor_that_keeps_panicking_ends_the_service,
-    every_actor_can_be_watched,
+    every_actor_shows_its_status,
 }
 
 /// All that a person does, over and over, while an actor panics: each answer is a good one or a 503.
@@ -97,7 +97,10 @@ async fn the_logins_that_panic_are_restarted_while_requests_run(app: &TestApp) {
     disturbed(app, &["logins"]).await;
     let row = row(app, "logins");
     assert!(row.last_cause.as_ref().is_some_and(|cause| cause.contains("a test asked for this panic")), "{row:?}");
-    assert!(logs::tell(&["failed: to be restarted", "logins", "a test asked for this panic"]), "the log tells why");
+    assert!(
+        logs::tell(&["actor failed; it restarts after the delay", "logins", "a test asked for this panic"]),
+        "the log tells why"
+    );
 }
 
 async fn a_session_tracker_that_panics_is_restarted_while_requests_run(app: &TestApp) {
@@ -157,7 +160,7 @@ async fn a_publisher_that_panics_is_restarted_and_no_event_is_lost(app: &TestApp
     assert_eq!(ids.len(), 22, "none twice");
 }
 
-/// More restarts within the window than are borne: the supervisor gives up, and the program shall end.
+/// More restarts within the window than the policy allows: the supervisor escalates, and the program ends.
 async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
     app.expect_restarts();
     let mut tree = app.tree();
@@ -168,18 +171,18 @@ async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
         tree.child("session_tracker").expect("it has one").panic();
         eventually("its end", async || {
             let row = row(app, "session_tracker");
-            (row.restarts > before || row.state == State::GivenUp).then_some(())
+            (row.restarts > before || row.state == State::Escalated).then_some(())
         })
         .await;
     }
     assert_eq!(tree.escalated().await, "session_tracker");
-    assert_eq!(row(app, "session_tracker").state, State::GivenUp);
-    assert!(logs::tell(&["failed too often: giving up", "session_tracker"]));
+    assert_eq!(row(app, "session_tracker").state, State::Escalated);
+    assert!(logs::tell(&["actor failed too often and escalated", "session_tracker"]));
     ada.post("/sessions/", json!({})).await.is(503);
     assert!(ada.is_logged_in().await, "the others go on until the program ends");
 }
 
-async fn every_actor_can_be_watched(app: &TestApp) {
+async fn every_actor_shows_its_status(app: &TestApp) {
     let ada = app.verified("ada").await;
     ada.open_session().await;
     let names: Vec<_> = app.tree().children().iter().map(|child| child.name()).collect();
@@ -199,10 +202,10 @@ async fn every_actor_can_be_watched(app: &TestApp) {
     }
     assert_eq!(names.iter().filter(|name| name.starts_with("registry-")).count(), 8);
     for child in app.tree().children() {
-        let state = child.observe().await.expect("it answers");
-        assert!(state.is_object(), "{}: {state}", child.name());
+        let status = child.status().await.expect("the actor runs");
+        assert!(status.is_object(), "{}: {status}", child.name());
         for secret in [&ada.email, &ada.password, &ada.access, &ada.first_name] {
-            assert!(!state.to_string().contains(secret), "{}: {state}", child.name());
+            assert!(!status.to_string().contains(secret), "{}: {status}", child.name());
         }
     }
     app.client().call(Method::GET, "/ready").send().await.is(200);

@@ -96,8 +96,8 @@ async fn a_kept_answer_whose_key_is_gone_is_asked_for_in_vain(app: &TestApp) {
     let app = app.restarted(&[("DATA_KEY", "other:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=")]).await;
     app.expect_failures();
     let ada = ada.from(app.client());
-    start(&ada, "one", "{}").await.is(503);
-    assert!(logs::tell(&["was sealed with `story`: add that key again"]), "the log says what to do");
+    start(&ada, "one", "{}").await.is(500);
+    assert!(logs::tell(&["was encrypted with `story`: add that key to DATA_KEY again"]), "the log says what to do");
     start(&ada, "two", "{}").await.is(201);
     assert_eq!(app.rows("sessions").await, 2, "nothing was done twice");
     app.stop().await;

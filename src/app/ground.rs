@@ -237,5 +237,11 @@ pub(super) fn edge(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync 
         settings::CorsOrigins::Any => Origins::Any,
         settings::CorsOrigins::Only(origins) => Origins::only(origins),
     };
-    Edge { limits, origins, proxies: http.trusted_proxies.iter().copied().collect(), new_request_id: Arc::new(new_id) }
+    Edge {
+        limits,
+        origins,
+        proxies: http.trusted_proxies.iter().copied().collect(),
+        new_request_id: Arc::new(new_id),
+        metrics: Default::default(),
+    }
 }

@@ -6,7 +6,7 @@ use faceofmind_actors::{
     keyring::{Keyring, Tally},
     resealing, schema,
 };
-use faceofmind_kit::Database;
+use faceofmind_kit::{Database, Failure};
 use tokio::time::Instant;
 
 use super::{
@@ -54,7 +54,7 @@ async fn look_after(db: &Database, keyring: &Keyring, action: KeysAction) -> Res
     if action == KeysAction::Rotate {
         rotate(db, keyring).await?;
     }
-    let tallies = resealing::status(db, keyring).await?;
+    let tallies = resealing::status(db, keyring).await.map_err(Failure::from)?;
     say(&table(keyring, &tallies));
     match (stale(keyring, &tallies), action) {
         (0, _) => {
@@ -78,7 +78,7 @@ async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
             say(&format!("{}: {} looked at, {} sealed anew", kind, tally.seen, tally.rewritten));
         }
     };
-    Ok(resealing::rotate(db, keyring, tell).await?)
+    Ok(resealing::rotate(db, keyring, tell).await.map_err(Failure::from)?)
 }
 
 /// A line for each kind of text and each key.

@@ -127,7 +127,7 @@ async fn known_and_unknown_addresses_cost_the_same_work(app: &TestApp) {
 
 /// Hashes begun since the start, each of which is counted before its caller can be answered, and mail intents ever made.
 async fn work(app: &TestApp) -> [i64; 2] {
-    let hasher = app.tree().child("hasher").expect("it has a hasher").observe().await.expect("it answers");
+    let hasher = app.tree().child("hasher").expect("it has a hasher").status().await.expect("the actor runs");
     let hashes = hasher["started"].as_i64().unwrap_or_else(|| panic!("no count of what was begun: {hasher}"));
     [hashes, app.rows("ever_queued").await]
 }

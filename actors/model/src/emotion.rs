@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn names_are_compared_in_lower_case() {
-        assert_eq!(Label::of(" HAPPY ").name(), "happy");
+        assert_eq!(KnownEmotion::of(" HAPPY ").name(), "happy");
         assert_eq!(colour("Happy"), colour("happy"));
-        assert_eq!(Label::of("my mother's voice").name(), "other");
+        assert_eq!(KnownEmotion::of("my mother's voice").name(), "other");
     }
 }

@@ -9,7 +9,7 @@ use faceofmind_db::Database;
 use faceofmind_runtime::legacy::Failure;
 use tokio::sync::broadcast;
 
-use super::outbox;
+use super::store;
 use faceofmind_model::event::PublishedEvent;
 
 /// Events read from the outbox at once.
@@ -41,7 +41,7 @@ impl Bus {
     /// before they read the outbox: all that it will not show them is then carried.
     pub(super) async fn begin(&self, db: &Database) -> Result<(), Failure> {
         if self.position() == NOWHERE {
-            let last = outbox::last_position(db).await?;
+            let last = store::last_position(db).await?;
             let _begun_by_another = self.position.compare_exchange(NOWHERE, last, Ordering::Relaxed, Ordering::Relaxed);
         }
         Ok(())
@@ -60,14 +60,14 @@ impl Bus {
 
     async fn catch_up(&self, db: &Database) -> Result<(), Failure> {
         if self.subscribers() == 0 {
-            let last = outbox::last_position(db).await?;
+            let last = store::last_position(db).await?;
             // Who has subscribed meanwhile may have read the outbox before.
             if self.subscribers() == 0 {
                 self.position.store(last, Ordering::Relaxed);
                 return Ok(());
             }
         }
-        while self.send(outbox::published_after(db, self.position(), None, PAGE).await?) == PAGE {}
+        while self.send(store::published_after(db, self.position(), None, PAGE).await?) == PAGE {}
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use super::{
     Publisher, Settings,
     nudge::{Hint, Nudges},
-    outbox::Backlog,
     relay::{Part, Relay, Round},
+    store::Backlog,
 };
 use crate::nats::{Link, Nats};
 

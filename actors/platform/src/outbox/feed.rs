@@ -9,7 +9,7 @@ use faceofmind_db::Database;
 use faceofmind_runtime::legacy::Failure;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Publisher, outbox, seats::Seat};
+use super::{Publisher, seats::Seat, store};
 use faceofmind_model::event::PublishedEvent;
 use faceofmind_model::user::UserId;
 
@@ -76,7 +76,7 @@ impl Publisher {
         let seat = self.seats.take(listener)?;
         let bus = self.bus.subscribe();
         self.bus.begin(&self.db).await?;
-        let (first, last) = outbox::kept_positions(&self.db).await?;
+        let (first, last) = store::kept_positions(&self.db).await?;
         let (position, gap) = begin(after, first, last);
         Ok(Feed {
             db: self.db.clone(),
@@ -133,9 +133,9 @@ impl Feed {
     /// Reads the next page. What may lack events that were swept before it was read is read again, after the gap. The last position is
     /// looked up before the page, which then lacks nothing up to there.
     async fn catch_up(&mut self) -> Result<(), Failure> {
-        let published = outbox::last_position(&self.db).await?;
-        let page = outbox::published_after(&self.db, self.position, self.of, PAGE).await?;
-        let (first, last) = outbox::kept_positions(&self.db).await?;
+        let published = store::last_position(&self.db).await?;
+        let page = store::published_after(&self.db, self.position, self.of, PAGE).await?;
+        let (first, last) = store::kept_positions(&self.db).await?;
         (self.position, self.gap) = begin(Some(self.position), first, last);
         if self.gap.is_some() {
             return Ok(());

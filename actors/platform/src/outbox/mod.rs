@@ -28,7 +28,7 @@ use faceofmind_runtime::legacy::{Address, Failure};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use faceofmind_model::event::{DomainEvent, PublishedEvent, SessionEvent};
+use faceofmind_model::event::PublishedEvent;
 
 use crate::nats::{Link, Nats};
 
@@ -36,9 +36,9 @@ mod bus;
 mod carrier;
 mod feed;
 mod nudge;
-mod outbox;
 mod relay;
 mod seats;
+mod store;
 mod stream;
 mod subjects;
 mod tail;
@@ -46,9 +46,9 @@ mod tail;
 use bus::Bus;
 use carrier::{Carrier, Message};
 pub use feed::{Feed, FeedError, Told};
-pub use outbox::{erase, record, record_many, sweep};
 use relay::Relay;
 use seats::Seats;
+pub use store::{erase, record, record_many, sweep};
 use stream::Chain;
 pub use stream::{NAME as STREAM, StreamSettings};
 pub use subjects::Subjects;

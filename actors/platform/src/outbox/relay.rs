@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     Settings,
     bus::Bus,
-    outbox::{self, Backlog, Unpublished},
+    store::{self, Backlog, Unpublished},
     stream::{Chain, Tail},
 };
 use faceofmind_model::{event::PublishedEvent, user::UserId};
@@ -75,7 +75,7 @@ impl Relay {
         let mut round = Round { part, published: 0, position: None, more: false, backlog: None };
         let mut published = Vec::new();
         if part == Part::Leads {
-            let waiting = outbox::unpublished(&self.db, self.settings.stream.window).await?;
+            let waiting = store::unpublished(&self.db, self.settings.stream.window).await?;
             let delivery = self.deliver(waiting).await?;
             round.more = delivery.more;
             published = self.mark(delivery.arrived).await?;
@@ -209,7 +209,7 @@ impl Relay {
         loop {
             let ids = tail.back(self.settings.stream.window).await?;
             let mut unmarked =
-                if ids.is_empty() { Vec::new() } else { outbox::unpublished_among(&self.db, &ids).await? };
+                if ids.is_empty() { Vec::new() } else { store::unpublished_among(&self.db, &ids).await? };
             if unmarked.is_empty() {
                 return Ok(arrived);
             }
@@ -239,7 +239,7 @@ impl Relay {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
-        let published = outbox::mark(&mut tx, arrived, now).await?;
+        let published = store::mark(&mut tx, arrived, now).await?;
         tx.commit().await?;
         self.leads_until = Some(began + length);
         Ok(published)
@@ -253,14 +253,14 @@ impl Relay {
 
     async fn sweep_when_due(&mut self) -> Result<(), Failure> {
         if is_due(&mut self.swept, self.settings.sweep_every) {
-            let removed = outbox::sweep(&self.db, self.clock.now() - self.settings.retention).await?;
+            let removed = store::sweep(&self.db, self.clock.now() - self.settings.retention).await?;
             tracing::debug!(removed, "swept the outbox");
         }
         Ok(())
     }
 
     async fn count_when_due(&mut self) -> Result<Option<Backlog>, Failure> {
-        Ok(if is_due(&mut self.counted, self.settings.poll) { Some(outbox::backlog(&self.db).await?) } else { None })
+        Ok(if is_due(&mut self.counted, self.settings.poll) { Some(store::backlog(&self.db).await?) } else { None })
     }
 }
 

@@ -17,7 +17,7 @@ use async_nats::jetstream::{
 use faceofmind_runtime::legacy::Failure;
 use tokio::time::Instant;
 
-use super::outbox::Unpublished;
+use super::store::Unpublished;
 use crate::nats::{Link, Nats};
 use faceofmind_model::user::UserId;
 

@@ -17,7 +17,7 @@ use faceofmind_db::Database;
 use faceofmind_runtime::legacy::Failure;
 use futures_util::StreamExt as _;
 
-use super::{STREAM, Subjects, outbox};
+use super::{STREAM, Subjects, store};
 use crate::nats::Nats;
 use faceofmind_model::event::PublishedEvent;
 
@@ -64,8 +64,8 @@ impl Tail {
     /// [`Failure::Store`].
     pub async fn of_outbox(db: Database, subjects: Subjects, since: Option<Timestamp>) -> Result<Self, Failure> {
         let position = match since {
-            Some(since) => outbox::position_at(&db, since).await?,
-            None => outbox::last_position(&db).await?,
+            Some(since) => store::position_at(&db, since).await?,
+            None => store::last_position(&db).await?,
         };
         Ok(Self(Source::Outbox { db, subjects, position, read: VecDeque::new() }))
     }
@@ -87,7 +87,7 @@ impl Tail {
                         return Ok(event.envelope);
                     }
                 } else {
-                    read.extend(outbox::published_after(db, *position, None, PAGE).await?);
+                    read.extend(store::published_after(db, *position, None, PAGE).await?);
                     if read.is_empty() {
                         tokio::time::sleep(LOOK_EVERY).await;
                     }

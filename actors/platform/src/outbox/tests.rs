@@ -52,9 +52,9 @@ async fn rows(db: &Database) -> Vec<(String, Option<i64>)> {
 }
 
 async fn mark_all(db: &Database) -> Vec<PublishedEvent> {
-    let waiting = outbox::unpublished(db, 1000).await.expect("reads");
+    let waiting = store::unpublished(db, 1000).await.expect("reads");
     let mut tx = db.begin().await.expect("begins");
-    let marked = outbox::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks");
+    let marked = store::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks");
     tx.commit().await.expect("commits");
     marked
 }
@@ -106,7 +106,7 @@ async fn what_is_rolled_back_was_never_recorded() {
 async fn a_batch_of_any_size_keeps_its_order() {
     for db in testing::databases().await {
         let ids = record_sessions(&db, 0..600).await;
-        let waiting = outbox::unpublished(&db, 1000).await.expect("reads");
+        let waiting = store::unpublished(&db, 1000).await.expect("reads");
         assert_eq!(waiting.iter().map(|event| event.id.clone()).collect::<Vec<_>>(), ids);
         assert_eq!(waiting[0].subject, "faceofmind.v1.session.started.1");
     }
@@ -130,10 +130,10 @@ async fn what_commits_late_is_published_all_the_same() {
 async fn a_position_is_given_once_and_never_again() {
     for db in testing::databases().await {
         record_sessions(&db, 0..5).await;
-        let waiting = outbox::unpublished(&db, 1000).await.expect("reads");
+        let waiting = store::unpublished(&db, 1000).await.expect("reads");
         assert_eq!(mark_all(&db).await.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let mut tx = db.begin().await.expect("begins");
-        let again = outbox::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks nothing");
+        let again = store::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks nothing");
         tx.commit().await.expect("commits");
         assert_eq!(again, []);
         let far = Clock::system().now() + Duration::from_secs(60);
@@ -150,10 +150,10 @@ async fn an_erasure_just_before_the_mark_leaves_no_hole() {
         let told = [started(BOB, 1), started(ADA, 2), started(BOB, 3)].map(sealed);
         record_many(&mut tx, &told).await.expect("records");
         tx.commit().await.expect("commits");
-        let waiting = outbox::unpublished(&db, 10).await.expect("reads");
+        let waiting = store::unpublished(&db, 10).await.expect("reads");
         erase_ada(&db).await;
         let mut tx = db.begin().await.expect("begins");
-        let marked = outbox::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks");
+        let marked = store::mark(&mut tx, waiting, Clock::system().now()).await.expect("marks");
         tx.commit().await.expect("commits");
         let positions: Vec<_> = marked.iter().map(|event| (event.user_id, event.position)).collect();
         assert_eq!(positions, [(BOB, 1), (BOB, 2)]);
@@ -182,7 +182,7 @@ async fn an_erased_user_leaves_nothing_but_positions() {
         erase_ada(&db).await;
         let told = mark_all(&db).await;
         assert_eq!((told.len(), told[0].position, told[0].subject.as_str()), (1, 3, "faceofmind.v1.user.deleted.1"));
-        let left = outbox::published_after(&db, 0, None, 100).await.expect("reads");
+        let left = store::published_after(&db, 0, None, 100).await.expect("reads");
         assert_eq!(left, told, "a stream that resumes finds nothing else");
         let mut reader = db.read_conn().await.expect("a connection");
         let sql = "SELECT count(*) FROM events WHERE envelope LIKE '%session%' OR aggregate LIKE 'session%'";

@@ -89,7 +89,7 @@ async fn what_was_on_its_way_when_a_user_was_deleted_is_erased_too() {
         let mut relay = relay(&db, &account, &account.server, "a").await;
         settle(&mut relay).await.expect("in step");
         record_sessions(&db, 0..3).await;
-        let waiting = outbox::unpublished(&db, 10).await.expect("reads");
+        let waiting = store::unpublished(&db, 10).await.expect("reads");
         erase_ada(&db).await;
         let chain = relay.chain.as_mut().expect("with NATS");
         chain.publish(&waiting, soon()).await.outcome.expect("arrives");
@@ -108,9 +108,9 @@ async fn what_arrives_between_an_erasure_and_the_word_of_it_is_erased_first() {
         old.step_down().await.expect("gives up the lead");
         settle(&mut new).await.expect("takes over");
         record_sessions(&db, 1..3).await;
-        let late = outbox::unpublished(&db, 10).await.expect("reads");
+        let late = store::unpublished(&db, 10).await.expect("reads");
         erase_ada(&db).await;
-        let farewell = outbox::unpublished(&db, 10).await.expect("reads");
+        let farewell = store::unpublished(&db, 10).await.expect("reads");
         let (chain, straggler) = (new.chain.as_mut().expect("with NATS"), old.chain.as_mut().expect("with NATS"));
         chain.erase(ADA).await.expect("erases");
         straggler.publish(&late, soon()).await.outcome.expect("arrives late");
@@ -146,7 +146,7 @@ async fn a_farewell_that_has_arrived_is_erased_by_nobody() {
         let mut relay = relay(&db, &account, &account.server, "a").await;
         settle(&mut relay).await.expect("in step");
         erase_ada(&db).await;
-        let farewell = outbox::unpublished(&db, 10).await.expect("reads");
+        let farewell = store::unpublished(&db, 10).await.expect("reads");
         let chain = relay.chain.as_mut().expect("with NATS");
         chain.publish(&farewell, soon()).await.outcome.expect("arrives");
         chain.lose_step();

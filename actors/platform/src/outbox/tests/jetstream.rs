@@ -192,7 +192,7 @@ async fn another_node_takes_over_and_the_old_leader_does_no_harm() {
         // The old leader is as good as dead: it does not renew, and does not know how time flies.
         new.clock.advance(new.settings.lease);
         ids.extend(record_sessions(&db, 3..6).await);
-        let waiting = outbox::unpublished(&db, 10).await.expect("reads");
+        let waiting = store::unpublished(&db, 10).await.expect("reads");
         assert_eq!(settle(&mut new).await.expect("takes over").part, Part::Leads);
         old.leads_until = Some(tokio::time::Instant::now() + Duration::from_secs(60));
         let late =

@@ -73,11 +73,11 @@ impl Keyring {
     /// [`EncryptionError::Refused`].
     pub fn encrypt(&self, aad: &str, text: &str) -> Result<String, EncryptionError> {
         let (id, key) = &self.0[0];
-        let mut sealed = text.as_bytes().to_vec();
+        let mut ciphertext = text.as_bytes().to_vec();
         let nonce = key
-            .seal_in_place_append_tag(Aad::from(aad), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(aad), &mut ciphertext)
             .map_err(|_| EncryptionError::Refused { aad: aad.to_owned() })?;
-        let whole = [nonce.as_ref().as_slice(), &sealed].concat();
+        let whole = [nonce.as_ref().as_slice(), &ciphertext].concat();
         Ok(format!("{PREFIX}{id}:{}", URL_SAFE_NO_PAD.encode(whole)))
     }
 
@@ -86,12 +86,12 @@ impl Keyring {
     /// # Errors
     /// [`EncryptionError::UnknownKey`], [`EncryptionError::Corrupt`].
     pub fn decrypt(&self, aad: &str, stored: &str) -> Result<String, EncryptionError> {
-        let Some(sealed) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
+        let Some(encrypted) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
         let corrupt = || EncryptionError::Corrupt { aad: aad.to_owned() };
-        let (id, sealed) = sealed.split_once(':').ok_or_else(corrupt)?;
+        let (id, encoded) = encrypted.split_once(':').ok_or_else(corrupt)?;
         let unknown = || EncryptionError::UnknownKey { aad: aad.to_owned(), key: id.to_owned() };
         let (_, key) = self.0.iter().find(|(known, _)| known == id).ok_or_else(unknown)?;
-        decrypt(key, aad, sealed).ok_or_else(corrupt)
+        decrypt(key, aad, encoded).ok_or_else(corrupt)
     }
 
     /// Whether the text is encrypted with the current key.
@@ -116,9 +116,9 @@ fn key_id(stored: &str) -> Option<&str> {
     Some(id)
 }
 
-fn decrypt(key: &RandomizedNonceKey, aad: &str, sealed: &str) -> Option<String> {
-    let mut sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let (nonce, text) = sealed.split_at_mut_checked(NONCE_LEN)?;
+fn decrypt(key: &RandomizedNonceKey, aad: &str, encoded: &str) -> Option<String> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+    let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let text = key.open_in_place(nonce, Aad::from(aad), text).ok()?;
     String::from_utf8(text.to_vec()).ok()

@@ -28,7 +28,7 @@ use faceofmind_platform::{
     otp::{Codes, Otp, OtpSettings},
     outbox::{self, Publisher},
     password_hasher::{self, Hasher, PasswordHasher},
-    rate_limit::{Counters, LimiterSettings, Limits},
+    rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
 };
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
@@ -151,17 +151,17 @@ impl ActorSystem {
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
         let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
         let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
-        let hasher = Hasher(hasher);
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
-        let (counted, limiting) =
-            Limits::new(LimiterSettings::default(), counters, &code_key, clock.clone(), rng.clone());
-        let limits = if settings.limits { counted.clone() } else { Limits::off() };
+        let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
+        let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
+        let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
         let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
-        let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
+        let (otp, minting) =
+            Otp::new(settings.otp, codes, &code_key, Limits(Some(limiter.clone())), clock.clone(), rng.clone());
         let deps = accounts::Deps {
             db: db.clone(),
             hasher: hasher.clone(),
-            limits: limits.clone(),
+            limiter: limiter.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
@@ -171,8 +171,12 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
-        let neighbours =
-            logins::Neighbours { registry: accounts.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
+        let neighbours = logins::Neighbours {
+            registry: accounts.clone(),
+            hasher: Hasher(hasher),
+            limits: limits.clone(),
+            mailer: mailer.clone(),
+        };
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());

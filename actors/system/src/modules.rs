@@ -17,6 +17,7 @@ use faceofmind_platform::{
     encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
+use faceofmind_runtime::legacy::Failure;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

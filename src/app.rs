@@ -7,7 +7,6 @@ use faceofmind_actors::{
     community::Community,
     exporter::{Exporter, Handle},
     limits::{Limit, Limits},
-    logins::Logins,
     publisher::{PublishedEvent, Publisher},
     reminders::Reminders,
     session_tracker::Sessions,
@@ -53,8 +52,6 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Rooms {
     /// Users.
     pub accounts: Handle<UserRegistry>,
-    /// Who is logged in.
-    pub logins: Logins,
     /// Their sessions.
     pub sessions: Sessions,
     /// What happened.
@@ -195,7 +192,6 @@ impl Rooms {
         let (limits, minute) = (&settings.limits, Duration::from_secs(60));
         Self {
             accounts: house.accounts.clone(),
-            logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             publisher: house.publisher.clone(),
             community: house.community.clone(),

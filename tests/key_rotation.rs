@@ -48,7 +48,7 @@ async fn keys_are_rotated_while_the_service_runs(app: &TestApp) {
     let rotated = program(app, NEW_FIRST).run(&["keys", "rotate"], "").await;
     assert_eq!(rotated.code, Some(0), "{rotated:?}");
     let lines = table_lines(&rotated.output);
-    for line in ["voice texts new 2 seals today", "kept answers new 1 seals today"] {
+    for line in ["voice texts new 2 current key", "stored responses new 1 current key"] {
         assert!(lines.iter().any(|printed| printed == line), "{line} is not in {lines:#?}");
     }
     assert!(!format!("{rotated:?}{status:?}").contains("sleep"), "the output contains no personal text");

@@ -6,7 +6,7 @@ use faceofmind_actors::{
     community::CommunityError,
     exporter::ExportError,
     limits::LimitError,
-    logins::{BearerError, LogInError},
+    logins::{LoginError, TokenError},
     publisher::FeedError,
     reminders::ReminderError,
     session_tracker::SessionError,
@@ -107,24 +107,29 @@ impl From<AccountError> for Problem {
     }
 }
 
-impl From<LogInError> for Problem {
-    fn from(error: LogInError) -> Self {
-        let told = error.to_string();
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
         match error {
-            LogInError::BadPair => Self::unauthorized(told).kind("bad-credentials"),
-            LogInError::Inactive => Self::bad_request("account-inactive", told),
-            LogInError::Barred(_) => Self::forbidden(told).kind("account-barred"),
-            LogInError::TooMany { retry_after } => Self::too_many(retry_after),
-            LogInError::Failed(failure) => failure.into(),
+            LoginError::InvalidCredentials => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
+            LoginError::Inactive => {
+                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
+            }
+            LoginError::AccountDisabled(status) => {
+                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
+            }
+            LoginError::RateLimited { retry_after } => Self::too_many(retry_after),
+            LoginError::Ask(error) => Failure::from(error).into(),
+            LoginError::Store(error) => Failure::from(error).into(),
         }
     }
 }
 
-impl From<BearerError> for Problem {
-    fn from(error: BearerError) -> Self {
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
         match error {
-            BearerError::Bad => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
-            BearerError::Failed(failure) => failure.into(),
+            TokenError::Invalid => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            TokenError::Ask(error) => Failure::from(error).into(),
+            TokenError::Store(error) => Failure::from(error).into(),
         }
     }
 }

@@ -15,19 +15,19 @@ use faceofmind_db::Database;
 use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
-    logins::{self, Logins},
+    logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
     sessions::{self, Sessions},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
-    auth_cache::{Sources, Views},
+    auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
     otp::{Codes, Otp, OtpSettings},
     outbox::{self, Publisher},
-    password_hasher::{self, Hasher, PasswordHasher},
+    password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
 };
@@ -111,7 +111,9 @@ pub struct ActorSystem {
     /// Users.
     pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
-    pub logins: Logins,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
     /// Their sessions.
     pub sessions: Sessions,
     /// What they write for each other.
@@ -145,7 +147,7 @@ impl ActorSystem {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let means = || (clock.clone(), rng.clone());
-        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
@@ -165,19 +167,23 @@ impl ActorSystem {
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
-            views: views.clone(),
+            auth_cache: auth_cache.clone(),
             hooks: modules::ACCOUNT_HOOKS,
             clock: clock.clone(),
             rng: rng.clone(),
         };
         let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
-        let neighbours = logins::Neighbours {
-            registry: accounts.clone(),
-            hasher: Hasher(hasher),
-            limits: limits.clone(),
+        let deps = logins::Deps {
+            db: db.clone(),
+            cache: auth_cache,
+            accounts: accounts.clone(),
+            hasher,
+            limiter: limiter.clone(),
             mailer: mailer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (exporter, exporting) = Exporter::new(
@@ -220,6 +226,7 @@ impl ActorSystem {
         Ok(Self {
             accounts,
             logins,
+            authenticator,
             sessions,
             community,
             reminders,
@@ -239,11 +246,11 @@ fn invalid_argon2_cost(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+/// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
     match (db, nats) {
-        (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
-        (Database::Postgres(_), None) => Sources::Untold,
+        (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
+        (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),
+        (Database::Postgres(_), None) => InvalidationSource::None,
     }
 }

@@ -54,7 +54,7 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(login_store::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(login_store::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },

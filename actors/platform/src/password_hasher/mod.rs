@@ -3,10 +3,8 @@
 
 mod actor;
 mod argon;
-mod legacy;
 mod messages;
 
 pub use actor::{Deps, PasswordHasher, Settings, Status};
 pub use argon::{Cost, PasswordHash, VerifyOutcome};
-pub use legacy::{Hasher, Verdict};
 pub use messages::{HashPassword, VerifyPassword};

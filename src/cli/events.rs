@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use faceofmind_actors::publisher::Subjects;
+use faceofmind_actors::publisher::SubjectPattern;
 use faceofmind_kit::{Clock, Timestamp};
 use jiff::SignedDuration;
 
@@ -22,7 +22,7 @@ pub(super) enum Command {
 pub(super) struct Tail {
     /// Only these, as NATS writes it; `faceofmind.v1.` may be left out
     #[arg(long, value_name = "PATTERN", default_value = "faceofmind.v1.>")]
-    subject: Subjects,
+    subject: SubjectPattern,
     /// First those published since: a time such as 2026-11-23T08:00:00Z, or so long ago, such as 90s, 30m or 24h
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Since>,

@@ -24,12 +24,12 @@ async fn metrics(rooms: Shared<Rooms>, res: &mut Response) -> Result<(), Problem
 /// What cannot be told now, because the part that knows it is down, is left out.
 async fn written(house: &House) -> String {
     let mut text = actors(&house.tree.snapshot());
-    let up = i64::from(house.publisher.is_up());
+    let events = house.publisher.status().await;
+    let up = i64::from(events.as_ref().is_ok_and(|events| events.is_up()));
     family(&mut text, "faceofmind_events_up", "gauge", "Whether events go out.", &[("", up)]);
-    if let Ok(events) = house.publisher.observe().await
-        && let Some(backlog) = events["backlog"]["events"].as_i64()
-    {
-        family(&mut text, "faceofmind_events_backlog", "gauge", "Events that wait to be published.", &[("", backlog)]);
+    if let Ok(events) = events {
+        let backlog = [("", events.backlog.events)];
+        family(&mut text, "faceofmind_events_backlog", "gauge", "Events that wait to be published.", &backlog);
     }
     if let Ok(queue) = house.mailer.count().await {
         let waiting = [("", queue.waiting)];

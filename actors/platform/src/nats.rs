@@ -142,10 +142,14 @@ impl Link {
     ///
     /// # Errors
     /// What `work` fails with; or that the connection broke.
-    pub async fn during<T>(&self, turn: u64, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub async fn during<T, E: From<Failure>>(
+        &self,
+        turn: u64,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         tokio::select! {
             done = work => done,
-            () = self.moved_from(turn) => Err(refused("the connection broke")),
+            () = self.moved_from(turn) => Err(refused("the connection broke").into()),
         }
     }
 

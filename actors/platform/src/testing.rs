@@ -2,6 +2,7 @@
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
+use faceofmind_runtime::Handle;
 #[cfg(test)]
 pub(crate) use faceofmind_testing::*;
 
@@ -10,7 +11,7 @@ use crate::redis::RedisServer;
 use crate::{
     encryption::Keyring,
     nats::{self, Nats},
-    outbox::{self, Publisher},
+    outbox::{self, EventBus, Publisher},
 };
 
 /// Returns a keyring whose key is no secret.
@@ -19,8 +20,11 @@ pub fn keyring() -> Keyring {
 }
 
 /// Returns a publisher that is not started: events are recorded and stay.
-pub fn publisher(db: &Database) -> Publisher {
-    Publisher::new(outbox::Settings::default(), db.clone(), None, Clock::system(), Rng::system()).0
+pub fn publisher(db: &Database) -> Handle<Publisher> {
+    let settings = outbox::Settings::default();
+    let bus = EventBus::new(&settings, db.clone());
+    let deps = outbox::Deps { db: db.clone(), bus, nats: None, clock: Clock::system(), rng: Rng::system() };
+    Publisher::new(settings, deps).0
 }
 
 /// Connects to NATS as the program does.

@@ -26,7 +26,7 @@ use faceofmind_platform::{
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
     otp::{Codes, Otp, OtpSettings},
-    outbox::{self, Publisher},
+    outbox::{self, EventBus, Publisher},
     password_hasher::{self, Hasher},
     rate_limit::{Counters, LimiterSettings, Limits},
     redis::RedisServer,
@@ -123,8 +123,10 @@ pub struct ActorSystem {
     pub limits: Limits,
     /// Mail.
     pub mailer: Mailer,
-    /// Events.
-    pub publisher: Publisher,
+    /// Publishes events.
+    pub publisher: Handle<Publisher>,
+    /// The published events.
+    pub events: EventBus,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -140,7 +142,9 @@ impl ActorSystem {
         let means = || (clock.clone(), rng.clone());
         let views = Views::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
-        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
+        let events = EventBus::new(&settings.publisher, db.clone());
+        let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
+        let (publisher, publishing) = Publisher::new(settings.publisher, deps);
         let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
         let (counted, limiting) =
@@ -213,6 +217,7 @@ impl ActorSystem {
             limits,
             mailer,
             publisher,
+            events,
             tree,
         })
     }

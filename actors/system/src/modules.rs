@@ -79,7 +79,11 @@ pub(crate) const MODULES: [Module; 8] = [
         export: None,
         reencrypt: Some(("stored responses", |db, round| Box::pin(idempotency::reseal(db, round)))),
     },
-    Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
+    Module {
+        erase: |tx, user| Box::pin(async { Ok(outbox::erase(tx, user.id).await?) }),
+        export: None,
+        reencrypt: None,
+    },
 ];
 
 /// What all modules do when an account changes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, Tx};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_runtime::{Handle, legacy::Failure};
 use tokio::sync::Notify;
 
 use super::{
@@ -15,7 +15,7 @@ use faceofmind_model::MailReason;
 use faceofmind_model::event::{DomainEvent, EventContext};
 use faceofmind_platform::auth_cache::{Change, Views};
 use faceofmind_platform::mail::Mailer;
-use faceofmind_platform::outbox::Publisher;
+use faceofmind_platform::outbox::{Publisher, Wake};
 use faceofmind_platform::password_hasher::PasswordHash;
 use faceofmind_platform::{mail, outbox};
 
@@ -34,7 +34,7 @@ pub(super) use sweep::{forget_deleted, sweep};
 #[derive(Clone)]
 pub(super) struct Ledger {
     pub(super) db: Database,
-    pub(super) publisher: Publisher,
+    pub(super) publisher: Handle<Publisher>,
     pub(super) mailer: Mailer,
     /// Told when somebody was erased; see [`forget_deleted`].
     pub(super) rewrite: Arc<Notify>,
@@ -88,7 +88,7 @@ impl Ledger {
     }
 
     async fn record(&self, tx: &mut Tx, origin: &EventContext, event: impl DomainEvent) -> Result<(), Failure> {
-        outbox::record(tx, &event.into_cloud_event(origin, self.clock.now(), &self.rng)).await
+        Ok(outbox::record(tx, &event.into_cloud_event(origin, self.clock.now(), &self.rng)).await?)
     }
 
     /// `client` is the network address that caused it.
@@ -100,7 +100,7 @@ impl Ledger {
     /// Commits what was changed of the user: what was believed of them counts no more, and what was recorded and queued can go out.
     async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
         self.views.commit(tx, [Change::User(user)]).await?;
-        self.publisher.wake();
+        self.publisher.tell(Wake);
         self.mailer.wake();
         Ok(())
     }

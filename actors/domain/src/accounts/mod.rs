@@ -12,8 +12,8 @@ use std::{
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_runtime::ChildSpec;
 use faceofmind_runtime::legacy::{Address, Failure, Reply};
+use faceofmind_runtime::{ChildSpec, Handle};
 use tracing::Instrument as _;
 
 mod accounts;
@@ -81,7 +81,7 @@ pub struct Neighbours {
     /// Sends them.
     pub mailer: Mailer,
     /// Tells of changes.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// What is believed of users, to be put out when they change.
     pub views: Views,
     /// What other modules do when an account changes.

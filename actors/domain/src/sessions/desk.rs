@@ -7,7 +7,10 @@ use std::{
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_runtime::legacy::{Failure, Permit, Reply};
+use faceofmind_runtime::{
+    Handle,
+    legacy::{Failure, Permit, Reply},
+};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -25,7 +28,7 @@ use faceofmind_model::user::UserId;
 use faceofmind_platform::encryption;
 use faceofmind_platform::encryption::Keyring;
 use faceofmind_platform::idempotency::{Key, Once};
-use faceofmind_platform::outbox::Publisher;
+use faceofmind_platform::outbox::{Publisher, Wake};
 
 /// What is to be done, for whom, and who waits for it.
 pub(super) struct Write {
@@ -71,7 +74,7 @@ pub(super) type Outcome = Result<Once<Made>, SessionError>;
 #[derive(Clone)]
 pub(super) struct Means {
     pub(super) db: Database,
-    pub(super) publisher: Publisher,
+    pub(super) publisher: Handle<Publisher>,
     pub(super) keyring: Keyring,
     pub(super) time_zone: TimeZone,
     pub(super) trap: Trap,
@@ -133,7 +136,7 @@ impl Desk {
         sitting.work().await?;
         let (outcomes, told) = sitting.close().await?;
         if told {
-            self.means.publisher.wake();
+            self.means.publisher.tell(Wake);
         }
         Ok(outcomes)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, MAX_ROWS};
 use faceofmind_runtime::legacy::{Address, Failure, Reply};
-use faceofmind_runtime::{ChildSpec, FlushId};
+use faceofmind_runtime::{ChildSpec, FlushId, Handle};
 use jiff::tz::TimeZone;
 
 use crate::suggestions::Suggestions;
@@ -79,7 +79,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Neighbours {
     /// Hears of every commit that recorded events.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Knows what to say to what was felt.
     pub suggestions: Suggestions,
     /// Seals what was said.

@@ -51,7 +51,7 @@ impl<'a> Sitting<'a> {
             places = later;
         }
         self.trap.step(Step::Written);
-        outbox::record_many(&mut self.tx, &self.told).await
+        Ok(outbox::record_many(&mut self.tx, &self.told).await?)
     }
 
     /// Commits, and tells what came of each and whether there are events to publish.

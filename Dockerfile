@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The toolchain's version is `rust-version` of Cargo.toml; the Debian of both stages is the same, for its C library.
+# The toolchain's version is `rust-version` of Cargo.toml. Both stages use the same Debian release because of its C library.
 FROM rust:1.95.0-trixie AS build
 WORKDIR /build
 COPY . .
@@ -14,12 +14,12 @@ FROM debian:13.6-slim
 LABEL org.opencontainers.image.title="FaceofMind User API" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# The roots by which the certificates of Postgres, Redis, NATS and SMTP servers are checked.
+# The root certificates that verify PostgreSQL, Redis, NATS and SMTP servers.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/faceofmind /usr/local/bin/faceofmind
 COPY --from=build --chown=10001:10001 /out/data /data
 
-# Nothing is written but below DATA_DIR, so the root file system may be mounted read-only.
+# The service writes only below DATA_DIR, so the root file system can be mounted read-only.
 USER 10001:10001
 ENV HOST=0.0.0.0 PORT=9000 DATA_DIR=/data FACEOFMIND_ENV=production
 VOLUME /data

@@ -44,7 +44,7 @@ pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
 pub(crate) use tail::tail;
 
-use self::sole::Sole;
+use self::sole::InstanceLock;
 
 /// The slowest part does not keep `/ready` from answering longer than this.
 const LOOK: Duration = Duration::from_secs(2);
@@ -71,7 +71,7 @@ pub struct Rooms {
     pub anonymous_calls: Limit,
     house: House,
     db: Database,
-    sole: Sole,
+    sole: InstanceLock,
     stopping: CancellationToken,
 }
 
@@ -99,16 +99,16 @@ impl App {
     /// [`StartError`] says which part could not start and what to do.
     pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
         let secrets = ground::secrets(&settings, &rng)?;
-        let ground = ground::lay(&settings, &secrets, clock, rng.clone()).await?;
+        let ground = ground::connect_resources(&settings, &secrets, clock, rng.clone()).await?;
         let db = ground.db.clone();
-        ground::reach(&db).await?;
-        let sole = Sole::service(&settings.database_url())?;
+        ground::check_database(&db).await?;
+        let sole = InstanceLock::acquire(&settings.database_url())?;
         faceofmind_actors::schema::migrate(&db).await?;
         let clock = ground.clock.clone();
-        let bounds: HouseSettings = ground::bounds(&settings, secrets);
+        let bounds: HouseSettings = ground::actor_settings(&settings, secrets);
         let house = House::start(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
         let rooms = Shared::new(Rooms::new(&settings, house, db, sole));
-        let edge = ground::edge(&settings, move || rng.uuid_v7(clock.now()));
+        let edge = ground::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let listening = Self::listen(&settings, rooms.clone(), edge).await;
         if listening.is_err() {
             rooms.close(settings.http.shutdown_timeout).await;
@@ -191,7 +191,7 @@ fn run(server: Server) -> (Stopper, JoinHandle<()>) {
 }
 
 impl Rooms {
-    fn new(settings: &Settings, house: House, db: Database, sole: Sole) -> Self {
+    fn new(settings: &Settings, house: House, db: Database, sole: InstanceLock) -> Self {
         let most = settings.limits.auth_calls_per_minute;
         Self {
             registry: house.registry.clone(),

@@ -1,4 +1,4 @@
-//! The FaceofMind User API: HTTP in, messages to actors out.
+//! The FaceofMind User API: turns HTTP requests into messages to actors.
 
 pub mod app;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `/sessions/dominant_emotion_chart`, `/intensity_chart` and `/diagnosis`: what was felt, day by day and as a whole.
+//! `/sessions/dominant_emotion_chart`, `/intensity_chart` and `/diagnosis`: emotions by day and in total.
 
 use jiff::{
     SignedDuration, Timestamp, ToSpan,
@@ -8,21 +8,21 @@ use jiff::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Person, Response, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
-    every_day_of_a_window_is_there_in_its_order,
-    a_day_shows_what_was_felt_most_often_and_how_hard_it_was,
-    the_most_recent_of_emotions_felt_equally_often_dominates,
-    days_are_cut_where_the_request_says,
-    days_are_cut_where_the_user_lives,
-    days_are_cut_where_the_service_stands with [("DEFAULT_TIME_ZONE", "Pacific/Pago_Pago")],
-    a_time_zone_that_is_none_is_refused,
-    a_window_that_is_none_is_refused,
-    a_diagnosis_sums_a_window_up,
-    nothing_recorded_is_said_to_be_nothing,
-    nobody_sees_anothers_feelings,
-    nobody_has_charts_without_a_token,
+tests_on_both_profiles! {
+    a_chart_lists_every_day_of_its_window_in_order,
+    a_day_shows_its_dominant_emotion_and_its_intensities,
+    of_equally_frequent_emotions_the_most_recent_dominates,
+    days_begin_in_the_time_zone_of_the_request,
+    days_begin_in_the_time_zone_of_the_user,
+    days_begin_in_the_default_time_zone with [("DEFAULT_TIME_ZONE", "Pacific/Pago_Pago")],
+    an_unknown_time_zone_is_refused,
+    an_unknown_window_is_refused,
+    a_diagnosis_summarises_a_window,
+    a_diagnosis_without_emotions_says_so,
+    charts_hold_only_the_emotions_of_their_user,
+    charts_need_a_token,
 }
 
 const DOMINANT: &str = "/sessions/dominant_emotion_chart";
@@ -30,38 +30,38 @@ const INTENSITY: &str = "/sessions/intensity_chart";
 const DIAGNOSIS: &str = "/sessions/diagnosis";
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// Someone with a session, on the next Wednesday at noon in this zone: no day begins or ends while the story is told.
+/// A user with a session. Sets the clock to the next Wednesday at noon in this zone, so that no day begins during the test.
 async fn on_wednesday_noon(app: &TestApp, zone: &str) -> (Person, i64, Timestamp) {
-    let now = app.ground.clock.now().to_jiff().in_tz(zone).expect("a zone");
+    let now = app.env.clock.now().to_jiff().in_tz(zone).expect("a zone");
     let wednesday = now.date().nth_weekday(1, Weekday::Wednesday).expect("within the calendar");
     let noon = wednesday.at(12, 0, 0, 0).in_tz(zone).expect("exists").timestamp();
     let seconds = noon.duration_since(now.timestamp()).as_secs();
-    app.advance_seconds(u64::try_from(seconds).expect("is to come"));
+    app.advance_seconds(u64::try_from(seconds).expect("in the future"));
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    (ada, session, app.ground.clock.now().to_jiff())
+    let session = ada.start_session().await;
+    (ada, session, app.env.clock.now().to_jiff())
 }
 
 fn date(moment: Timestamp, zone: &str) -> Date {
     moment.to_zoned_datetime(TimeZone::get(zone).expect("a zone")).date()
 }
 
-fn days(chart: &Answer) -> Vec<String> {
+fn days(chart: &Response) -> Vec<String> {
     chart.json.as_array().expect("a list").iter().map(|day| day["day"].as_str().expect("a date").to_owned()).collect()
 }
 
-/// The days with something on them.
-fn felt(chart: &Answer) -> Vec<(String, String)> {
+/// The days with an emotion.
+fn dominant_emotions(chart: &Response) -> Vec<(String, String)> {
     let days = chart.json.as_array().expect("a list").iter();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     days.filter_map(|day| Some((text(&day["day"])?, text(&day["dominant_emotion"])?))).collect()
 }
 
-async fn in_zone(person: &Person, path: &str, zone: &str) -> Answer {
+async fn in_zone(person: &Person, path: &str, zone: &str) -> Response {
     person.api(Method::GET, path).header("x-time-zone", zone).send().await
 }
 
-async fn every_day_of_a_window_is_there_in_its_order(app: &TestApp) {
+async fn a_chart_lists_every_day_of_its_window_in_order(app: &TestApp) {
     let (ada, _, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let today = date(now, "Asia/Manila");
     let monday = today - 2.days();
@@ -75,9 +75,9 @@ async fn every_day_of_a_window_is_there_in_its_order(app: &TestApp) {
     ] {
         let expected: Vec<_> = (0..length).map(|day: i64| (first + day.days()).to_string()).collect();
         for path in [DOMINANT, INTENSITY] {
-            let chart = ada.get(&format!("{path}{window}")).await.is(200);
+            let chart = ada.get(&format!("{path}{window}")).await.assert_status(200);
             assert_eq!(days(&chart), expected, "{window}");
-            assert_eq!(felt(&chart), []);
+            assert_eq!(dominant_emotions(&chart), []);
         }
     }
     let empty = json!([{ "day": today.to_string(), "dominant_emotion": null }]);
@@ -87,9 +87,9 @@ async fn every_day_of_a_window_is_there_in_its_order(app: &TestApp) {
     assert_eq!(ada.get(&format!("{INTENSITY}/?window=day")).await.json, empty);
 }
 
-async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp) {
+async fn a_day_shows_its_dominant_emotion_and_its_intensities(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
-    let another = ada.open_session().await;
+    let another = ada.start_session().await;
     for (session, emotion, times) in [
         (session, "Happy", 1),
         (another, "HAPPY", 2),
@@ -103,7 +103,7 @@ async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp)
     app.detect(session, now - HOUR * 24 * 8, "furious", 9).await;
     let today = date(now, "Asia/Manila");
     let yesterday = (today - 1.day()).to_string();
-    let chart = ada.get(&format!("{INTENSITY}?window=week")).await.is(200);
+    let chart = ada.get(&format!("{INTENSITY}?window=week")).await.assert_status(200);
     assert_eq!(
         chart.json.as_array().expect("a list")[1..3],
         [
@@ -111,82 +111,84 @@ async fn a_day_shows_what_was_felt_most_often_and_how_hard_it_was(app: &TestApp)
             json!({ "day": today.to_string(), "dominant_emotion": "happy", "intensity_tally": { "mild": 3, "moderate": 1, "severe": 3 } }),
         ]
     );
-    let chart = ada.get(DOMINANT).await.is(200);
-    assert_eq!(felt(&chart), [(yesterday, "überfordert".into()), (today.to_string(), "happy".into())]);
+    let chart = ada.get(DOMINANT).await.assert_status(200);
+    assert_eq!(dominant_emotions(&chart), [(yesterday, "überfordert".into()), (today.to_string(), "happy".into())]);
 }
 
-async fn the_most_recent_of_emotions_felt_equally_often_dominates(app: &TestApp) {
+async fn of_equally_frequent_emotions_the_most_recent_dominates(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let today = date(now, "Asia/Manila").to_string();
-    let dominant = async || felt(&ada.get(&format!("{DOMINANT}?window=day")).await.is(200));
+    let dominant = async || dominant_emotions(&ada.get(&format!("{DOMINANT}?window=day")).await.assert_status(200));
     app.detect(session, now - HOUR, "sad", 2).await;
     app.detect(session, now - HOUR * 3, "happy", 2).await;
-    assert_eq!(dominant().await, [(today.clone(), "sad".into())], "by the moment, not by the order of coming in");
+    assert_eq!(dominant().await, [(today.clone(), "sad".into())], "by time, not by the order of arrival");
     app.detect(session, now - HOUR * 4, "calm", 1).await;
     app.detect(session, now - HOUR / 2, "CALM", 1).await;
     assert_eq!(dominant().await, [(today.clone(), "calm".into())]);
     app.detect(session, now - HOUR / 2, "bored", 2).await;
-    assert_eq!(dominant().await, [(today, "bored".into())], "at the same moment the last that came in");
+    assert_eq!(dominant().await, [(today, "bored".into())], "at the same time, the last to arrive");
 }
 
-async fn days_are_cut_where_the_request_says(app: &TestApp) {
+async fn days_begin_in_the_time_zone_of_the_request(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let today = date(now, "Asia/Manila");
     let midnight = today.at(0, 0, 0, 0).in_tz("Asia/Manila").expect("exists").timestamp();
     app.detect(session, midnight - SignedDuration::from_micros(1), "sad", 1).await;
     app.detect(session, midnight, "happy", 1).await;
     let yesterday = today - 1.day();
-    let felt_in = async |zone: &str| felt(&in_zone(&ada, &format!("{DOMINANT}?window=3days"), zone).await.is(200));
+    let dominant_in = async |zone: &str| {
+        dominant_emotions(&in_zone(&ada, &format!("{DOMINANT}?window=3days"), zone).await.assert_status(200))
+    };
     assert_eq!(
-        felt_in("Asia/Manila").await,
+        dominant_in("Asia/Manila").await,
         [(yesterday.to_string(), "sad".into()), (today.to_string(), "happy".into())]
     );
-    assert_eq!(felt_in("Europe/Berlin").await, [(yesterday.to_string(), "happy".into())]);
-    assert_eq!(felt_in("Asia/Tokyo").await, [(today.to_string(), "happy".into())]);
-    let kathmandu = in_zone(&ada, &format!("{DOMINANT}?window=day"), "Asia/Kathmandu").await.is(200);
+    assert_eq!(dominant_in("Europe/Berlin").await, [(yesterday.to_string(), "happy".into())]);
+    assert_eq!(dominant_in("Asia/Tokyo").await, [(today.to_string(), "happy".into())]);
+    let kathmandu = in_zone(&ada, &format!("{DOMINANT}?window=day"), "Asia/Kathmandu").await.assert_status(200);
     assert_eq!(days(&kathmandu), [date(now, "Asia/Kathmandu").to_string()]);
     let body = json!({ "window": "day" });
     let diagnosis = ada.api(Method::POST, DIAGNOSIS).header("x-time-zone", "Asia/Manila").json(&body).send().await;
-    assert_eq!(diagnosis.is(200).json["emotion_tally"], json!({ "happy": 1 }));
+    assert_eq!(diagnosis.assert_status(200).json["emotion_tally"], json!({ "happy": 1 }));
 }
 
-async fn days_are_cut_where_the_user_lives(app: &TestApp) {
+async fn days_begin_in_the_time_zone_of_the_user(app: &TestApp) {
     let (ada, _, now) = on_wednesday_noon(app, "Asia/Manila").await;
     let path = format!("{DOMINANT}?window=day");
-    assert_eq!(days(&ada.get(&path).await.is(200)), [date(now, "Asia/Manila").to_string()]);
-    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Pago_Pago" })).await.is(200);
+    assert_eq!(days(&ada.get(&path).await.assert_status(200)), [date(now, "Asia/Manila").to_string()]);
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Pacific/Pago_Pago" })).await.assert_status(200);
     let own = date(now, "Pacific/Pago_Pago");
     assert_ne!(own, date(now, "Asia/Manila"), "the day before");
-    assert_eq!(days(&ada.get(&path).await.is(200)), [own.to_string()]);
-    let asked = in_zone(&ada, &path, "Asia/Manila").await.is(200);
-    assert_eq!(days(&asked), [date(now, "Asia/Manila").to_string()], "what the request says goes first");
+    assert_eq!(days(&ada.get(&path).await.assert_status(200)), [own.to_string()]);
+    let asked = in_zone(&ada, &path, "Asia/Manila").await.assert_status(200);
+    assert_eq!(days(&asked), [date(now, "Asia/Manila").to_string()], "the request takes precedence");
 }
 
-async fn days_are_cut_where_the_service_stands(app: &TestApp) {
+async fn days_begin_in_the_default_time_zone(app: &TestApp) {
     let (ada, _, now) = on_wednesday_noon(app, "Asia/Manila").await;
-    let today = ada.get(&format!("{INTENSITY}?window=day")).await.is(200);
+    let today = ada.get(&format!("{INTENSITY}?window=day")).await.assert_status(200);
     let there = date(now, "Pacific/Pago_Pago");
     assert_ne!(there, date(now, "Asia/Manila"), "the day before");
     assert_eq!(days(&today), [there.to_string()]);
 }
 
-async fn a_time_zone_that_is_none_is_refused(app: &TestApp) {
+async fn an_unknown_time_zone_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
     for zone in ["", "Manila", "Asia/Atlantis", "+08:00", "Etc/Unknown"] {
         for (method, path) in [(Method::GET, DOMINANT), (Method::GET, INTENSITY), (Method::POST, DIAGNOSIS)] {
             let call = ada.api(method.clone(), path).header("x-time-zone", zone);
             let call = if method == Method::POST { call.json(&json!({ "window": "day" })) } else { call };
-            let refused = call.send().await.is(422);
-            assert_eq!(refused.refused(), ["header.X-Time-Zone"], "{path} in {zone}");
+            let refused = call.send().await.assert_status(422);
+            assert_eq!(refused.invalid_fields(), ["header.X-Time-Zone"], "{path} in {zone}");
         }
     }
 }
 
-async fn a_window_that_is_none_is_refused(app: &TestApp) {
+async fn an_unknown_window_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
     for window in ["year", "Week", "3", "%20week", "week%00", "days"] {
         for path in [DOMINANT, INTENSITY] {
-            let refused = ada.get(&format!("{path}?window={window}")).await.is(400);
+            let refused = ada.get(&format!("{path}?window={window}")).await.assert_status(400);
             assert_eq!((refused.detail(), refused.kind()), ("Invalid window", "invalid-window"), "{window}");
         }
     }
@@ -197,15 +199,15 @@ async fn a_window_that_is_none_is_refused(app: &TestApp) {
         json!({}),
         json!({ "window": "" }),
     ] {
-        let refused = ada.post(DIAGNOSIS, body.clone()).await.is(400);
+        let refused = ada.post(DIAGNOSIS, body.clone()).await.assert_status(400);
         assert_eq!((refused.detail(), refused.kind()), ("Invalid window", "invalid-window"), "{body}");
     }
-    ada.post(DIAGNOSIS, json!(["week"])).await.is(422);
-    ada.api(Method::POST, DIAGNOSIS).body("{").send().await.is(422);
-    ada.api(Method::POST, DIAGNOSIS).body_as("text/plain", "{}").send().await.is(415);
+    ada.post(DIAGNOSIS, json!(["week"])).await.assert_status(422);
+    ada.api(Method::POST, DIAGNOSIS).body("{").send().await.assert_status(422);
+    ada.api(Method::POST, DIAGNOSIS).body_as("text/plain", "{}").send().await.assert_status(415);
 }
 
-async fn a_diagnosis_sums_a_window_up(app: &TestApp) {
+async fn a_diagnosis_summarises_a_window(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     for (emotion, hours, times) in
         [("Happy", 1, 2), ("happy", 30, 3), ("Saudade", 2, 1), ("Sad", 26, 3), ("calm", 24 * 20, 4)]
@@ -234,19 +236,19 @@ async fn a_diagnosis_sums_a_window_up(app: &TestApp) {
       "window": "week"
     }
     "#);
-    let again = ada.post("/sessions/diagnosis/", json!({ "window": "week" })).await.is(200);
-    assert_eq!(again.json, diagnosis.json, "the same words each time");
-    let month = ada.post(DIAGNOSIS, json!({ "window": "month" })).await.is(200);
+    let again = ada.post("/sessions/diagnosis/", json!({ "window": "week" })).await.assert_status(200);
+    assert_eq!(again.json, diagnosis.json, "the text is the same each time");
+    let month = ada.post(DIAGNOSIS, json!({ "window": "month" })).await.assert_status(200);
     assert_eq!((&month.json["emotion_tally"]["calm"], &month.json["window"]), (&json!(4), &json!("month")));
 }
 
-async fn nothing_recorded_is_said_to_be_nothing(app: &TestApp) {
+async fn a_diagnosis_without_emotions_says_so(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
-    // What was said without a face counts as no emotion.
+    let session = ada.start_session().await;
+    let now = app.env.clock.now().to_jiff();
+    // A detection without facial data counts as no emotion.
     let detection = app.detect(session, now, "happy", 1).await;
-    app.alter(&format!("DELETE FROM facial_data WHERE detection_id = {detection}")).await;
+    app.execute(&format!("DELETE FROM facial_data WHERE detection_id = {detection}")).await;
     let diagnosis = ada.post(DIAGNOSIS, json!({ "window": "3days" })).await;
     snapshot!(diagnosis, @r#"
     200 {
@@ -263,21 +265,24 @@ async fn nothing_recorded_is_said_to_be_nothing(app: &TestApp) {
     "#);
 }
 
-async fn nobody_sees_anothers_feelings(app: &TestApp) {
+async fn charts_hold_only_the_emotions_of_their_user(app: &TestApp) {
     let (ada, session, now) = on_wednesday_noon(app, "Asia/Manila").await;
     app.detect(session, now - HOUR, "sad", 3).await;
     for other in [app.verified("eve").await, app.admin().await] {
-        assert_eq!(felt(&other.get(DOMINANT).await.is(200)), []);
-        assert_eq!(other.post(DIAGNOSIS, json!({ "window": "week" })).await.is(200).json["emotion_tally"], json!({}));
+        assert_eq!(dominant_emotions(&other.get(DOMINANT).await.assert_status(200)), []);
+        assert_eq!(
+            other.post(DIAGNOSIS, json!({ "window": "week" })).await.assert_status(200).json["emotion_tally"],
+            json!({})
+        );
     }
-    assert_eq!(felt(&ada.get(DOMINANT).await.is(200)).len(), 1);
-    ada.delete(&format!("/sessions/{session}")).await.is(200);
-    assert_eq!(felt(&ada.get(DOMINANT).await.is(200)), [], "what is deleted counts no more");
+    assert_eq!(dominant_emotions(&ada.get(DOMINANT).await.assert_status(200)).len(), 1);
+    ada.delete(&format!("/sessions/{session}")).await.assert_status(200);
+    assert_eq!(dominant_emotions(&ada.get(DOMINANT).await.assert_status(200)), [], "deleted detections do not count");
 }
 
-async fn nobody_has_charts_without_a_token(app: &TestApp) {
+async fn charts_need_a_token(app: &TestApp) {
     for path in [DOMINANT, INTENSITY] {
-        app.client().get(path).await.is(401);
+        app.client().get(path).await.assert_status(401);
     }
-    app.client().post(DIAGNOSIS, json!({ "window": "week" })).await.is(401);
+    app.client().post(DIAGNOSIS, json!({ "window": "week" })).await.assert_status(401);
 }

@@ -1,30 +1,29 @@
-//! `/posts`: what people write for each other, and the comments under it.
+//! `/posts`: community posts and their comments.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_post_is_published_and_read_by_everyone_who_is_signed_in,
-    a_comment_stands_under_its_post,
-    lists_are_newest_first_and_lead_on_page_by_page,
-    only_its_author_edits_and_the_same_words_again_change_nothing,
-    authors_and_admins_delete_and_comments_go_with_their_post,
-    what_is_not_there_is_not_found,
-    nobody_reads_or_writes_without_a_token,
-    every_bad_field_is_named_and_nothing_is_kept,
-    words_are_kept_as_they_were_sent_up_to_their_bound,
-    the_same_key_writes_once,
-    so_many_an_hour_are_enough with [("LIMIT_POSTS_PER_HOUR", "2"), ("LIMIT_COMMENTS_PER_HOUR", "3")],
-    limits_on_writing_can_be_lifted with [
+    a_comment_is_listed_under_its_post,
+    lists_are_newest_first_and_link_to_the_next_page,
+    only_the_author_edits_and_the_same_text_again_changes_nothing,
+    authors_and_admins_delete_and_a_post_is_deleted_with_its_comments,
+    unknown_posts_and_comments_are_not_found,
+    reading_and_writing_need_a_token,
+    every_invalid_field_is_named_and_nothing_is_stored,
+    texts_are_stored_as_sent_up_to_their_maximum_length,
+    an_idempotency_key_writes_once,
+    posts_and_comments_per_hour_are_limited with [("LIMIT_POSTS_PER_HOUR", "2"), ("LIMIT_COMMENTS_PER_HOUR", "3")],
+    limits_on_writing_can_be_disabled with [
         ("RATE_LIMITS", "off"),
         ("LIMIT_POSTS_PER_HOUR", "1"),
         ("LIMIT_COMMENTS_PER_HOUR", "1"),
     ],
-    what_a_suspended_user_wrote_stays_and_they_write_no_more,
-    what_a_deleted_user_wrote_goes_and_what_stood_under_it,
-    events_and_logs_tell_nothing_of_what_was_written,
+    the_posts_of_a_suspended_user_stay_and_they_cannot_write,
+    deleting_a_user_deletes_their_posts_with_all_comments,
+    events_and_logs_do_not_contain_what_was_written,
 }
 
 const CONTENT: &str = "What helps you to fall asleep?";
@@ -32,12 +31,12 @@ const CONTENT: &str = "What helps you to fall asleep?";
 impl Person {
     /// Publishes a post and gives its id.
     async fn publish(&self, content: &str) -> i64 {
-        self.post("/posts/", json!({ "content": content })).await.is(201).number_of("id")
+        self.post("/posts/", json!({ "content": content })).await.assert_status(201).number_of("id")
     }
 
-    /// Puts a comment under a post and gives its id.
+    /// Comments on a post and gives the id of the comment.
     async fn comment(&self, post: i64, content: &str) -> i64 {
-        self.post(&comments_of(post), json!({ "content": content })).await.is(201).number_of("id")
+        self.post(&comments_of(post), json!({ "content": content })).await.assert_status(201).number_of("id")
     }
 }
 
@@ -46,8 +45,8 @@ fn comments_of(post: i64) -> String {
 }
 
 /// One field of every item.
-fn each(answer: &Answer, field: &str) -> Vec<Value> {
-    answer.json.as_array().expect("an array").iter().map(|item| item[field].clone()).collect()
+fn each(response: &Response, field: &str) -> Vec<Value> {
+    response.json.as_array().expect("an array").iter().map(|item| item[field].clone()).collect()
 }
 
 async fn a_post_is_published_and_read_by_everyone_who_is_signed_in(app: &TestApp) {
@@ -67,18 +66,18 @@ async fn a_post_is_published_and_read_by_everyone_who_is_signed_in(app: &TestApp
     assert_eq!(published.json["updated_at"], published.json["created_at"]);
     let id = published.number_of("id");
     for path in [format!("/posts/{id}"), format!("/posts/{id}/")] {
-        assert_eq!(bob.get(&path).await.is(200).json, published.json);
+        assert_eq!(bob.get(&path).await.assert_status(200).json, published.json);
     }
     for path in ["/posts", "/posts/"] {
-        assert_eq!(bob.get(path).await.is(200).json, json!([published.json]));
+        assert_eq!(bob.get(path).await.assert_status(200).json, json!([published.json]));
     }
-    let told = app.events_of(ada.id, &["user.registered", "user.verified", "community.post_created"]).await;
-    assert_eq!(told[2].json["subject"], format!("post/{id}"));
-    assert_eq!(told[2].json["causedby"], format!("user/{}", ada.id));
-    assert_eq!(told[2].json["data"], json!({ "user_id": ada.id, "post_id": id }));
+    let events = app.events_of(ada.id, &["user.registered", "user.verified", "community.post_created"]).await;
+    assert_eq!(events[2].json["subject"], format!("post/{id}"));
+    assert_eq!(events[2].json["causedby"], format!("user/{}", ada.id));
+    assert_eq!(events[2].json["data"], json!({ "user_id": ada.id, "post_id": id }));
 }
 
-async fn a_comment_stands_under_its_post(app: &TestApp) {
+async fn a_comment_is_listed_under_its_post(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let (post, other) = (ada.publish(CONTENT).await, ada.publish("Another").await);
     let said = bob.post(&format!("/posts/{post}/comments/"), json!({ "content": "A walk." })).await;
@@ -93,22 +92,22 @@ async fn a_comment_stands_under_its_post(app: &TestApp) {
     }
     "#);
     assert_eq!((&said.json["post_id"], &said.json["user_id"]), (&json!(post), &json!(bob.id)));
-    assert_eq!(ada.get(&comments_of(post)).await.is(200).json, json!([said.json]));
-    assert_eq!(ada.get(&comments_of(other)).await.is(200).json, json!([]));
-    assert_eq!(ada.get(&format!("/posts/{post}")).await.is(200).number_of("comment_count"), 1);
-    assert_eq!(each(&ada.get("/posts/").await.is(200), "comment_count"), [0, 1]);
-    let told = app.events_of(bob.id, &["user.registered", "user.verified", "community.comment_created"]).await;
-    assert_eq!(told[2].json["subject"], format!("post/{post}"));
+    assert_eq!(ada.get(&comments_of(post)).await.assert_status(200).json, json!([said.json]));
+    assert_eq!(ada.get(&comments_of(other)).await.assert_status(200).json, json!([]));
+    assert_eq!(ada.get(&format!("/posts/{post}")).await.assert_status(200).number_of("comment_count"), 1);
+    assert_eq!(each(&ada.get("/posts/").await.assert_status(200), "comment_count"), [0, 1]);
+    let events = app.events_of(bob.id, &["user.registered", "user.verified", "community.comment_created"]).await;
+    assert_eq!(events[2].json["subject"], format!("post/{post}"));
     let data = json!({ "user_id": bob.id, "post_id": post, "comment_id": said.json["id"] });
-    assert_eq!(told[2].json["data"], data);
+    assert_eq!(events[2].json["data"], data);
 }
 
-/// The reference of the `next` link, a query.
-fn next(answer: &Answer) -> Option<&str> {
-    answer.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")
+/// The query in the `next` link.
+fn next(response: &Response) -> Option<&str> {
+    response.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")
 }
 
-async fn lists_are_newest_first_and_lead_on_page_by_page(app: &TestApp) {
+async fn lists_are_newest_first_and_link_to_the_next_page(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut ids = Vec::new();
     for number in 0..5 {
@@ -119,117 +118,121 @@ async fn lists_are_newest_first_and_lead_on_page_by_page(app: &TestApp) {
         comments.insert(0, ada.comment(ids[0], &format!("no. {number}")).await);
     }
     for (path, ids) in [("/posts/".to_owned(), ids.clone()), (comments_of(ids[0]), comments)] {
-        assert_eq!(each(&ada.get(&path).await.is(200), "id"), ids);
-        assert_eq!(each(&ada.get(&format!("{path}?skip=1&limit=2")).await.is(200), "id"), ids[1..3]);
+        assert_eq!(each(&ada.get(&path).await.assert_status(200), "id"), ids);
+        assert_eq!(each(&ada.get(&format!("{path}?skip=1&limit=2")).await.assert_status(200), "id"), ids[1..3]);
         let (mut pages, mut query) = (Vec::new(), Some("?limit=2".to_owned()));
         while let Some(here) = query {
-            let page = ada.get(&format!("{path}{here}")).await.is(200);
+            let page = ada.get(&format!("{path}{here}")).await.assert_status(200);
             query = next(&page).map(str::to_owned);
             pages.push(each(&page, "id"));
         }
         assert_eq!(pages, [&ids[..2], &ids[2..4], &ids[4..]]);
-        assert_eq!(ada.get(&format!("{path}?limit=5")).await.is(200).header("link"), "", "there is no next");
-        assert_eq!(ada.get(&format!("{path}?skip=9")).await.is(200).json, json!([]));
-        let refused = ada.get(&format!("{path}?after=5&skip=-1&limit=none")).await.is(422);
-        assert_eq!(refused.refused(), ["query.after", "query.skip", "query.limit"]);
+        assert_eq!(ada.get(&format!("{path}?limit=5")).await.assert_status(200).header("link"), "", "there is no next");
+        assert_eq!(ada.get(&format!("{path}?skip=9")).await.assert_status(200).json, json!([]));
+        let refused = ada.get(&format!("{path}?after=5&skip=-1&limit=none")).await.assert_status(422);
+        assert_eq!(refused.invalid_fields(), ["query.after", "query.skip", "query.limit"]);
     }
 }
 
-async fn only_its_author_edits_and_the_same_words_again_change_nothing(app: &TestApp) {
+async fn only_the_author_edits_and_the_same_text_again_changes_nothing(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     let post = ada.publish(CONTENT).await;
     let said = ada.comment(post, "A walk.").await;
     app.advance(1);
     for path in [format!("/posts/{post}"), format!("/posts/{post}/comments/{said}")] {
         for other in [&bob, &admin] {
-            let refused = other.put(&path, json!({ "content": "No." })).await.is(403);
+            let refused = other.put(&path, json!({ "content": "No." })).await.assert_status(403);
             assert_eq!((refused.kind(), refused.detail()), ("not-the-author", "Somebody else wrote this."));
         }
-        let edited = ada.put(&path, json!({ "content": "Better words", "user_id": bob.id, "id": 7 })).await.is(200);
+        let edited =
+            ada.put(&path, json!({ "content": "Better words", "user_id": bob.id, "id": 7 })).await.assert_status(200);
         assert_eq!((edited.text_of("content"), edited.number_of("user_id")), ("Better words".to_owned(), ada.id));
         assert_ne!(edited.json["updated_at"], edited.json["created_at"]);
         app.advance(1);
-        assert_eq!(ada.put(&path, json!({ "content": "Better words" })).await.is(200).json, edited.json);
+        assert_eq!(ada.put(&path, json!({ "content": "Better words" })).await.assert_status(200).json, edited.json);
     }
     assert_eq!(app.texts("SELECT content FROM community_posts").await, ["Better words"]);
     assert_eq!(app.texts("SELECT content FROM community_comments").await, ["Better words"]);
 }
 
-async fn authors_and_admins_delete_and_comments_go_with_their_post(app: &TestApp) {
+async fn authors_and_admins_delete_and_a_post_is_deleted_with_its_comments(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     let (mine, rude) = (ada.publish(CONTENT).await, bob.publish("Rude").await);
     let comments = [bob.comment(mine, "one").await, bob.comment(mine, "two").await, bob.comment(mine, "three").await];
     let path = |comment: i64| format!("/posts/{mine}/comments/{comment}");
-    ada.delete(&path(comments[0])).await.is(403);
+    ada.delete(&path(comments[0])).await.assert_status(403);
     let deleted = bob.delete(&path(comments[0])).await;
     snapshot!(deleted, @r#"
     200 {
       "message": "Comment deleted successfully"
     }
     "#);
-    admin.delete(&path(comments[1])).await.is(200);
-    bob.delete(&path(comments[1])).await.is(404);
-    assert_eq!(each(&ada.get(&comments_of(mine)).await.is(200), "id"), [comments[2]]);
-    bob.delete(&format!("/posts/{mine}")).await.is(403);
+    admin.delete(&path(comments[1])).await.assert_status(200);
+    bob.delete(&path(comments[1])).await.assert_status(404);
+    assert_eq!(each(&ada.get(&comments_of(mine)).await.assert_status(200), "id"), [comments[2]]);
+    bob.delete(&format!("/posts/{mine}")).await.assert_status(403);
     let deleted = ada.delete(&format!("/posts/{mine}/")).await;
     snapshot!(deleted, @r#"
     200 {
       "message": "Post deleted successfully"
     }
     "#);
-    ada.delete(&format!("/posts/{mine}")).await.is(404);
-    admin.delete(&format!("/posts/{rude}")).await.is(200);
-    assert_eq!((app.rows("community_posts").await, app.rows("community_comments").await), (0, 0));
+    ada.delete(&format!("/posts/{mine}")).await.assert_status(404);
+    admin.delete(&format!("/posts/{rude}")).await.assert_status(200);
+    assert_eq!((app.row_count("community_posts").await, app.row_count("community_comments").await), (0, 0));
 }
 
-async fn what_is_not_there_is_not_found(app: &TestApp) {
+async fn unknown_posts_and_comments_are_not_found(app: &TestApp) {
     let ada = app.verified("ada").await;
     let (post, other) = (ada.publish(CONTENT).await, ada.publish("Another").await);
     let said = ada.comment(post, "A walk.").await;
     let body = json!({ "content": "lost" });
-    let lost = ada.get("/posts/4000000").await.is(404);
+    let lost = ada.get("/posts/4000000").await.assert_status(404);
     assert_eq!(lost.detail(), "There is no such post.");
-    ada.put("/posts/4000000", body.clone()).await.is(404);
-    ada.delete("/posts/4000000").await.is(404);
-    ada.get("/posts/4000000/comments").await.is(404);
-    ada.post("/posts/4000000/comments", body.clone()).await.is(404);
+    ada.put("/posts/4000000", body.clone()).await.assert_status(404);
+    ada.delete("/posts/4000000").await.assert_status(404);
+    ada.get("/posts/4000000/comments").await.assert_status(404);
+    ada.post("/posts/4000000/comments", body.clone()).await.assert_status(404);
     for path in [format!("/posts/{other}/comments/{said}"), format!("/posts/{post}/comments/4000000")] {
-        ada.put(&path, body.clone()).await.is(404);
-        let lost = ada.delete(&path).await.is(404);
+        ada.put(&path, body.clone()).await.assert_status(404);
+        let lost = ada.delete(&path).await.assert_status(404);
         assert_eq!(lost.detail(), "There is no such comment under this post.");
     }
-    assert_eq!(ada.get("/posts/abc").await.is(422).refused(), ["path.id"]);
-    assert_eq!(ada.delete(&format!("/posts/{post}/comments/0")).await.is(422).refused(), ["path.cid"]);
-    ada.get(&format!("/posts/{post}/comments/{said}")).await.is(405);
-    assert_eq!((app.rows("community_posts").await, app.rows("community_comments").await), (2, 1));
+    assert_eq!(ada.get("/posts/abc").await.assert_status(422).invalid_fields(), ["path.id"]);
+    assert_eq!(
+        ada.delete(&format!("/posts/{post}/comments/0")).await.assert_status(422).invalid_fields(),
+        ["path.cid"]
+    );
+    ada.get(&format!("/posts/{post}/comments/{said}")).await.assert_status(405);
+    assert_eq!((app.row_count("community_posts").await, app.row_count("community_comments").await), (2, 1));
 }
 
-async fn nobody_reads_or_writes_without_a_token(app: &TestApp) {
+async fn reading_and_writing_need_a_token(app: &TestApp) {
     let ada = app.verified("ada").await;
     let post = ada.publish(CONTENT).await;
     let said = ada.comment(post, "A walk.").await;
-    let body = json!({ "content": "from nobody" });
-    for client in [app.client(), app.client().bearing("rubbish")] {
+    let body = json!({ "content": "without a token" });
+    for client in [app.client(), app.client().with_token("rubbish")] {
         for path in ["/posts/".to_owned(), format!("/posts/{post}"), comments_of(post)] {
-            client.get(&path).await.is(401);
+            client.get(&path).await.assert_status(401);
         }
         for path in ["/posts/".to_owned(), comments_of(post)] {
-            client.post(&path, body.clone()).await.is(401);
+            client.post(&path, body.clone()).await.assert_status(401);
         }
         for path in [format!("/posts/{post}"), format!("/posts/{post}/comments/{said}")] {
-            client.put(&path, body.clone()).await.is(401);
-            client.delete(&path).await.is(401);
+            client.put(&path, body.clone()).await.assert_status(401);
+            client.delete(&path).await.assert_status(401);
         }
     }
     assert_eq!(app.texts("SELECT content FROM community_posts").await, [CONTENT]);
     assert_eq!(app.texts("SELECT content FROM community_comments").await, ["A walk."]);
 }
 
-async fn every_bad_field_is_named_and_nothing_is_kept(app: &TestApp) {
+async fn every_invalid_field_is_named_and_nothing_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
     let post = ada.publish(CONTENT).await;
     let said = ada.comment(post, "A walk.").await;
-    let before = app.stock().await;
+    let before = app.row_counts().await;
     for (post_or_comment, most) in [(false, 5000), (true, 2000)] {
         let (all, one) = match post_or_comment {
             false => ("/posts/".to_owned(), format!("/posts/{post}")),
@@ -244,80 +247,79 @@ async fn every_bad_field_is_named_and_nothing_is_kept(app: &TestApp) {
             json!({ "content": "a\u{0}b" }),
             json!({ "content": "x".repeat(most + 1) }),
         ] {
-            assert_eq!(ada.post(&all, bad.clone()).await.is(422).refused(), ["body.content"]);
-            assert_eq!(ada.put(&one, bad).await.is(422).refused(), ["body.content"]);
+            assert_eq!(ada.post(&all, bad.clone()).await.assert_status(422).invalid_fields(), ["body.content"]);
+            assert_eq!(ada.put(&one, bad).await.assert_status(422).invalid_fields(), ["body.content"]);
         }
-        assert_eq!(ada.post(&all, json!(["x"])).await.is(422).refused(), ["body"]);
+        assert_eq!(ada.post(&all, json!(["x"])).await.assert_status(422).invalid_fields(), ["body"]);
     }
-    assert_eq!(app.stock().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.texts("SELECT content FROM community_posts").await, [CONTENT]);
     assert_eq!(app.texts("SELECT content FROM community_comments").await, ["A walk."]);
 }
 
-async fn words_are_kept_as_they_were_sent_up_to_their_bound(app: &TestApp) {
+async fn texts_are_stored_as_sent_up_to_their_maximum_length(app: &TestApp) {
     let ada = app.verified("ada").await;
     let post = ada.publish(&"é".repeat(5000)).await;
     ada.comment(post, &"語".repeat(2000)).await;
     ada.comment(post, "  two lines,\n'quoted' \u{1F600}  ").await;
-    let kept = ada.get(&comments_of(post)).await.is(200);
-    assert_eq!(each(&kept, "content"), [json!("  two lines,\n'quoted' \u{1F600}  "), json!("語".repeat(2000))]);
-    assert_eq!(ada.get(&format!("/posts/{post}")).await.is(200).text_of("content"), "é".repeat(5000));
+    let comments = ada.get(&comments_of(post)).await.assert_status(200);
+    assert_eq!(each(&comments, "content"), [json!("  two lines,\n'quoted' \u{1F600}  "), json!("語".repeat(2000))]);
+    assert_eq!(ada.get(&format!("/posts/{post}")).await.assert_status(200).text_of("content"), "é".repeat(5000));
 }
 
-async fn keyed(person: &Person, path: &str, content: &str) -> Answer {
-    let call = person.api(Method::POST, path).header("idempotency-key", "one");
-    call.json(&json!({ "content": content })).send().await
+async fn keyed(person: &Person, path: &str, content: &str) -> Response {
+    person.post_with_key(path, "one", &json!({ "content": content })).await
 }
 
-async fn the_same_key_writes_once(app: &TestApp) {
+async fn an_idempotency_key_writes_once(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
     let post = bob.publish(CONTENT).await;
     assert_eq!(keyed(&ada, "/posts/4000000/comments", "lost").await.status, 404);
-    assert_eq!(app.rows("idempotency_keys").await, 0, "a refusal leaves no key");
+    assert_eq!(app.row_count("idempotency_keys").await, 0, "a refused request stores no key");
     for path in ["/posts/".to_owned(), comments_of(post)] {
         let calls = (0..10).map(|_| {
             let (ada, path) = (ada.clone(), path.clone());
-            async move { keyed(&ada, &path, "once").await.is(201).text }
+            async move { keyed(&ada, &path, "once").await.assert_status(201).text }
         });
-        let mut answers = at_once(calls).await;
-        answers.push(keyed(&ada, path.trim_end_matches('/'), "once").await.is(201).text);
+        let mut answers = concurrently(calls).await;
+        answers.push(keyed(&ada, path.trim_end_matches('/'), "once").await.assert_status(201).text);
         answers.dedup();
         assert_eq!(answers.len(), 1, "{path}: {answers:?}");
-        assert_eq!(keyed(&ada, &path, "twice").await.is(422).kind(), "idempotency-key-reused");
+        assert_eq!(keyed(&ada, &path, "twice").await.assert_status(422).kind(), "idempotency-key-reused");
     }
-    assert_eq!((app.rows("community_posts").await, app.rows("community_comments").await), (2, 1));
+    assert_eq!((app.row_count("community_posts").await, app.row_count("community_comments").await), (2, 1));
     let names = ["user.registered", "user.verified", "community.post_created", "community.comment_created"];
     app.events_of(ada.id, &names).await;
-    keyed(&bob, "/posts/", "his own key").await.is(201);
-    let kept = app.texts("SELECT answer FROM idempotency_keys").await;
-    assert!(kept.len() == 3 && kept.iter().all(|answer| answer.starts_with("sealed:v1:")), "{kept:?}");
+    keyed(&bob, "/posts/", "his own key").await.assert_status(201);
+    let stored = app.texts("SELECT answer FROM idempotency_keys").await;
+    assert!(stored.len() == 3 && stored.iter().all(|text| text.starts_with("sealed:v1:")), "{stored:?}");
 }
 
-async fn so_many_an_hour_are_enough(app: &TestApp) {
+async fn posts_and_comments_per_hour_are_limited(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    let first = keyed(&ada, "/posts/", "one").await.is(201);
-    ada.post("/posts/", json!({})).await.is(422);
-    keyed(&ada, "/posts/", "another").await.is(422);
+    let first = keyed(&ada, "/posts/", "one").await.assert_status(201);
+    ada.post("/posts/", json!({})).await.assert_status(422);
+    keyed(&ada, "/posts/", "another").await.assert_status(422);
     let post = ada.publish("two").await;
-    let refused = ada.post("/posts/", json!({ "content": "three" })).await.is(429);
+    let refused = ada.post("/posts/", json!({ "content": "three" })).await.assert_status(429);
     let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=3600).contains(&seconds), "{seconds}");
-    assert_eq!(keyed(&ada, "/posts/", "one").await.is(201).text, first.text, "what was answered is answered again");
+    assert_eq!(keyed(&ada, "/posts/", "one").await.assert_status(201).text, first.text, "a replay is not counted");
     for number in 0..3 {
-        ada.post("/posts/4000000/comments", json!({ "content": "lost" })).await.is(404);
+        ada.post("/posts/4000000/comments", json!({ "content": "lost" })).await.assert_status(404);
         ada.comment(post, &format!("no. {number}")).await;
     }
-    ada.post(&comments_of(post), json!({ "content": "four" })).await.is(429);
-    bob.publish("He has his own hour").await;
-    bob.comment(post, "and here too").await;
-    ada.put(&format!("/posts/{post}"), json!({ "content": "Edits are not counted" })).await.is(200);
+    ada.post(&comments_of(post), json!({ "content": "four" })).await.assert_status(429);
+    bob.publish("His own limit").await;
+    bob.comment(post, "and for comments too").await;
+    ada.put(&format!("/posts/{post}"), json!({ "content": "Edits are not counted" })).await.assert_status(200);
     app.advance_seconds(seconds + 1);
-    let ada = ada.logged_in().await;
+    let ada = ada.log_in_again().await;
     ada.publish("three").await;
-    assert_eq!((app.rows("community_posts").await, app.rows("community_comments").await), (4, 4));
+    assert_eq!((app.row_count("community_posts").await, app.row_count("community_comments").await), (4, 4));
 }
 
-async fn limits_on_writing_can_be_lifted(app: &TestApp) {
+async fn limits_on_writing_can_be_disabled(app: &TestApp) {
     let ada = app.verified("ada").await;
     for number in 0..3 {
         let post = ada.publish(&format!("no. {number}")).await;
@@ -325,44 +327,44 @@ async fn limits_on_writing_can_be_lifted(app: &TestApp) {
     }
 }
 
-async fn what_a_suspended_user_wrote_stays_and_they_write_no_more(app: &TestApp) {
+async fn the_posts_of_a_suspended_user_stay_and_they_cannot_write(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     let post = ada.publish(CONTENT).await;
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
-    ada.post("/posts/", json!({ "content": "again" })).await.is(401);
-    ada.put(&format!("/posts/{post}"), json!({ "content": "other" })).await.is(401);
-    assert_eq!(bob.get(&format!("/posts/{post}")).await.is(200).text_of("content"), CONTENT);
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
+    ada.post("/posts/", json!({ "content": "again" })).await.assert_status(401);
+    ada.put(&format!("/posts/{post}"), json!({ "content": "other" })).await.assert_status(401);
+    assert_eq!(bob.get(&format!("/posts/{post}")).await.assert_status(200).text_of("content"), CONTENT);
 }
 
-async fn what_a_deleted_user_wrote_goes_and_what_stood_under_it(app: &TestApp) {
+async fn deleting_a_user_deletes_their_posts_with_all_comments(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     let (gone, kept) = (ada.publish("hers").await, bob.publish("his").await);
     for person in [&ada, &bob] {
         person.comment(gone, "under hers").await;
         person.comment(kept, "under his").await;
     }
-    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
-    bob.get(&format!("/posts/{gone}")).await.is(404);
-    assert_eq!(each(&bob.get("/posts/").await.is(200), "comment_count"), [1]);
-    assert_eq!(each(&bob.get(&comments_of(kept)).await.is(200), "user_id"), [bob.id]);
-    assert_eq!((app.rows("community_posts").await, app.rows("community_comments").await), (1, 1));
+    admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
+    bob.get(&format!("/posts/{gone}")).await.assert_status(404);
+    assert_eq!(each(&bob.get("/posts/").await.assert_status(200), "comment_count"), [1]);
+    assert_eq!(each(&bob.get(&comments_of(kept)).await.assert_status(200), "user_id"), [bob.id]);
+    assert_eq!((app.row_count("community_posts").await, app.row_count("community_comments").await), (1, 1));
 }
 
-async fn events_and_logs_tell_nothing_of_what_was_written(app: &TestApp) {
+async fn events_and_logs_do_not_contain_what_was_written(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let (written, said) = ("my neighbour's cat snores", "earplugs of wax");
-    app.ground.keep_secret(written);
-    app.ground.keep_secret(said);
+    let (written, said) = ("my cat snores at night", "earplugs of wax");
+    app.env.forbid_in_log(written);
+    app.env.forbid_in_log(said);
     let post = ada.publish(written).await;
     ada.comment(post, said).await;
-    ada.put(&format!("/posts/{post}"), json!({ "content": format!("{written}!") })).await.is(200);
-    ada.get(&format!("/posts/?query={}", "earplugs+of+wax")).await.is(200);
+    ada.put(&format!("/posts/{post}"), json!({ "content": format!("{written}!") })).await.assert_status(200);
+    ada.get(&format!("/posts/?query={}", "earplugs+of+wax")).await.assert_status(200);
     let names = ["user.registered", "user.verified", "community.post_created", "community.comment_created"];
     for event in app.events_of(ada.id, &names).await {
-        let told = event.json.to_string();
-        assert!(!told.contains("snores") && !told.contains("earplugs"), "{told}");
+        let text = event.json.to_string();
+        assert!(!text.contains("snores") && !text.contains("earplugs"), "{text}");
     }
-    let community = app.tree().child("community").expect("it has one").observe().await.expect("it answers");
+    let community = app.tree().child("community").expect("an actor").status().await.expect("a status");
     assert_eq!((&community["written"], &community["refused"]), (&json!(2), &json!(0)));
     assert!(!community.to_string().contains("snores"));
 }

@@ -1,53 +1,53 @@
-//! `/sessions/{id}/process_emotion` and `/sessions/{id}/detections`: what is felt.
+//! `/sessions/{id}/process_emotion` and `/sessions/{id}/detections`: recorded emotions.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, RECORDED, TestApp, at_once, stories};
+use crate::harness::{Person, RECORDED, TestApp, concurrently, tests_on_both_profiles};
 
-stories! {
-    an_emotion_is_kept_answered_and_ends_its_session,
-    an_ended_session_takes_another_emotion_and_keeps_its_end,
-    every_bad_field_of_an_emotion_is_named_and_nothing_is_kept,
-    a_client_streams_one_detection_or_many,
-    every_bad_detection_is_named_by_its_place_and_nothing_is_kept,
-    an_emotion_is_kept_as_it_was_sent,
-    what_is_said_rests_sealed,
-    who_speaks_of_suicide_is_answered_with_hotlines,
-    an_ended_session_takes_in_what_was_felt_before,
-    anothers_session_takes_nothing,
-    many_stream_at_once_and_each_gets_their_own,
-    what_was_recorded_goes_with_its_session,
-    a_deleted_users_records_are_gone,
-    what_is_felt_is_told_and_not_what_is_said,
+tests_on_both_profiles! {
+    a_processed_emotion_is_stored_returned_and_ends_its_session,
+    an_ended_session_accepts_another_emotion_and_keeps_its_end_time,
+    every_invalid_field_of_an_emotion_is_named_and_nothing_is_stored,
+    a_client_sends_one_detection_or_many,
+    every_invalid_detection_is_named_by_its_index_and_nothing_is_stored,
+    an_emotion_is_stored_as_sent,
+    voice_texts_are_stored_encrypted,
+    a_text_about_suicide_is_answered_with_hotlines,
+    an_ended_session_accepts_detections_from_before_its_end,
+    the_session_of_another_user_accepts_no_detections,
+    concurrent_detections_get_their_own_ids,
+    deleting_a_session_deletes_what_was_recorded_in_it,
+    deleting_a_user_deletes_what_they_recorded,
+    events_hold_the_emotion_and_not_the_voice_text,
 }
 
 const SAID: &str = "I could not sleep again, and the dog barked";
 
-async fn process(person: &Person, id: i64, emotion: &str, said: &str) -> crate::harness::Answer {
+async fn process(person: &Person, id: i64, emotion: &str, said: &str) -> crate::harness::Response {
     person.post(&format!("/sessions/{id}/process_emotion"), json!({ "emotion": emotion, "voice_content": said })).await
 }
 
-async fn stream(person: &Person, id: i64, detections: Value) -> crate::harness::Answer {
+async fn detect(person: &Person, id: i64, detections: Value) -> crate::harness::Response {
     person.post(&format!("/sessions/{id}/detections"), detections).await
 }
 
-async fn an_emotion_is_kept_answered_and_ends_its_session(app: &TestApp) {
+async fn a_processed_emotion_is_stored_returned_and_ends_its_session(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let answer = process(&ada, id, "Sad", SAID).await.is(200);
-    assert_eq!(answer.number_of("session_id"), id);
-    assert_eq!((answer.text_of("emotion"), answer.text_of("voice_content")), ("Sad".into(), SAID.into()));
-    let colour = answer.text_of("emotion_color");
+    let id = ada.start_session().await;
+    let response = process(&ada, id, "Sad", SAID).await.assert_status(200);
+    assert_eq!(response.number_of("session_id"), id);
+    assert_eq!((response.text_of("emotion"), response.text_of("voice_content")), ("Sad".into(), SAID.into()));
+    let colour = response.text_of("emotion_color");
     assert!(colour.len() == 7 && colour.starts_with('#'), "{colour}");
-    let lines: Vec<_> = answer.json["suggestions"].as_array().expect("lines").iter().map(text).collect();
-    let urls: Vec<_> = answer.json["urls"].as_array().expect("pages").iter().map(text).collect();
+    let lines: Vec<_> = response.json["suggestions"].as_array().expect("lines").iter().map(text).collect();
+    let urls: Vec<_> = response.json["urls"].as_array().expect("pages").iter().map(text).collect();
     assert_eq!(lines.len(), 5);
-    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_string());
+    assert!(ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"].is_string());
     let stored: Vec<_> = lines.iter().map(|line| format!("- {line}")).collect();
     assert_eq!(app.texts("SELECT suggestion FROM wellness_suggestions").await, [stored.join("\n")]);
     assert_eq!(app.texts("SELECT coalesce(url, '') FROM wellness_suggestions").await, [urls.join(",")]);
     assert_eq!(app.texts("SELECT emotion FROM facial_data").await, ["Sad"]);
-    let listed = ada.get("/sessions/").await.is(200).json[0].clone();
+    let listed = ada.get("/sessions/").await.assert_status(200).json[0].clone();
     assert_eq!(listed["dominant_emotion"], "sad");
     assert!(listed["suggestion"].as_str().is_some_and(|gist| lines[0].starts_with(gist)), "{listed}");
 }
@@ -56,20 +56,24 @@ fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
 }
 
-async fn an_ended_session_takes_another_emotion_and_keeps_its_end(app: &TestApp) {
+async fn an_ended_session_accepts_another_emotion_and_keeps_its_end_time(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.ended_session().await;
     let end = ada.get(&format!("/sessions/{id}")).await.text_of("end_time");
     app.advance(5);
-    process(&ada, id, "happy", "").await.is(200);
+    process(&ada, id, "happy", "").await.assert_status(200);
     assert_eq!(ada.get(&format!("/sessions/{id}")).await.text_of("end_time"), end);
-    assert_eq!((app.rows("wellness_suggestions").await, app.rows("voice_data").await), (1, 0), "nothing was said");
+    assert_eq!(
+        (app.row_count("wellness_suggestions").await, app.row_count("voice_data").await),
+        (1, 0),
+        "an empty text is not stored"
+    );
 }
 
-async fn every_bad_field_of_an_emotion_is_named_and_nothing_is_kept(app: &TestApp) {
+async fn every_invalid_field_of_an_emotion_is_named_and_nothing_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let before = app.stock().await;
+    let id = ada.start_session().await;
+    let before = app.row_counts().await;
     let both = vec!["body.emotion", "body.voice_content"];
     for (body, named) in [
         (json!({}), both.clone()),
@@ -80,38 +84,44 @@ async fn every_bad_field_of_an_emotion_is_named_and_nothing_is_kept(app: &TestAp
         (json!({ "emotion": ["sad"], "voice_content": "" }), vec!["body.emotion"]),
         (json!([]), vec!["body"]),
     ] {
-        assert_eq!(ada.post(&format!("/sessions/{id}/process_emotion"), body).await.is(422).refused(), named);
+        assert_eq!(
+            ada.post(&format!("/sessions/{id}/process_emotion"), body).await.assert_status(422).invalid_fields(),
+            named
+        );
     }
-    assert_eq!(app.stock().await, before);
-    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null());
+    assert_eq!(app.row_counts().await, before);
+    assert!(ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"].is_null());
 }
 
-async fn a_client_streams_one_detection_or_many(app: &TestApp) {
+async fn a_client_sends_one_detection_or_many(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let one = stream(&ada, id, json!({ "emotion": "happy", "confidence": 0.93 })).await.is(201);
+    let id = ada.start_session().await;
+    let one = detect(&ada, id, json!({ "emotion": "happy", "confidence": 0.93 })).await.assert_status(201);
     assert_eq!(one.json["ids"], json!([one.json["id"]]));
     assert!(one.json.get("crisis").is_none(), "{}", one.text);
     let moment = |number: i64| format!("2026-11-23T08:{:02}:{:02}+08:00", number / 60 % 60, number % 60);
     let many: Vec<_> =
         (0..1000).map(|number| json!({ "emotion": format!("e{number}"), "timestamp": moment(number) })).collect();
-    let ids = stream(&ada, id, json!(many)).await.is(201).json["ids"].clone();
+    let ids = detect(&ada, id, json!(many)).await.assert_status(201).json["ids"].clone();
     let ids: Vec<_> = ids.as_array().expect("keys").iter().map(|id| id.as_i64().expect("a key")).collect();
     assert_eq!(ids.len(), 1000);
     for number in [0, 1, 499, 998, 999] {
         let sql = format!("SELECT emotion FROM facial_data WHERE detection_id = {}", ids[number]);
         assert_eq!(app.texts(&sql).await, [format!("e{number}")]);
     }
-    assert_eq!(app.rows("emotion_detections").await, 1001);
+    assert_eq!(app.row_count("emotion_detections").await, 1001);
     assert_eq!(app.number("SELECT count(*) FROM detection_details WHERE confidence > 0.92").await, 1);
-    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null(), "it stays open");
+    assert!(
+        ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"].is_null(),
+        "the session stays open"
+    );
 }
 
-async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &TestApp) {
+async fn every_invalid_detection_is_named_by_its_index_and_nothing_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let before = app.stock().await;
-    let soon = app.ground.clock.now() + std::time::Duration::from_secs(6 * 60);
+    let id = ada.start_session().await;
+    let before = app.row_counts().await;
+    let soon = app.env.clock.now() + std::time::Duration::from_secs(6 * 60);
     let mut many = vec![json!({ "emotion": "happy" }); 30];
     many[3] = json!({ "emotion": "", "confidence": 1.5 });
     many[17] = json!({ "emotion": "x".repeat(65), "timestamp": soon.to_string() });
@@ -129,7 +139,7 @@ async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &Tes
         "body.19.timestamp",
         "body.29",
     ];
-    assert_eq!(stream(&ada, id, json!(many)).await.is(422).refused(), named);
+    assert_eq!(detect(&ada, id, json!(many)).await.assert_status(422).invalid_fields(), named);
     for (body, named) in [
         (json!([]), "body"),
         (json!(vec![json!({ "emotion": "happy" }); 1001]), "body"),
@@ -137,167 +147,176 @@ async fn every_bad_detection_is_named_by_its_place_and_nothing_is_kept(app: &Tes
         (json!("happy"), "body"),
         (json!({ "emotion": "x", "voice_content": "x".repeat(10_001) }), "body.voice_content"),
     ] {
-        assert_eq!(stream(&ada, id, body).await.is(422).refused(), [named]);
+        assert_eq!(detect(&ada, id, body).await.assert_status(422).invalid_fields(), [named]);
     }
-    assert_eq!(app.stock().await, before);
-    let almost = app.ground.clock.now() + std::time::Duration::from_secs(4 * 60);
-    stream(&ada, id, json!({ "emotion": "happy", "timestamp": almost.to_string() })).await.is(201);
+    assert_eq!(app.row_counts().await, before);
+    let almost = app.env.clock.now() + std::time::Duration::from_secs(4 * 60);
+    detect(&ada, id, json!({ "emotion": "happy", "timestamp": almost.to_string() })).await.assert_status(201);
 }
 
-async fn an_emotion_is_kept_as_it_was_sent(app: &TestApp) {
+async fn an_emotion_is_stored_as_sent(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     let names = [" HaPPy ", "má saya 🙂", &"é".repeat(64), "x'); DROP TABLE users; --"];
     for name in names {
-        stream(&ada, id, json!({ "emotion": name })).await.is(201);
+        detect(&ada, id, json!({ "emotion": name })).await.assert_status(201);
     }
     assert_eq!(app.texts("SELECT emotion FROM facial_data ORDER BY id").await, names);
 }
 
-async fn what_is_said_rests_sealed(app: &TestApp) {
+async fn voice_texts_are_stored_encrypted(app: &TestApp) {
     let ada = app.verified("ada").await;
-    app.ground.keep_secret(SAID);
-    let id = ada.open_session().await;
-    stream(&ada, id, json!([{ "emotion": "sad", "voice_content": SAID }, { "emotion": "sad" }])).await.is(201);
-    process(&ada, id, "sad", SAID).await.is(200);
+    app.env.forbid_in_log(SAID);
+    let id = ada.start_session().await;
+    detect(&ada, id, json!([{ "emotion": "sad", "voice_content": SAID }, { "emotion": "sad" }]))
+        .await
+        .assert_status(201);
+    process(&ada, id, "sad", SAID).await.assert_status(200);
     let stored = app.texts("SELECT content FROM voice_data").await;
     assert_eq!(stored.len(), 2);
-    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:story:") && !text.contains("sleep")), "{stored:?}");
+    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:test:") && !text.contains("sleep")), "{stored:?}");
     assert_ne!(stored[0], stored[1]);
 }
 
-async fn who_speaks_of_suicide_is_answered_with_hotlines(app: &TestApp) {
+async fn a_text_about_suicide_is_answered_with_hotlines(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let cry = "I want to kill myself";
-    app.ground.keep_secret(cry);
-    let many = json!([{ "emotion": "calm" }, { "emotion": "sad", "voice_content": cry }]);
-    let streamed = stream(&ada, id, many).await.is(201);
+    let id = ada.start_session().await;
+    let text = "I want to kill myself";
+    app.env.forbid_in_log(text);
+    let many = json!([{ "emotion": "calm" }, { "emotion": "sad", "voice_content": text }]);
+    let streamed = detect(&ada, id, many).await.assert_status(201);
     let crisis = streamed.json["crisis"].clone();
-    let processed = process(&ada, id, "sad", cry).await.is(200);
+    let processed = process(&ada, id, "sad", text).await.assert_status(200);
     assert_eq!((&crisis["suggestions"], &crisis["urls"]), (&processed.json["suggestions"], &processed.json["urls"]));
     let lines = processed.json["suggestions"].to_string();
-    assert!(lines.contains("1553"), "whom to call: {lines}");
-    let calm = process(&ada, ada.open_session().await, "happy", "a good day").await.is(200);
+    assert!(lines.contains("1553"), "the hotline: {lines}");
+    let calm = process(&ada, ada.start_session().await, "happy", "a good day").await.assert_status(200);
     assert_ne!(calm.json["suggestions"], processed.json["suggestions"]);
     let names = ["emotion.detected", "emotion.detected", "emotion.crisis", "emotion.detected", "emotion.crisis"];
     let names = [&["user.registered", "user.verified", "session.started"], &names[..], &["session.ended"]].concat();
     let names = [&names[..], &["session.started", "emotion.detected", "session.ended"]].concat();
-    let told = app.events_of(ada.id, &names).await;
-    assert_eq!(told[5].json["data"]["detection_id"], streamed.json["ids"][1]);
-    assert!(told.iter().all(|event| !event.json.to_string().contains("kill")));
+    let events = app.events_of(ada.id, &names).await;
+    assert_eq!(events[5].json["data"]["detection_id"], streamed.json["ids"][1]);
+    assert!(events.iter().all(|event| !event.json.to_string().contains("kill")));
 }
 
-async fn an_ended_session_takes_in_what_was_felt_before(app: &TestApp) {
+async fn an_ended_session_accepts_detections_from_before_its_end(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let felt = app.ground.clock.now().to_string();
+    let id = ada.start_session().await;
+    let before = app.env.clock.now().to_string();
     app.advance(10);
-    ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
     app.advance(10);
-    stream(&ada, id, json!({ "emotion": "late", "timestamp": felt })).await.is(201);
-    let refused =
-        stream(&ada, id, json!([{ "emotion": "late", "timestamp": felt }, { "emotion": "now" }])).await.is(409);
+    detect(&ada, id, json!({ "emotion": "late", "timestamp": before })).await.assert_status(201);
+    let refused = detect(&ada, id, json!([{ "emotion": "late", "timestamp": before }, { "emotion": "now" }]))
+        .await
+        .assert_status(409);
     assert_eq!(refused.kind(), "session-ended");
-    assert_eq!(app.rows("emotion_detections").await, 1, "all or none");
+    assert_eq!(app.row_count("emotion_detections").await, 1, "all or none");
 }
 
-async fn anothers_session_takes_nothing(app: &TestApp) {
+async fn the_session_of_another_user_accepts_no_detections(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    let id = ada.open_session().await;
-    let before = app.stock().await;
+    let id = ada.start_session().await;
+    let before = app.row_counts().await;
     for id in [id, 4_000_000] {
-        process(&bob, id, "sad", SAID).await.is(404);
-        stream(&bob, id, json!({ "emotion": "sad" })).await.is(404);
+        process(&bob, id, "sad", SAID).await.assert_status(404);
+        detect(&bob, id, json!({ "emotion": "sad" })).await.assert_status(404);
     }
     let body = json!({ "emotion": "sad", "voice_content": "" });
-    app.client().post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.is(401);
-    app.client().post(&format!("/sessions/{id}/detections"), body.clone()).await.is(401);
+    app.client().post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.assert_status(401);
+    app.client().post(&format!("/sessions/{id}/detections"), body.clone()).await.assert_status(401);
     for id in ["0", "-1", "abc", "99999999999999999999"] {
-        let bad = ada.post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.is(422);
-        assert_eq!(bad.refused(), ["path.id"]);
+        let bad = ada.post(&format!("/sessions/{id}/process_emotion"), body.clone()).await.assert_status(422);
+        assert_eq!(bad.invalid_fields(), ["path.id"]);
         assert_eq!(stream_at(&ada, id, body.clone()).await, ["path.id"]);
     }
-    assert_eq!(app.stock().await, before);
-    assert!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"].is_null());
+    assert_eq!(app.row_counts().await, before);
+    assert!(ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"].is_null());
 }
 
 async fn stream_at(person: &Person, id: &str, body: Value) -> Vec<String> {
-    person.post(&format!("/sessions/{id}/detections"), body).await.is(422).refused()
+    person.post(&format!("/sessions/{id}/detections"), body).await.assert_status(422).invalid_fields()
 }
 
-async fn many_stream_at_once_and_each_gets_their_own(app: &TestApp) {
+async fn concurrent_detections_get_their_own_ids(app: &TestApp) {
     let people = [app.verified("ada").await, app.verified("bob").await];
     let calls = (0..60).map(|number| {
         let person = people[number % 2].clone();
         async move {
-            let id = person.open_session().await;
+            let id = person.start_session().await;
             let many: Vec<_> = (0..10).map(|nth| json!({ "emotion": format!("{id}-{nth}") })).collect();
-            let ids = stream(&person, id, json!(many)).await.is(201).json["ids"].clone();
-            process(&person, id, "done", "").await.is(200);
+            let ids = detect(&person, id, json!(many)).await.assert_status(201).json["ids"].clone();
+            process(&person, id, "done", "").await.assert_status(200);
             (id, ids)
         }
     });
-    for (id, ids) in at_once(calls).await {
+    for (id, ids) in concurrently(calls).await {
         let keys: Vec<_> = ids.as_array().expect("keys").iter().map(Value::to_string).collect();
         let sql = "SELECT f.emotion FROM facial_data f JOIN emotion_detections d ON d.id = f.detection_id";
         let own = format!("{sql} WHERE d.session_id = {id} AND d.id IN ({}) ORDER BY d.id", keys.join(","));
         assert_eq!(app.texts(&own).await, (0..10).map(|nth| format!("{id}-{nth}")).collect::<Vec<_>>());
     }
-    assert_eq!((app.rows("emotion_detections").await, app.rows("wellness_suggestions").await), (660, 60));
+    assert_eq!((app.row_count("emotion_detections").await, app.row_count("wellness_suggestions").await), (660, 60));
 }
 
 async fn recorded(app: &TestApp) -> Vec<i64> {
     let mut rows = Vec::new();
     for table in RECORDED {
-        rows.push(app.rows(table).await);
+        rows.push(app.row_count(table).await);
     }
     rows
 }
 
-/// A session with something of everything.
+/// A session with every kind of record.
 async fn full_session(person: &Person) -> i64 {
-    let id = person.open_session().await;
-    stream(person, id, json!({ "emotion": "sad", "confidence": 1, "voice_content": SAID })).await.is(201);
-    process(person, id, "happy", SAID).await.is(200);
-    person.post(&format!("/sessions/{id}/feedback"), json!({ "comment": "fine", "rating": 5 })).await.is(201);
+    let id = person.start_session().await;
+    detect(person, id, json!({ "emotion": "sad", "confidence": 1, "voice_content": SAID })).await.assert_status(201);
+    process(person, id, "happy", SAID).await.assert_status(200);
+    person
+        .post(&format!("/sessions/{id}/feedback"), json!({ "comment": "fine", "rating": 5 }))
+        .await
+        .assert_status(201);
     id
 }
 
-async fn what_was_recorded_goes_with_its_session(app: &TestApp) {
+async fn deleting_a_session_deletes_what_was_recorded_in_it(app: &TestApp) {
     let ada = app.verified("ada").await;
     full_session(&ada).await;
     let before = recorded(app).await;
     let id = full_session(&ada).await;
     assert!(recorded(app).await.iter().zip(&before).all(|(now, then)| *now == 2 * then && *then > 0));
-    ada.delete(&format!("/sessions/{id}")).await.is(200);
+    ada.delete(&format!("/sessions/{id}")).await.assert_status(200);
     assert_eq!(recorded(app).await, before);
 }
 
-async fn a_deleted_users_records_are_gone(app: &TestApp) {
+async fn deleting_a_user_deletes_what_they_recorded(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.verified("bob").await);
     full_session(&bob).await;
     let before = recorded(app).await;
     full_session(&ada).await;
-    admin.delete(&format!("/users/{}", ada.id)).await.is(200);
+    admin.delete(&format!("/users/{}", ada.id)).await.assert_status(200);
     assert_eq!(recorded(app).await, before);
 }
 
-async fn what_is_felt_is_told_and_not_what_is_said(app: &TestApp) {
+async fn events_hold_the_emotion_and_not_the_voice_text(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let felt = "2026-11-20T08:00:00+00:00";
+    let id = ada.start_session().await;
+    let timestamp = "2026-11-20T08:00:00+00:00";
     let own = json!({ "emotion": "my mother's voice", "voice_content": SAID });
-    let one = stream(&ada, id, json!([{ "emotion": " HAPPY ", "timestamp": felt }, own])).await.is(201);
-    process(&ada, id, "Sad", SAID).await.is(200);
+    let one = detect(&ada, id, json!([{ "emotion": " HAPPY ", "timestamp": timestamp }, own])).await.assert_status(201);
+    process(&ada, id, "Sad", SAID).await.assert_status(200);
     let names = ["user.registered", "user.verified", "session.started", "emotion.detected", "emotion.detected"];
-    let told = app.events_of(ada.id, &[&names[..], &["emotion.detected", "session.ended"]].concat()).await;
+    let events = app.events_of(ada.id, &[&names[..], &["emotion.detected", "session.ended"]].concat()).await;
     let expected = json!({
-        "user_id": ada.id, "session_id": id, "detection_id": one.json["ids"][0], "emotion": "happy", "timestamp": felt,
+        "user_id": ada.id, "session_id": id, "detection_id": one.json["ids"][0], "emotion": "happy", "timestamp": timestamp,
     });
-    assert_eq!(told[3].json["data"], expected);
-    assert_eq!((&told[4].json["data"]["emotion"], &told[5].json["data"]["emotion"]), (&json!("other"), &json!("sad")));
-    for event in &told[3..] {
+    assert_eq!(events[3].json["data"], expected);
+    assert_eq!(
+        (&events[4].json["data"]["emotion"], &events[5].json["data"]["emotion"]),
+        (&json!("other"), &json!("sad"))
+    );
+    for event in &events[3..] {
         let text = event.json.to_string();
         assert!(!text.contains("mother") && !text.contains("sleep"), "{text}");
         assert_eq!(event.json["subject"], format!("session/{id}"));

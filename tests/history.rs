@@ -1,42 +1,42 @@
-//! `/sessions/{id}/history`: all that was recorded in a session.
+//! `/sessions/{id}/history`: everything that was recorded in a session.
 
 use faceofmind_actors::keyring::Keyring;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_history_shows_the_session_with_all_that_was_recorded,
     a_session_without_detections_has_a_history,
-    detections_stand_in_the_order_of_their_times,
-    anothers_history_is_not_there,
-    an_id_that_is_none_is_refused_in_a_history,
+    detections_are_ordered_by_time,
+    the_history_of_another_user_is_not_found,
+    an_invalid_id_is_refused_by_name,
 }
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// As the service seals what was said, with the key of all stories.
-fn sealed(detection: i64, said: &str) -> String {
-    let keyring = Keyring::new([("story", [1; 32].as_slice())]).expect("a key");
+/// A voice text, encrypted like the service does, with the key of all tests.
+fn encrypted(detection: i64, said: &str) -> String {
+    let keyring = Keyring::new([("test", [1; 32].as_slice())]).expect("a key");
     keyring.seal(&format!("voice_data/{detection}"), said).expect("seals")
 }
 
-/// A session with three detections: one as older versions stored them, one that is sealed, and one without a word.
+/// A session with three detections: one in clear text, as the predecessor stored it, one encrypted, and one without text.
 async fn recorded(app: &TestApp) -> (Person, i64) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let session = ada.start_session().await;
+    let now = app.env.clock.now().to_jiff();
     let first = app.detect(session, now - MINUTE, "Sad", 1).await;
     let second = app.detect(session, now, "saudade", 1).await;
     for (detection, said, suggested, urls) in [
-        (first, "Nobody calls.", "- I hear you.\n- Breathe.\n- Call a friend.", "https://b.example,https://a.example"),
-        (second, &sealed(second, "I miss home."), "- That is a long way.\n- Walk.", "https://a.example"),
+        (first, "It is quiet.", "- I hear you.\n- Breathe.\n- Call a friend.", "https://b.example,https://a.example"),
+        (second, &encrypted(second, "I miss home."), "- That is a long way.\n- Walk.", "https://a.example"),
     ] {
-        app.attach("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, said).await;
+        app.execute_with("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, said).await;
         let sql = "INSERT INTO wellness_suggestions (detection_id, suggestion) VALUES ($1, $2)";
-        app.attach(sql, detection, suggested).await;
-        app.attach("UPDATE wellness_suggestions SET url = $2 WHERE detection_id = $1", detection, urls).await;
+        app.execute_with(sql, detection, suggested).await;
+        app.execute_with("UPDATE wellness_suggestions SET url = $2 WHERE detection_id = $1", detection, urls).await;
     }
     let stored = app.texts("SELECT content FROM voice_data").await.concat();
     assert!(!stored.contains("home"), "{stored}");
@@ -44,8 +44,8 @@ async fn recorded(app: &TestApp) -> (Person, i64) {
     (ada, session)
 }
 
-/// With ids and times replaced by what they are, as far as the harness does not know them.
-fn shown(json: &Value) -> Value {
+/// Replaces the ids and times that the harness does not.
+fn redact(json: &Value) -> Value {
     match json {
         Value::Object(map) => map
             .iter()
@@ -53,20 +53,20 @@ fn shown(json: &Value) -> Value {
                 (_, Value::Null) => (key.clone(), Value::Null),
                 ("detection_id" | "session_id", _) => (key.clone(), "[id]".into()),
                 ("timestamp", _) => (key.clone(), "[time]".into()),
-                _ => (key.clone(), shown(value)),
+                _ => (key.clone(), redact(value)),
             })
             .collect(),
-        Value::Array(items) => items.iter().map(shown).collect(),
+        Value::Array(items) => items.iter().map(redact).collect(),
         other => other.clone(),
     }
 }
 
 async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
     let (ada, session) = recorded(app).await;
-    ada.patch(&format!("/sessions/{session}/end")).await.is(200);
-    let mut history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    ada.patch(&format!("/sessions/{session}/end")).await.assert_status(200);
+    let mut history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
     let shape = history.json.clone();
-    history.json = shown(&history.json);
+    history.json = redact(&history.json);
     snapshot!(history, @r##"
     200 {
       "emotion_detections": [
@@ -82,7 +82,7 @@ async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
           "session_id": "[id]",
           "timestamp": "[time]",
           "voice_data": {
-            "content": "Nobody calls.",
+            "content": "It is quiet.",
             "detection_id": "[id]",
             "id": "[id]"
           },
@@ -167,42 +167,50 @@ async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
 
 async fn a_session_without_detections_has_a_history(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    let history = ada.get(&format!("/sessions/{session}/history/")).await.is(200);
-    let mut expected = ada.get(&format!("/sessions/{session}")).await.is(200).json;
+    let session = ada.start_session().await;
+    let history = ada.get(&format!("/sessions/{session}/history/")).await.assert_status(200);
+    let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
     expected["emotion_detections"] = json!([]);
     expected["relevant_urls"] = json!([]);
     expected["truncated"] = json!(false);
     assert_eq!(history.json, expected);
 }
 
-async fn detections_stand_in_the_order_of_their_times(app: &TestApp) {
+async fn detections_are_ordered_by_time(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    let now = app.ground.clock.now().to_jiff();
+    let session = ada.start_session().await;
+    let now = app.env.clock.now().to_jiff();
     let later = app.detect(session, now, "calm", 1).await;
     let earlier = app.detect(session, now - MINUTE, "sad", 1).await;
-    let at_once = app.detect(session, now, "bored", 1).await;
-    let history = ada.get(&format!("/sessions/{session}/history")).await.is(200);
+    let third = app.detect(session, now, "bored", 1).await;
+    let history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
     let ids: Vec<_> =
         history.json["emotion_detections"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
-    assert_eq!(ids, [earlier, later, at_once]);
+    assert_eq!(ids, [earlier, later, third]);
 }
 
-async fn anothers_history_is_not_there(app: &TestApp) {
+async fn the_history_of_another_user_is_not_found(app: &TestApp) {
     let (ada, session) = recorded(app).await;
-    let (path, nobodys) = (format!("/sessions/{session}/history"), "/sessions/4000000/history");
+    let (path, unknown) = (format!("/sessions/{session}/history"), "/sessions/4000000/history");
     for other in [app.verified("eve").await, app.admin().await] {
-        let refused = other.get(&path).await.is(404);
-        assert_eq!(refused.shown(), other.get(nobodys).await.is(404).shown(), "its existence is private");
+        let refused = other.get(&path).await.assert_status(404);
+        assert_eq!(
+            refused.redacted(),
+            other.get(unknown).await.assert_status(404).redacted(),
+            "its existence is private"
+        );
     }
-    app.client().get(&path).await.is(401);
-    ada.get(&path).await.is(200);
+    app.client().get(&path).await.assert_status(401);
+    ada.get(&path).await.assert_status(200);
 }
 
-async fn an_id_that_is_none_is_refused_in_a_history(app: &TestApp) {
+async fn an_invalid_id_is_refused_by_name(app: &TestApp) {
     let ada = app.verified("ada").await;
     for id in ["abc", "0", "-1", "9223372036854775808", "1%00"] {
-        assert_eq!(ada.get(&format!("/sessions/{id}/history")).await.is(422).refused(), ["path.id"], "{id}");
+        assert_eq!(
+            ada.get(&format!("/sessions/{id}/history")).await.assert_status(422).invalid_fields(),
+            ["path.id"],
+            "{id}"
+        );
     }
 }

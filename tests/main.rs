@@ -1,9 +1,9 @@
-//! The black-box tests: the real service behind real sockets, told as stories. Every story is told twice, on the embedded
-//! profile and on the production profile; `cargo xtask test` brings the servers for the latter.
+//! The black-box tests: the real service behind real sockets. Most tests run twice, on the embedded profile and on the
+//! production profile. `cargo xtask test` starts the servers of the latter.
 
 mod harness;
 
-mod actors;
+mod actor_restarts;
 mod asyncapi;
 mod auth;
 mod chaos;
@@ -11,14 +11,13 @@ mod charts;
 mod cli;
 mod community;
 mod cors;
-mod deaths;
 mod detections;
 mod documentation;
 mod events;
 mod feedback;
 mod history;
 mod idempotency;
-mod keys;
+mod key_rotation;
 mod mail;
 mod nats;
 mod openapi;
@@ -31,5 +30,6 @@ mod secrets;
 mod sessions;
 mod statements;
 mod streams;
+mod tracker_crash;
 mod upgrade;
 mod users;

@@ -1,4 +1,4 @@
-//! How the program is let in at NATS, and that it serves where it is not.
+//! Authentication at NATS. Without it the service works and keeps its events.
 
 use std::{
     fs,
@@ -12,119 +12,103 @@ use nkeys::KeyPair;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Message, NatsServer, Person, Profile, Program, Serving, Sibling, TestApp, eventually, tell};
+use crate::harness::{
+    EventConsumer, NatsServer, Person, Program, ReceivedEvent, RunningProgram, TestApp, eventually, tests_on_production,
+};
 
-#[test]
-fn a_password_or_a_token_stands_in_the_url() {
-    tell(Profile::Production, &[], |app| Box::pin(let_in_by_the_url(app)));
+tests_on_production! {
+    a_password_or_a_token_in_the_url_authenticates,
+    a_credentials_file_authenticates,
+    a_tls_server_is_trusted_if_its_certificate_authority_is,
 }
 
-async fn let_in_by_the_url(app: &TestApp) {
-    let ada = alone(app).await;
+async fn a_password_or_a_token_in_the_url_authenticates(app: &TestApp) {
+    let ada = user_of_stopped_service(app).await;
     let server = NatsServer::start_with(&["--user", "fom", "--pass", "p@ss word"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
-    does_not_publish(app, &ada, &[("NATS_URL", &url("fom:wrong"))]).await;
+    assert_publishes_nothing(app, &ada, &[("NATS_URL", &url("fom:wrong"))]).await;
     let login = ConnectOptions::with_user_and_password("fom".into(), "p@ss word".into());
-    publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))], &sibling(&server, login).await).await;
+    assert_publishes(app, &ada, &[("NATS_URL", &url("fom:p%40ss%20word"))], &consumer(&server, login).await).await;
     let server = NatsServer::start_with(&["--auth", "a-token"]).await;
     let url = |login: &str| format!("nats://{login}@127.0.0.1:{}", server.port);
-    does_not_publish(app, &ada, &[("NATS_URL", &url("another"))]).await;
+    assert_publishes_nothing(app, &ada, &[("NATS_URL", &url("another"))]).await;
     let login = ConnectOptions::with_token("a-token".into());
-    publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &sibling(&server, login).await).await;
+    assert_publishes(app, &ada, &[("NATS_URL", &url("a-token"))], &consumer(&server, login).await).await;
 }
 
-#[test]
-fn credentials_come_from_a_file() {
-    tell(Profile::Production, &[], |app| Box::pin(let_in_by_credentials(app)));
-}
-
-async fn let_in_by_credentials(app: &TestApp) {
-    let ada = alone(app).await;
-    let (config, credentials) = issued(&app.ground.data_dir());
+async fn a_credentials_file_authenticates(app: &TestApp) {
+    let ada = user_of_stopped_service(app).await;
+    let (config, credentials) = issued(&app.env.data_dir());
     let server = NatsServer::start_with(&["--config", &config]).await;
     let url = server.url();
-    does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
+    assert_publishes_nothing(app, &ada, &[("NATS_URL", &url)]).await;
     let login = ConnectOptions::with_credentials_file(&credentials).await.expect("credentials");
     let settings = [("NATS_URL", url.as_str()), ("NATS_CREDS_FILE", &credentials)];
-    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
+    assert_publishes(app, &ada, &settings, &consumer(&server, login).await).await;
 }
 
-#[test]
-fn a_server_with_tls_is_trusted_if_its_authority_is() {
-    tell(Profile::Production, &[], |app| Box::pin(over_tls(app)));
-}
-
-async fn over_tls(app: &TestApp) {
-    let ada = alone(app).await;
-    let folder = app.ground.data_dir();
+async fn a_tls_server_is_trusted_if_its_certificate_authority_is(app: &TestApp) {
+    let ada = user_of_stopped_service(app).await;
+    let folder = app.env.data_dir();
     let authority = authority(&folder);
     let (certificate, key) = (text(&folder.join("server.pem")), text(&folder.join("server.key")));
     let server = NatsServer::start_with(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await;
     let url = format!("tls://127.0.0.1:{}", server.port);
-    does_not_publish(app, &ada, &[("NATS_URL", &url)]).await;
+    assert_publishes_nothing(app, &ada, &[("NATS_URL", &url)]).await;
     let login = ConnectOptions::new().require_tls(true).add_root_certificates(PathBuf::from(&authority));
     let settings = [("NATS_URL", url.as_str()), ("SSL_CERT_FILE", &authority)];
-    publishes(app, &ada, &settings, &sibling(&server, login).await).await;
+    assert_publishes(app, &ada, &settings, &consumer(&server, login).await).await;
 }
 
-/// Somebody of a service that is stopped, to call the program on the same ground.
-async fn alone(app: &TestApp) -> Person {
+/// A verified user of a service that has stopped. The tests run the program in the same environment.
+async fn user_of_stopped_service(app: &TestApp) -> Person {
     let ada = app.verified("ada").await;
     app.stop().await;
     ada
 }
 
-/// A sibling that the server lets in, too.
-async fn sibling(server: &NatsServer, login: ConnectOptions) -> Sibling {
-    Sibling::of(jetstream::new(login.connect(server.url()).await.expect("NATS lets it in")))
+/// A consumer with this login.
+async fn consumer(server: &NatsServer, login: ConnectOptions) -> EventConsumer {
+    EventConsumer::start(jetstream::new(login.connect(server.url()).await.expect("NATS accepts the login")))
 }
 
-/// What happens goes out through JetStream, with what waited.
-async fn publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], sibling: &Sibling) {
+/// Asserts that a new event is published to JetStream together with the one that is still pending.
+async fn assert_publishes(app: &TestApp, ada: &Person, settings: &[(&str, &str)], consumer: &EventConsumer) {
     let (node, there) = node(app, ada, settings).await;
-    eventually("NATS to be up", async || (events(&there).await == "up").then_some(())).await;
-    there.open_session().await;
-    app.all_is_published().await;
-    stop(node).await;
-    let heard = sibling.heard_all().await;
-    assert_eq!(heard.iter().map(Message::name).collect::<Vec<_>>(), ["session.started"; 2]);
+    eventually("NATS is up", async || (events_status(&there).await == "up").then_some(())).await;
+    there.start_session().await;
+    app.wait_until_published().await;
+    node.terminate().await;
+    let events = consumer.all_events().await;
+    assert_eq!(events.iter().map(ReceivedEvent::name).collect::<Vec<_>>(), ["session.started"; 2]);
 }
 
-/// What happens is kept, and waits.
-async fn does_not_publish(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
+/// Asserts that a new event is recorded and not published.
+async fn assert_publishes_nothing(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) {
     let (node, there) = node(app, ada, settings).await;
-    there.open_session().await;
-    assert_eq!(events(&there).await, "down");
-    stop(node).await;
-    assert_eq!(waiting(app).await, 1);
+    there.start_session().await;
+    assert_eq!(events_status(&there).await, "down");
+    node.terminate().await;
+    assert_eq!(app.number("SELECT count(*) FROM events WHERE position IS NULL").await, 1);
 }
 
-async fn node(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) -> (Serving, Person) {
+async fn node(app: &TestApp, ada: &Person, settings: &[(&str, &str)]) -> (RunningProgram, Person) {
     let changes = [settings, &[("RUST_LOG", "error")]].concat();
-    let node = Program::node(&app.ground, &changes).serve(&["serve"]).await;
-    let there = ada.from(ada.client.at(node.address()));
+    let node = Program::in_env(&app.env, &changes).serve(&["serve"]).await;
+    let there = ada.using(ada.client.at(node.address()));
     (node, there)
 }
 
-async fn stop(node: Serving) {
-    node.terminate().await;
-    assert_eq!(node.ended().await.code, Some(0));
-}
-
-async fn events(there: &Person) -> Value {
-    there.client.call(Method::GET, "/ready").send().await.is(200).json["events"].clone()
-}
-
-async fn waiting(app: &TestApp) -> i64 {
-    app.number("SELECT count(*) FROM events WHERE position IS NULL").await
+async fn events_status(there: &Person) -> Value {
+    there.client.call(Method::GET, "/ready").send().await.assert_status(200).json["events"].clone()
 }
 
 fn text(path: &Path) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// An operator with an account that has JetStream, and the one that the server itself needs: the server's configuration, and the
-/// credentials of a user.
+/// Issues an operator, an account with JetStream, and the system account that the server needs. Gives the paths of the
+/// server's configuration and of a user's credentials.
 fn issued(folder: &Path) -> (String, String) {
     let (operator, user) = (KeyPair::new_operator(), KeyPair::new_user());
     let (account, system) = (KeyPair::new_account(), KeyPair::new_account());
@@ -140,12 +124,12 @@ fn issued(folder: &Path) -> (String, String) {
     let credentials = format!(
         "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
          -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        user.seed().expect("it is ours")
+        user.seed().expect("a new key has a seed")
     );
     (written(folder.join("nats.conf"), &config), written(folder.join("fom.creds"), &credentials))
 }
 
-/// Without limits but for these.
+/// The claims of an account with these limits and no other.
 fn account_of(mut limits: Value) -> Value {
     for what in ["subs", "data", "payload", "imports", "exports", "conn", "leaf", "streams", "consumer"] {
         limits[what] = json!(-1);
@@ -158,7 +142,7 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, grants: Value) -> String {
     let (issuer_key, subject_key) = (issuer.public_key(), subject.public_key());
     let claims = json!({ "jti": subject_key, "iat": 0, "iss": issuer_key, "sub": subject_key, "nats": grants });
     let signed = format!("{}.{}", encoded(&json!({ "typ": "JWT", "alg": "ed25519-nkey" })), encoded(&claims));
-    let signature = issuer.sign(signed.as_bytes()).expect("it has the key");
+    let signature = issuer.sign(signed.as_bytes()).expect("the issuer has its key");
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -167,12 +151,12 @@ fn written(path: PathBuf, what: &str) -> String {
     text(&path)
 }
 
-/// A small authority and, beside it, `server.pem` and `server.key` that it vouches for.
+/// Makes a certificate authority, and with it `server.pem` and `server.key`. Gives the path of the authority's certificate.
 fn authority(folder: &Path) -> String {
     let new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
     let certify = |own: &[&str]| {
         let made = Command::new("openssl").args(new).args(own).current_dir(folder).output();
-        let made = made.expect("openssl, which comes with PostgreSQL");
+        let made = made.expect("openssl is installed with PostgreSQL");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
     certify(&["-subj", "/CN=an authority", "-keyout", "ca.key", "-out", "ca.pem"]);

@@ -1,101 +1,85 @@
-//! A server that is gone: what still works, what answers 503, and that nothing is half-written.
+//! Outages of servers: what still works, what answers 503. No outage leaves a partial write.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Profile, Server, TestApp, at_once, eventually, tell};
+use crate::harness::{Server, TestApp, concurrently, tests_on_both_profiles, tests_on_production};
 
-/// Waits until the service says of itself that it is so.
-async fn until(app: &TestApp, status: &str) {
-    let client = app.client();
-    eventually(&format!("the service to be {status}"), async || {
-        let ready = client.call(Method::GET, "/ready").send().await;
-        (ready.json["status"] == status).then_some(ready)
-    })
-    .await;
+tests_on_both_profiles! {
+    a_full_hasher_queue_answers_503_and_delays_no_other_request with [
+        ("HASHER_QUEUE", "2"),
+        ("ARGON2_MEMORY_KIB", "65536"),
+        ("ARGON2_ITERATIONS", "4"),
+    ],
 }
 
-#[test]
-fn without_redis_codes_are_out_of_reach_and_the_rest_goes_on() {
-    tell(Profile::Production, &[], |app| Box::pin(without_redis(app)));
+tests_on_production! {
+    without_redis_only_one_time_codes_are_unavailable,
+    without_the_database_the_service_answers_503_and_recovers,
 }
 
-async fn without_redis(app: &TestApp) {
+async fn without_redis_only_one_time_codes_are_unavailable(app: &TestApp) {
     app.stop().await;
-    app.expect_failures();
-    let (node, relay) = app.node_behind_a_relay(Server::Redis, &[]).await;
+    app.allow_failures();
+    let (node, proxy) = app.node_behind_proxy(Server::Redis, &[]).await;
     let (ada, bob) = (node.verified("ada").await, node.register("bob").await);
     let code = node.mail_to(&bob.email).await.code();
-    relay.cut();
-    until(&node, "degraded").await;
-    bob.verify(&code).await.is(503);
-    let body = json!({ "email": bob.email, "otp": code, "new_password": "a new and longer word" });
-    bob.client.post("/auth/reset-password", body).await.is(503);
+    proxy.cut();
+    node.wait_for_status("degraded").await;
+    bob.verify(&code).await.assert_status(503);
+    bob.reset_password(&code, "a new and longer word").await.assert_status(503);
     assert!(ada.is_logged_in().await);
-    ada.open_session().await;
-    ada.refresh().await.is(200);
-    ada.log_in().await.is(200);
-    // Limits count on, on this node alone.
-    let guesser = ada.from(node.client());
+    ada.start_session().await;
+    ada.refresh().await.assert_status(200);
+    ada.log_in().await.assert_status(200);
+    // Without Redis, each node counts for itself.
+    let guesser = ada.using(node.client());
     for _ in 0..10 {
-        guesser.log_in_with("not the password").await.is(401);
+        guesser.log_in_with("not the password").await.assert_status(401);
     }
-    guesser.log_in().await.is(429);
-    relay.mend();
-    until(&node, "ready").await;
-    bob.verify(&code).await.is(200);
+    guesser.log_in().await.assert_status(429);
+    proxy.restore();
+    node.wait_for_status("ready").await;
+    bob.verify(&code).await.assert_status(200);
     node.stop().await;
 }
 
-#[test]
-fn without_its_database_the_service_answers_503_and_recovers() {
-    tell(Profile::Production, &[], |app| Box::pin(without_postgres(app)));
-}
-
-async fn without_postgres(app: &TestApp) {
+async fn without_the_database_the_service_answers_503_and_recovers(app: &TestApp) {
     app.stop().await;
-    app.expect_failures();
-    let (node, relay) = app.node_behind_a_relay(Server::Postgres, &[]).await;
+    app.allow_failures();
+    let (node, proxy) = app.node_behind_proxy(Server::Postgres, &[]).await;
     let ada = node.verified("ada").await;
-    let before = node.stock().await;
-    relay.cut();
-    ada.post("/sessions/", json!({})).await.is(503);
-    ada.log_in().await.is(503);
-    node.person("bob").register().await.is(503);
-    let ready = node.client().call(Method::GET, "/ready").send().await.is(503);
+    let before = node.row_counts().await;
+    proxy.cut();
+    ada.post("/sessions/", json!({})).await.assert_status(503);
+    ada.log_in().await.assert_status(503);
+    node.person("bob").register().await.assert_status(503);
+    let ready = node.client().call(Method::GET, "/ready").send().await.assert_status(503);
     assert_eq!(ready.json["database"], "down");
-    node.client().call(Method::GET, "/health").send().await.is(200);
-    assert_eq!(node.stock().await, before, "nothing is half-written");
-    relay.mend();
-    until(&node, "ready").await;
-    ada.open_session().await;
-    ada.log_in().await.is(200);
+    node.client().call(Method::GET, "/health").send().await.assert_status(200);
+    assert_eq!(node.row_counts().await, before, "no partial write");
+    proxy.restore();
+    node.wait_for_status("ready").await;
+    ada.start_session().await;
+    ada.log_in().await.assert_status(200);
     node.stop().await;
 }
 
-#[test]
-fn a_full_hasher_answers_503_and_delays_nobody_else() {
-    for profile in [Profile::Embedded, Profile::Production] {
-        let settings = [("HASHER_QUEUE", "2"), ("ARGON2_MEMORY_KIB", "65536"), ("ARGON2_ITERATIONS", "4")];
-        tell(profile, &[&settings], |app| Box::pin(a_storm_of_log_ins(app)));
-    }
-}
-
-async fn a_storm_of_log_ins(app: &TestApp) {
-    app.expect_failures();
+async fn a_full_hasher_queue_answers_503_and_delays_no_other_request(app: &TestApp) {
+    app.allow_failures();
     let ada = app.verified("ada").await;
-    let storm = (0..40).map(|_| {
-        let ada = ada.from(app.client());
+    let logins = (0..40).map(|_| {
+        let ada = ada.using(app.client());
         async move { ada.log_in().await.status }
     });
-    let storm = at_once(storm);
+    let logins = concurrently(logins);
     for _ in 0..10 {
         let begun = tokio::time::Instant::now();
-        ada.get("/auth/me").await.is(200);
+        ada.get("/auth/me").await.assert_status(200);
         assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
     }
-    let told = storm.await;
-    assert!(told.contains(&200) && told.contains(&503), "{told:?}");
-    assert!(told.iter().all(|status| [200, 503].contains(status)), "{told:?}");
-    ada.log_in().await.is(200);
+    let statuses = logins.await;
+    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    ada.log_in().await.assert_status(200);
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Person, Response, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     an_unknown_path_is_not_found,
     a_wrong_method_is_told_which_are_right,
     a_body_that_is_not_json_is_refused_and_stores_nothing,
@@ -38,7 +38,7 @@ async fn an_unknown_path_is_not_found(app: &TestApp) {
     "#);
     for path in ["/nowhere", "/api", "/api/v1", "/api/v2/auth/me", "/api/v1/auth", "/api/v1/auth/me/x", "/%00", "/../x"]
     {
-        app.client().call(Method::GET, path).send().await.is(404);
+        app.client().call(Method::GET, path).send().await.assert_status(404);
     }
 }
 
@@ -49,7 +49,7 @@ async fn a_wrong_method_is_told_which_are_right(app: &TestApp) {
         (Method::PUT, "/sessions/", "GET, HEAD, OPTIONS, POST"),
         (Method::POST, "/users/7", "DELETE, GET, HEAD, OPTIONS, PUT"),
     ] {
-        let refused = app.client().api(method, path).send().await.is(405);
+        let refused = app.client().api(method, path).send().await.assert_status(405);
         let mut methods: Vec<_> = refused.header("allow").split(", ").collect();
         methods.sort_unstable();
         assert_eq!(methods.join(", "), allow, "{path}");
@@ -67,14 +67,14 @@ fn calls_with_a_body(ada: &Person) -> Vec<(Method, String)> {
     calls
 }
 
-async fn expect_nothing_stored(app: &TestApp, ada: &Person, send: impl AsyncFn(Method, &str) -> Answer, status: u16) {
-    let before = app.stock().await;
+async fn expect_nothing_stored(app: &TestApp, ada: &Person, send: impl AsyncFn(Method, &str) -> Response, status: u16) {
+    let before = app.row_counts().await;
     for (method, path) in calls_with_a_body(ada) {
-        let answer = send(method, &path).await;
-        assert_eq!(answer.status, status, "{} {}", answer.to, answer.text);
-        assert!(answer.detail().len() > 10 && answer.detail().ends_with('.'), "{}", answer.detail());
+        let response = send(method, &path).await;
+        assert_eq!(response.status, status, "{} {}", response.to, response.text);
+        assert!(response.detail().len() > 10 && response.detail().ends_with('.'), "{}", response.detail());
     }
-    assert_eq!(app.stock().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_body_that_is_not_json_is_refused_and_stores_nothing(app: &TestApp) {
@@ -101,20 +101,24 @@ async fn a_body_of_another_type_is_refused(app: &TestApp) {
         expect_nothing_stored(app, &ada, send, 415).await;
     }
     for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"] {
-        ada.api(Method::POST, "/sessions/").body_as(kind, "{}").send().await.is(201);
+        ada.api(Method::POST, "/sessions/").body_as(kind, "{}").send().await.assert_status(201);
     }
 }
 
 async fn a_request_without_a_body_is_not_refused_for_its_type(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     for kind in ["text/plain", "application/json"] {
-        ada.api(Method::GET, "/auth/me").header("content-type", kind).send().await.is(200);
-        ada.api(Method::PATCH, &format!("/sessions/{id}/end")).header("content-type", kind).send().await.is(200);
+        ada.api(Method::GET, "/auth/me").header("content-type", kind).send().await.assert_status(200);
+        ada.api(Method::PATCH, &format!("/sessions/{id}/end"))
+            .header("content-type", kind)
+            .send()
+            .await
+            .assert_status(200);
         let missing = app.client().api(Method::POST, "/auth/login").header("content-type", kind).send().await;
         assert_eq!(missing.status, 422, "{}", missing.text);
     }
-    ada.api(Method::POST, "/auth/logout").header("content-type", "text/plain").send().await.is(200);
+    ada.api(Method::POST, "/auth/logout").header("content-type", "text/plain").send().await.assert_status(200);
 }
 
 async fn a_body_of_ten_megabytes_is_refused_and_stores_nothing(app: &TestApp) {
@@ -125,8 +129,8 @@ async fn a_body_of_ten_megabytes_is_refused_and_stores_nothing(app: &TestApp) {
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
         transfer-encoding: chunked\r\n\r\n";
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-    let answer = app.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(160)).as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413 "), "a body that does not say its length: {answer}");
+    let response = app.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(160)).as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413 "), "a body that does not say its length: {response}");
 }
 
 async fn a_megabyte_of_nested_arrays_is_refused_and_stores_nothing(app: &TestApp) {
@@ -145,26 +149,26 @@ async fn a_body_limit_can_be_set(app: &TestApp) {
         let body = json!({ "email": "a@b.org", "password": "x".repeat(size) });
         app.client().api(Method::POST, "/auth/login").json(&body)
     };
-    call(1000).send().await.is(401);
-    let refused = call(2048).send().await.is(413);
+    call(1000).send().await.assert_status(401);
+    let refused = call(2048).send().await.assert_status(413);
     assert!(refused.detail().contains("2048"), "{}", refused.detail());
 }
 
 async fn a_nul_is_refused_wherever_it_stands(app: &TestApp) {
     let (ada, admin) = (app.verified("ada").await, app.admin().await);
-    let before = app.stock().await;
+    let before = app.row_counts().await;
     let mut body = app.person("bob").registration();
     for field in ["email", "password", "first_name", "last_name"] {
         let good = body[field].take();
         body[field] = format!("{}\0", good.as_str().expect("text")).into();
-        let refused = app.client().post("/auth/register", body.clone()).await.is(422);
-        assert_eq!(refused.refused(), [format!("body.{field}")]);
+        let refused = app.client().post("/auth/register", body.clone()).await.assert_status(422);
+        assert_eq!(refused.invalid_fields(), [format!("body.{field}")]);
         body[field] = good;
     }
-    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "A\0" })).await.is(422);
-    ada.get("/sessions/1%00").await.is(422);
-    admin.get("/users/?query=%00").await.is(422);
-    assert_eq!(app.stock().await, before);
+    ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "A\0" })).await.assert_status(422);
+    ada.get("/sessions/1%00").await.assert_status(422);
+    admin.get("/users/?query=%00").await.assert_status(422);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_detail_repeats_nothing_of_what_was_sent(app: &TestApp) {
@@ -174,17 +178,18 @@ async fn a_detail_repeats_nothing_of_what_was_sent(app: &TestApp) {
         json!({ "email": [marker], "password": { marker: marker } }),
         json!({ marker: marker }),
     ] {
-        let refused = app.client().post("/auth/login", body).await.is(422);
+        let refused = app.client().post("/auth/login", body).await.assert_status(422);
         assert!(!refused.text.contains(marker), "{}", refused.text);
     }
-    let refused = app.client().api(Method::POST, "/auth/login").body(format!("{{\"{marker}")).send().await.is(422);
+    let refused =
+        app.client().api(Method::POST, "/auth/login").body(format!("{{\"{marker}")).send().await.assert_status(422);
     assert!(!refused.text.contains(marker), "{}", refused.text);
 }
 
 async fn no_answer_tells_of_the_inside(app: &TestApp) {
     let ada = app.verified("ada").await;
     let words = ["select ", "insert ", "sqlx", "panicked", "actors/", "src/", "mailbox", "ractor", "salvo", "serde"];
-    for answer in [
+    for response in [
         ada.get("/sessions/9223372036854775807").await,
         ada.get("/sessions/?skip=4294967295&limit=100").await,
         ada.get("/sessions/abc").await,
@@ -193,11 +198,11 @@ async fn no_answer_tells_of_the_inside(app: &TestApp) {
         app.client().post("/auth/verify-otp", json!({ "email": ada.email, "otp": "' or 1=1" })).await,
         app.client().get("/nowhere/%27").await,
     ] {
-        let text = answer.text.to_lowercase();
+        let text = response.text.to_lowercase();
         let told = words.iter().find(|word| text.contains(**word));
-        assert!(told.is_none(), "{told:?} in {}", answer.text);
+        assert!(told.is_none(), "{told:?} in {}", response.text);
     }
-    assert_eq!(ada.get("/auth/me").await.is(200).json["first_name"], "'; drop table users; --");
+    assert_eq!(ada.get("/auth/me").await.assert_status(200).json["first_name"], "'; drop table users; --");
 }
 
 async fn a_request_id_is_taken_or_made_and_echoed(app: &TestApp) {
@@ -223,13 +228,13 @@ async fn what_is_no_http_is_cut_off(app: &TestApp) {
         b"POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ] {
-        let answer = app.raw_cut(bytes).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        let response = app.raw_cut(bytes).await;
+        assert!(response.is_empty() || response.starts_with("HTTP/1.1 4"), "{response}");
     }
     let headers = (0..2000).map(|number| format!("x-{number}: {}\r\n", "y".repeat(50))).collect::<String>();
-    let answer = app.raw(format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes()).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
-    app.client().call(Method::GET, "/health").send().await.is(200);
+    let response = app.raw(format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes()).await;
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 4"), "{response}");
+    app.client().call(Method::GET, "/health").send().await.assert_status(200);
 }
 
 async fn a_client_that_dawdles_is_cut_off(app: &TestApp) {
@@ -237,10 +242,10 @@ async fn a_client_that_dawdles_is_cut_off(app: &TestApp) {
     let head = app.raw(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
     let body = b"POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
-    let answer = app.raw(body).await;
-    assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    let response = app.raw(body).await;
+    assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
-    app.client().call(Method::GET, "/health").send().await.is(200);
+    app.client().call(Method::GET, "/health").send().await.assert_status(200);
 }
 
 async fn slashes_at_the_end_lead_to_the_same_call(app: &TestApp) {
@@ -252,7 +257,7 @@ async fn slashes_at_the_end_lead_to_the_same_call(app: &TestApp) {
             assert_eq!(ada.get(&path).await.status, status, "{path}");
         }
     }
-    let id = ada.post("/sessions", json!({})).await.is(201).number_of("id");
-    ada.patch(&format!("/sessions/{id}/end/")).await.is(200);
-    app.client().post("/auth/login/", json!({ "email": ada.email, "password": ada.password })).await.is(200);
+    let id = ada.post("/sessions", json!({})).await.assert_status(201).number_of("id");
+    ada.patch(&format!("/sessions/{id}/end/")).await.assert_status(200);
+    app.client().post("/auth/login/", json!({ "email": ada.email, "password": ada.password })).await.assert_status(200);
 }

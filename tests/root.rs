@@ -1,28 +1,28 @@
-//! `/`, `/health`, `/ready`, the documentation pages, and the operators' listener.
+//! `/`, `/health`, `/ready`, the documentation pages, and the operator listener.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, TestApp, at_once, eventually, snapshot, stories};
+use crate::harness::{Client, Response, TestApp, concurrently, eventually, snapshot, tests_on_both_profiles};
 
-stories! {
-    the_root_tells_who_is_here,
-    the_process_lives,
-    every_part_is_ready,
-    the_pages_ask_nothing_of_another_host,
-    the_document_is_served,
-    operators_see_metrics_and_the_public_does_not,
-    operators_can_be_shut_out with [("OPERATOR_ADDR", "")],
-    long_answers_are_compressed_for_those_who_ask,
-    a_service_that_stops_finishes_what_it_began,
-    a_silent_connection_does_not_delay_the_stop,
+tests_on_both_profiles! {
+    the_root_names_the_service,
+    health_reports_a_live_process,
+    ready_reports_every_part,
+    the_documentation_pages_load_nothing_from_other_hosts,
+    the_openapi_document_is_served,
+    metrics_are_served_to_operators_only,
+    the_operator_listener_can_be_disabled with [("OPERATOR_ADDR", "")],
+    long_responses_are_compressed_on_request,
+    a_stopping_service_completes_running_requests,
+    an_idle_connection_does_not_delay_the_stop,
 }
 
-async fn get(client: &Client, path: &str) -> Answer {
+async fn get(client: &Client, path: &str) -> Response {
     client.call(Method::GET, path).send().await
 }
 
-async fn the_root_tells_who_is_here(app: &TestApp) {
+async fn the_root_names_the_service(app: &TestApp) {
     let mut root = get(&app.client(), "/").await;
     assert_eq!(root.json["version"], env!("CARGO_PKG_VERSION"));
     root.json["version"] = "[version]".into();
@@ -36,13 +36,13 @@ async fn the_root_tells_who_is_here(app: &TestApp) {
     "#);
 }
 
-async fn the_process_lives(app: &TestApp) {
+async fn health_reports_a_live_process(app: &TestApp) {
     for path in ["/health", "/health/"] {
-        assert_eq!(get(&app.client(), path).await.is(200).json["status"], "healthy");
+        assert_eq!(get(&app.client(), path).await.assert_status(200).json["status"], "healthy");
     }
 }
 
-async fn every_part_is_ready(app: &TestApp) {
+async fn ready_reports_every_part(app: &TestApp) {
     let ready = get(&app.client(), "/ready").await;
     snapshot!(ready, @r#"
     200 {
@@ -55,9 +55,9 @@ async fn every_part_is_ready(app: &TestApp) {
     "#);
 }
 
-async fn the_pages_ask_nothing_of_another_host(app: &TestApp) {
+async fn the_documentation_pages_load_nothing_from_other_hosts(app: &TestApp) {
     for path in ["/docs", "/docs/", "/redoc", "/redoc/"] {
-        let page = get(&app.client(), path).await.is(200);
+        let page = get(&app.client(), path).await.assert_status(200);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
         let policy = page.header("content-security-policy");
         assert!(policy.contains("default-src 'self'") && !policy.contains("http"), "{path}: {policy}");
@@ -68,19 +68,19 @@ async fn the_pages_ask_nothing_of_another_host(app: &TestApp) {
         }
     }
     for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
-        assert!(get(&app.client(), &format!("/docs/{file}")).await.is(200).text.len() > 10_000, "{file}");
+        assert!(get(&app.client(), &format!("/docs/{file}")).await.assert_status(200).text.len() > 10_000, "{file}");
     }
 }
 
-async fn the_document_is_served(app: &TestApp) {
-    let document = get(&app.client(), "/openapi.json").await.is(200);
+async fn the_openapi_document_is_served(app: &TestApp) {
+    let document = get(&app.client(), "/openapi.json").await.assert_status(200);
     assert!(document.json["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     assert_eq!(document.header("content-type"), "application/json; charset=utf-8");
 }
 
-async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
-    let operator = app.client().at(app.operators.expect("they have a listener"));
-    let metrics = get(&operator, "/metrics").await.is(200);
+async fn metrics_are_served_to_operators_only(app: &TestApp) {
+    let operator = app.client().at(app.operators.expect("an operator listener"));
+    let metrics = get(&operator, "/metrics").await.assert_status(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in
         ["logins", "suggestions", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"]
@@ -91,16 +91,16 @@ async fn operators_see_metrics_and_the_public_does_not(app: &TestApp) {
             metrics.text
         );
     }
-    get(&app.client(), "/metrics").await.is(404);
-    operator.get("/auth/me").await.is(404);
+    get(&app.client(), "/metrics").await.assert_status(404);
+    operator.get("/auth/me").await.assert_status(404);
 }
 
-async fn operators_can_be_shut_out(app: &TestApp) {
+async fn the_operator_listener_can_be_disabled(app: &TestApp) {
     assert_eq!(app.operators, None);
-    get(&app.client(), "/metrics").await.is(404);
+    get(&app.client(), "/metrics").await.assert_status(404);
 }
 
-async fn long_answers_are_compressed_for_those_who_ask(app: &TestApp) {
+async fn long_responses_are_compressed_on_request(app: &TestApp) {
     let plain = get(&app.client(), "/openapi.json").await;
     assert_eq!(plain.header("content-encoding"), "");
     let head = "GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: gzip\r\n\r\n";
@@ -109,26 +109,29 @@ async fn long_answers_are_compressed_for_those_who_ask(app: &TestApp) {
     assert!(packed.len() < plain.text.len() / 2);
 }
 
-/// What runs is answered; what comes later finds nobody.
-async fn a_service_that_stops_finishes_what_it_began(app: &TestApp) {
+/// A running request gets its response. A later one finds no listener.
+async fn a_stopping_service_completes_running_requests(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let calls = (0..40).map(|_| {
-        let ada = ada.clone();
-        async move { ada.api(Method::POST, "/sessions/").json(&json!({})).try_send().await.map(|answer| answer.status) }
-    });
-    let calls = at_once(calls);
-    eventually("the first session", async || (app.rows("sessions").await > 0).then_some(())).await;
+    let calls =
+        (0..40).map(|_| {
+            let ada = ada.clone();
+            async move {
+                ada.api(Method::POST, "/sessions/").json(&json!({})).try_send().await.map(|response| response.status)
+            }
+        });
+    let calls = concurrently(calls);
+    eventually("the first session is stored", async || (app.row_count("sessions").await > 0).then_some(())).await;
     app.stop().await;
-    let told = calls.await;
-    let begun = i64::try_from(told.iter().flatten().filter(|status| **status == 201).count()).expect("few");
-    assert!(told.iter().flatten().all(|status| [201, 503].contains(status)), "{told:?}");
-    assert_eq!(app.rows("sessions").await, begun, "what was stored was answered: {told:?}");
+    let statuses = calls.await;
+    let created = i64::try_from(statuses.iter().flatten().filter(|status| **status == 201).count()).expect("few");
+    assert!(statuses.iter().flatten().all(|status| [201, 503].contains(status)), "{statuses:?}");
+    assert_eq!(app.row_count("sessions").await, created, "every stored session was answered: {statuses:?}");
 }
 
-/// Browsers connect before they know what to ask.
-async fn a_silent_connection_does_not_delay_the_stop(app: &TestApp) {
-    let _silent = tokio::net::TcpStream::connect(app.address).await.expect("it listens");
-    app.client().call(Method::GET, "/health").send().await.is(200);
+/// Browsers open connections before they have a request.
+async fn an_idle_connection_does_not_delay_the_stop(app: &TestApp) {
+    let _silent = tokio::net::TcpStream::connect(app.address).await.expect("the service listens");
+    app.client().call(Method::GET, "/health").send().await.assert_status(200);
     let begun = tokio::time::Instant::now();
     app.stop().await;
     assert!(begun.elapsed() < std::time::Duration::from_millis(1500), "{:?}", begun.elapsed());

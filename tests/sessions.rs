@@ -1,28 +1,28 @@
-//! `/sessions`: a person's own.
+//! `/sessions`: the sessions of the caller.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, at_once, snapshot, stories};
+use crate::harness::{TestApp, concurrently, snapshot, tests_on_both_profiles};
 
-stories! {
-    a_session_is_started_looked_at_and_ended,
+tests_on_both_profiles! {
+    a_session_is_started_read_and_ended,
     ending_twice_changes_nothing,
-    sessions_are_listed_newest_first_in_parts,
-    every_bad_parameter_of_the_list_is_named,
+    sessions_are_listed_newest_first_in_pages,
+    every_invalid_parameter_of_the_list_is_named,
     sessions_are_counted,
     a_session_is_deleted,
-    anothers_session_is_not_there,
-    nobody_has_sessions_without_a_token,
-    an_id_that_is_none_is_refused_by_name,
+    the_session_of_another_user_is_not_found,
+    sessions_need_a_token,
+    an_invalid_id_is_refused_by_name,
     many_sessions_are_started_at_once,
-    one_session_is_ended_once_by_many,
-    each_change_of_a_session_is_told,
+    a_session_ended_by_many_requests_at_once_ends_once,
+    each_change_of_a_session_is_published,
     sessions_survive_a_restart,
-    times_are_those_of_the_service,
+    session_times_come_from_the_clock_of_the_service,
 }
 
-async fn a_session_is_started_looked_at_and_ended(app: &TestApp) {
+async fn a_session_is_started_read_and_ended(app: &TestApp) {
     let ada = app.verified("ada").await;
     let started = ada.post("/sessions/", json!({})).await;
     snapshot!(started, @r#"
@@ -35,7 +35,7 @@ async fn a_session_is_started_looked_at_and_ended(app: &TestApp) {
     "#);
     assert_eq!(started.json["user_id"], ada.id);
     let path = format!("/sessions/{}", started.number_of("id"));
-    assert_eq!(ada.get(&path).await.is(200).json, started.json);
+    assert_eq!(ada.get(&path).await.assert_status(200).json, started.json);
     let ended = ada.patch(&format!("{path}/end")).await;
     snapshot!(ended, @r#"
     200 {
@@ -46,32 +46,32 @@ async fn a_session_is_started_looked_at_and_ended(app: &TestApp) {
     }
     "#);
     assert_eq!(ended.json["start_time"], started.json["start_time"]);
-    assert_eq!(ada.get(&path).await.is(200).json, ended.json);
+    assert_eq!(ada.get(&path).await.assert_status(200).json, ended.json);
 }
 
 async fn ending_twice_changes_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let path = format!("/sessions/{}/end", ada.open_session().await);
-    let ended = ada.patch(&path).await.is(200);
+    let path = format!("/sessions/{}/end", ada.start_session().await);
+    let ended = ada.patch(&path).await.assert_status(200);
     app.advance(1);
-    assert_eq!(ada.patch(&path).await.is(200).json, ended.json);
-    let called_with_a_body = ada.api(Method::PATCH, &path).json(&json!({})).send().await.is(200);
+    assert_eq!(ada.patch(&path).await.assert_status(200).json, ended.json);
+    let called_with_a_body = ada.api(Method::PATCH, &path).json(&json!({})).send().await.assert_status(200);
     assert_eq!(called_with_a_body.json, ended.json);
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended"]).await;
 }
 
-async fn sessions_are_listed_newest_first_in_parts(app: &TestApp) {
+async fn sessions_are_listed_newest_first_in_pages(app: &TestApp) {
     let ada = app.verified("ada").await;
     let mut newest_first = Vec::new();
     for _ in 0..7 {
-        newest_first.insert(0, ada.open_session().await);
+        newest_first.insert(0, ada.start_session().await);
         app.advance_seconds(1);
     }
     let listed = async |query: &str| -> Vec<i64> {
-        let list = ada.get(&format!("/sessions/{query}")).await.is(200);
+        let list = ada.get(&format!("/sessions/{query}")).await.assert_status(200);
         list.json.as_array().expect("a list").iter().map(|session| session["id"].as_i64().expect("an id")).collect()
     };
-    assert_eq!(listed("").await, newest_first[..5], "five unless told");
+    assert_eq!(listed("").await, newest_first[..5], "five by default");
     assert_eq!(listed("?skip=0&limit=5").await, newest_first[..5]);
     assert_eq!(listed("?skip=5&limit=5").await, newest_first[5..]);
     assert_eq!(listed("?limit=100").await, newest_first);
@@ -92,11 +92,11 @@ async fn sessions_are_listed_newest_first_in_parts(app: &TestApp) {
     "#);
 }
 
-async fn every_bad_parameter_of_the_list_is_named(app: &TestApp) {
+async fn every_invalid_parameter_of_the_list_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
     for query in ["skip=-1&limit=0", "skip=abc&limit=abc", "skip=1.5&limit=-3", "skip=99999999999999999999&limit=%00"] {
-        let bad = ada.get(&format!("/sessions/?{query}")).await.is(422);
-        assert_eq!(bad.refused(), ["query.skip", "query.limit"], "{query}");
+        let bad = ada.get(&format!("/sessions/?{query}")).await.assert_status(422);
+        assert_eq!(bad.invalid_fields(), ["query.skip", "query.limit"], "{query}");
     }
 }
 
@@ -109,60 +109,60 @@ async fn sessions_are_counted(app: &TestApp) {
     }
     "#);
     for _ in 0..3 {
-        ada.open_session().await;
+        ada.start_session().await;
     }
-    bob.open_session().await;
-    assert_eq!(ada.get("/sessions/count").await.is(200).json, json!({ "count": 3 }));
-    assert_eq!(ada.get("/sessions/count/").await.is(200).json, json!({ "count": 3 }));
+    bob.start_session().await;
+    assert_eq!(ada.get("/sessions/count").await.assert_status(200).json, json!({ "count": 3 }));
+    assert_eq!(ada.get("/sessions/count/").await.assert_status(200).json, json!({ "count": 3 }));
 }
 
 async fn a_session_is_deleted(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let path = format!("/sessions/{}", ada.open_session().await);
+    let path = format!("/sessions/{}", ada.start_session().await);
     let deleted = ada.delete(&path).await;
     snapshot!(deleted, @r#"
     200 {
       "message": "Session deleted successfully"
     }
     "#);
-    ada.get(&path).await.is(404);
-    ada.delete(&path).await.is(404);
-    ada.patch(&format!("{path}/end")).await.is(404);
-    assert_eq!(ada.get("/sessions/count").await.is(200).json["count"], 0);
+    ada.get(&path).await.assert_status(404);
+    ada.delete(&path).await.assert_status(404);
+    ada.patch(&format!("{path}/end")).await.assert_status(404);
+    assert_eq!(ada.get("/sessions/count").await.assert_status(200).json["count"], 0);
 }
 
-async fn anothers_session_is_not_there(app: &TestApp) {
+async fn the_session_of_another_user_is_not_found(app: &TestApp) {
     let (ada, eve, admin) = (app.verified("ada").await, app.verified("eve").await, app.admin().await);
-    let id = ada.open_session().await;
+    let id = ada.start_session().await;
     for other in [&eve, &admin] {
-        for (method, of_ada, of_nobody) in [
+        for (method, of_ada, of_none) in [
             (Method::GET, format!("/sessions/{id}"), "/sessions/4000000".to_owned()),
             (Method::PATCH, format!("/sessions/{id}/end"), "/sessions/4000000/end".to_owned()),
             (Method::DELETE, format!("/sessions/{id}"), "/sessions/4000000".to_owned()),
         ] {
-            let refused = other.api(method.clone(), &of_ada).send().await.is(404);
-            let unknown = other.api(method, &of_nobody).send().await.is(404);
-            assert_eq!(refused.shown(), unknown.shown(), "its existence is private");
+            let refused = other.api(method.clone(), &of_ada).send().await.assert_status(404);
+            let unknown = other.api(method, &of_none).send().await.assert_status(404);
+            assert_eq!(refused.redacted(), unknown.redacted(), "its existence is private");
         }
-        assert_eq!(other.get("/sessions/").await.is(200).json, json!([]));
+        assert_eq!(other.get("/sessions/").await.assert_status(200).json, json!([]));
     }
-    assert_eq!(ada.get(&format!("/sessions/{id}")).await.is(200).json["end_time"], Value::Null);
+    assert_eq!(ada.get(&format!("/sessions/{id}")).await.assert_status(200).json["end_time"], Value::Null);
 }
 
-async fn nobody_has_sessions_without_a_token(app: &TestApp) {
+async fn sessions_need_a_token(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let nobody = app.client();
-    nobody.post("/sessions/", json!({})).await.is(401);
+    let id = ada.start_session().await;
+    let client = app.client();
+    client.post("/sessions/", json!({})).await.assert_status(401);
     for path in ["/sessions/".to_owned(), "/sessions/count".to_owned(), format!("/sessions/{id}")] {
-        nobody.get(&path).await.is(401);
+        client.get(&path).await.assert_status(401);
     }
-    nobody.patch(&format!("/sessions/{id}/end")).await.is(401);
-    nobody.delete(&format!("/sessions/{id}")).await.is(401);
-    assert_eq!(app.rows("sessions").await, 1);
+    client.patch(&format!("/sessions/{id}/end")).await.assert_status(401);
+    client.delete(&format!("/sessions/{id}")).await.assert_status(401);
+    assert_eq!(app.row_count("sessions").await, 1);
 }
 
-async fn an_id_that_is_none_is_refused_by_name(app: &TestApp) {
+async fn an_invalid_id_is_refused_by_name(app: &TestApp) {
     let ada = app.verified("ada").await;
     for id in ["abc", "0", "-1", "1.0", "9223372036854775808", "%00", "1%00"] {
         for (method, path) in [
@@ -170,8 +170,8 @@ async fn an_id_that_is_none_is_refused_by_name(app: &TestApp) {
             (Method::PATCH, format!("/sessions/{id}/end")),
             (Method::DELETE, format!("/sessions/{id}")),
         ] {
-            let bad = ada.api(method, &path).send().await.is(422);
-            assert_eq!(bad.refused(), ["path.id"], "{path}");
+            let bad = ada.api(method, &path).send().await.assert_status(422);
+            assert_eq!(bad.invalid_fields(), ["path.id"], "{path}");
         }
     }
 }
@@ -180,9 +180,9 @@ async fn many_sessions_are_started_at_once(app: &TestApp) {
     let people = [app.verified("ada").await, app.verified("bob").await];
     let calls = (0..120).map(|number| {
         let person = people[number % 2].clone();
-        async move { person.post("/sessions/", json!({})).await.is(201).json }
+        async move { person.post("/sessions/", json!({})).await.assert_status(201).json }
     });
-    let sessions = at_once(calls).await;
+    let sessions = concurrently(calls).await;
     let mut ids: Vec<_> = sessions.iter().map(|session| session["id"].as_i64().expect("an id")).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -190,59 +190,59 @@ async fn many_sessions_are_started_at_once(app: &TestApp) {
     for person in &people {
         let own = sessions.iter().filter(|session| session["user_id"] == person.id).count();
         assert_eq!(own, 60);
-        assert_eq!(person.get("/sessions/count").await.is(200).json["count"], 60);
+        assert_eq!(person.get("/sessions/count").await.assert_status(200).json["count"], 60);
         let names = [vec!["user.registered", "user.verified"], vec!["session.started"; 60]].concat();
         app.events_of(person.id, &names).await;
     }
 }
 
-async fn one_session_is_ended_once_by_many(app: &TestApp) {
+async fn a_session_ended_by_many_requests_at_once_ends_once(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let path = format!("/sessions/{}/end", ada.open_session().await);
+    let path = format!("/sessions/{}/end", ada.start_session().await);
     let calls = (0..20).map(|_| {
         let (ada, path) = (ada.clone(), path.clone());
-        async move { ada.patch(&path).await.is(200).text_of("end_time") }
+        async move { ada.patch(&path).await.assert_status(200).text_of("end_time") }
     });
-    let mut ends = at_once(calls).await;
+    let mut ends = concurrently(calls).await;
     ends.dedup();
     assert_eq!(ends.len(), 1, "{ends:?}");
     app.events_of(ada.id, &["user.registered", "user.verified", "session.started", "session.ended"]).await;
 }
 
-async fn each_change_of_a_session_is_told(app: &TestApp) {
+async fn each_change_of_a_session_is_published(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let id = ada.open_session().await;
-    let ended = ada.patch(&format!("/sessions/{id}/end")).await.is(200);
-    ada.delete(&format!("/sessions/{id}")).await.is(200);
+    let id = ada.start_session().await;
+    let ended = ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
+    ada.delete(&format!("/sessions/{id}")).await.assert_status(200);
     let names = ["user.registered", "user.verified", "session.started", "session.ended", "session.deleted"];
-    let told = app.events_of(ada.id, &names).await;
-    for event in &told[2..] {
+    let events = app.events_of(ada.id, &names).await;
+    for event in &events[2..] {
         assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
         assert_eq!(event.json["subject"], format!("session/{id}"));
         assert_eq!(event.json["data"]["session_id"], id);
         assert_eq!(event.json["causedby"], format!("user/{}", ada.id));
     }
-    assert_eq!(told[2].json["data"]["start_time"], ended.json["start_time"]);
-    assert_eq!(told[3].json["data"]["end_time"], ended.json["end_time"]);
+    assert_eq!(events[2].json["data"]["start_time"], ended.json["start_time"]);
+    assert_eq!(events[3].json["data"]["end_time"], ended.json["end_time"]);
 }
 
 async fn sessions_survive_a_restart(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let session = ada.post("/sessions/", json!({})).await.is(201);
+    let session = ada.post("/sessions/", json!({})).await.assert_status(201);
     let app = app.restarted(&[]).await;
-    let ada = ada.from(app.client());
+    let ada = ada.using(app.client());
     let path = format!("/sessions/{}", session.number_of("id"));
-    assert_eq!(ada.get(&path).await.is(200).json, session.json);
-    ada.patch(&format!("{path}/end")).await.is(200);
+    assert_eq!(ada.get(&path).await.assert_status(200).json, session.json);
+    ada.patch(&format!("{path}/end")).await.assert_status(200);
     app.stop().await;
 }
 
-async fn times_are_those_of_the_service(app: &TestApp) {
+async fn session_times_come_from_the_clock_of_the_service(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let before = app.ground.clock.now();
-    let id = ada.open_session().await;
+    let before = app.env.clock.now();
+    let id = ada.start_session().await;
     app.advance(20);
-    let ended = ada.patch(&format!("/sessions/{id}/end")).await.is(200);
+    let ended = ada.patch(&format!("/sessions/{id}/end")).await.assert_status(200);
     let moment = |field| ended.text_of(field).parse::<jiff::Timestamp>().expect("RFC 3339 with an offset");
     let (start, end) = (moment("start_time"), moment("end_time"));
     assert!(start >= before.to_jiff(), "{start}");

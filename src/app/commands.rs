@@ -1,10 +1,10 @@
-//! What the command line asks for.
+//! The commands `serve`, `migrate` and `admin create`.
 
 use std::{io::Write as _, process::ExitCode};
 
 use faceofmind_actors::{
     Crew, House,
-    schema::{self, Step},
+    schema::{self, Step as Migration},
     user_registry::{self, Email},
 };
 use faceofmind_kit::{Clock, Rng};
@@ -14,24 +14,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{App, StartError, ground};
 use crate::settings::{DatabaseUrl, Settings, create_private_dir};
 
-/// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h): whoever started the program shall start it again.
+/// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h). The process manager should start the program again.
 const ESCALATED: u8 = 70;
 
-/// What `migrate` is to do.
+/// The action of `migrate`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MigrateAction {
     /// Bring the database up to date.
     Up,
-    /// List the steps and which are taken.
+    /// List the migrations and whether each is applied.
     Status,
-    /// Take back the last step.
+    /// Revert the last migration.
     Down {
-        /// Even where data is lost.
+        /// Revert it even if data is lost.
         force: bool,
     },
 }
 
-/// An admin to be.
+/// The account to create.
 #[derive(Clone, Debug)]
 pub(crate) struct NewAdmin {
     pub(crate) email: String,
@@ -44,16 +44,16 @@ pub(crate) struct NewAdmin {
 pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let parts = settings.parts().to_string();
+    let summary = settings.summary().to_string();
     let app = App::start(settings, Clock::system(), Rng::system()).await?;
     #[cfg(feature = "test-hooks")]
-    panic_when_told(app.tree().clone()).map_err(StartError::Signals)?;
-    say(&format!("{parts}\n{}", addresses(&app)));
+    panic_on_sigusr1(app.tree().clone()).map_err(StartError::Signals)?;
+    println_stdout(&format!("{summary}\n{}", addresses(&app)));
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
         _ = interrupt.recv() => ExitCode::SUCCESS,
         actor = app.escalated() => {
-            tracing::error!(actor, "the service stops, to be started afresh");
+            tracing::error!(actor, "an actor failed too often; stopping so that the process manager restarts the service");
             ExitCode::from(ESCALATED)
         }
     };
@@ -62,12 +62,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
     Ok(code)
 }
 
-/// A door for tests: at each SIGUSR1 an actor panics.
+/// For tests: an actor panics at each SIGUSR1.
 #[cfg(feature = "test-hooks")]
-fn panic_when_told(tree: faceofmind_kit::SupervisorHandle) -> std::io::Result<()> {
-    let mut told = signal(SignalKind::user_defined1())?;
+fn panic_on_sigusr1(tree: faceofmind_kit::SupervisorHandle) -> std::io::Result<()> {
+    let mut signals = signal(SignalKind::user_defined1())?;
     tokio::spawn(async move {
-        while told.recv().await.is_some() {
+        while signals.recv().await.is_some() {
             tree.children()[0].panic();
         }
     });
@@ -80,68 +80,69 @@ fn addresses(app: &App) -> String {
     format!("serving http://{address}\ndocs    http://{address}/docs{}", operators.unwrap_or_default())
 }
 
-/// Says something on standard output; that nobody listens there is no reason to stop.
-pub(super) fn say(text: &str) {
+/// Prints a line to standard output. A closed standard output is no reason to stop.
+pub(super) fn println_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _nobody_listens = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _closed = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Whether the database is a file that is not there, which is then said.
-pub(super) fn is_missing(settings: &Settings) -> bool {
+/// Whether the database is a file that does not exist. If so, prints that.
+pub(super) fn database_file_missing(settings: &Settings) -> bool {
     let DatabaseUrl::Sqlite(path) = settings.database_url() else { return false };
     let missing = !path.exists();
     if missing {
         let path = path.display();
-        say(&format!("there is no {path} yet; `faceofmind migrate` makes it, and so does `faceofmind serve`"));
+        println_stdout(&format!("{path} does not exist yet; `faceofmind migrate` and `faceofmind serve` create it"));
     }
     missing
 }
 
-/// Moves the schema, or tells how it stands.
+/// Applies or reverts migrations, or only lists them.
 pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
-    if action == MigrateAction::Status && is_missing(settings) {
+    if action == MigrateAction::Status && database_file_missing(settings) {
         return Ok(ExitCode::SUCCESS);
     }
     if settings.database_url().is_embedded() {
         create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
     }
     let db = ground::database(settings)?;
-    ground::reach(&db).await?;
+    ground::check_database(&db).await?;
     match action {
         MigrateAction::Up => schema::migrate(&db).await?,
         MigrateAction::Status => {}
         MigrateAction::Down { force } => {
-            let taken_back = schema::down(&db, force).await?;
-            say(&taken_back.map_or("nothing to take back".to_owned(), |step| format!("took back {}", line(&step))));
+            let reverted = schema::down(&db, force).await?;
+            let line =
+                reverted.map_or("nothing to revert".to_owned(), |migration| format!("reverted {}", line(&migration)));
+            println_stdout(&line);
         }
     }
-    schema::status(&db).await?.iter().for_each(|step| say(&line(step)));
+    schema::status(&db).await?.iter().for_each(|migration| println_stdout(&line(migration)));
     db.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(step: &Step) -> String {
-    let state = if step.applied { "applied" } else { "not applied" };
-    format!("{:04} {:<24} {state}", step.version, step.name)
+fn line(migration: &Migration) -> String {
+    let state = if migration.applied { "applied" } else { "not applied" };
+    format!("{:04} {:<24} {state}", migration.version, migration.name)
 }
 
-/// Makes an active admin.
+/// Creates an active admin.
 pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result<ExitCode, StartError> {
     let email = Email::parse(&admin.email).map_err(StartError::Email)?;
     let (clock, rng) = (Clock::system(), Rng::system());
     let secrets = ground::secrets(settings, &rng)?;
-    let ground = ground::lay(settings, &secrets, clock, rng).await?;
-    let db = ground.db.clone();
-    ground::reach(&db).await?;
+    let resources = ground::connect_resources(settings, &secrets, clock, rng).await?;
+    let db = resources.db.clone();
+    ground::check_database(&db).await?;
     schema::migrate(&db).await?;
-    let house = House::start(ground, ground::bounds(settings, secrets), Crew::AccountsOnly)
-        .await
-        .map_err(StartError::Actors)?;
+    let actors = ground::actor_settings(settings, secrets);
+    let system = House::start(resources, actors, Crew::AccountsOnly).await.map_err(StartError::Actors)?;
     let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
-    let made = house.registry.create_admin(new, admin.password).await;
-    house.tree.stop(settings.http.shutdown_timeout).await;
+    let created = system.registry.create_admin(new, admin.password).await;
+    system.tree.stop(settings.http.shutdown_timeout).await;
     db.close().await;
-    let user = made?;
-    say(&format!("{} is an active admin with the id {}", user.email.as_str(), user.id));
+    let user = created?;
+    println_stdout(&format!("{} is an active admin with the id {}", user.email.as_str(), user.id));
     Ok(ExitCode::SUCCESS)
 }

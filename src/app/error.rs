@@ -1,4 +1,4 @@
-//! Why the service could not start, or a command could not be done.
+//! The errors of the start and of the commands.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use faceofmind_kit::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
 
-/// What stopped the start: each says what to do.
+/// Why the service did not start or a command failed. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data directory cannot be made.
-    #[error("DATA_DIR cannot be made: {0}. Choose a directory that this user may write")]
+    /// The data directory cannot be created.
+    #[error("DATA_DIR cannot be created: {0}. Choose a directory in which this user can write")]
     DataDir(#[source] std::io::Error),
-    /// The secrets cannot be read or made.
+    /// The secrets cannot be read or generated.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The database is not as it has to be.
+    /// The schema of the database is not usable.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// A part cannot be reached, or its setting is not usable.
+    /// A setting is not usable, or its server cannot be reached.
     #[error("{setting} cannot be used: {cause}")]
     Part {
-        /// The setting that names it.
+        /// The name of the setting.
         setting: &'static str,
         /// What is wrong.
         cause: String,
@@ -34,29 +34,29 @@ pub enum StartError {
     /// An actor did not start.
     #[error("the actors did not start: {0}")]
     Actors(#[source] Failure),
-    /// The address is taken or not ours.
+    /// The service cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] CannotListen),
-    /// The account was not made.
+    /// The account was not created.
     #[error(transparent)]
     Account(#[from] ChangeError),
-    /// What was typed is not an e-mail address.
+    /// The argument is not an e-mail address.
     #[error("--email: {0}")]
     Email(&'static str),
     /// Events cannot be read.
     #[error("events cannot be read: {0}")]
     Events(#[source] OutboxError),
-    /// A table that is looked at is not there, or not as it is looked at.
+    /// A migration is not applied.
     #[error("the database is not up to date: run `faceofmind migrate` first")]
     Outdated,
-    /// The database could not be read or written.
+    /// The database cannot be read or written.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// Some texts are not sealed by today's key.
+    /// Some texts are not encrypted with the current key.
     #[error("{0}")]
     NotRotated(String),
-    /// A signal cannot be listened for.
-    #[error("signals cannot be listened for: {0}")]
+    /// The process cannot handle a signal.
+    #[error("signals cannot be handled: {0}")]
     Signals(#[source] std::io::Error),
 }
 

@@ -1,10 +1,10 @@
-//! What the rooms stand on, and what binds them, from the settings.
+//! From the settings to the resources that the actors use, and to the actors' own settings.
 
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use faceofmind_actors::{
-    Ground, Settings as Bounds, community, hasher,
+    Ground, Settings as ActorSettings, community, hasher,
     keyring::Keyring,
     limits::Limit,
     logins,
@@ -30,27 +30,32 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A person waits so long for a hash before they are told that too many do.
+/// A password that is not hashed in this time is answered with "busy".
 const HASHING_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A mail server gets so long for one mail.
+/// The deadline of a mail server for one mail.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The secrets, and the directory where development keeps those that it makes.
+/// Loads the secrets. Creates the data directory, in which development keeps the generated ones.
 pub(super) fn secrets(settings: &Settings, rng: &Rng) -> Result<Secrets, StartError> {
     create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
-    Ok(Secrets::obtain(settings, rng)?)
+    Ok(Secrets::load_or_generate(&settings.tokens, &settings.service.data_dir, rng)?)
 }
 
-/// Lays the ground: opens every part that the settings name; starts none.
-pub(super) async fn lay(settings: &Settings, secrets: &Secrets, clock: Clock, rng: Rng) -> Result<Ground, StartError> {
+/// Opens the database, Redis, NATS and the mail transport that the settings name. Starts no actor.
+pub(super) async fn connect_resources(
+    settings: &Settings,
+    secrets: &Secrets,
+    clock: Clock,
+    rng: Rng,
+) -> Result<Ground, StartError> {
     Ok(Ground {
         db: database(settings)?,
         redis: redis(settings)?,
         nats: nats(settings).await?,
         transport: transport(settings)?,
         renderer: renderer(settings)?,
-        code_key: derived(&secrets.refresh, "faceofmind one-time codes"),
+        code_key: derive_key(&secrets.refresh, "faceofmind one-time codes"),
         keyring: keyring(secrets)?,
         endpoint: endpoint(&settings.suggestions)?,
         time_zone: settings.service.default_time_zone.clone(),
@@ -68,8 +73,8 @@ pub(super) fn database(settings: &Settings) -> Result<Database, StartError> {
     };
     match settings.database_url() {
         DatabaseUrl::Sqlite(path) => {
-            let few = PoolSettings { max_connections: store.max_connections.min(4), ..pool };
-            Ok(Database::sqlite(&path, few))
+            let settings = PoolSettings { max_connections: store.max_connections.min(4), ..pool };
+            Ok(Database::sqlite(&path, settings))
         }
         DatabaseUrl::Postgres(url) => {
             Database::postgres(url.expose(), pool).map_err(|error| StartError::part("DATABASE_URL")(error.to_string()))
@@ -77,8 +82,8 @@ pub(super) fn database(settings: &Settings) -> Result<Database, StartError> {
     }
 }
 
-/// Connects once, so that a database that cannot be reached is named at the start, with the reason.
-pub(super) async fn reach(db: &Database) -> Result<(), StartError> {
+/// Connects once, so that the start fails with the reason if the database cannot be reached.
+pub(super) async fn check_database(db: &Database) -> Result<(), StartError> {
     db.check_connectivity().await.map_err(|failure| StartError::part("DATABASE_URL")(failure.to_string()))
 }
 
@@ -129,24 +134,24 @@ fn renderer(settings: &Settings) -> Result<Renderer, StartError> {
     Renderer::new(sender, &settings.mail.from_name).map_err(|error| StartError::part("SMTP_EMAIL")(error.to_string()))
 }
 
-/// Who writes suggestions, if anybody besides the catalogue. A URL without a model does not pass the settings' checks.
+/// The API that writes suggestions, if one is set. The checks of the settings reject a URL without a model.
 fn endpoint(settings: &settings::Suggestions) -> Result<Option<Endpoint>, StartError> {
     let (Some(url), Some(model)) = (settings.url.clone(), settings.model.clone()) else { return Ok(None) };
     let opened = Endpoint::new(EndpointSettings { url, model, key: settings.key.clone() });
     opened.map(Some).map_err(|failure| StartError::part("SUGGESTIONS_URL")(failure.to_string()))
 }
 
-/// A key of its own for each use, from one secret: HMAC-SHA256 under a label.
-fn derived(secret: &SecretString, label: &str) -> Vec<u8> {
+/// Derives a key for one purpose from a secret: HMAC-SHA256 of the label.
+fn derive_key(secret: &SecretString, label: &str) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     hmac::sign(&key, label.as_bytes()).as_ref().to_vec()
 }
 
-/// What binds the rooms.
-pub(super) fn bounds(settings: &Settings, secrets: Secrets) -> Bounds {
+/// The limits, deadlines and keys of the actors.
+pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSettings {
     let passwords = &settings.passwords;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Bounds {
+    ActorSettings {
         hasher: hasher::Settings {
             cost: hasher::Cost {
                 memory_kib: passwords.argon2_memory_kib,
@@ -223,8 +228,8 @@ fn publisher(events: &settings::Events) -> publisher::Settings {
     publisher::Settings { retention: events.retention, stream, ..defaults }
 }
 
-/// What the edge is told.
-pub(super) fn edge(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Edge {
+/// The limits, web origins and proxies of the HTTP edge.
+pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Edge {
     let http = &settings.http;
     let limits = server::Limits {
         body_bytes: http.body_limit,

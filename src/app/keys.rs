@@ -1,116 +1,121 @@
-//! `faceofmind keys`: by which keys personal texts are sealed, and sealing them anew.
+//! `faceofmind keys`: shows which keys encrypt personal texts, and rotates them.
 
 use std::{process::ExitCode, time::Duration};
 
 use faceofmind_actors::{
-    keyring::{Keyring, Tally},
-    resealing, schema,
+    keyring::{Keyring, Tally as RotationStats},
+    resealing as key_rotation, schema,
 };
 use faceofmind_kit::Database;
 use tokio::time::Instant;
 
 use super::{
     StartError,
-    commands::{is_missing, say},
+    commands::{database_file_missing, println_stdout},
     ground,
 };
 use crate::settings::{Secrets, Settings};
 
-/// What `keys` is to do.
+/// The action of `keys`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum KeysAction {
-    /// Tell by which keys everything is sealed.
+    /// Show how many texts each key encrypts.
     Status,
-    /// Seal anew what today's key did not seal.
+    /// Encrypt all texts with the current key.
     Rotate,
 }
 
-/// Progress is told so often.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// The time between two lines of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tells by which keys everything is sealed; if asked, after it has been sealed by today's.
+/// Prints how many texts each key encrypts, after a rotation if that is the action.
 pub(crate) async fn keys(settings: &Settings, action: KeysAction) -> Result<ExitCode, StartError> {
-    if is_missing(settings) {
+    if database_file_missing(settings) {
         return Ok(ExitCode::SUCCESS);
     }
     let keyring = keyring(settings)?;
     let db = ground::database(settings)?;
-    ground::reach(&db).await?;
-    let done = look_after(&db, &keyring, action).await;
+    ground::check_database(&db).await?;
+    let result = run(&db, &keyring, action).await;
     db.close().await;
-    done.map(|()| ExitCode::SUCCESS)
+    result.map(|()| ExitCode::SUCCESS)
 }
 
-/// The service's own, or none: what a key made here sealed, no service could open.
+/// The keys of the service. Generates none, because no service could decrypt with a key that is generated here.
 fn keyring(settings: &Settings) -> Result<Keyring, StartError> {
-    let keys = Secrets::data_keys(settings)?;
+    let keys = Secrets::data_keys(&settings.tokens, &settings.service.data_dir)?;
     Keyring::new(keys.iter().map(|key| (key.id(), key.expose()))).map_err(StartError::part("DATA_KEY"))
 }
 
-async fn look_after(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(), StartError> {
-    if schema::status(db).await?.iter().any(|step| !step.applied) {
+async fn run(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(), StartError> {
+    if schema::status(db).await?.iter().any(|migration| !migration.applied) {
         return Err(StartError::Outdated);
     }
     if action == KeysAction::Rotate {
         rotate(db, keyring).await?;
     }
-    let tallies = resealing::status(db, keyring).await?;
-    say(&table(keyring, &tallies));
-    match (stale(keyring, &tallies), action) {
+    let stats = key_rotation::status(db, keyring).await?;
+    println_stdout(&table(keyring, &stats));
+    match (outdated_count(keyring, &stats), action) {
         (0, _) => {
-            say(&format!("`{}` seals everything: no other key of DATA_KEY is needed any more", keyring.current()));
+            println_stdout(&format!("`{}` encrypts all texts: no other key of DATA_KEY is needed", keyring.current()));
             Ok(())
         }
-        (stale, KeysAction::Status) => {
-            say(&format!("{stale} texts are not sealed by `{}`: `faceofmind keys rotate` does it", keyring.current()));
+        (outdated, KeysAction::Status) => {
+            let current = keyring.current();
+            println_stdout(&format!(
+                "{outdated} texts are not encrypted with `{current}`: run `faceofmind keys rotate`"
+            ));
             Ok(())
         }
-        (stale, KeysAction::Rotate) => Err(StartError::NotRotated(unfinished(keyring, &tallies, stale))),
+        (outdated, KeysAction::Rotate) => Err(StartError::NotRotated(unfinished(keyring, &stats, outdated))),
     }
 }
 
-/// The first page is told of at once.
+/// Prints the progress: after the first page of each column, and then once in an interval.
 async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
-    let mut told: Option<(&'static str, Instant)> = None;
-    let tell = |kind: &'static str, tally: &Tally| {
-        if told.is_none_or(|(of, at)| of != kind || at.elapsed() >= TELL_EVERY) {
-            told = Some((kind, Instant::now()));
-            say(&format!("{}: {} looked at, {} sealed anew", kind, tally.seen, tally.renewed));
+    let mut printed: Option<(&'static str, Instant)> = None;
+    let print_progress = |column: &'static str, stats: &RotationStats| {
+        if printed.is_none_or(|(of, at)| of != column || at.elapsed() >= PROGRESS_INTERVAL) {
+            printed = Some((column, Instant::now()));
+            println_stdout(&format!("{}: {} read, {} re-encrypted", column, stats.seen, stats.renewed));
         }
     };
-    Ok(resealing::rotate(db, keyring, tell).await?)
+    Ok(key_rotation::rotate(db, keyring, print_progress).await?)
 }
 
-/// A line for each kind of text and each key.
-fn table(keyring: &Keyring, tallies: &[(&'static str, Tally)]) -> String {
+/// A line for each column and each key.
+fn table(keyring: &Keyring, stats: &[(&'static str, RotationStats)]) -> String {
     let mut lines = Vec::new();
-    for (kind, tally) in tallies {
-        for (key, number) in &tally.by_key {
+    for (column, stats) in stats {
+        for (key, number) in &stats.by_key {
             let (key, note) = match key {
-                Some(id) if id == keyring.current() => (id.as_str(), "  seals today"),
+                Some(id) if id == keyring.current() => (id.as_str(), "  current key"),
                 Some(id) if !keyring.has(id) => (id.as_str(), "  not in DATA_KEY"),
                 Some(id) => (id.as_str(), ""),
-                None => ("(not sealed)", ""),
+                None => ("(not encrypted)", ""),
             };
-            lines.push(format!("{:<12}  {key:<32}  {number:>12}{note}", kind));
+            lines.push(format!("{:<12}  {key:<32}  {number:>12}{note}", column));
         }
     }
-    if lines.is_empty() { "nothing is stored that is sealed".to_owned() } else { lines.join("\n") }
+    if lines.is_empty() { "no encrypted text is stored".to_owned() } else { lines.join("\n") }
 }
 
-/// How many texts another key sealed, or none.
-fn stale(keyring: &Keyring, tallies: &[(&'static str, Tally)]) -> u64 {
-    let by_key = tallies.iter().flat_map(|(_, tally)| &tally.by_key);
+/// The number of texts that are not encrypted with the current key.
+fn outdated_count(keyring: &Keyring, stats: &[(&'static str, RotationStats)]) -> u64 {
+    let by_key = stats.iter().flat_map(|(_, stats)| &stats.by_key);
     by_key.filter(|(key, _)| key.as_deref() != Some(keyring.current())).map(|(_, number)| number).sum()
 }
 
-fn unfinished(keyring: &Keyring, tallies: &[(&'static str, Tally)], stale: u64) -> String {
-    let keys = tallies.iter().flat_map(|(_, tally)| tally.by_key.keys().flatten());
+fn unfinished(keyring: &Keyring, stats: &[(&'static str, RotationStats)], outdated: u64) -> String {
+    let keys = stats.iter().flat_map(|(_, stats)| stats.by_key.keys().flatten());
     match keys.into_iter().find(|id| !keyring.has(id)) {
-        Some(lost) => format!("{stale} texts are left; for some the key `{lost}` is missing: add it to DATA_KEY again"),
+        Some(lost) => {
+            format!("{outdated} texts are left. The key `{lost}` is missing: add it to DATA_KEY again")
+        }
         None => format!(
-            "{stale} texts are left: if the log does not say that they are damaged, they were in use, or a service at \
-             work still seals with another key. Start it with `{}` first in DATA_KEY, and run this again",
+            "{outdated} texts are left. If the log does not report them as damaged, they were in use, or a running service \
+             still encrypts with another key. Restart it with `{}` first in DATA_KEY, then run this again",
             keyring.current()
         ),
     }
@@ -124,35 +129,36 @@ mod tests {
         Keyring::new([("k2", [2; 32].as_slice()), ("k1", [1; 32].as_slice())]).expect("keys")
     }
 
-    fn tallies(by_key: &[(Option<&str>, u64)]) -> Vec<(&'static str, Tally)> {
+    fn stats(by_key: &[(Option<&str>, u64)]) -> Vec<(&'static str, RotationStats)> {
         let by_key = by_key.iter().map(|(key, number)| (key.map(str::to_owned), *number)).collect();
-        vec![("voice texts", Tally { by_key, ..Tally::default() })]
+        vec![("voice texts", RotationStats { by_key, ..RotationStats::default() })]
     }
 
     #[test]
-    fn each_key_is_told_with_what_it_sealed() {
-        let told = table(&keyring(), &tallies(&[(Some("k0"), 1), (Some("k1"), 20), (Some("k2"), 300), (None, 4000)]));
-        let words: Vec<_> = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    fn each_key_is_printed_with_its_number_of_texts() {
+        let table = |by_key: &[(Option<&str>, u64)]| table(&keyring(), &stats(by_key));
+        let printed = table(&[(Some("k0"), 1), (Some("k1"), 20), (Some("k2"), 300), (None, 4000)]);
+        let words: Vec<_> = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(
             words,
             [
-                "voice texts (not sealed) 4000",
+                "voice texts (not encrypted) 4000",
                 "voice texts k0 1 not in DATA_KEY",
                 "voice texts k1 20",
-                "voice texts k2 300 seals today",
+                "voice texts k2 300 current key",
             ]
         );
-        assert_eq!(table(&keyring(), &tallies(&[])), "nothing is stored that is sealed");
+        assert_eq!(table(&[]), "no encrypted text is stored");
     }
 
     #[test]
-    fn what_is_left_is_counted_and_a_missing_key_named() {
-        let some = tallies(&[(Some("k0"), 1), (Some("k2"), 300), (None, 2)]);
-        assert_eq!(stale(&keyring(), &some), 3);
+    fn outdated_texts_are_counted_and_a_missing_key_is_named() {
+        let some = stats(&[(Some("k0"), 1), (Some("k2"), 300), (None, 2)]);
+        assert_eq!(outdated_count(&keyring(), &some), 3);
         assert!(unfinished(&keyring(), &some, 3).contains("`k0` is missing"));
-        let none = tallies(&[(Some("k2"), 300)]);
-        assert_eq!(stale(&keyring(), &none), 0);
-        let told = unfinished(&keyring(), &none, 1);
-        assert!(["`k2` first", "in use", "run this again"].iter().all(|words| told.contains(words)), "{told}");
+        let none = stats(&[(Some("k2"), 300)]);
+        assert_eq!(outdated_count(&keyring(), &none), 0);
+        let error = unfinished(&keyring(), &none, 1);
+        assert!(["`k2` first", "in use", "run this again"].iter().all(|words| error.contains(words)), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! An SQLite file has one service: it believes what it has read of log-ins, and another would end them without telling.
+//! Only one process may serve an SQLite file: a service caches who is logged in, and it does not hear of log-outs on another one.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,12 +10,13 @@ use std::{
 use super::StartError;
 use crate::settings::DatabaseUrl;
 
-/// That no other process serves the file. It ends with the process, however that ends; commands beside a service do not ask for it.
-pub(super) struct Sole(Option<File>);
+/// Keeps other processes from serving the same SQLite file. The operating system releases it when the process ends. Commands that run beside
+/// a service do not need it.
+pub(super) struct InstanceLock(Option<File>);
 
-impl Sole {
-    /// Takes the database, which exists, for this service. A server has as many as want it.
-    pub(super) fn service(database: &DatabaseUrl) -> Result<Self, StartError> {
+impl InstanceLock {
+    /// Locks an existing database for this service. A database server is not locked, since several nodes may share it.
+    pub(super) fn acquire(database: &DatabaseUrl) -> Result<Self, StartError> {
         let DatabaseUrl::Sqlite(path) = database else { return Ok(Self(None)) };
         match lock(path) {
             Ok(file) => Ok(Self(Some(file))),
@@ -26,7 +27,7 @@ impl Sole {
         }
     }
 
-    /// Lets another service have it.
+    /// Lets another service take the lock.
     pub(super) fn release(&self) {
         if let Some(file) = &self.0 {
             drop(file.unlock());
@@ -34,10 +35,10 @@ impl Sole {
     }
 }
 
-/// On a file beside it: SQLite lets go of its own locks when anybody in the process closes the database's.
+/// Locks a file beside the database. SQLite releases its own locks when the process closes any handle of the database file.
 fn lock(path: &Path) -> Result<File, TryLockError> {
-    let beside = fs::canonicalize(path).map_err(TryLockError::Error)?.with_added_extension("lock");
-    let opened: io::Result<File> = OpenOptions::new().append(true).create(true).mode(0o600).open(beside);
+    let lock_file = fs::canonicalize(path).map_err(TryLockError::Error)?.with_added_extension("lock");
+    let opened: io::Result<File> = OpenOptions::new().append(true).create(true).mode(0o600).open(lock_file);
     let file = opened.map_err(TryLockError::Error)?;
     file.try_lock()?;
     Ok(file)

@@ -1,4 +1,4 @@
-//! `faceofmind events tail`: looks on, beside a service that runs or not, and changes nothing.
+//! `faceofmind events tail`: prints events. It changes nothing, and needs no running service.
 
 use std::{
     io::{self, Write as _},
@@ -20,7 +20,7 @@ use tokio::{
 use super::{StartError, ground};
 use crate::settings::{DatabaseUrl, Settings};
 
-/// Prints events until SIGTERM or Ctrl-C, or until nobody reads them.
+/// Prints events until SIGTERM or Ctrl-C, or until the reader of standard output closes it.
 pub(crate) async fn tail(
     settings: &Settings,
     subjects: SubjectPattern,
@@ -30,7 +30,7 @@ pub(crate) async fn tail(
     let tail = match ground::nats(settings).await? {
         Some(nats) => EventTail::of_stream(nats, &subjects, since).await.map_err(StartError::Events)?,
         None => {
-            let outbox = EventTail::of_outbox(kept(settings).await?, subjects, since);
+            let outbox = EventTail::of_outbox(open_migrated_database(settings).await?, subjects, since);
             outbox.await.map_err(StartError::Events)?
         }
     };
@@ -52,10 +52,11 @@ async fn print(mut tail: EventTail) -> Result<(), OutboxError> {
     }
 }
 
-/// A line, and whom to tell that it is out.
+/// A line, and a channel that hears when it is printed.
 type Line = (String, oneshot::Sender<()>);
 
-/// Prints in a thread that nobody joins: a full pipe holds up the thread, and no signal. It ends when nobody reads any more.
+/// Prints in a thread that is never joined: a full pipe blocks that thread and not the handling of signals. The thread ends when standard output is
+/// closed.
 fn printer() -> mpsc::Sender<Line> {
     let (printer, lines) = mpsc::channel::<Line>();
     thread::spawn(move || {
@@ -69,17 +70,17 @@ fn printer() -> mpsc::Sender<Line> {
     printer
 }
 
-/// The database with the outbox, which is not made for this.
-async fn kept(settings: &Settings) -> Result<Database, StartError> {
+/// Opens the database with the outbox. It must exist and be up to date.
+async fn open_migrated_database(settings: &Settings) -> Result<Database, StartError> {
     if let DatabaseUrl::Sqlite(path) = settings.database_url()
         && !path.exists()
     {
-        let cause = format!("there is no {} yet; `faceofmind serve` makes it", path.display());
+        let cause = format!("{} does not exist yet; `faceofmind serve` creates it", path.display());
         return Err(StartError::part("DATABASE_URL")(cause));
     }
     let db = ground::database(settings)?;
-    ground::reach(&db).await?;
-    if schema::status(&db).await?.iter().any(|step| !step.applied) {
+    ground::check_database(&db).await?;
+    if schema::status(&db).await?.iter().any(|migration| !migration.applied) {
         return Err(StartError::Outdated);
     }
     Ok(db)

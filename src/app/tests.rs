@@ -1,21 +1,21 @@
-//! What a service says of itself while it stops.
+//! The state that a service reports while it stops.
 
 use reqwest::StatusCode;
 
 use super::*;
-use crate::settings::Layers;
+use crate::settings::ConfigSources;
 
-/// An embedded service that keeps all it has in that folder.
+/// Starts an embedded service with its data in `folder`.
 async fn start(folder: &tempfile::TempDir) -> App {
     let data_dir = folder.path().to_str().expect("a path in UTF-8");
     let environment = [("DATA_DIR", data_dir), ("PORT", "0"), ("OPERATOR_ADDR", "")];
-    let settings = Settings::load(&Layers::built_in().with_environment(environment)).expect("good settings");
+    let settings = Settings::load(&ConfigSources::built_in().with_environment(environment)).expect("good settings");
     App::start(settings, Clock::system(), Rng::system()).await.expect("the service starts")
 }
 
-/// Between the word that it stops and the shut door; nobody outside can be sure to ask in time.
+/// The service reports this between the signal to stop and the closing of its port. A test outside the process cannot ask in time.
 #[tokio::test]
-async fn a_service_that_stops_is_not_ready_though_it_lives() {
+async fn a_service_that_stops_is_not_ready_but_healthy() {
     let folder = tempfile::tempdir().expect("a folder");
     let app = start(&folder).await;
     let ask = async |path: &str| {
@@ -24,9 +24,9 @@ async fn a_service_that_stops_is_not_ready_though_it_lives() {
     };
     assert_eq!(ask("/ready").await.0, StatusCode::OK);
     app.rooms.stopping.cancel();
-    let (status, told) = ask("/ready").await;
+    let (status, body) = ask("/ready").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(told.contains("\"status\":\"unavailable\"") && told.contains("\"database\":\"up\""), "{told}");
+    assert!(body.contains("\"status\":\"unavailable\"") && body.contains("\"database\":\"up\""), "{body}");
     assert_eq!(ask("/health").await.0, StatusCode::OK);
     app.stop().await;
 }

@@ -1,5 +1,5 @@
-//! `faceofmind admin create --email …`. The password comes from the terminal or standard input, never from an
-//! argument, which every user of the machine could read.
+//! `faceofmind admin create --email …`. The password comes from the terminal or standard input. Every user of the machine could read an
+//! argument.
 
 use std::{
     io::{self, BufRead, IsTerminal},
@@ -13,18 +13,18 @@ use thiserror::Error;
 use super::Failure;
 use crate::{
     app::{self, NewAdmin},
-    settings::Layers,
+    settings::ConfigSources,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make an active admin; the password is asked for, or read as one line of standard input
+    /// Create an active admin; prompts for the password, or reads it from the first line of standard input
     Create(Create),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Create {
-    /// The address to log in with
+    /// The e-mail address
     #[arg(long)]
     email: String,
     /// The given name
@@ -36,10 +36,10 @@ pub(super) struct Create {
 }
 
 impl Command {
-    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, sources: &ConfigSources) -> Result<ExitCode, Failure> {
         let Self::Create(Create { email, first_name, last_name }) = self;
-        let settings = super::begin(layers)?;
-        let password = if io::stdin().is_terminal() { ask() } else { first_line(io::stdin().lock()) }?;
+        let settings = super::init(sources)?;
+        let password = if io::stdin().is_terminal() { prompt() } else { first_line(io::stdin().lock()) }?;
         super::block_on(app::create_admin(&settings, NewAdmin { email, first_name, last_name, password }))
     }
 }
@@ -54,8 +54,8 @@ enum PasswordError {
     Read(#[from] io::Error),
 }
 
-/// Asks twice at the terminal, without echo.
-fn ask() -> Result<SecretString, PasswordError> {
+/// Prompts twice at the terminal, without echo.
+fn prompt() -> Result<SecretString, PasswordError> {
     let first = SecretString::from(rpassword::prompt_password("Password: ")?);
     let second = SecretString::from(rpassword::prompt_password("Password again: ")?);
     if first.expose_secret() != second.expose_secret() {
@@ -64,12 +64,12 @@ fn ask() -> Result<SecretString, PasswordError> {
     not_empty(first)
 }
 
-/// More than any password has; what follows on an endless line is not waited for.
-const LINE_BYTES: u64 = 4096;
+/// Longer than any password. The rest of an endless line is not read.
+const MAX_LINE_BYTES: u64 = 4096;
 
 fn first_line(input: impl BufRead) -> Result<SecretString, PasswordError> {
-    let mut line = Zeroizing::new(String::with_capacity(LINE_BYTES as usize));
-    input.take(LINE_BYTES).read_line(&mut line)?;
+    let mut line = Zeroizing::new(String::with_capacity(MAX_LINE_BYTES as usize));
+    input.take(MAX_LINE_BYTES).read_line(&mut line)?;
     not_empty(SecretString::from(line.trim_end_matches(['\r', '\n'])))
 }
 
@@ -93,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_refused() {
+    fn an_empty_password_is_rejected() {
         assert!(matches!(first_line(&b""[..]), Err(PasswordError::Empty)));
         assert!(matches!(first_line(&b"\n"[..]), Err(PasswordError::Empty)));
         assert!(matches!(first_line(&b"\xff\n"[..]), Err(PasswordError::Read(_))));
     }
 
     #[test]
-    fn an_endless_line_is_not_waited_for() {
+    fn an_endless_line_is_cut() {
         let endless = io::BufReader::new(io::repeat(b'a'));
         assert_eq!(first_line(endless).expect("cut").expose_secret().len(), 4096);
     }

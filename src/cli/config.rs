@@ -8,32 +8,32 @@ use std::{
 use clap::Subcommand;
 
 use super::{Failure, WrongSettings};
-use crate::settings::{Effective, Layers, Settings};
+use crate::settings::{ConfigSources, Effective, Settings};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the settings in effect, secrets masked, and where each comes from; touch nothing
+    /// Print the effective settings with their sources, secrets masked; changes nothing
     Check,
 }
 
 impl Command {
-    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, sources: &ConfigSources) -> Result<ExitCode, Failure> {
         let Self::Check = self;
-        let (settings, effective) = Settings::explain(layers).map_err(WrongSettings)?;
+        let (settings, effective) = Settings::load_with_sources(sources).map_err(WrongSettings)?;
         io::stdout().write_all(listing(&settings, &effective).as_bytes())?;
         settings.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// TOML, with where each value comes from, and below it what runs on what, as comments.
+/// TOML with the source of each value in a comment, and the summary in comments below.
 fn listing(settings: &Settings, effective: &[Effective]) -> String {
     let lines: Vec<String> = effective.iter().map(|setting| format!("{} = {}", setting.key, setting.shown)).collect();
     let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or_default();
     let sources = effective.iter().map(|setting| &setting.source);
     let listed = lines.iter().zip(sources).map(|(line, source)| format!("{line:width$}  # {source}\n"));
-    let parts = settings.parts().to_string();
-    let notes = parts.lines().chain(secrets_note(settings)).map(|line| format!("# {line}\n"));
+    let summary = settings.summary().to_string();
+    let notes = summary.lines().chain(secrets_note(settings)).map(|line| format!("# {line}\n"));
     listed.chain(["\n".to_owned()]).chain(notes).collect()
 }
 
@@ -47,13 +47,13 @@ mod tests {
     use super::*;
 
     fn check(environment: &[(&str, &str)]) -> String {
-        let layers = Layers::built_in().with_environment(environment.iter().copied());
-        let (settings, effective) = Settings::explain(&layers).expect("good settings");
+        let sources = ConfigSources::built_in().with_environment(environment.iter().copied());
+        let (settings, effective) = Settings::load_with_sources(&sources).expect("good settings");
         listing(&settings, &effective)
     }
 
     #[test]
-    fn each_setting_is_told_with_its_layer() {
+    fn each_setting_is_printed_with_its_source() {
         let listed = check(&[("PORT", "9002")]);
         let line = |start: &str| listed.lines().find(|line| line.starts_with(start)).expect("listed").to_owned();
         assert!(line("port = 9002 ").ends_with("# environment"));
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn no_secret_is_printed() {
         let data_key = format!("k1:{}=", "A".repeat(43));
         let listed = check(&[
             ("DATABASE_URL", "postgresql+psycopg2://fom:hunter2@db/fom"),
@@ -81,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_can_be_given_back_as_a_file() {
+    fn the_output_is_a_valid_settings_file() {
         let listed = check(&[("CORS_ORIGINS", "https://a.org,https://b.org"), ("MAIL_FROM_NAME", "\"The\" \\ Team")]);
-        let again = Layers::built_in().with_text("printed.toml".as_ref(), &listed);
-        let (settings, effective) = Settings::explain(&again).expect("its own print is good");
+        let again = ConfigSources::built_in().with_text("printed.toml".as_ref(), &listed);
+        let (settings, effective) = Settings::load_with_sources(&again).expect("the output is valid");
         let strip = |listed: &str| {
             listed
                 .lines()

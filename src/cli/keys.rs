@@ -7,20 +7,20 @@ use clap::Subcommand;
 use super::Failure;
 use crate::{
     app::{self, KeysAction},
-    settings::Layers,
+    settings::ConfigSources,
 };
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Command {
-    /// Tell by which keys of DATA_KEY personal texts are sealed; change nothing
+    /// Print how many personal texts each key of DATA_KEY encrypts; changes nothing
     Status,
-    /// Seal anew, with the first key of DATA_KEY, what another sealed or none; may be interrupted, and run beside the service
+    /// Encrypt all personal texts with the first key of DATA_KEY; can be interrupted, and can run beside the service
     Rotate,
 }
 
 impl Command {
-    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
-        let settings = super::begin(layers)?;
+    pub(super) fn run(self, sources: &ConfigSources) -> Result<ExitCode, Failure> {
+        let settings = super::init(sources)?;
         super::block_on(app::keys(&settings, self.action()))
     }
 

@@ -7,13 +7,13 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use crate::{
     app::{self, MigrateAction},
-    settings::Layers,
+    settings::ConfigSources,
 };
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
-    /// List the migrations and which are applied; change nothing
+    /// List the migrations and whether each is applied; changes nothing
     #[arg(long)]
     status: bool,
     #[command(subcommand)]
@@ -22,17 +22,17 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Direction {
-    /// Take back the last migration
+    /// Revert the last migration
     Down {
-        /// Even where data would be lost
+        /// Revert it even if data is lost
         #[arg(long)]
         force: bool,
     },
 }
 
 impl Arguments {
-    pub(super) fn run(self, layers: &Layers) -> Result<ExitCode, Failure> {
-        let settings = super::begin(layers)?;
+    pub(super) fn run(self, sources: &ConfigSources) -> Result<ExitCode, Failure> {
+        let settings = super::init(sources)?;
         super::block_on(app::migrate(&settings, self.action()))
     }
 
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_has_its_action() {
+    fn each_command_line_has_its_action() {
         assert_eq!(action("migrate"), Some(MigrateAction::Up));
         assert_eq!(action("migrate --status"), Some(MigrateAction::Status));
         assert_eq!(action("migrate down"), Some(MigrateAction::Down { force: false }));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn status_and_force_belong_to_their_own() {
+    fn status_and_down_exclude_each_other_and_force_needs_down() {
         assert_eq!(action("migrate --status down"), None);
         assert_eq!(action("migrate --force"), None);
     }

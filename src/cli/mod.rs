@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and which part does it. One file for each command.
+//! The command line. One file for each command.
 
 mod admin;
 mod asyncapi;
@@ -14,19 +14,19 @@ use std::{env, error::Error, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{Layers, SettingError, Settings};
+use crate::settings::{ConfigSources, SettingError, Settings};
 
-/// What any command may fail with.
+/// The error of any command.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The exit code of a wrong command line and of wrong settings, which clap uses too.
+/// The exit code of a wrong command line and of wrong settings. clap uses the same.
 const USAGE: u8 = 2;
 
 /// Accounts, sessions and emotions behind an HTTP API.
 #[derive(Debug, Parser)]
 #[command(name = "faceofmind", version, after_help = EXIT_CODES)]
 struct Cli {
-    /// A TOML file of settings, over the built-in defaults and under the environment
+    /// A TOML file of settings; overrides the built-in defaults, and the environment overrides it
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -34,82 +34,82 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Without a command it serves.
+Without a command, faceofmind serves.
 
-Settings come from the built-in config/default.toml, the file given by --config, and the environment, each over the one
-before. `faceofmind config check` prints them.
+Settings come from the built-in config/default.toml, the file given by --config, and the environment. A later source
+overrides an earlier one. `faceofmind config check` prints the effective settings.
 
-Exit codes: 0 done, 1 failed, 2 the command line or a setting is wrong, 70 an actor failed too often: start it again.";
+Exit codes: 0 success, 1 failure, 2 wrong command line or setting, 70 an actor failed too often: restart the service.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or Ctrl-C
     Serve(serve::Arguments),
-    /// Bring the database up to date
+    /// Apply all migrations to the database
     Migrate(migrate::Arguments),
     /// Manage admins
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Look at the keys that seal personal texts, and change them
+    /// Show or rotate the keys that encrypt personal texts
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Look at the settings
+    /// Check the settings
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at what is published
+    /// Print published events
     #[command(subcommand)]
     Events(events::Command),
     /// Print the OpenAPI document
     Openapi,
-    /// Print the AsyncAPI document, of the events
+    /// Print the AsyncAPI document, which describes the events
     Asyncapi,
 }
 
-/// Does what the command line says. Problems go to standard error.
+/// Runs the command line. Errors go to standard error.
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let command = command.unwrap_or(Command::Serve(serve::Arguments::default()));
-    command.run(layers(config)).unwrap_or_else(|failure| failed(&*failure))
+    command.run(sources(config)).unwrap_or_else(|failure| failed(&*failure))
 }
 
-fn layers(config: Option<PathBuf>) -> Layers {
-    let under = Layers::built_in();
-    let under = config.iter().fold(under, |layers, path| layers.with_file(path));
-    under.with_environment(env::vars_os())
+fn sources(config: Option<PathBuf>) -> ConfigSources {
+    let built_in = ConfigSources::built_in();
+    let files = config.iter().fold(built_in, |sources, path| sources.with_file(path));
+    files.with_environment(env::vars_os())
 }
 
 impl Command {
-    fn run(self, layers: Layers) -> Result<ExitCode, Failure> {
+    fn run(self, sources: ConfigSources) -> Result<ExitCode, Failure> {
         match self {
-            Self::Serve(arguments) => arguments.run(layers),
-            Self::Migrate(arguments) => arguments.run(&layers),
-            Self::Admin(command) => command.run(&layers),
-            Self::Keys(command) => command.run(&layers),
-            Self::Config(command) => command.run(&layers),
-            Self::Events(command) => command.run(&layers),
+            Self::Serve(arguments) => arguments.run(sources),
+            Self::Migrate(arguments) => arguments.run(&sources),
+            Self::Admin(command) => command.run(&sources),
+            Self::Keys(command) => command.run(&sources),
+            Self::Config(command) => command.run(&sources),
+            Self::Events(command) => command.run(&sources),
             Self::Openapi => openapi::run(),
             Self::Asyncapi => asyncapi::run(),
         }
     }
 }
 
-/// The settings of a command that does something, with logging begun.
-fn begin(layers: &Layers) -> Result<Settings, Failure> {
-    let settings = Settings::load(layers).map_err(WrongSettings)?;
-    logging::begin(&settings.service)?;
+/// Loads the settings of a command and starts logging.
+fn init(sources: &ConfigSources) -> Result<Settings, Failure> {
+    let settings = Settings::load(sources).map_err(WrongSettings)?;
+    logging::init(&settings.service)?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
     Ok(settings)
 }
 
-/// Runs `work` on a runtime of as many threads as there are cores.
+/// Runs `work` on a runtime with one thread for each core.
 fn block_on<T, E: Into<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(work).map_err(Into::into)
 }
 
-/// All that is wrong with the settings.
+/// All errors in the settings.
 #[derive(Debug)]
 struct WrongSettings(Vec<SettingError>);
 
@@ -122,24 +122,24 @@ impl fmt::Display for WrongSettings {
     }
 }
 
-/// Tells the failure with its causes and gives the exit code.
+/// Prints the failure with its causes and gives the exit code.
 fn failed(failure: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
     eprintln!("faceofmind: {}", with_causes(failure));
     if failure.is::<WrongSettings>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
-/// The failure and, after colons, what caused it, as far as its own words do not already say so.
+/// The failure and its causes, separated by colons. A cause that the text already contains is omitted.
 fn with_causes(failure: &(dyn Error + 'static)) -> String {
-    let mut told = failure.to_string();
+    let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(error) = cause {
         let words = error.to_string();
-        if !told.contains(&words) {
-            told = format!("{told}: {words}");
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
         }
         cause = error.source();
     }
-    told
+    text
 }
 
 #[cfg(test)]
@@ -170,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_exits_like_wrong_settings() {
+    fn a_wrong_command_line_exits_like_wrong_settings() {
         assert_eq!(parsed("faceofmind sreve").expect_err("no such command").exit_code(), i32::from(USAGE));
     }
 
     #[test]
-    fn all_that_is_wrong_with_the_settings_is_told() {
-        let layers = Layers::built_in().with_environment([("PORT", "x"), ("SMTP_TLS", "y")]);
-        let told = WrongSettings(Settings::load(&layers).expect_err("two are wrong")).to_string();
-        assert!(told.contains("PORT (environment)") && told.contains("SMTP_TLS (environment)"), "{told}");
+    fn all_errors_in_the_settings_are_printed() {
+        let sources = ConfigSources::built_in().with_environment([("PORT", "x"), ("SMTP_TLS", "y")]);
+        let printed = WrongSettings(Settings::load(&sources).expect_err("two are wrong")).to_string();
+        assert!(printed.contains("PORT (environment)") && printed.contains("SMTP_TLS (environment)"), "{printed}");
     }
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("the port is taken")]
         struct Outer(#[source] std::io::Error);

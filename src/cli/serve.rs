@@ -5,28 +5,28 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::{app, settings::Layers};
+use crate::{app, settings::ConfigSources};
 
-/// Taken as text, so that wrong ones are told in the same way, and together, with all other settings.
+/// Texts, so that their errors are reported in the same way as, and together with, those of other settings.
 #[derive(Args, Debug, Default)]
 pub(super) struct Arguments {
-    /// The address to listen on, over HOST
+    /// The address to listen on; overrides HOST
     #[arg(long)]
     host: Option<String>,
-    /// The port to listen on, over PORT; 0 for any that is free
+    /// The port to listen on; overrides PORT; 0 takes any free port
     #[arg(long)]
     port: Option<String>,
 }
 
 impl Arguments {
-    pub(super) fn run(self, layers: Layers) -> Result<ExitCode, Failure> {
-        let settings = super::begin(&self.over(layers))?;
+    pub(super) fn run(self, sources: ConfigSources) -> Result<ExitCode, Failure> {
+        let settings = super::init(&self.add_to(sources))?;
         super::block_on(app::serve(settings))
     }
 
-    fn over(self, layers: Layers) -> Layers {
-        let said = [("host", self.host), ("port", self.port)];
-        layers.with_arguments(said.into_iter().filter_map(|(key, value)| Some((key, value?))))
+    fn add_to(self, sources: ConfigSources) -> ConfigSources {
+        let arguments = [("host", self.host), ("port", self.port)];
+        sources.with_arguments(arguments.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
 }
 
@@ -36,10 +36,10 @@ mod tests {
     use crate::settings::Settings;
 
     #[test]
-    fn the_command_line_goes_before_the_environment() {
+    fn the_command_line_overrides_the_environment() {
         let arguments = Arguments { host: None, port: Some("9002".to_owned()) };
-        let layers = Layers::built_in().with_environment([("PORT", "9003"), ("HOST", "0.0.0.0")]);
-        let settings = Settings::load(&arguments.over(layers)).expect("good settings");
+        let sources = ConfigSources::built_in().with_environment([("PORT", "9003"), ("HOST", "0.0.0.0")]);
+        let settings = Settings::load(&arguments.add_to(sources)).expect("good settings");
         assert_eq!((settings.http.port, settings.http.host.to_string()), (9002, "0.0.0.0".to_owned()));
     }
 }

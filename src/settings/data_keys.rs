@@ -1,4 +1,4 @@
-//! The keys that seal personal texts at rest.
+//! The keys that encrypt personal texts at rest.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use base64::{
 };
 use secrecy::{ExposeSecret, SecretSlice};
 
-/// With or without the `=` at the end.
+/// Accepts base64 with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// At least one key; the first seals, all open.
+/// One key or more. The first encrypts, and all decrypt.
 #[derive(Clone)]
 pub struct DataKeys(Vec<DataKey>);
 
-/// One key of 32 bytes and the id by which what it sealed names it.
+/// A key of 32 bytes, and the id that its ciphertexts carry.
 #[derive(Clone)]
 pub struct DataKey {
     id: String,
@@ -27,7 +27,7 @@ pub struct DataKey {
 }
 
 impl DataKeys {
-    /// Takes `id:base64 of 32 bytes[,id:base64…]`. The reason of a refusal repeats no key.
+    /// Parses `id:base64 of 32 bytes[,id:base64…]`. An error repeats no key.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut keys: Vec<DataKey> = Vec::new();
         for item in text.split(',') {
@@ -40,7 +40,7 @@ impl DataKeys {
         Ok(Self(keys))
     }
 
-    /// All keys, that which seals first.
+    /// All keys; the first encrypts.
     pub fn iter(&self) -> impl Iterator<Item = &DataKey> {
         self.0.iter()
     }
@@ -49,7 +49,7 @@ impl DataKeys {
 impl DataKey {
     fn parse(item: &str) -> Result<Self, String> {
         let (id, key) = item.split_once(':').ok_or("has a key without an id before a colon")?;
-        let is_id = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if id.is_empty() || id.len() > 32 || !id.chars().all(is_id) {
             return Err("has an id that is not 1 to 32 letters, digits, - or _".to_owned());
         }
@@ -60,12 +60,12 @@ impl DataKey {
         }
     }
 
-    /// The id that what it sealed carries.
+    /// The id that its ciphertexts carry.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its 32 bytes, for the cipher.
+    /// The 32 bytes, for the cipher.
     pub fn expose(&self) -> &[u8] {
         self.bytes.expose_secret()
     }
@@ -91,10 +91,10 @@ mod tests {
     const TWOS: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 
     #[test]
-    fn the_first_key_seals_and_all_are_kept() {
+    fn all_keys_are_kept_in_their_order() {
         let keys = DataKeys::parse(&format!("new:{TWOS}, old:{ONES}")).expect("two good keys");
-        let kept: Vec<_> = keys.iter().map(|key| (key.id(), key.expose())).collect();
-        assert_eq!(kept, [("new", [2_u8; 32].as_slice()), ("old", [1_u8; 32].as_slice())]);
+        let parsed: Vec<_> = keys.iter().map(|key| (key.id(), key.expose())).collect();
+        assert_eq!(parsed, [("new", [2_u8; 32].as_slice()), ("old", [1_u8; 32].as_slice())]);
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_key_and_never_repeats_it() {
-        let refusal = |text: &str| DataKeys::parse(text).expect_err("a bad key");
-        assert_eq!(refusal(ONES), "has a key without an id before a colon");
-        assert_eq!(refusal("k1:AQEB"), "has a key `k1` of 3 bytes instead of 32");
-        assert_eq!(refusal("k1:*"), "has a key `k1` that is not base64");
-        assert_eq!(refusal(&format!("k1:{ONES},k1:{TWOS}")), "has two keys with the id `k1`");
-        assert_eq!(refusal(&format!("a b:{ONES}")), "has an id that is not 1 to 32 letters, digits, - or _");
+    fn an_error_names_the_key_and_never_repeats_it() {
+        let error = |text: &str| DataKeys::parse(text).expect_err("a bad key");
+        assert_eq!(error(ONES), "has a key without an id before a colon");
+        assert_eq!(error("k1:AQEB"), "has a key `k1` of 3 bytes instead of 32");
+        assert_eq!(error("k1:*"), "has a key `k1` that is not base64");
+        assert_eq!(error(&format!("k1:{ONES},k1:{TWOS}")), "has two keys with the id `k1`");
+        assert_eq!(error(&format!("a b:{ONES}")), "has an id that is not 1 to 32 letters, digits, - or _");
     }
 }

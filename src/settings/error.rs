@@ -1,17 +1,24 @@
-//! A setting that cannot be used.
+//! Settings that cannot be used.
 
 use thiserror::Error;
 
-/// One setting that stops the start: named with its layer, what was wrong (never the value of a secret) and what to do.
+/// A setting that prevents the start. It never holds the value of a secret.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{setting} ({layer}): {problem}. {remedy}")]
 pub struct SettingError {
-    /// The name under which the layer has it: `PORT` in the environment, `port` in a file, `--port` on the command line.
+    /// The setting's name in its layer: `PORT` in the environment, `port` in a file, `--port` on the command line.
     pub setting: String,
-    /// Where it was found: `environment`, a file's path and line; or that it was not given.
+    /// Where the value stands: `environment`, a file's path and line, or `not given`.
     pub layer: String,
-    /// What is wrong with it, without a full stop.
+    /// What is wrong, without a full stop.
     pub problem: String,
     /// What to do, one or more whole sentences.
     pub remedy: String,
+}
+
+/// A problem with the effective value of the setting `key`.
+pub(super) struct ConfigProblem {
+    pub(super) key: &'static str,
+    pub(super) problem: String,
+    pub(super) remedy: String,
 }

@@ -1,4 +1,4 @@
-//! Where values come from: the built-in file, a file, the environment, the command line. Nothing is judged here.
+//! The sources of values: the built-in file, a file, the environment and the command line. Nothing is validated here.
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, fs, path::Path, path::PathBuf};
 
@@ -6,18 +6,18 @@ use toml::Spanned;
 
 use super::error::SettingError;
 
-/// The built-in files, by the names under which they lie in the repository.
+/// The built-in files and their paths in the repository.
 pub(super) const DEFAULT: (&str, &str) = ("config/default.toml", include_str!("../../config/default.toml"));
 pub(super) const PRODUCTION: (&str, &str) = ("config/production.toml", include_str!("../../config/production.toml"));
 
-/// All that was said about the settings, the later layer over the earlier. Holds secrets, so it cannot be printed.
-pub struct Layers {
+/// Layers of settings; a later layer overrides an earlier one. They hold secrets, so this type has no `Debug`.
+pub struct ConfigSources {
     pub(super) layers: Vec<Layer>,
-    /// Files that could not be read at all.
+    /// One error for each file that cannot be read.
     pub(super) unreadable: Vec<SettingError>,
 }
 
-impl Layers {
+impl ConfigSources {
     /// The defaults alone.
     pub fn built_in() -> Self {
         let mut layers = Self { layers: Vec::new(), unreadable: Vec::new() };
@@ -25,7 +25,7 @@ impl Layers {
         layers
     }
 
-    /// Lays the TOML file at `path` over what is there. A file that cannot be read is told when the settings are loaded.
+    /// Adds the TOML file at `path` as the highest layer. `Settings::load` reports a file that cannot be read.
     #[must_use]
     pub fn with_file(mut self, path: &Path) -> Self {
         match fs::read_to_string(path) {
@@ -40,7 +40,7 @@ impl Layers {
         self
     }
 
-    /// Lays `text`, the content of a TOML file at `path`, over what is there.
+    /// Adds `text`, the content of a TOML file at `path`, as the highest layer.
     #[cfg(test)]
     #[must_use]
     pub(crate) fn with_text(mut self, path: &Path, text: &str) -> Self {
@@ -48,7 +48,7 @@ impl Layers {
         self
     }
 
-    /// Lays environment variables over what is there. Names that are no settings are passed over.
+    /// Adds environment variables as the highest layer. Names of no setting are ignored.
     #[must_use]
     pub fn with_environment<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
     where
@@ -60,7 +60,7 @@ impl Layers {
         self
     }
 
-    /// Lays what the command line says, by key, over what is there.
+    /// Adds values of the command line, by key, as the highest layer.
     #[must_use]
     pub fn with_arguments(mut self, arguments: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let entries = arguments.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
@@ -76,14 +76,14 @@ impl Layers {
     }
 }
 
-/// The key that an environment variable sets: its name in lower case, if it is written in capitals.
+/// The key that an environment variable sets: its name in lower case. Only names in capitals set one.
 fn environment_key(name: impl Into<OsString>) -> Option<String> {
     let name = name.into().into_string().ok()?;
-    let in_capitals = !name.chars().any(|letter| letter.is_ascii_lowercase());
+    let in_capitals = !name.chars().any(|c| c.is_ascii_lowercase());
     in_capitals.then(|| name.to_ascii_lowercase())
 }
 
-/// One layer: what one source says.
+/// The values of one source.
 pub(super) struct Layer {
     pub(super) source: Source,
     pub(super) entries: BTreeMap<String, Entry>,
@@ -115,14 +115,14 @@ impl Layer {
     }
 }
 
-/// One value as it was found.
+/// A value before it is parsed.
 pub(super) struct Entry {
     pub(super) raw: Raw,
-    /// Counted from 1, in files.
+    /// The line in a file, counted from 1.
     pub(super) line: Option<usize>,
 }
 
-/// Text, or what TOML makes of it.
+/// Text of the environment or the command line, or a value of TOML.
 pub(super) enum Raw {
     Text(String),
     Toml(toml::Value),
@@ -130,12 +130,11 @@ pub(super) enum Raw {
 }
 
 impl Raw {
-    /// Whether it is text with nothing in it.
+    /// Whether it is text without any visible character.
     pub(super) fn is_blank(&self) -> bool {
         self.as_text().is_some_and(|text| text.trim().is_empty())
     }
 
-    /// It as text, if it is any.
     pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Toml(toml::Value::String(text)) => Some(text),
@@ -144,7 +143,7 @@ impl Raw {
     }
 }
 
-/// Who says it.
+/// The origin of a value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
     /// A file built into the binary.
@@ -158,7 +157,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// What a person calls the setting `key` here.
+    /// The name of the setting `key` in this source.
     pub(super) fn name_of(&self, key: &str) -> String {
         match self {
             Self::BuiltIn(_) | Self::File(_) => key.to_owned(),
@@ -167,7 +166,7 @@ impl Source {
         }
     }
 
-    /// The source and, where it has lines, the line.
+    /// The source and, in a file, the line.
     pub(super) fn place(&self, line: Option<usize>) -> String {
         line.map_or_else(|| self.to_string(), |line| format!("{self}, line {line}"))
     }

@@ -1,12 +1,12 @@
-//! What may be set, from where, and what it then means.
+//! The settings of the program: where they come from, how they are validated, and what they mean.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `groups` | every setting, once |
-//! | `layers` | where values come from: built-in files < `--config` < environment < command line |
-//! | `reader`, `setting` | one value out of the layers; all errors at once |
-//! | `checks` | what settings ask of one another |
-//! | `secrets` | what development generates, the one part that touches the disk |
+//! | `groups` | every setting |
+//! | `layers` | the sources of values: built-in files < `--config` < environment < command line |
+//! | `reader`, `setting` | reads each value from the layers and collects all errors |
+//! | `checks` | checks that concern several settings |
+//! | `secrets` | the secrets, given or generated; the only part that writes to the disk |
 
 mod checks;
 mod data_keys;
@@ -24,63 +24,63 @@ use std::fmt;
 pub use data_keys::{DataKey, DataKeys};
 pub use error::SettingError;
 pub use groups::{Events, Http, Limits, Mail, Passwords, Service, Store, Suggestions, Tokens};
-pub use layers::{Layers, Source};
+pub use layers::{ConfigSources, Source};
 pub use reader::Effective;
 pub use secret_url::SecretUrl;
 pub use secrets::{Secrets, SecretsError, create_private_dir};
 pub use values::{CorsOrigins, DatabaseUrl, Environment, SmtpTls};
 
-use reader::Reader;
+use reader::ConfigReader;
 
-/// Everything that was set, read and judged. Prints nothing secret.
+/// The validated settings. `Debug` prints no secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How strict to be, and where things are kept.
+    /// The environment, the data directory, logs and time.
     pub service: Service,
-    /// The public port and the operators'.
+    /// The public port and the operators' port.
     pub http: Http,
-    /// The database, and Redis beside it.
+    /// The database and Redis.
     pub store: Store,
-    /// How events travel.
+    /// The outbox and NATS.
     pub events: Events,
     /// Tokens and keys as given.
     pub tokens: Tokens,
-    /// How passwords are judged and hashed.
+    /// The password policy and the cost of Argon2id.
     pub passwords: Passwords,
-    /// The mail server and whom mails are from.
+    /// The mail server and the sender of mails.
     pub mail: Mail,
-    /// Who writes suggestions before the built-in catalogue does.
+    /// An API that writes suggestions.
     pub suggestions: Suggestions,
-    /// How often a thing may be tried.
+    /// One-time codes and rate limits.
     pub limits: Limits,
 }
 
 impl Settings {
-    /// Reads `layers`, touching nothing outside them.
+    /// Reads and validates the settings. Uses nothing but `sources`.
     ///
     /// # Errors
-    /// All that is wrong in any layer, at once.
-    pub fn load(layers: &Layers) -> Result<Self, Vec<SettingError>> {
-        Self::explain(layers).map(|(settings, _)| settings)
+    /// All problems of all layers.
+    pub fn load(sources: &ConfigSources) -> Result<Self, Vec<SettingError>> {
+        Self::load_with_sources(sources).map(|(settings, _)| settings)
     }
 
-    /// The same, and besides each setting as it is in effect, with the layer that it came from.
+    /// Like [`Self::load`]; also gives each setting's effective value with its source.
     ///
     /// # Errors
-    /// All that is wrong in any layer, at once.
-    pub fn explain(layers: &Layers) -> Result<(Self, Vec<Effective>), Vec<SettingError>> {
-        Self::read(layers, cfg!(feature = "test-hooks"))
+    /// All problems of all layers.
+    pub fn load_with_sources(sources: &ConfigSources) -> Result<(Self, Vec<Effective>), Vec<SettingError>> {
+        Self::read(sources, cfg!(feature = "test-hooks"))
     }
 
-    fn read(layers: &Layers, hooks: bool) -> Result<(Self, Vec<Effective>), Vec<SettingError>> {
+    fn read(sources: &ConfigSources, hooks: bool) -> Result<(Self, Vec<Effective>), Vec<SettingError>> {
         let production = reader::production_layer().map_err(|error| vec![error])?;
-        let mut reader = Reader::new(layers, &production);
+        let mut reader = ConfigReader::new(sources, &production);
         let settings = Self::assemble(&mut reader, hooks);
         reader.finish(settings)
     }
 
-    /// Every group is read before any is missed.
-    fn assemble(from: &mut Reader<'_>, hooks: bool) -> Option<Self> {
+    /// Reads every group before it fails, so that all problems are reported together.
+    fn assemble(from: &mut ConfigReader<'_>, hooks: bool) -> Option<Self> {
         let service = Service::read(from);
         let http = Http::read(from);
         let store = Store::read(from);
@@ -104,13 +104,13 @@ impl Settings {
         })
     }
 
-    /// Where the state is kept: as `DATABASE_URL` says, else in `$DATA_DIR/faceofmind.db`.
+    /// `DATABASE_URL`, or `$DATA_DIR/faceofmind.db` if that is not set.
     pub fn database_url(&self) -> DatabaseUrl {
         let in_data_dir = || DatabaseUrl::Sqlite(self.service.data_dir.join("faceofmind.db"));
         self.store.given_url.clone().unwrap_or_else(in_data_dir)
     }
 
-    /// The environment names of the secrets that were not given, which development generates.
+    /// The environment names of the secrets that are not given. Development generates these.
     pub fn missing_secrets(&self) -> Vec<&'static str> {
         let Tokens { secret_token, access_token, refresh_token, data_keys, .. } = &self.tokens;
         let missing = [
@@ -121,22 +121,22 @@ impl Settings {
         missing.into_iter().filter_map(|(missing, name)| missing.then_some(name)).collect()
     }
 
-    /// What may be meant so, yet deserves a look, one sentence each: to be logged at the start.
+    /// Settings that work but are risky, one sentence each, to be logged at the start.
     pub fn warnings(&self) -> Vec<String> {
         checks::warnings(self)
     }
 
-    /// Which part runs on what, passwords masked.
-    pub fn parts(&self) -> Parts<'_> {
-        Parts(self)
+    /// The servers and files that the service uses, passwords masked.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary(self)
     }
 }
 
-/// Prints which part runs on what, a line each.
+/// Prints the servers and files that the service uses, a line each.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a>(&'a Settings);
+pub struct Summary<'a>(&'a Settings);
 
-impl fmt::Display for Parts<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { service, store, events, mail, suggestions, .. } = self.0;
         match self.0.database_url() {

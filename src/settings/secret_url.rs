@@ -5,12 +5,12 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-/// A URL that prints with its password, token and secret parameters masked.
+/// A URL. `Debug` and `Display` mask its password, token and secret parameters.
 #[derive(Clone)]
 pub struct SecretUrl(SecretString);
 
 impl SecretUrl {
-    /// Takes a URL with one of `schemes`. The reason of a refusal repeats nothing of it.
+    /// Parses a URL with one of `schemes`. An error repeats nothing of it.
     pub(super) fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| format!("is not a URL ({error}){}", hint(text)))?;
         if !schemes.contains(&url.scheme()) {
@@ -19,7 +19,7 @@ impl SecretUrl {
         if url.fragment().is_some() {
             return Err(format!("holds a #{}", hint(text)));
         }
-        // PostgreSQL's may name a socket's directory as a parameter instead.
+        // A URL of PostgreSQL may name the directory of a socket as a parameter instead.
         if url.host_str().is_none_or(str::is_empty) && url.query().is_none() {
             return Err("names no host".to_owned());
         }
@@ -44,20 +44,20 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// What to look for in a URL with a password.
+/// The usual mistake in a URL with a password.
 fn hint(text: &str) -> &'static str {
     let with_password = text.contains('@');
     if with_password { "; within a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25" } else { "" }
 }
 
-/// `url` with whatever in it may be secret as `***`.
+/// Replaces the parts of `url` that may be secret by `***`.
 pub(super) fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
     let (server, query) = rest.split_once('?').map_or((rest, None), |(server, query)| (server, Some(query)));
     let authority = server.split('/').next().unwrap_or_default();
-    // An @ after the host: a password that was not percent-encoded has been taken for a host, a path or a query.
+    // An @ after the host: the parser took an unencoded password for a host, a path or a query.
     if rest[authority.len()..].contains('@') {
         return format!("{scheme}://***");
     }
@@ -69,20 +69,20 @@ pub(super) fn masked(url: &str) -> String {
     format!("{scheme}://{server}{query}")
 }
 
-/// A name alone is taken for a token, as NATS has them.
+/// A user without a password is masked whole: NATS has tokens there.
 fn masked_user(user: &str) -> String {
     user.split_once(':').map_or_else(|| "***".to_owned(), |(name, _)| format!("{name}:***"))
 }
 
 fn masked_query(query: &str) -> String {
     let masked = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if tells_a_secret(name) => format!("{name}=***"),
+        Some((name, _)) if is_secret(name) => format!("{name}=***"),
         _ => pair.to_owned(),
     });
     masked.collect::<Vec<_>>().join("&")
 }
 
-fn tells_a_secret(name: &str) -> bool {
+fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["pass", "secret", "token"].iter().any(|word| name.contains(word))
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_masked_wherever_it_stands() {
+    fn a_password_is_masked_in_every_part_of_a_url() {
         for (url, shown) in [
             ("postgres://fom:hunter2@db:5432/fom", "postgres://fom:***@db:5432/fom"),
             ("postgres://db/fom?user=fom&password=hunter2", "postgres://db/fom?user=fom&password=***"),
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_what_to_write_and_repeats_nothing() {
-        let refusal = |text| SecretUrl::parse(text, &["redis", "rediss"]).expect_err("a bad URL");
-        assert_eq!(refusal("http://hunter2@cache"), "does not begin with redis:// or rediss://");
-        assert_eq!(refusal("redis://"), "names no host");
-        assert_eq!(refusal("cache"), "is not a URL (relative URL without a base)");
-        assert!(refusal("redis://u:12#hunter2@cache").starts_with("holds a #; within a password, write @"));
-        assert!(refusal("redis://u:hunter2/@cache").contains("%2F"));
-        assert!(!refusal("redis://u:hunter2/@cache").contains("hunter2"));
+    fn an_error_says_what_to_write_and_repeats_nothing() {
+        let error = |text| SecretUrl::parse(text, &["redis", "rediss"]).expect_err("a bad URL");
+        assert_eq!(error("http://hunter2@cache"), "does not begin with redis:// or rediss://");
+        assert_eq!(error("redis://"), "names no host");
+        assert_eq!(error("cache"), "is not a URL (relative URL without a base)");
+        assert!(error("redis://u:12#hunter2@cache").starts_with("holds a #; within a password, write @"));
+        assert!(error("redis://u:hunter2/@cache").contains("%2F"));
+        assert!(!error("redis://u:hunter2/@cache").contains("hunter2"));
     }
 }

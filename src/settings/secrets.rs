@@ -1,4 +1,4 @@
-//! The secrets, complete: those given, and in development those that were generated once into the data directory.
+//! The secrets: those given and, in development, those generated once into the data directory.
 
 mod file;
 
@@ -15,35 +15,35 @@ pub use file::create_private_dir;
 
 use file::Generated;
 
-use super::{DataKeys, Settings, Tokens};
+use super::{data_keys::DataKeys, groups::Tokens};
 
-/// What the service signs and seals with.
+/// The keys that sign tokens and encrypt texts.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    /// Signs access tokens, and verifies them.
+    /// Signs and verifies access tokens.
     pub access: SecretString,
-    /// Verifies access tokens as well, when both `JWT_SECRET_TOKEN` and `JWT_ACCESS_TOKEN` are given.
+    /// Verifies access tokens too. It is `JWT_ACCESS_TOKEN` if `JWT_SECRET_TOKEN` is also given, else `None`.
     pub access_also: Option<SecretString>,
-    /// Signs refresh tokens.
+    /// Signs and verifies refresh tokens.
     pub refresh: SecretString,
-    /// Seal personal texts.
+    /// Encrypt personal texts.
     pub data_keys: DataKeys,
 }
 
 impl Secrets {
-    /// Takes what was given. What was not comes from `$DATA_DIR/secrets.toml`, which is made first if it is not there.
+    /// Takes the given secrets, and the others from `secrets.toml` in `data_dir`. Generates that file if it does not exist.
     ///
     /// # Errors
-    /// When that file can be neither made nor read, or is not whole.
-    pub fn obtain(settings: &Settings, rng: &Rng) -> Result<Self, SecretsError> {
-        let Tokens { secret_token, access_token, refresh_token, data_keys, .. } = settings.tokens.clone();
+    /// If that file cannot be written or read, or is incomplete.
+    pub fn load_or_generate(tokens: &Tokens, data_dir: &Path, rng: &Rng) -> Result<Self, SecretsError> {
+        let Tokens { secret_token, access_token, refresh_token, data_keys, .. } = tokens.clone();
         let mut access = secret_token.into_iter().chain(access_token);
         let (access, access_also) = (access.next(), access.next());
         if let (Some(access), Some(refresh), Some(data_keys)) = (&access, &refresh_token, &data_keys) {
             let (access, refresh, data_keys) = (access.clone(), refresh.clone(), data_keys.clone());
             return Ok(Self { access, access_also, refresh, data_keys });
         }
-        let generated = Generated::read_or_make(&settings.service.data_dir, rng)?;
+        let generated = Generated::read_or_create(data_dir, rng)?;
         Ok(Self {
             access: access.unwrap_or(generated.access),
             access_also,
@@ -52,22 +52,22 @@ impl Secrets {
         })
     }
 
-    /// The keys that the service seals with: those given, else those of `$DATA_DIR/secrets.toml`. Makes nothing.
+    /// The given data keys, or those of `secrets.toml` in `data_dir`. Generates nothing.
     ///
     /// # Errors
-    /// [`SecretsError::NoDataKey`] when there are neither; when the file cannot be read, or is not whole.
-    pub fn data_keys(settings: &Settings) -> Result<DataKeys, SecretsError> {
-        match settings.tokens.data_keys.clone() {
+    /// [`SecretsError::NoDataKey`] if there are neither; other errors if the file cannot be read or is incomplete.
+    pub fn data_keys(tokens: &Tokens, data_dir: &Path) -> Result<DataKeys, SecretsError> {
+        match tokens.data_keys.clone() {
             Some(given) => Ok(given),
-            None => Generated::read_if_made(&settings.service.data_dir).map(|generated| generated.data_keys),
+            None => Generated::read_if_exists(data_dir).map(|generated| generated.data_keys),
         }
     }
 }
 
-/// The secrets file is unusable.
+/// The secrets file cannot be used.
 #[derive(Debug, Error)]
 pub enum SecretsError {
-    /// The disk said no.
+    /// A file or directory cannot be accessed.
     #[error(
         "{}: cannot be {action}: {cause}. Make DATA_DIR writable, or give JWT_SECRET_TOKEN, JWT_REFRESH_TOKEN and DATA_KEY",
         path.display()
@@ -75,36 +75,36 @@ pub enum SecretsError {
     Disk {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried: "created", "read".
+        /// The failed action: "created", "read".
         action: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// It is there and not whole.
+    /// The file is incomplete.
     #[error(
-        "{}: {problem}. Restore it, or delete it to have all secrets made anew: then everybody is logged out, and what \
-         was sealed with the old data_key cannot be opened any more",
+        "{}: {problem}. Restore it. Or delete it, and the next start generates new secrets: then all users are logged out, \
+         and texts encrypted with the old data_key are lost",
         path.display()
     )]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong, repeating nothing of it.
+        /// What is wrong, without the content of the file.
         problem: String,
     },
-    /// A key was not given, and none may be made.
+    /// No data key is given, and this command must not generate one.
     #[error(
-        "DATA_KEY is not given, and there is no {}: give DATA_KEY or DATA_DIR as the service has it",
+        "DATA_KEY is not given, and {} does not exist: give the service's DATA_KEY or DATA_DIR",
         path.display()
     )]
     NoDataKey {
-        /// Where the service would have kept one that it made.
+        /// The file in which the service would have kept a generated key.
         path: PathBuf,
     },
 }
 
 impl SecretsError {
-    /// What turns the operating system's error into one about `path`.
+    /// Converts an error of the operating system into one about `path`.
     fn disk(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Disk { path, action, cause }

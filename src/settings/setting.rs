@@ -1,4 +1,4 @@
-//! One setting: its key, what it takes, and whether it may be shown.
+//! The description of one setting: its key, its accepted values and its secrecy.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -10,39 +10,39 @@ use super::{
 type Parse<T> = Box<dyn Fn(&str) -> Result<T, String>>;
 type Check<T> = Box<dyn Fn(&T) -> Result<(), String>>;
 
-/// How a value is read and judged. A reason that a parser gives goes on from the value: "is not a whole number"; it
-/// never repeats what a secret holds.
+/// How a value is parsed and checked. A parser's error continues a sentence that begins with the value: "is not a whole number". It never
+/// repeats a secret.
 pub(super) struct Setting<T> {
     pub(super) key: &'static str,
-    /// What to give: "a whole number from 0 to 65535".
+    /// The accepted values: "a whole number from 0 to 65535".
     pub(super) expects: String,
     pub(super) kind: Kind,
     pub(super) secrecy: Secrecy,
-    /// Whether an empty environment variable says something, instead of nothing.
-    pub(super) empty_counts: bool,
+    /// Whether an empty environment variable is a value. If not, it counts as not set.
+    pub(super) allow_empty: bool,
     parse: Parse<T>,
     production: Option<Check<T>>,
 }
 
-/// What TOML must write it as.
+/// The type that a value has in TOML.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     Text,
     Number,
-    Switch,
+    Boolean,
     List,
 }
 
-/// How much of it may be shown.
+/// How much of a value may be printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Secrecy {
     Open,
-    /// All but the password.
+    /// All but the password of a URL.
     Url,
     Secret,
 }
 
-/// Text that `parse` understands.
+/// A setting whose text `parse` accepts.
 pub(super) fn text<T, E: ToString>(
     key: &'static str,
     expects: &str,
@@ -53,13 +53,13 @@ pub(super) fn text<T, E: ToString>(
         expects: expects.to_owned(),
         kind: Kind::Text,
         secrecy: Secrecy::Open,
-        empty_counts: false,
+        allow_empty: false,
         parse: Box::new(move |text| parse(text).map_err(|reason| reason.to_string())),
         production: None,
     }
 }
 
-/// The same, where empty means none.
+/// Like [`text`]; empty text is `None`.
 pub(super) fn optional<T, E: ToString>(
     key: &'static str,
     expects: &str,
@@ -69,7 +69,7 @@ pub(super) fn optional<T, E: ToString>(
     text(key, &expects, move |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) })
 }
 
-/// Texts that `parse` understands, separated by commas or in a TOML array.
+/// A list whose items `parse` accepts, separated by commas or in a TOML array.
 pub(super) fn list<T>(
     key: &'static str,
     expects: &str,
@@ -79,7 +79,7 @@ pub(super) fn list<T>(
     Setting { kind: Kind::List, ..text(key, expects, all) }
 }
 
-/// A whole number within `range`.
+/// A whole number in `range`.
 pub(super) fn number<T: TryFrom<u64>>(key: &'static str, range: RangeInclusive<u64>) -> Setting<T> {
     let (low, high) = (*range.start(), *range.end());
     let parse = move |text: &str| {
@@ -90,50 +90,50 @@ pub(super) fn number<T: TryFrom<u64>>(key: &'static str, range: RangeInclusive<u
     Setting { kind: Kind::Number, ..text(key, &format!("a whole number from {low} to {high}"), parse) }
 }
 
-/// A span of a whole number, within `range`, of the unit that the key ends in.
-pub(super) fn span(key: &'static str, unit: Duration, range: RangeInclusive<u32>) -> Setting<Duration> {
+/// A whole number in `range` of the unit in which the key ends.
+pub(super) fn duration(key: &'static str, unit: Duration, range: RangeInclusive<u32>) -> Setting<Duration> {
     let Setting { parse, expects, .. } = number::<u32>(key, u64::from(*range.start())..=u64::from(*range.end()));
     Setting { kind: Kind::Number, ..text(key, &expects, move |text| parse(text).map(|count| unit * count)) }
 }
 
-/// on or off.
-pub(super) fn switch(key: &'static str) -> Setting<bool> {
+/// `on` or `off`.
+pub(super) fn boolean(key: &'static str) -> Setting<bool> {
     let parse = |text: &str| match text {
         "on" | "true" => Ok(true),
         "off" | "false" => Ok(false),
         _ => Err("is neither on nor off"),
     };
-    Setting { kind: Kind::Switch, ..text(key, "on or off", parse) }
+    Setting { kind: Kind::Boolean, ..text(key, "on or off", parse) }
 }
 
 impl<T> Setting<T> {
-    /// May be written as a TOML array.
+    /// Accepts a TOML array.
     pub(super) fn listed(self) -> Self {
         Self { kind: Kind::List, ..self }
     }
 
-    /// Never shown, neither in errors nor by `config check`, and taken as it stands, spaces and all.
+    /// Never prints the value, neither in errors nor in `config check`. Keeps spaces around it.
     pub(super) fn secret(self) -> Self {
         Self { secrecy: Secrecy::Secret, ..self }
     }
 
-    /// Shown with its password masked.
+    /// Prints the value with its password masked.
     pub(super) fn url(self) -> Self {
         Self { secrecy: Secrecy::Url, ..self }
     }
 
-    /// An empty environment variable means "none" here, not "not set".
-    pub(super) fn empty_counts(self) -> Self {
-        Self { empty_counts: true, ..self }
+    /// Takes an empty environment variable for "none" instead of "not set".
+    pub(super) fn allow_empty(self) -> Self {
+        Self { allow_empty: true, ..self }
     }
 
-    /// What production asks of it besides.
+    /// Adds a check for production.
     pub(super) fn in_production<E: ToString>(self, check: impl Fn(&T) -> Result<(), E> + 'static) -> Self {
         let check: Check<T> = Box::new(move |value| check(value).map_err(|reason| reason.to_string()));
         Self { production: Some(check), ..self }
     }
 
-    /// The value that `entry` means, or why it means none.
+    /// Parses and checks `entry`.
     pub(super) fn read(&self, entry: &Entry, in_production: bool) -> Result<T, String> {
         let value = (self.parse)(&self.text_of(entry)?)?;
         match &self.production {
@@ -142,16 +142,16 @@ impl<T> Setting<T> {
         }
     }
 
-    /// What `entry` says, as text: TOML must have written it as the kind of value it is.
+    /// The text of `entry`. A TOML value must have the type of this setting.
     pub(super) fn text_of(&self, entry: &Entry) -> Result<String, String> {
         use toml::Value::{Array, Boolean, Integer, String as Text};
         match (&entry.raw, self.kind) {
             (Raw::NotUnicode, _) => Err("is not UTF-8".to_owned()),
-            (Raw::Text(text), _) | (Raw::Toml(Text(text)), Kind::Text | Kind::Switch | Kind::List) => {
+            (Raw::Text(text), _) | (Raw::Toml(Text(text)), Kind::Text | Kind::Boolean | Kind::List) => {
                 Ok(self.trimmed(text))
             }
             (Raw::Toml(Integer(number)), Kind::Number) => Ok(number.to_string()),
-            (Raw::Toml(Boolean(on)), Kind::Switch) => Ok(on.to_string()),
+            (Raw::Toml(Boolean(on)), Kind::Boolean) => Ok(on.to_string()),
             (Raw::Toml(Array(values)), Kind::List) => joined(values),
             (Raw::Toml(value), kind) => {
                 Err(format!("is written as a TOML {}, not as {}", value.type_str(), kind.written()))
@@ -164,7 +164,7 @@ impl<T> Setting<T> {
         text.to_owned()
     }
 
-    /// What an error may repeat of `entry`: its text in short, or that it is a secret.
+    /// The beginning of an error about `entry`: its shortened text, or "the value" for a secret.
     pub(super) fn quoted(&self, entry: &Entry) -> String {
         match (&entry.raw, self.secrecy) {
             (Raw::Text(text) | Raw::Toml(toml::Value::String(text)), Secrecy::Open) => {
@@ -175,7 +175,7 @@ impl<T> Setting<T> {
         }
     }
 
-    /// The effective value as one would write it in TOML, secrets masked.
+    /// The value as TOML, secrets masked.
     pub(super) fn shown(&self, text: &str) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         match (self.secrecy, self.kind) {
@@ -195,7 +195,7 @@ impl Kind {
         match self {
             Self::Text => "a string",
             Self::Number => "an integer",
-            Self::Switch => "\"on\" or \"off\"",
+            Self::Boolean => "\"on\" or \"off\"",
             Self::List => "an array of strings",
         }
     }
@@ -214,7 +214,7 @@ fn in_brackets(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// The first 60 characters, control characters escaped.
+/// At most the first 60 characters, control characters escaped.
 fn short(text: &str) -> String {
     let text: String = text.chars().take(60).collect();
     text.escape_debug().to_string()

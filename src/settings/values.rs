@@ -1,4 +1,4 @@
-//! What settings turn into, and how their texts are read. Reasons go on from the value: "is not …".
+//! The types of settings and their parsers. An error continues a sentence that begins with the value: "is not …".
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,17 +13,17 @@ use url::{Host, Url};
 
 use super::secret_url::SecretUrl;
 
-/// How strict to be.
+/// Decides how strict the service is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Environment {
-    /// Missing secrets are generated, any origin may call.
+    /// Missing secrets are generated, and any web origin may call.
     Development,
-    /// Secrets must be given, logs are JSON, test hooks are refused.
+    /// Secrets must be given, logs are JSON, and a binary with test hooks does not start.
     Production,
 }
 
 impl Environment {
-    /// Whether it is production.
+    /// Whether the stricter rules of production apply.
     pub fn is_production(self) -> bool {
         self == Self::Production
     }
@@ -37,12 +37,12 @@ impl Environment {
     }
 }
 
-/// How the mail server is spoken to.
+/// The encryption of the connection to the mail server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SmtpTls {
-    /// In clear.
+    /// No encryption.
     None,
-    /// In clear first, then TLS by STARTTLS, which must succeed.
+    /// Begins unencrypted and changes to TLS by STARTTLS. A mail is sent only over TLS.
     Starttls,
     /// TLS from the first byte.
     Tls,
@@ -59,12 +59,12 @@ impl SmtpTls {
     }
 }
 
-/// Whose pages may call the API.
+/// The web origins that may call the API.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CorsOrigins {
-    /// Anybody's.
+    /// All origins.
     Any,
-    /// Those of these origins, each as a browser writes it (`https://admin.example.org`); of none, if empty.
+    /// These origins, each as a browser sends it (`https://admin.example.org`). May be empty.
     Only(Vec<String>),
 }
 
@@ -90,17 +90,17 @@ fn origin(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// Where the state is kept.
+/// The location of the database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
-    /// The embedded database, in this file.
+    /// The embedded database in this file.
     Sqlite(PathBuf),
-    /// A server; its URL begins with `postgres://` or `postgresql://`.
+    /// A PostgreSQL server. The URL begins with `postgres://` or `postgresql://`.
     Postgres(SecretUrl),
 }
 
 impl DatabaseUrl {
-    /// Whether it is a file of this process's own.
+    /// Whether the database is a file that only this process serves.
     pub fn is_embedded(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
@@ -118,7 +118,7 @@ impl DatabaseUrl {
 fn sqlite_path(path: &str) -> Result<PathBuf, String> {
     match path {
         "" => Err("names no file"),
-        ":memory:" => Err("would lose everything with each connection; name a file"),
+        ":memory:" => Err("would lose all data with each connection; name a file"),
         _ if path.contains('?') => Err("has options after ?, which are not taken; give the path alone"),
         _ => Ok(PathBuf::from(path)),
     }
@@ -137,7 +137,7 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "is not an IP address with a port")
 }
 
-/// A network, or an address as the network that holds only it.
+/// A network. A single address is a network of one address.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse()
@@ -159,13 +159,13 @@ pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
 
 pub(super) fn mail_host(text: &str) -> Result<String, &'static str> {
     if text.contains([':', '/']) || text.contains(char::is_whitespace) {
-        return Err("is not a host alone; its port belongs into smtp_port");
+        return Err("is not a host name alone; the port belongs in smtp_port");
     }
     Ok(text.to_owned())
 }
 
 pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
-    let plain = text.is_ascii() && !text.contains(|letter: char| letter.is_ascii_whitespace() || letter.is_control());
+    let plain = text.is_ascii() && !text.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
     match text.split_once('@') {
         Some((user, host)) if plain && !user.is_empty() && !host.is_empty() && !host.contains('@') => {
             Ok(text.to_owned())
@@ -174,7 +174,7 @@ pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The base of an API to which people's words go: over TLS, or within this machine.
+/// The base URL of an API that receives texts of users: over TLS, or on this machine.
 pub(super) fn endpoint_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     let is_local = match url.host() {
@@ -186,26 +186,26 @@ pub(super) fn endpoint_url(text: &str) -> Result<Url, &'static str> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_local => Ok(()),
-        "http" => Err("would send what people say in clear"),
+        "http" => Err("would send texts of users unencrypted"),
         _ => Err("does not begin with https://"),
     }?;
     if url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none() {
         Ok(url)
     } else {
-        Err("holds more than a host and a path; a key belongs into suggestions_api_key")
+        Err("holds more than a host and a path; a key belongs in suggestions_api_key")
     }
 }
 
-/// A secret that can stand in the head of a request.
+/// A secret that is a valid value of an HTTP header.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(SecretString::from(text))
     } else {
-        Err("holds a space, a line break or something else than printable ASCII")
+        Err("holds a space, a line break or another character that is not printable ASCII")
     }
 }
 
-/// Text that fits on one line of a mail or a token: 1 to 100 characters, none of them a control character.
+/// One line of text: 1 to 100 characters without control characters.
 pub(super) fn line(text: &str) -> Result<String, &'static str> {
     match text.chars().count() {
         0 => Err("is empty"),
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_predecessors_database_url_is_taken() {
+    fn the_predecessors_database_url_is_accepted() {
         let parsed = DatabaseUrl::parse("postgresql+psycopg2://fom:pw@db/fom").expect("its documented form");
         let DatabaseUrl::Postgres(url) = parsed else { panic!("not PostgreSQL: {parsed:?}") };
         assert_eq!(url.expose(), "postgresql://fom:pw@db/fom");
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_the_network_that_holds_only_it() {
+    fn a_single_address_is_a_network_of_one() {
         assert_eq!(network("10.1.2.3").map(|network| network.to_string()), Ok("10.1.2.3/32".to_owned()));
         assert_eq!(network("fd00::/8").map(|network| network.to_string()), Ok("fd00::/8".to_owned()));
         assert!(network("10.0.0.0/33").is_err());
     }
 
     #[test]
-    fn what_people_say_goes_out_over_tls_or_not_beyond_this_machine() {
+    fn texts_of_users_leave_this_machine_only_over_tls() {
         for text in
             ["https://api.example.org/v1", "http://localhost:11434/v1", "http://127.0.0.1:8000", "http://[::1]:1"]
         {

@@ -1,25 +1,25 @@
-//! What makes a bearer token good.
+//! Which bearer tokens are accepted.
 
 use reqwest::Method;
 
-use crate::harness::{Claims, TestApp, snapshot, stories};
+use crate::harness::{Claims, TestApp, snapshot, tests_on_both_profiles};
 
-const OTHER_ACCESS_SECRET: &str = "the other secret of the stories, for access tokens";
+const OTHER_ACCESS_SECRET: &str = "the other secret of the tests, for access tokens";
 
-stories! {
-    without_a_token_nobody_is_let_in,
-    a_header_that_holds_no_token_lets_nobody_in,
-    the_scheme_is_known_in_any_case,
-    an_access_token_lives_for_half_an_hour,
-    an_access_token_lives_as_long_as_is_set with [("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "2")],
+tests_on_both_profiles! {
+    a_request_without_a_token_is_refused,
+    an_authorization_header_without_a_token_is_refused,
+    the_bearer_scheme_is_accepted_in_any_case,
+    an_access_token_expires_after_half_an_hour,
+    an_access_token_expires_after_the_configured_time with [("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "2")],
     forged_and_foreign_tokens_are_refused,
-    a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry,
-    tokens_under_either_access_secret_are_good with [("JWT_ACCESS_TOKEN", super::OTHER_ACCESS_SECRET)],
+    a_token_issued_a_minute_ahead_is_accepted_and_an_expired_one_is_not,
+    tokens_signed_with_either_access_secret_are_accepted with [("JWT_ACCESS_TOKEN", super::OTHER_ACCESS_SECRET)],
     tokens_survive_a_restart,
     generated_secrets_survive_a_restart with [("JWT_SECRET_TOKEN", ""), ("JWT_REFRESH_TOKEN", ""), ("DATA_KEY", "")],
 }
 
-async fn without_a_token_nobody_is_let_in(app: &TestApp) {
+async fn a_request_without_a_token_is_refused(app: &TestApp) {
     let refused = app.client().get("/auth/me").await;
     assert_eq!(refused.header("www-authenticate"), "Bearer");
     snapshot!(refused, @r#"
@@ -33,7 +33,7 @@ async fn without_a_token_nobody_is_let_in(app: &TestApp) {
     "#);
 }
 
-async fn a_header_that_holds_no_token_lets_nobody_in(app: &TestApp) {
+async fn an_authorization_header_without_a_token_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
     for header in [
         "Bearer".to_owned(),
@@ -49,26 +49,26 @@ async fn a_header_that_holds_no_token_lets_nobody_in(app: &TestApp) {
     }
 }
 
-async fn the_scheme_is_known_in_any_case(app: &TestApp) {
+async fn the_bearer_scheme_is_accepted_in_any_case(app: &TestApp) {
     let ada = app.verified("ada").await;
     for scheme in ["bearer", "BEARER", "Bearer"] {
         let call =
             app.client().api(Method::GET, "/auth/me").header("authorization", &format!("{scheme} {}", ada.access));
-        call.send().await.is(200);
+        call.send().await.assert_status(200);
     }
 }
 
-async fn an_access_token_lives_for_half_an_hour(app: &TestApp) {
+async fn an_access_token_expires_after_half_an_hour(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.advance(29);
     assert!(ada.is_logged_in().await);
     app.advance(1);
     assert!(!ada.is_logged_in().await);
-    let ada = ada.holding(&ada.refresh().await.is(200));
+    let ada = ada.with_tokens(&ada.refresh().await.assert_status(200));
     assert!(ada.is_logged_in().await);
 }
 
-async fn an_access_token_lives_as_long_as_is_set(app: &TestApp) {
+async fn an_access_token_expires_after_the_configured_time(app: &TestApp) {
     let ada = app.verified("ada").await;
     assert_eq!(ada.log_in().await.json["expires_in"], 120);
     assert!(ada.is_logged_in().await);
@@ -87,26 +87,26 @@ async fn forged_and_foreign_tokens_are_refused(app: &TestApp) {
     for (what, token) in [
         ("a refresh token", ada.refresh.clone()),
         ("a changed token", flipped),
-        ("another's signature", own.signed_by("somebody else's secret, 32 bytes or more")),
+        ("another signature", own.signed_by("a secret of another service, 32 bytes or more")),
         ("no signature", own.unsigned()),
         ("a cut token", ada.access[..ada.access.len() - 1].to_owned()),
-        ("another's subject", own.resigned_with("sub", admin.id.to_string())),
-        ("a log-in that is not there", own.resigned_with("sid", 4_000_000)),
+        ("another subject", own.resigned_with("sub", admin.id.to_string())),
+        ("an unknown login", own.resigned_with("sid", 4_000_000)),
         ("another type", own.resigned_with("typ", "refresh")),
-        ("another issuer", own.resigned_with("iss", "somebody")),
-        ("a subject that is no number", own.resigned_with("sub", "ada")),
-        ("an expiry that is no number", own.resigned_with("exp", "never")),
+        ("another issuer", own.resigned_with("iss", "another")),
+        ("a subject that is not a number", own.resigned_with("sub", "ada")),
+        ("an expiry that is not a number", own.resigned_with("exp", "never")),
     ] {
-        let answer = app.client().bearing(&token).get("/auth/me").await;
-        assert_eq!(answer.status, 401, "{what}: {token}");
+        let response = app.client().with_token(&token).get("/auth/me").await;
+        assert_eq!(response.status, 401, "{what}: {token}");
     }
     assert!(ada.is_logged_in().await);
 }
 
-async fn a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry(app: &TestApp) {
+async fn a_token_issued_a_minute_ahead_is_accepted_and_an_expired_one_is_not(app: &TestApp) {
     let ada = app.verified("ada").await;
     let claims = Claims::of(&ada.access);
-    let now = app.ground.clock.now().seconds();
+    let now = app.env.clock.now().seconds();
     for (claim, value, good) in [
         ("iat", now + 50, true),
         ("iat", now + 75, false),
@@ -115,26 +115,26 @@ async fn a_clock_may_be_a_minute_ahead_at_issue_and_no_second_late_at_expiry(app
         ("exp", now - 1, false),
     ] {
         let token = claims.resigned_with(claim, value);
-        let status = app.client().bearing(&token).get("/auth/me").await.status;
+        let status = app.client().with_token(&token).get("/auth/me").await.status;
         assert_eq!(status, if good { 200 } else { 401 }, "{claim} {value}, now {now}");
     }
 }
 
-/// Access tokens are signed with `JWT_SECRET_TOKEN`, as the predecessor did, and verified against both.
-async fn tokens_under_either_access_secret_are_good(app: &TestApp) {
+/// Access tokens are signed with `JWT_SECRET_TOKEN`, like those of the predecessor, and verified against both secrets.
+async fn tokens_signed_with_either_access_secret_are_accepted(app: &TestApp) {
     let ada = app.verified("ada").await;
     let other = Claims::of(&ada.access).signed_by(OTHER_ACCESS_SECRET);
     assert_ne!(other, ada.access, "the first secret signs");
-    app.client().bearing(&other).get("/auth/me").await.is(200);
+    app.client().with_token(&other).get("/auth/me").await.assert_status(200);
     assert!(ada.is_logged_in().await);
 }
 
 async fn tokens_survive_a_restart(app: &TestApp) {
     let ada = app.verified("ada").await;
     let app = app.restarted(&[]).await;
-    let ada = ada.from(app.client());
+    let ada = ada.using(app.client());
     assert!(ada.is_logged_in().await);
-    ada.refresh().await.is(200);
+    ada.refresh().await.assert_status(200);
     app.stop().await;
 }
 

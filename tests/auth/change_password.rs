@@ -2,38 +2,38 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Person, TestApp, snapshot, stories};
+use crate::harness::{Person, Response, TestApp, snapshot, tests_on_both_profiles};
 
 const NEW: &str = "a new and much longer word";
 
-stories! {
-    changing_the_password_ends_the_other_log_ins,
+tests_on_both_profiles! {
+    changing_the_password_ends_the_other_logins,
     a_wrong_current_password_changes_nothing,
-    wrong_current_passwords_count_as_failed_log_ins,
+    wrong_current_passwords_count_as_failed_logins,
     a_refused_new_password_changes_nothing,
-    nobody_changes_a_password_without_a_token,
-    every_bad_field_of_a_change_is_named,
+    changing_the_password_needs_a_token,
+    every_invalid_field_of_a_change_is_named,
 }
 
-async fn change(person: &Person, current: &str, new: &str) -> Answer {
+async fn change(person: &Person, current: &str, new: &str) -> Response {
     person.post("/auth/change-password", json!({ "current_password": current, "new_password": new })).await
 }
 
-async fn changing_the_password_ends_the_other_log_ins(app: &TestApp) {
+async fn changing_the_password_ends_the_other_logins(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let other = ada.logged_in().await;
-    let answer = change(&ada, &ada.password, NEW).await;
-    snapshot!(answer, @r#"
+    let other = ada.log_in_again().await;
+    let response = change(&ada, &ada.password, NEW).await;
+    snapshot!(response, @r#"
     200 {
       "message": "Password changed successfully."
     }
     "#);
-    assert!(ada.is_logged_in().await, "the one who asks stays");
+    assert!(ada.is_logged_in().await, "the login that changes the password stays");
     assert!(!other.is_logged_in().await);
-    other.refresh().await.is(401);
-    ada.refresh().await.is(200);
-    ada.log_in().await.is(401);
-    ada.log_in_with(NEW).await.is(200);
+    other.refresh().await.assert_status(401);
+    ada.refresh().await.assert_status(200);
+    ada.log_in().await.assert_status(401);
+    ada.log_in_with(NEW).await.assert_status(200);
     let mail = app.mail_to(&ada.email).await;
     assert!(mail.text.contains("was changed") && !mail.raw.contains(NEW), "{}", mail.text);
     app.events_of(ada.id, &["user.registered", "user.verified", "user.password_changed"]).await;
@@ -55,36 +55,36 @@ async fn a_wrong_current_password_changes_nothing(app: &TestApp) {
     assert_eq!(app.texts("SELECT password FROM users").await, before);
 }
 
-async fn wrong_current_passwords_count_as_failed_log_ins(app: &TestApp) {
+async fn wrong_current_passwords_count_as_failed_logins(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..5 {
-        change(&ada, "not the password", NEW).await.is(400);
-        ada.log_in_with("not the password").await.is(401);
+        change(&ada, "not the password", NEW).await.assert_status(400);
+        ada.log_in_with("not the password").await.assert_status(401);
     }
-    change(&ada, &ada.password, NEW).await.is(429);
-    ada.log_in().await.is(429);
+    change(&ada, &ada.password, NEW).await.assert_status(429);
+    ada.log_in().await.assert_status(429);
     app.advance(11);
-    change(&ada, &ada.password, NEW).await.is(200);
+    change(&ada, &ada.password, NEW).await.assert_status(200);
 }
 
 async fn a_refused_new_password_changes_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
     for bad in ["short", "dummyPassword123", &"x".repeat(129)] {
-        let refused = change(&ada, &ada.password, bad).await.is(422);
+        let refused = change(&ada, &ada.password, bad).await.assert_status(422);
         assert!(refused.text.contains("password"), "{}", refused.text);
     }
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }
 
-async fn nobody_changes_a_password_without_a_token(app: &TestApp) {
+async fn changing_the_password_needs_a_token(app: &TestApp) {
     let body = json!({ "current_password": "password123", "new_password": NEW });
-    app.client().post("/auth/change-password", body).await.is(401);
+    app.client().post("/auth/change-password", body).await.assert_status(401);
 }
 
-async fn every_bad_field_of_a_change_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_change_is_named(app: &TestApp) {
     let ada = app.verified("ada").await;
     for body in [json!({}), json!({ "current_password": 7, "new_password": [] })] {
-        let answer = ada.post("/auth/change-password", body.clone()).await.is(422);
-        assert_eq!(answer.refused(), ["body.current_password", "body.new_password"], "{body}");
+        let response = ada.post("/auth/change-password", body.clone()).await.assert_status(422);
+        assert_eq!(response.invalid_fields(), ["body.current_password", "body.new_password"], "{body}");
     }
 }

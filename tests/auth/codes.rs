@@ -1,191 +1,191 @@
-//! How long codes live, how often they may be guessed, and how many are sent.
-
-use serde_json::json;
+//! One-time codes: their lifetime, the limit of guesses, and how many are sent.
 
 use crate::{
-    auth::wrong,
-    harness::{TestApp, at_once, eventually, stories},
+    auth::wrong_code,
+    harness::{TestApp, concurrently, eventually, tests_on_both_profiles},
 };
 
-stories! {
-    a_code_is_good_for_less_than_five_minutes,
-    a_code_is_good_for_five_minutes_from_its_sending_and_no_longer,
-    a_code_is_good_once,
-    of_many_who_type_a_code_at_once_one_is_told_that_it_is_right,
-    five_wrong_guesses_end_a_code,
-    wrong_guesses_at_once_count_too,
+tests_on_both_profiles! {
+    a_code_is_accepted_within_five_minutes,
+    a_code_expires_five_minutes_after_it_was_sent,
+    a_code_is_accepted_once,
+    a_code_sent_by_many_requests_at_once_is_accepted_once,
+    five_wrong_guesses_revoke_a_code,
+    concurrent_wrong_guesses_are_counted,
     right_codes_are_not_counted_as_guesses,
-    a_wrong_guess_costs_every_live_code_of_the_address_a_try,
-    a_verification_code_resets_no_password_and_a_reset_code_verifies_nobody,
+    a_wrong_guess_costs_every_live_code_of_the_address_an_attempt,
+    a_verification_code_resets_no_password_and_a_reset_code_verifies_no_account,
     wrong_codes_from_one_client_address_are_limited with [("LIMIT_WRONG_CODES_PER_DAY_PER_CLIENT", "3")],
     wrong_codes_for_one_account_are_limited with [("LIMIT_WRONG_CODES_PER_DAY", "3")],
     at_most_three_codes_go_to_an_address_in_ten_minutes_and_two_by_one_client,
     codes_survive_a_restart,
-    no_code_rests_readable,
+    codes_are_stored_unreadable,
 }
 
-async fn a_code_is_good_for_less_than_five_minutes(app: &TestApp) {
+async fn a_code_is_accepted_within_five_minutes(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     app.advance_seconds(4 * 60 + 40);
-    ada.verify(&code).await.is(200);
+    ada.verify(&code).await.assert_status(200);
 }
 
-async fn a_code_is_good_for_five_minutes_from_its_sending_and_no_longer(app: &TestApp) {
+async fn a_code_expires_five_minutes_after_it_was_sent(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     app.advance(5);
-    assert_eq!(ada.verify(&code).await.is(400).detail(), "Invalid or expired OTP");
+    assert_eq!(ada.verify(&code).await.assert_status(400).detail(), "Invalid or expired OTP");
 }
 
-async fn a_code_is_good_once(app: &TestApp) {
+async fn a_code_is_accepted_once(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
-    ada.verify(&code).await.is(400);
+    ada.verify(&code).await.assert_status(200);
+    ada.verify(&code).await.assert_status(400);
 }
 
-async fn of_many_who_type_a_code_at_once_one_is_told_that_it_is_right(app: &TestApp) {
+async fn a_code_sent_by_many_requests_at_once_is_accepted_once(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let calls = (0..12).map(|_| {
-        let (ada, code) = (ada.from(app.client()), code.clone());
+        let (ada, code) = (ada.using(app.client()), code.clone());
         async move { ada.verify(&code).await.status }
     });
-    let mut told = at_once(calls).await;
-    told.sort_unstable();
-    assert_eq!((told[0], told[1]), (200, 400), "{told:?}");
-    assert_eq!(told.iter().filter(|status| **status == 400).count(), 11, "{told:?}");
+    let mut statuses = concurrently(calls).await;
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], statuses[1]), (200, 400), "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 11, "{statuses:?}");
 }
 
-async fn five_wrong_guesses_end_a_code(app: &TestApp) {
+async fn five_wrong_guesses_revoke_a_code(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     for _ in 0..4 {
-        ada.verify(&wrong(&code)).await.is(400);
+        ada.verify(&wrong_code(&code)).await.assert_status(400);
     }
     let bob = app.register("bob").await;
     let bobs = app.mail_to(&bob.email).await.code();
-    ada.verify(&wrong(&code)).await.is(400);
-    ada.verify(&code).await.is(400);
+    ada.verify(&wrong_code(&code)).await.assert_status(400);
+    ada.verify(&code).await.assert_status(400);
     for _ in 0..4 {
-        bob.verify(&wrong(&bobs)).await.is(400);
+        bob.verify(&wrong_code(&bobs)).await.assert_status(400);
     }
-    bob.verify(&bobs).await.is(200);
+    bob.verify(&bobs).await.assert_status(200);
 }
 
-async fn wrong_guesses_at_once_count_too(app: &TestApp) {
+async fn concurrent_wrong_guesses_are_counted(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let calls = (0..10).map(|_| {
-        let (ada, guess) = (ada.from(app.client()), wrong(&code));
+        let (ada, guess) = (ada.using(app.client()), wrong_code(&code));
         async move { ada.verify(&guess).await.status }
     });
-    assert_eq!(at_once(calls).await, [400; 10]);
-    ada.verify(&code).await.is(400);
+    assert_eq!(concurrently(calls).await, [400; 10]);
+    ada.verify(&code).await.assert_status(400);
 }
 
-/// The app sends the reset code twice; only wrong guesses count.
+/// The app sends the reset code twice. Only wrong guesses count.
 async fn right_codes_are_not_counted_as_guesses(app: &TestApp) {
     let ada = app.verified("ada").await;
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.request_password_reset().await.assert_status(202);
     let code = app.mail_to(&ada.email).await.code();
-    let body = |password: &str| json!({ "email": ada.email, "otp": code, "new_password": password });
     for _ in 0..10 {
-        ada.client.post("/auth/reset-password", body("dummyPassword123")).await.is(422);
+        ada.reset_password(&code, "dummyPassword123").await.assert_status(422);
     }
-    ada.client.post("/auth/reset-password", body("a new and longer word")).await.is(200);
+    ada.reset_password(&code, "a new and longer word").await.assert_status(200);
 }
 
-async fn a_wrong_guess_costs_every_live_code_of_the_address_a_try(app: &TestApp) {
+async fn a_wrong_guess_costs_every_live_code_of_the_address_an_attempt(app: &TestApp) {
     let ada = app.register("ada").await;
     let first = app.mail_to(&ada.email).await.code();
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let second = app.mail_to(&ada.email).await.code();
-    let neither = [wrong(&first), wrong(&wrong(&first))].into_iter().find(|guess| *guess != second).expect("one is");
+    let neither = [wrong_code(&first), wrong_code(&wrong_code(&first))]
+        .into_iter()
+        .find(|guess| *guess != second)
+        .expect("one is");
     for _ in 0..5 {
-        ada.verify(&neither).await.is(400);
+        ada.verify(&neither).await.assert_status(400);
     }
-    ada.verify(&first).await.is(400);
-    ada.verify(&second).await.is(400);
+    ada.verify(&first).await.assert_status(400);
+    ada.verify(&second).await.assert_status(400);
 }
 
-async fn a_verification_code_resets_no_password_and_a_reset_code_verifies_nobody(app: &TestApp) {
+async fn a_verification_code_resets_no_password_and_a_reset_code_verifies_no_account(app: &TestApp) {
     let ada = app.register("ada").await;
     let to_verify = app.mail_to(&ada.email).await.code();
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    ada.request_password_reset().await.assert_status(202);
     let to_reset = app.mail_to(&ada.email).await.code();
     if to_verify != to_reset {
-        let body = json!({ "email": ada.email, "otp": to_verify, "new_password": "a new and longer word" });
-        ada.client.post("/auth/reset-password", body).await.is(400);
-        ada.verify(&to_reset).await.is(400);
+        ada.reset_password(&to_verify, "a new and longer word").await.assert_status(400);
+        ada.verify(&to_reset).await.assert_status(400);
     }
-    ada.verify(&to_verify).await.is(200);
+    ada.verify(&to_verify).await.assert_status(200);
 }
 
 async fn wrong_codes_from_one_client_address_are_limited(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let guesser = ada.from(app.client());
+    let guesser = ada.using(app.client());
     for _ in 0..3 {
-        guesser.verify(&wrong(&code)).await.is(400);
+        guesser.verify(&wrong_code(&code)).await.assert_status(400);
     }
-    guesser.verify(&code).await.is(429);
-    ada.verify(&code).await.is(200);
+    guesser.verify(&code).await.assert_status(429);
+    ada.verify(&code).await.assert_status(200);
 }
 
 async fn wrong_codes_for_one_account_are_limited(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     for _ in 0..3 {
-        ada.from(app.client()).verify(&wrong(&code)).await.is(400);
+        ada.using(app.client()).verify(&wrong_code(&code)).await.assert_status(400);
     }
-    ada.from(app.client()).verify(&code).await.is(429);
+    ada.using(app.client()).verify(&code).await.assert_status(429);
     let bob = app.register("bob").await;
     let bobs = app.mail_to(&bob.email).await.code();
-    bob.verify(&bobs).await.is(200);
+    bob.verify(&bobs).await.assert_status(200);
     app.advance(24 * 60 + 1);
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let fresh = app.mail_to(&ada.email).await.code();
-    ada.verify(&fresh).await.is(200);
+    ada.verify(&fresh).await.assert_status(200);
 }
 
 async fn at_most_three_codes_go_to_an_address_in_ten_minutes_and_two_by_one_client(app: &TestApp) {
     let ada = app.person("ada");
-    let first = ada.register().await.is(201);
+    let first = ada.register().await.assert_status(201);
     for _ in 0..2 {
-        assert_eq!(ada.register().await.is(201).shown(), first.shown(), "the answer is the same");
+        assert_eq!(ada.register().await.assert_status(201).redacted(), first.redacted(), "the response is the same");
     }
     app.mail_to(&ada.email).await;
     app.mail_to(&ada.email).await;
     app.expect_no_mail_to(&ada.email).await;
     for _ in 0..2 {
-        ada.from(app.client()).register().await.is(201);
+        ada.using(app.client()).register().await.assert_status(201);
     }
     app.mail_to(&ada.email).await;
     app.expect_no_mail_to(&ada.email).await;
-    // Another purpose has a budget of its own.
-    ada.client.post("/auth/request-password-reset", json!({ "email": ada.email })).await.is(202);
+    // Each purpose has its own quota.
+    ada.request_password_reset().await.assert_status(202);
     app.mail_to(&ada.email).await;
     app.advance(10);
-    ada.register().await.is(201);
+    ada.register().await.assert_status(201);
     let code = app.mail_to(&ada.email).await.code();
-    ada.verify(&code).await.is(200);
+    ada.verify(&code).await.assert_status(200);
 }
 
 async fn codes_survive_a_restart(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let app = app.restarted(&[]).await;
-    ada.from(app.client()).verify(&code).await.is(200);
+    ada.using(app.client()).verify(&code).await.assert_status(200);
     app.stop().await;
 }
 
-async fn no_code_rests_readable(app: &TestApp) {
+async fn codes_are_stored_unreadable(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let kept = app.codes().await;
-    assert_eq!(kept.len(), 1, "it is kept where this looks: {kept:?}");
-    assert!(!kept[0].contains(&code) && !kept[0].contains(&ada.email), "{kept:?}");
-    eventually("what was sent to be forgotten", async || (app.rows("mail_intents").await == 0).then_some(())).await;
+    let stored = app.stored_codes().await;
+    assert_eq!(stored.len(), 1, "{stored:?}");
+    assert!(!stored[0].contains(&code) && !stored[0].contains(&ada.email), "{stored:?}");
+    eventually("the sent mail leaves the queue", async || (app.row_count("mail_intents").await == 0).then_some(()))
+        .await;
 }

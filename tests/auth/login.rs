@@ -2,28 +2,28 @@
 
 use serde_json::json;
 
-use crate::harness::{Claims, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Claims, Person, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     logging_in_gives_tokens_and_the_user,
-    a_bad_pair_is_told_without_saying_which_of_the_two,
-    an_unverified_user_is_told_so_only_after_the_right_password,
-    a_fresh_code_goes_out_with_that_and_is_good,
+    an_unknown_address_and_a_wrong_password_get_the_same_response,
+    an_unverified_user_learns_it_only_with_the_right_password,
+    a_login_of_an_unverified_user_mails_a_new_code,
     a_suspended_user_cannot_log_in,
     a_deactivated_user_cannot_log_in,
-    every_bad_field_of_a_log_in_is_named,
-    the_access_token_says_what_clients_and_siblings_read,
-    the_refresh_token_says_no_more_than_it_must,
-    an_audience_is_named_where_one_is_set with [("JWT_AUDIENCE", "faceofmind-siblings")],
-    a_log_in_from_a_new_device_is_mailed,
-    a_hash_made_with_other_parameters_is_renewed_at_log_in,
-    people_log_in_at_once,
+    every_invalid_field_of_a_login_is_named,
+    the_access_token_holds_the_claims_that_clients_and_other_services_read,
+    the_refresh_token_holds_only_five_claims,
+    the_access_token_names_the_configured_audience with [("JWT_AUDIENCE", "faceofmind-services")],
+    a_login_from_a_new_device_is_mailed,
+    a_hash_with_outdated_parameters_is_renewed_at_login,
+    many_logins_at_once_succeed,
 }
 
 async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let answer = ada.log_in().await;
-    snapshot!(answer, @r#"
+    let response = ada.log_in().await;
+    snapshot!(response, @r#"
     200 {
       "access_token": "[token]",
       "created_at": "[time]",
@@ -53,10 +53,10 @@ async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
     assert!(me.text_of("created_at").parse::<jiff::Timestamp>().is_ok(), "RFC 3339 with an offset");
 }
 
-async fn a_bad_pair_is_told_without_saying_which_of_the_two(app: &TestApp) {
-    let (ada, nobody) = (app.verified("ada").await, app.person("nobody"));
-    let (wrong, unknown) = (ada.log_in_with("not the password").await, nobody.log_in().await);
-    assert_eq!(wrong.shown(), unknown.shown());
+async fn an_unknown_address_and_a_wrong_password_get_the_same_response(app: &TestApp) {
+    let (ada, stranger) = (app.verified("ada").await, app.person("stranger"));
+    let (wrong, unknown) = (ada.log_in_with("not the password").await, stranger.log_in().await);
+    assert_eq!(wrong.redacted(), unknown.redacted());
     snapshot!(wrong, @r#"
     401 {
       "detail": "Incorrect email or password",
@@ -71,10 +71,10 @@ async fn a_bad_pair_is_told_without_saying_which_of_the_two(app: &TestApp) {
     }
 }
 
-async fn an_unverified_user_is_told_so_only_after_the_right_password(app: &TestApp) {
+async fn an_unverified_user_learns_it_only_with_the_right_password(app: &TestApp) {
     let ada = app.register("ada").await;
     app.mail_to(&ada.email).await;
-    ada.log_in_with("not the password").await.is(401);
+    ada.log_in_with("not the password").await.assert_status(401);
     app.expect_no_mail_to(&ada.email).await;
     let inactive = ada.log_in().await;
     snapshot!(inactive, @r#"
@@ -88,46 +88,46 @@ async fn an_unverified_user_is_told_so_only_after_the_right_password(app: &TestA
     "#);
 }
 
-async fn a_fresh_code_goes_out_with_that_and_is_good(app: &TestApp) {
+async fn a_login_of_an_unverified_user_mails_a_new_code(app: &TestApp) {
     let ada = app.register("ada").await;
     app.mail_to(&ada.email).await;
-    ada.log_in().await.is(400);
+    ada.log_in().await.assert_status(400);
     let fresh = app.mail_to(&ada.email).await.code();
-    // Within the budget: a third, by the same client, is not sent.
-    ada.log_in().await.is(400);
+    // The quota allows two mails for one client.
+    ada.log_in().await.assert_status(400);
     app.expect_no_mail_to(&ada.email).await;
-    ada.verify(&fresh).await.is(200);
-    ada.log_in().await.is(200);
+    ada.verify(&fresh).await.assert_status(200);
+    ada.log_in().await.assert_status(200);
 }
 
 async fn a_suspended_user_cannot_log_in(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
-    barred(&ada).await;
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
+    assert_cannot_log_in(&ada).await;
 }
 
 async fn a_deactivated_user_cannot_log_in(app: &TestApp) {
     let ada = app.verified("ada").await;
-    ada.patch(&format!("/users/{}/deactivate", ada.id)).await.is(200);
-    barred(&ada).await;
+    ada.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(200);
+    assert_cannot_log_in(&ada).await;
 }
 
-async fn barred(person: &Person) {
-    person.log_in_with("not the password").await.is(401);
-    person.log_in().await.is(403);
-    person.refresh().await.is(401);
+async fn assert_cannot_log_in(person: &Person) {
+    person.log_in_with("not the password").await.assert_status(401);
+    person.log_in().await.assert_status(403);
+    person.refresh().await.assert_status(401);
     assert!(!person.is_logged_in().await);
 }
 
-async fn every_bad_field_of_a_log_in_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_login_is_named(app: &TestApp) {
     let client = app.client();
     for body in [json!({}), json!({ "email": [], "password": 7 }), json!({ "email": "\0", "password": "\0" })] {
-        let answer = client.post("/auth/login", body.clone()).await.is(422);
-        assert_eq!(answer.refused(), ["body.email", "body.password"], "{body}");
+        let response = client.post("/auth/login", body.clone()).await.assert_status(422);
+        assert_eq!(response.invalid_fields(), ["body.email", "body.password"], "{body}");
     }
 }
 
-async fn the_access_token_says_what_clients_and_siblings_read(app: &TestApp) {
+async fn the_access_token_holds_the_claims_that_clients_and_other_services_read(app: &TestApp) {
     let ada = app.verified("ada").await;
     let Claims { header, payload } = Claims::of(&ada.access);
     assert_eq!((&header["alg"], &header["typ"]), (&json!("HS256"), &json!("JWT")));
@@ -138,13 +138,13 @@ async fn the_access_token_says_what_clients_and_siblings_read(app: &TestApp) {
     assert!(payload["typ"].is_string() && payload["jti"].is_string() && payload["sid"].is_number(), "{payload}");
     let (issued, expires) = (payload["iat"].as_i64().expect("whole"), payload["exp"].as_i64().expect("whole"));
     assert_eq!(expires - issued, 1800);
-    assert!(payload.get("aud").is_none(), "siblings' verifiers refuse one that they do not expect");
-    let again = ada.logged_in().await;
+    assert!(payload.get("aud").is_none(), "other services refuse an audience that they do not expect");
+    let again = ada.log_in_again().await;
     assert_ne!(Claims::of(&again.access).payload["jti"], payload["jti"]);
     assert_ne!(Claims::of(&again.access).payload["sid"], payload["sid"]);
 }
 
-async fn the_refresh_token_says_no_more_than_it_must(app: &TestApp) {
+async fn the_refresh_token_holds_only_five_claims(app: &TestApp) {
     let ada = app.verified("ada").await;
     let Claims { payload, .. } = Claims::of(&ada.refresh);
     let mut claims: Vec<_> = payload.as_object().expect("claims").keys().cloned().collect();
@@ -154,50 +154,50 @@ async fn the_refresh_token_says_no_more_than_it_must(app: &TestApp) {
     assert_eq!(expires - issued, 30 * 24 * 3600);
 }
 
-async fn an_audience_is_named_where_one_is_set(app: &TestApp) {
+async fn the_access_token_names_the_configured_audience(app: &TestApp) {
     let ada = app.verified("ada").await;
-    assert_eq!(Claims::of(&ada.access).payload["aud"], "faceofmind-siblings");
+    assert_eq!(Claims::of(&ada.access).payload["aud"], "faceofmind-services");
     assert!(ada.is_logged_in().await);
 }
 
-async fn a_log_in_from_a_new_device_is_mailed(app: &TestApp) {
+async fn a_login_from_a_new_device_is_mailed(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.expect_no_mail_to(&ada.email).await;
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
     app.expect_no_mail_to(&ada.email).await;
     let body = json!({ "email": ada.email, "password": ada.password });
     let elsewhere = app.client();
     let call = elsewhere.api(reqwest::Method::POST, "/auth/login").header("user-agent", "A stolen phone").json(&body);
-    call.send().await.is(200);
+    call.send().await.assert_status(200);
     let mail = app.mail_to(&ada.email).await;
-    assert!(mail.text.contains("A stolen phone") && mail.text.contains(&elsewhere.address), "{}", mail.text);
+    assert!(mail.text.contains("A stolen phone") && mail.text.contains(&elsewhere.ip), "{}", mail.text);
     assert!(mail.has_no_code(), "{}", mail.text);
 }
 
-async fn a_hash_made_with_other_parameters_is_renewed_at_log_in(app: &TestApp) {
+async fn a_hash_with_outdated_parameters_is_renewed_at_login(app: &TestApp) {
     let ada = app.verified("ada").await;
     let hash = async |app: &TestApp| app.texts("SELECT password FROM users").await.remove(0);
     let old = hash(app).await;
     assert!(old.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{old}");
     let app = app.restarted(&[("ARGON2_MEMORY_KIB", "128"), ("ARGON2_ITERATIONS", "2")]).await;
-    let ada = ada.from(app.client());
-    ada.log_in_with("not the password").await.is(401);
+    let ada = ada.using(app.client());
+    ada.log_in_with("not the password").await.assert_status(401);
     assert_eq!(hash(&app).await, old);
-    let logged_in = ada.logged_in().await;
+    let logged_in = ada.log_in_again().await;
     let new = hash(&app).await;
     assert!(new.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{new}");
-    assert!(logged_in.is_logged_in().await, "a renewed hash ends no log-in");
-    ada.log_in().await.is(200);
+    assert!(logged_in.is_logged_in().await, "a renewed hash ends no login");
+    ada.log_in().await.assert_status(200);
     assert_eq!(hash(&app).await, new);
     app.stop().await;
 }
 
-async fn people_log_in_at_once(app: &TestApp) {
+async fn many_logins_at_once_succeed(app: &TestApp) {
     let ada = app.verified("ada").await;
     let calls = (0..40).map(|_| {
-        let ada = ada.from(app.client());
-        async move { ada.logged_in().await.is_logged_in().await }
+        let ada = ada.using(app.client());
+        async move { ada.log_in_again().await.is_logged_in().await }
     });
-    assert!(at_once(calls).await.into_iter().all(|good| good));
-    assert_eq!(app.rows("logins").await, 41);
+    assert!(concurrently(calls).await.into_iter().all(|good| good));
+    assert_eq!(app.row_count("logins").await, 41);
 }

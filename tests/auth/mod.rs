@@ -1,20 +1,20 @@
-//! `/auth`: registering, logging in and out, codes and passwords.
+//! `/auth`: registration, login and logout, one-time codes and passwords.
 
 mod bearer;
 mod change_password;
-mod claims;
 mod codes;
 mod login;
 mod login_limits;
 mod logins;
 mod logout;
+mod pending_registrations;
 mod refresh;
 mod register;
 mod reset;
 mod verify;
 
-/// A code that is not this one.
-pub(crate) fn wrong(code: &str) -> String {
+/// A code that differs from this one.
+pub(crate) fn wrong_code(code: &str) -> String {
     let number: u32 = code.parse().expect("six digits");
     format!("{:06}", (number + 1) % 1_000_000)
 }

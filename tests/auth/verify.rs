@@ -2,21 +2,21 @@
 
 use serde_json::json;
 
-use crate::harness::{TestApp, snapshot, stories};
+use crate::harness::{TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
-    a_code_makes_the_account_active,
-    a_wrong_code_is_told_in_one_sentence_whoever_asks,
-    verifying_logs_nobody_in,
-    every_bad_field_of_a_code_is_named,
-    a_code_may_be_typed_with_another_case_of_the_address,
+tests_on_both_profiles! {
+    a_code_activates_the_account,
+    a_wrong_code_gets_the_same_response_for_every_account,
+    verifying_does_not_log_in,
+    every_invalid_field_of_a_verification_is_named,
+    a_code_is_accepted_with_the_address_in_another_case,
 }
 
-async fn a_code_makes_the_account_active(app: &TestApp) {
+async fn a_code_activates_the_account(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let answer = ada.verify(&code).await;
-    snapshot!(answer, @r#"
+    let response = ada.verify(&code).await;
+    snapshot!(response, @r#"
     200 {
       "message": "Email verified successfully.",
       "user": {
@@ -30,20 +30,20 @@ async fn a_code_makes_the_account_active(app: &TestApp) {
       }
     }
     "#);
-    let id = answer.json["user"]["id"].as_i64().expect("an id");
+    let id = response.json["user"]["id"].as_i64().expect("an id");
     app.events_of(id, &["user.registered", "user.verified"]).await;
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
 }
 
-async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
-    let (ada, bob, nobody) = (app.register("ada").await, app.verified("bob").await, app.person("nobody"));
+async fn a_wrong_code_gets_the_same_response_for_every_account(app: &TestApp) {
+    let (ada, bob, stranger) = (app.register("ada").await, app.verified("bob").await, app.person("stranger"));
     let code = app.mail_to(&ada.email).await.code();
-    let wrong = crate::auth::wrong(&code);
-    let mut told = Vec::new();
-    for person in [&ada, &bob, &nobody] {
-        told.push(person.verify(&wrong).await.is(400).shown());
+    let wrong = crate::auth::wrong_code(&code);
+    let mut responses = Vec::new();
+    for person in [&ada, &bob, &stranger] {
+        responses.push(person.verify(&wrong).await.assert_status(400).redacted());
     }
-    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+    assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
     let refused = ada.verify(&wrong).await;
     snapshot!(refused, @r#"
     400 {
@@ -56,25 +56,25 @@ async fn a_wrong_code_is_told_in_one_sentence_whoever_asks(app: &TestApp) {
     "#);
 }
 
-async fn verifying_logs_nobody_in(app: &TestApp) {
+async fn verifying_does_not_log_in(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
-    let answer = ada.verify(&code).await.is(200);
-    assert!(!answer.text.contains("token"), "{}", answer.text);
-    assert_eq!(app.rows("logins").await, 0);
+    let response = ada.verify(&code).await.assert_status(200);
+    assert!(!response.text.contains("token"), "{}", response.text);
+    assert_eq!(app.row_count("logins").await, 0);
 }
 
-async fn every_bad_field_of_a_code_is_named(app: &TestApp) {
+async fn every_invalid_field_of_a_verification_is_named(app: &TestApp) {
     let client = app.client();
     for body in [json!({}), json!({ "email": 7, "otp": 123456 }), json!({ "email": "ada", "otp": "\0" })] {
-        let answer = client.post("/auth/verify-otp", body.clone()).await.is(422);
-        assert_eq!(answer.refused(), ["body.email", "body.otp"], "{body}");
+        let response = client.post("/auth/verify-otp", body.clone()).await.assert_status(422);
+        assert_eq!(response.invalid_fields(), ["body.email", "body.otp"], "{body}");
     }
 }
 
-async fn a_code_may_be_typed_with_another_case_of_the_address(app: &TestApp) {
+async fn a_code_is_accepted_with_the_address_in_another_case(app: &TestApp) {
     let ada = app.register("ada").await;
     let code = app.mail_to(&ada.email).await.code();
     let body = json!({ "email": ada.email.to_uppercase(), "otp": code });
-    ada.client.post("/auth/verify-otp", body).await.is(200);
+    ada.client.post("/auth/verify-otp", body).await.assert_status(200);
 }

@@ -1,4 +1,4 @@
-//! HTTP as an app speaks it.
+//! HTTP requests, as the app sends them.
 
 use std::{
     net::SocketAddr,
@@ -11,82 +11,82 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Answer, Stream, ground::Ground};
+use super::{EventStream, Response, test_env::TestEnv};
 
-/// Someone who calls, from one address, with or without a token.
+/// A client at one IP address, with or without a token.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    /// The address that the proxy tells of this client.
-    pub(crate) address: String,
+    /// The IP address in the `X-Forwarded-For` of every request.
+    pub(crate) ip: String,
     token: Option<String>,
-    pub(super) ground: Arc<Ground>,
+    pub(super) env: Arc<TestEnv>,
 }
 
 impl Client {
-    pub(super) fn new(http: reqwest::Client, service: SocketAddr, address: &str, ground: Arc<Ground>) -> Self {
-        Self { http, base: format!("http://{service}"), address: address.to_owned(), token: None, ground }
+    pub(super) fn new(http: reqwest::Client, service: SocketAddr, ip: &str, env: Arc<TestEnv>) -> Self {
+        Self { http, base: format!("http://{service}"), ip: ip.to_owned(), token: None, env }
     }
 
-    /// The same client with a bearer token.
-    pub(crate) fn bearing(&self, token: &str) -> Self {
+    /// The same client with this bearer token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The same client at another service.
+    /// The same client, which calls another service.
     pub(crate) fn at(&self, service: SocketAddr) -> Self {
         Self { base: format!("http://{service}"), ..self.clone() }
     }
 
-    /// The path is below `/api/v1`, here and in the next ones. The app sends a content type with GETs too.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    /// Sends a GET. Here and below, `path` is relative to `/api/v1`. Like the app, it sends a content type with a GET.
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.api(Method::GET, path).header("content-type", "application/json").send().await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
         self.api(Method::POST, path).json(&body).send().await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Response {
         self.api(Method::PUT, path).json(&body).send().await
     }
 
-    pub(crate) async fn patch(&self, path: &str) -> Answer {
+    pub(crate) async fn patch(&self, path: &str) -> Response {
         self.api(Method::PATCH, path).send().await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.api(Method::DELETE, path).send().await
     }
 
-    /// A call below `/api/v1` that the story completes itself.
+    /// A request below `/api/v1`, which the test completes and sends.
     pub(crate) fn api(&self, method: Method, path: &str) -> Call {
         self.call(method, &format!("/api/v1{path}"))
     }
 
-    /// A call of any path that the story completes itself.
+    /// A request to any path, which the test completes and sends.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
-        request = request.header("x-forwarded-for", &self.address).header("user-agent", "Stories/1.0");
+        request = request.header("x-forwarded-for", &self.ip).header("user-agent", "Tests/1.0");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        Call { request, method, path: path.to_owned(), ground: Arc::clone(&self.ground) }
+        Call { request, method, path: path.to_owned(), env: Arc::clone(&self.env) }
     }
 }
 
-/// A request that is not sent yet.
+/// A request that is not yet sent.
 pub(crate) struct Call {
     request: RequestBuilder,
     method: Method,
     path: String,
-    ground: Arc<Ground>,
+    env: Arc<TestEnv>,
 }
 
 impl Call {
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        // One that the client sends anyway is replaced, not sent twice.
+        // Replaces a header that the client sets for every request.
         let name: HeaderName = name.parse().expect("a header's name");
         let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
         Self { request: self.request.headers([(name, value)].into_iter().collect()), ..self }
@@ -96,36 +96,36 @@ impl Call {
         Self { request: self.request.json(body), ..self }
     }
 
-    /// These bytes, said to be JSON.
+    /// Sets these bytes as the body, with the content type of JSON.
     pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.header("content-type", "application/json").body(body), ..self }
     }
 
-    /// These bytes, said to be of this type.
+    /// Sets these bytes as the body, with this content type.
     pub(crate) fn body_as(self, kind: &str, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.header("content-type", kind).body(body), ..self }
     }
 
-    /// Sends it and reads the event stream that it is answered with.
-    pub(crate) async fn stream(self) -> Stream {
+    /// Sends the request and opens the event stream in the response.
+    pub(crate) async fn stream(self) -> EventStream {
         let Self { request, method, path, .. } = self;
-        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
-        Stream::new(response)
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no response: {error:?}"));
+        EventStream::new(response)
     }
 
-    /// Sends it to a service that may be gone; whatever it answers is part of the story.
-    pub(crate) async fn try_send(self) -> Option<Answer> {
+    /// Sends the request to a service that may have stopped; `None` if there is no complete response.
+    pub(crate) async fn try_send(self) -> Option<Response> {
         let Self { request, method, path, .. } = self;
-        Answer::try_read(&method, &path, request.send().await.ok()?).await.ok()
+        Response::try_read(&method, &path, request.send().await.ok()?).await.ok()
     }
 
-    /// Sends it. A failure of the service (5xx) that the story does not expect ends the story.
-    pub(crate) async fn send(self) -> Answer {
-        let Self { request, method, path, ground } = self;
-        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error:?}"));
-        let answer = Answer::read(&method, &path, response).await;
-        let expected = answer.status < 500 || ground.failures_expected.load(Ordering::Relaxed);
-        assert!(expected, "{} failed: {} {}", answer.to, answer.status, answer.text);
-        answer
+    /// Sends the request. Panics on a status of 500 and above, unless the test allows failures.
+    pub(crate) async fn send(self) -> Response {
+        let Self { request, method, path, env } = self;
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: no response: {error:?}"));
+        let response = Response::read(&method, &path, response).await;
+        let allowed = response.status < 500 || env.failures_allowed.load(Ordering::Relaxed);
+        assert!(allowed, "{} failed: {} {}", response.to, response.status, response.text);
+        response
     }
 }

@@ -1,17 +1,17 @@
-//! Detections at moments of the story's choice, put behind the service's back: clients cannot choose any.
+//! Detections at any time, written to the database directly: the API accepts only recent ones.
 
 use faceofmind_kit::{Timestamp, on};
 
 use super::TestApp;
 
 impl TestApp {
-    /// So many detections of this emotion in a session, all at this moment; gives the last one's id.
-    pub(crate) async fn detect(&self, session: i64, at: jiff::Timestamp, emotion: &str, times: usize) -> i64 {
+    /// Inserts `count` detections of this emotion into a session, all at this time. Gives the id of the last one.
+    pub(crate) async fn detect(&self, session: i64, at: jiff::Timestamp, emotion: &str, count: usize) -> i64 {
         let detection = "INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id";
         let face = "INSERT INTO facial_data (detection_id, emotion) VALUES ($1, $2)";
         let mut id = 0;
         let mut tx = self.database().begin().await.expect("the database answers");
-        for _ in 0..times {
+        for _ in 0..count {
             (id,) = on!(tx.connection(), c =>
                 sqlx::query_as(detection).bind(session).bind(Timestamp::from(at)).fetch_one(c).await)
             .expect("inserts");
@@ -22,8 +22,8 @@ impl TestApp {
         id
     }
 
-    /// Runs a statement of ours with an id and a text.
-    pub(crate) async fn attach(&self, sql: &'static str, id: i64, text: &str) {
+    /// Runs a statement with an id as `$1` and a text as `$2`.
+    pub(crate) async fn execute_with(&self, sql: &'static str, id: i64, text: &str) {
         let mut tx = self.database().begin().await.expect("the database answers");
         on!(tx.connection(), c => sqlx::query(sql).bind(id).bind(text).execute(c).await.map(drop)).expect("runs");
         tx.commit().await.expect("commits");

@@ -1,162 +1,178 @@
-//! Events as a sibling service hears them: from a consumer on the JetStream stream, or from the in-process bus.
+//! Events as other services receive them: from the in-process bus, and in production from the JetStream stream.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use async_nats::jetstream::consumer::pull::OrderedConfig;
 use faceofmind_actors::publisher::PublishedEvent;
-use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::{
     sync::{broadcast, watch},
-    task::{AbortHandle, JoinHandle},
+    task::JoinHandle,
     time::timeout,
 };
 
-use super::{TestApp, eventually, ground::Ground, servers::jetstream, told, wait::DEADLINE};
+use super::{EventConsumer, TestApp, asyncapi_schema, eventually, wait::DEADLINE};
 
-/// The stream that siblings consume.
-pub(crate) const STREAM: &str = "FACEOFMIND";
-
-/// One event, as it was heard.
-#[derive(Clone, Debug)]
-pub(crate) struct Heard {
+/// One event, as it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReceivedEvent {
     /// `faceofmind.v1.<aggregate>.<what>.<user_id>`
     pub(crate) subject: String,
     /// The CloudEvents JSON.
     pub(crate) json: Value,
 }
 
-impl Heard {
-    /// Every event of every story is held against the AsyncAPI document; what does not agree is told at the story's end.
-    fn new(subject: &str, envelope: &[u8], ground: &Ground) -> Self {
-        let json = serde_json::from_slice(envelope).expect("only JSON goes on faceofmind.>");
-        ground.note_faults(told::faults(subject, &json));
-        Self { subject: subject.to_owned(), json }
+impl ReceivedEvent {
+    /// An attribute that is a text.
+    #[track_caller]
+    pub(crate) fn text_of(&self, attribute: &str) -> &str {
+        self.json[attribute].as_str().unwrap_or_else(|| panic!("no {attribute}: {}", self.json))
     }
 
     /// `user.registered`
     pub(crate) fn name(&self) -> &str {
-        let kind = self.json["type"].as_str().expect("a type");
-        kind.strip_prefix("faceofmind.v1.").expect("a type of ours")
+        self.text_of("type").strip_prefix("faceofmind.v1.").expect("a type of this service")
     }
 
-    /// Whom it is about.
     pub(crate) fn user_id(&self) -> i64 {
         self.json["data"]["user_id"].as_i64().expect("a user's id")
     }
 }
 
-type All = Arc<Mutex<Vec<Heard>>>;
+/// The events received from one source by their number there, and where they differ from `docs/asyncapi.yaml`.
+#[derive(Clone, Default)]
+pub(super) struct EventLog(Arc<Mutex<Entries>>);
 
-/// All that was heard since the service started.
-pub(crate) struct Bus {
-    ground: Arc<Ground>,
-    local: All,
-    stream: OnceLock<(All, AbortHandle)>,
-    listening: Mutex<Option<JoinHandle<()>>>,
-    over: watch::Sender<bool>,
+#[derive(Default)]
+struct Entries {
+    events: BTreeMap<u64, ReceivedEvent>,
+    faults: Vec<String>,
 }
 
-impl Bus {
-    /// Listens to the in-process bus from now on.
-    pub(super) fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>, ground: Arc<Ground>) -> Self {
-        let (local, (over, is_over)) = (All::default(), watch::channel(false));
-        let listening = tokio::spawn(note_local(bus, is_over, Arc::clone(&local), Arc::clone(&ground)));
-        Self { ground, local, stream: OnceLock::new(), listening: Mutex::new(Some(listening)), over }
+impl EventLog {
+    /// Records an event and validates it. A fault is kept for [`EventLog::events`], since a panic in a task would look
+    /// as if no event came.
+    pub(super) fn record(&self, number: u64, subject: &str, payload: &[u8]) -> ReceivedEvent {
+        let no_json = |_| Value::from(String::from_utf8_lossy(payload));
+        let json = serde_json::from_slice(payload).unwrap_or_else(no_json);
+        let event = ReceivedEvent { subject: subject.to_owned(), json };
+        let mut entries = self.entries();
+        entries.faults.extend(asyncapi_schema::violations(subject, &event.json));
+        if entries.events.insert(number, event.clone()).is_some_and(|before| before != event) {
+            entries.faults.push(format!("event {number} was another one before"));
+        }
+        event
     }
 
-    /// Hears the rest of a service that has stopped.
+    pub(super) fn report(&self, fault: String) {
+        self.entries().faults.push(fault);
+    }
+
+    /// The events received until now, in the order of their source. Panics if one violates its schema.
+    #[track_caller]
+    pub(super) fn events(&self) -> Vec<ReceivedEvent> {
+        let entries = self.entries();
+        assert!(entries.faults.is_empty(), "events that differ from docs/asyncapi.yaml: {:#?}", entries.faults);
+        entries.events.values().cloned().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries().events.len()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The events of one service since its start.
+pub(super) struct ServiceEvents {
+    local: EventLog,
+    /// In production, the events of the JetStream stream.
+    stream: Option<EventConsumer>,
+    listening: Mutex<Option<JoinHandle<()>>>,
+    stopped: watch::Sender<bool>,
+}
+
+impl ServiceEvents {
+    /// Subscribes to the in-process bus, and to the stream if there is one.
+    pub(super) async fn listen(bus: broadcast::Receiver<Arc<PublishedEvent>>, nats: Option<&str>) -> Self {
+        let (local, (stopped, is_stopped)) = (EventLog::default(), watch::channel(false));
+        let listening = tokio::spawn(record_all(bus, is_stopped, local.clone()));
+        let stream = match nats {
+            Some(url) => Some(EventConsumer::at(url).await),
+            None => None,
+        };
+        Self { local, stream, listening: Mutex::new(Some(listening)), stopped }
+    }
+
+    /// Receives what a service that has stopped left on its bus, and validates every event.
     pub(super) async fn finish(&self) {
-        self.over.send_replace(true);
+        self.stopped.send_replace(true);
         let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(listening) = listening {
             listening.await.expect("every event can be read");
         }
+        drop((self.local.events(), self.received()));
     }
 
-    /// What the stream holds, from its beginning; consumed from the first call on.
-    fn of_stream(&self, url: &str) -> &All {
-        let begin = || {
-            let heard = All::default();
-            let consuming = tokio::spawn(note_stream(url.to_owned(), Arc::clone(&heard), Arc::clone(&self.ground)));
-            (heard, consuming.abort_handle())
-        };
-        &self.stream.get_or_init(begin).0
+    fn received(&self) -> Vec<ReceivedEvent> {
+        self.stream.as_ref().map_or_else(|| self.local.events(), EventConsumer::events)
     }
 }
 
-impl Drop for Bus {
+impl Drop for ServiceEvents {
     fn drop(&mut self) {
         if let Some(listening) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
             listening.abort();
         }
-        if let Some((_, consuming)) = self.stream.get() {
-            consuming.abort();
-        }
     }
 }
 
-async fn note_local(
+async fn record_all(
     mut bus: broadcast::Receiver<Arc<PublishedEvent>>,
-    mut is_over: watch::Receiver<bool>,
-    heard: All,
-    ground: Arc<Ground>,
+    mut is_stopped: watch::Receiver<bool>,
+    log: EventLog,
 ) {
-    let note = |event: &PublishedEvent| push(&heard, Heard::new(&event.subject, event.envelope.as_bytes(), &ground));
-    loop {
+    for number in 0.. {
         tokio::select! {
             biased;
             event = bus.recv() => match event {
-                Ok(event) => note(&event),
+                Ok(event) => drop(log.record(number, &event.subject, event.envelope.as_bytes())),
                 Err(broadcast::error::RecvError::Closed) => return,
-                Err(missed) => ground.note_faults(vec![format!("the story did not hear every event: {missed}")]),
+                Err(missed) => log.report(format!("the test did not receive every event: {missed}")),
             },
-            _ = is_over.wait_for(|over| *over) => return,
+            _ = is_stopped.wait_for(|stopped| *stopped) => return,
         }
     }
 }
 
-async fn note_stream(url: String, heard: All, ground: Arc<Ground>) {
-    let context = jetstream(&url).await;
-    let stream = eventually("the stream", async || context.get_stream(STREAM).await.ok()).await;
-    let consumer = stream.create_consumer(OrderedConfig::default()).await.expect("a consumer");
-    let mut messages = consumer.messages().await.expect("messages");
-    while let Some(Ok(message)) = messages.next().await {
-        let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
-        let event = Heard::new(&message.subject, &message.payload, &ground);
-        assert_eq!(id.map(|id| id.as_str()), event.json["id"].as_str(), "Nats-Msg-Id is the event's id");
-        push(&heard, event);
-    }
-}
-
-fn push(heard: &All, event: Heard) {
-    heard.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-}
-
 impl TestApp {
-    /// Waits for as many events as there are names, looks that they are these in this order and no others, and gives them.
-    pub(crate) async fn events(&self, names: &[&str]) -> Vec<Heard> {
+    /// Waits for as many events as there are names, and asserts that these and no others were received, in this order.
+    pub(crate) async fn events(&self, names: &[&str]) -> Vec<ReceivedEvent> {
         self.expect_events(names, |_| true).await
     }
 
-    /// The same among the events of one user.
-    pub(crate) async fn events_of(&self, user_id: i64, names: &[&str]) -> Vec<Heard> {
+    /// The same for the events of one user.
+    pub(crate) async fn events_of(&self, user_id: i64, names: &[&str]) -> Vec<ReceivedEvent> {
         self.expect_events(names, move |event| event.user_id() == user_id).await
     }
 
-    async fn expect_events(&self, names: &[&str], belongs: impl Fn(&Heard) -> bool) -> Vec<Heard> {
-        let heard = || self.heard().into_iter().filter(&belongs).collect::<Vec<_>>();
-        let all = eventually("the events", async || (heard().len() >= names.len()).then_some(()));
-        // Not waiting in vain: what was heard tells more than that something was not.
-        drop(timeout(DEADLINE / 2, all).await);
-        let found = heard();
-        assert_eq!(found.iter().map(Heard::name).collect::<Vec<_>>(), names);
+    async fn expect_events(&self, names: &[&str], belongs: impl Fn(&ReceivedEvent) -> bool) -> Vec<ReceivedEvent> {
+        let received = || self.received_events().into_iter().filter(&belongs).collect::<Vec<_>>();
+        let all = eventually("the events", async || (received().len() >= names.len()).then_some(()));
+        // Ends before the deadline of `eventually`: the comparison below says more than that something did not come.
+        drop(timeout(DEADLINE - Duration::from_secs(1), all).await);
+        let found = received();
+        assert_eq!(found.iter().map(ReceivedEvent::name).collect::<Vec<_>>(), names);
         found
     }
 
-    /// All that was heard until now.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        let all = self.ground.nats().map_or(&self.bus.local, |url| self.bus.of_stream(url));
-        all.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The events received until now.
+    pub(crate) fn received_events(&self) -> Vec<ReceivedEvent> {
+        self.service_events.received()
     }
 }

@@ -1,4 +1,4 @@
-//! What the service logs, kept for all stories of the process together.
+//! The log of all services in this process, captured for assertions.
 
 use std::{
     env, io,
@@ -7,35 +7,38 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::statements::Statements;
+use super::statements::StatementRecorder;
 
 static LINES: Mutex<String> = Mutex::new(String::new());
 
-/// From here on what is logged is kept; and shown too where `RUST_LOG` is set.
-pub(crate) fn keep() {
+/// Starts to capture the log, once. Prints it too if `RUST_LOG` is set.
+pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = EnvFilter::new("info,faceofmind=debug,faceofmind_actors=debug,faceofmind_kit=debug");
-        let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Keeper).with_filter(filter);
-        tracing_subscriber::registry().with(log).with(Statements.with_filter(Statements::filter())).init();
+        let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(CaptureWriter).with_filter(filter);
+        tracing_subscriber::registry()
+            .with(log)
+            .with(StatementRecorder.with_filter(StatementRecorder::filter()))
+            .init();
     });
 }
 
-/// Whether a line holds all of these.
-pub(crate) fn tell(parts: &[&str]) -> bool {
+/// Whether one line contains all of these.
+pub(crate) fn contain(parts: &[&str]) -> bool {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     lines.lines().any(|line| parts.iter().all(|part| line.contains(part)))
 }
 
-/// The first line that holds it.
+/// The first line that contains this.
 pub(crate) fn line_with(text: &str) -> Option<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     lines.lines().find(|line| line.contains(text)).map(str::to_owned)
 }
 
-struct Keeper;
+struct CaptureWriter;
 
-impl<'a> MakeWriter<'a> for Keeper {
+impl<'a> MakeWriter<'a> for CaptureWriter {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -43,7 +46,7 @@ impl<'a> MakeWriter<'a> for Keeper {
     }
 }
 
-impl io::Write for Keeper {
+impl io::Write for CaptureWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         LINES.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);

@@ -1,4 +1,4 @@
-//! Mails as they arrive: files of a folder, which our service or the SMTP sink writes.
+//! Received mails: files in a folder, written by the service or by the SMTP sink.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,20 +20,20 @@ pub(crate) struct Mail {
     pub(crate) text: String,
     pub(crate) html: String,
     pub(crate) message_id: String,
-    /// The whole as it was sent.
+    /// The mail as it was sent.
     pub(crate) raw: String,
 }
 
 impl Mail {
-    /// The code: the only run of six digits in the text.
+    /// The one-time code: the only run of six digits in the text.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
         let runs: Vec<_> = self.runs_of_digits().into_iter().filter(|run| run.len() == 6).collect();
-        let [code] = runs.as_slice() else { panic!("one code was to be in the mail, not {runs:?}:\n{}", self.text) };
+        let [code] = runs.as_slice() else { panic!("expected one code in the mail, found {runs:?}:\n{}", self.text) };
         code.clone()
     }
 
-    /// Whether it holds no code.
+    /// Whether the text contains no code.
     pub(crate) fn has_no_code(&self) -> bool {
         self.runs_of_digits().iter().all(|run| run.len() < 6)
     }
@@ -43,7 +43,7 @@ impl Mail {
         runs.filter(|run| !run.is_empty()).map(str::to_owned).collect()
     }
 
-    /// A header's value as it stands; empty where it is missing.
+    /// A header's value, undecoded; empty if the header is missing.
     pub(crate) fn header(&self, name: &str) -> String {
         let head = self.raw.split("\r\n\r\n").next().unwrap_or_default();
         let head = head.split("\n\n").next().unwrap_or_default();
@@ -69,7 +69,7 @@ impl Mail {
     }
 }
 
-/// A folder in which mails arrive, and which of them the story has read.
+/// A folder of mails, and which of them the test has read.
 pub(crate) struct Inbox {
     folder: PathBuf,
     order: fn(&Path) -> String,
@@ -77,17 +77,17 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// The folder that the service writes `.eml` files to, named by ids that sort by time.
+    /// The folder of `.eml` files. Their names are ids, which sort by time.
     pub(crate) fn folder(folder: PathBuf) -> Self {
         Self { folder, order: by_name, read: Mutex::default() }
     }
 
-    /// The folder `new` of the sink's Maildir.
+    /// The folder `new` of the SMTP sink's Maildir.
     pub(crate) fn maildir(folder: PathBuf) -> Self {
         Self { folder, order: by_delivery, read: Mutex::default() }
     }
 
-    /// The next unread mail to that address; waits for it and counts it as read.
+    /// Waits for the next unread mail to this address and marks it as read.
     pub(crate) async fn next_to(&self, email: &str) -> Mail {
         eventually(&format!("a mail to {email}"), async || {
             let (path, mail) = self.unread().into_iter().find(|(_, mail)| mail.to == email)?;
@@ -97,7 +97,7 @@ impl Inbox {
         .await
     }
 
-    /// The next unread mail to that address, if it is there already; it stays unread.
+    /// The next unread mail to this address, if it has arrived. It stays unread.
     pub(crate) fn unread_to(&self, email: &str) -> Option<Mail> {
         let found = self.unread().into_iter().find(|(_, mail)| mail.to == email);
         found.map(|(_, mail)| Mail::clone(&mail))
@@ -117,7 +117,7 @@ impl Inbox {
     }
 }
 
-/// All stories of the production profile share one Maildir: each mail is parsed once for all of them.
+/// All tests of the production profile share one Maildir, so each mail is parsed once for all of them.
 fn parsed(path: &Path) -> Arc<Mail> {
     static PARSED: LazyLock<Mutex<HashMap<PathBuf, Arc<Mail>>>> = LazyLock::new(Mutex::default);
     let mut parsed = PARSED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +129,7 @@ fn by_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Python names a delivery `<seconds>.M<microseconds>P<process>Q<count>.<host>`.
+/// The sink, written in Python, names a delivery `<seconds>.M<microseconds>P<process>Q<count>.<host>`.
 fn by_delivery(path: &Path) -> String {
     let name = by_name(path);
     let count = name.split('Q').nth(1).and_then(|rest| rest.split('.').next()).unwrap_or_default();

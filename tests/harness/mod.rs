@@ -1,61 +1,64 @@
-//! What stories are told with.
+//! The harness of the black-box tests.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `telling` | `stories!`: each story on both profiles, and what must hold at the end of each |
-//! | `test_app` | a service of the story's own, its clock, its tree |
-//! | `ground` | what a service stands on: databases, brokers, mail, each the story's own |
-//! | `servers` | the private servers of `cargo xtask test` |
-//! | `client`, `answer` | HTTP as an app speaks it; what holds for every answer is checked on every answer |
-//! | `people` | those who register, log in and administer |
-//! | `mail`, `events`, `rows`, `logs` | what came out of the service, and what it keeps |
-//! | `detections` | detections at moments of the story's choice |
-//! | `statements` | how many statements a request takes |
-//! | `raw` | bytes over a socket, for requests that no client would send |
-//! | `relay` | a wire to a server that can be cut |
-//! | `nats_server` | a nats-server of the story's own, to be killed |
-//! | `sibling` | a service that reads the stream, whatever breaks |
+//! | `both_profiles` | the macros that make tests, and the frame in which each test runs |
+//! | `test_app` | the service under test, its clock, its supervisor |
+//! | `test_env` | the environment that services share: databases, brokers, mail, clock |
+//! | `test_services` | the private servers of `cargo xtask test`, and each test's part of them |
+//! | `client`, `response` | HTTP requests; the checks that hold for every response |
+//! | `person` | people who register, log in and administer |
+//! | `mail`, `logs` | received mails; the captured log |
+//! | `database` | the stored rows, and the schema of the database |
+//! | `detections` | detections at any time |
+//! | `statements` | the SQL statements of a request |
+//! | `events`, `event_consumer` | the events of a service; a consumer that survives failures |
+//! | `event_stream` | server-sent events, as a client reads them |
+//! | `asyncapi_schema` | validation of events against `docs/asyncapi.yaml` |
+//! | `raw_http` | bytes over a socket, for requests that no HTTP client would send |
+//! | `tcp_proxy` | a proxy that makes a server unreachable |
+//! | `nats_server` | a nats-server that a test may kill |
 //! | `program` | the binary as a process |
-//! | `told` | the AsyncAPI document, and events held against it |
-//! | `streams` | an event stream as a reader sees it |
-//! | `tokens` | tokens as others read and forge them |
+//! | `tokens` | tokens, read and forged |
+//! | `wait` | waiting for a condition |
 
-mod answer;
+pub(crate) mod asyncapi_schema;
+mod both_profiles;
 mod client;
+mod database;
 mod detections;
+mod event_consumer;
+mod event_stream;
 mod events;
-mod ground;
 pub(crate) mod logs;
 mod mail;
 mod nats_server;
-mod people;
+mod person;
 mod program;
-mod raw;
-mod relay;
-mod rows;
-mod servers;
-mod sibling;
+mod raw_http;
+mod response;
 mod statements;
-mod streams;
-mod telling;
+mod tcp_proxy;
 mod test_app;
+mod test_env;
+mod test_services;
 mod tokens;
-pub(crate) mod told;
 mod wait;
 
-pub(crate) use answer::{Answer, snapshot};
+pub(crate) use both_profiles::{run_test, tests_on_both_profiles, tests_on_production};
 pub(crate) use client::Client;
-pub(crate) use ground::Profile;
+pub(crate) use database::{RECORDED, owned_by};
+pub(crate) use event_consumer::EventConsumer;
+pub(crate) use event_stream::{EventStream, Frame};
+pub(crate) use events::ReceivedEvent;
 pub(crate) use mail::Mail;
 pub(crate) use nats_server::NatsServer;
-pub(crate) use people::Person;
-pub(crate) use program::{Program, Serving};
-pub(crate) use relay::Relay;
-pub(crate) use rows::RECORDED;
-pub(crate) use servers::Server;
-pub(crate) use sibling::{Message, Sibling};
-pub(crate) use streams::{Frame, Stream};
-pub(crate) use telling::{stories, tell};
+pub(crate) use person::Person;
+pub(crate) use program::{Program, RunningProgram};
+pub(crate) use response::{Response, snapshot};
+pub(crate) use tcp_proxy::TcpProxy;
 pub(crate) use test_app::TestApp;
+pub(crate) use test_env::Profile;
+pub(crate) use test_services::Server;
 pub(crate) use tokens::Claims;
-pub(crate) use wait::{at_once, eventually};
+pub(crate) use wait::{concurrently, eventually};

@@ -1,4 +1,4 @@
-//! A nats-server of the story's own, to be killed.
+//! A nats-server for one test, which the test may kill.
 
 use std::{
     net::TcpListener,
@@ -12,9 +12,9 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{eventually, servers};
+use super::{eventually, test_services};
 
-/// A nats-server with its messages on disk.
+/// A nats-server that stores its messages on disk.
 pub(crate) struct NatsServer {
     pub(crate) port: u16,
     options: Vec<String>,
@@ -23,17 +23,17 @@ pub(crate) struct NatsServer {
 }
 
 impl NatsServer {
-    /// One that lets anybody in.
+    /// Starts a server without authentication.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// One with more options on its command line.
+    /// Starts a server with these options on its command line.
     pub(crate) async fn start_with(options: &[&str]) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
         let store = tempfile::tempdir().expect("a temporary folder");
         let mut server = Self { port: free_port(), options, store, process: None };
-        server.start_again().await;
+        server.restart().await;
         server
     }
 
@@ -41,24 +41,24 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Kills it as a loss of power does.
+    /// Sends SIGKILL, like a loss of power.
     pub(crate) async fn kill(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.kill().await.expect("it runs");
+        let mut process = self.process.take().expect("the server runs");
+        process.kill().await.expect("the server runs");
     }
 
-    /// At the same port, with what it has stored.
-    pub(crate) async fn start_again(&mut self) {
-        let mut command = Command::new(servers::nats_program());
+    /// Starts the server at the same port with its stored messages.
+    pub(crate) async fn restart(&mut self) {
+        let mut command = Command::new(test_services::nats_program());
         command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
         command.arg(self.store.path()).args(&self.options).kill_on_drop(true);
         self.process = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nats-server starts"));
         let address = ("127.0.0.1", self.port);
-        eventually("nats-server to listen", async || TcpStream::connect(address).await.ok()).await;
+        eventually("nats-server listens", async || TcpStream::connect(address).await.ok()).await;
     }
 }
 
-/// Below the ports that connections get, or one might have taken it when the server is started again.
+/// A port below the ephemeral range, so that no outgoing connection occupies it while the server is down.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 12_000 + u16::try_from(std::process::id() % 10_000).expect("below");

@@ -13,209 +13,174 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ground::Ground, wait::DEADLINE};
+use super::{test_env::TestEnv, wait::DEADLINE};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_faceofmind");
 
-/// The program with its environment, before it is run.
+/// The program with its environment variables, not yet started.
 pub(crate) struct Program {
     path: OsString,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
 }
 
-/// What a run left.
+/// The outcome of a program that has exited.
 #[derive(Debug)]
-pub(crate) struct Left {
+pub(crate) struct Exited {
     pub(crate) code: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
 }
 
 impl Program {
-    /// With the settings of a story's service.
-    pub(crate) fn on(ground: &Ground) -> Self {
-        Self::node(ground, &[])
+    /// The program with the settings of a test's service, and these over them.
+    pub(crate) fn in_env(env: &TestEnv, changes: &[(&str, &str)]) -> Self {
+        Self { path: BUILT.into(), environment: env.environment(changes), folder: None }
     }
 
-    /// The same with the changes of one node over them.
-    pub(crate) fn node(ground: &Ground, changes: &[(&str, &str)]) -> Self {
-        Self { path: BUILT.into(), environment: ground.environment(changes), folder: None }
-    }
-
-    /// With nothing but these.
-    pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
+    /// The program with only these environment variables.
+    pub(crate) fn with_only(environment: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self { path: BUILT.into(), environment: environment.iter().map(own).collect(), folder: None }
     }
 
-    /// As somebody has it who has just built it: in a folder of theirs, with nothing but these settings. A whole `cargo xtask test` takes
-    /// what is shipped.
-    pub(crate) fn fresh(folder: &Path, environment: &[(&str, &str)]) -> Self {
+    /// The program in this folder, with only these environment variables: what a new user has after the first build. A
+    /// whole `cargo xtask test` runs the program as it is shipped.
+    pub(crate) fn in_folder(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let path = std::env::var_os("FOM_TEST_SHIPPED").unwrap_or_else(|| BUILT.into());
-        Self { path, folder: Some(folder.to_owned()), ..Self::with(environment) }
+        Self { path, folder: Some(folder.to_owned()), ..Self::with_only(environment) }
     }
 
-    /// As it is shipped, without the doors for tests, in production with the settings of a story's service.
-    pub(crate) fn shipped(ground: &Ground, changes: &[(&str, &str)]) -> Self {
+    /// The program as it is shipped, without the test hooks, in production with the settings of a test's service.
+    pub(crate) fn shipped(env: &TestEnv, changes: &[(&str, &str)]) -> Self {
         let path = std::env::var_os("FOM_TEST_SHIPPED");
         let path = path.expect("FOM_TEST_SHIPPED names the program that a whole `cargo xtask test` builds for this");
-        let production = [changes, &[("FACEOFMIND_ENV", "production")]].concat();
-        Self { path, environment: ground.environment(&production), folder: None }
+        Self { path, ..Self::in_env(env, &[changes, &[("FACEOFMIND_ENV", "production")]].concat()) }
     }
 
-    /// An example of the workspace, as it is built beside the program.
+    /// An example of the workspace. Cargo builds it beside the program.
     pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Self {
-        let beside = std::path::Path::new(BUILT).with_file_name("examples").join(name);
-        Self { path: beside.into(), ..Self::with(environment) }
+        let path = Path::new(BUILT).with_file_name("examples").join(name);
+        Self { path: path.into(), ..Self::with_only(environment) }
     }
 
-    /// A script for Python.
+    /// The Python interpreter.
     pub(crate) fn python(environment: &[(&str, &str)]) -> Self {
-        Self { path: "/usr/bin/python3".into(), ..Self::with(environment) }
+        Self { path: "/usr/bin/python3".into(), ..Self::with_only(environment) }
     }
 
-    /// Runs it for as long as it goes on; what it prints is read line by line.
-    pub(crate) fn begin(&self, arguments: &[&str]) -> Printing {
-        let mut child = self.spawn(arguments);
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Printing { lines, child }
-    }
-
-    /// Runs to the end.
-    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> Left {
-        let mut child = self.spawn(arguments);
-        let mut stdin = child.stdin.take().expect("piped");
-        // A program that reads nothing may be gone by now.
-        drop(stdin.write_all(input.as_bytes()).await);
-        drop(stdin);
-        let ended = timeout(DEADLINE, child.wait_with_output()).await.expect("the program ends").expect("an end");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Left { code: ended.status.code(), output: text(&ended.stdout), errors: text(&ended.stderr) }
-    }
-
-    /// Runs it until it has said a line, and kills it (SIGKILL); the line.
-    pub(crate) async fn killed_after_a_line(&self, arguments: &[&str]) -> String {
-        let mut child = self.spawn(arguments);
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let line = timeout(DEADLINE, lines.next_line()).await.expect("it says something in time").expect("readable");
-        child.kill().await.expect("it runs");
-        line.expect("it says something before it ends")
-    }
-
-    /// Runs it until it says where it listens.
-    pub(crate) async fn serve(&self, arguments: &[&str]) -> Serving {
-        let mut child = self.spawn(arguments);
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut said = Vec::new();
-        let base = timeout(DEADLINE, heard(&mut lines, &mut said)).await.expect("it serves in time");
-        Serving { base, said, lines, child }
-    }
-
-    fn spawn(&self, arguments: &[&str]) -> Child {
+    /// Starts the program; its output is read line by line.
+    pub(crate) fn start(&self, arguments: &[&str]) -> RunningProgram {
         let mut command = Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.iter().cloned());
         command.current_dir(self.folder.as_deref().unwrap_or(Path::new(".")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.spawn().expect("the program was built")
+        let mut child = command.spawn().expect("the program was built");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        RunningProgram { base: String::new(), output: String::new(), lines, child }
+    }
+
+    /// Starts the program and waits until it prints the address that it listens on.
+    pub(crate) async fn serve(&self, arguments: &[&str]) -> RunningProgram {
+        let mut running = self.start(arguments);
+        while running.base.is_empty() {
+            let line = running.line().await;
+            running.base = base_url(&line).unwrap_or_default();
+        }
+        running
+    }
+
+    /// Runs the program until it exits.
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> Exited {
+        let mut running = self.start(arguments);
+        let mut stdin = running.child.stdin.take().expect("piped");
+        // The program may exit without reading its input.
+        drop(stdin.write_all(input.as_bytes()).await);
+        drop(stdin);
+        running.exited().await
     }
 }
 
-/// A program that prints line by line until it is told to stop.
-pub(crate) struct Printing {
-    lines: Lines<BufReader<ChildStdout>>,
-    child: Child,
+/// The service's address in a line of output: `http://127.0.0.1:PORT`.
+fn base_url(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("http://")?;
+    let end = rest.find(|letter: char| !letter.is_ascii_digit() && !".:".contains(letter)).unwrap_or(rest.len());
+    Some(format!("http://{}", rest[..end].trim_end_matches(['.', ':'])))
 }
 
-impl Printing {
-    /// The next line.
-    pub(crate) async fn line(&mut self) -> String {
-        let line = timeout(DEADLINE, self.lines.next_line()).await.expect("it prints in time").expect("UTF-8");
-        line.expect("it goes on")
-    }
-
-    /// Sends this signal.
-    pub(crate) async fn signal(&self, name: &str) {
-        signal(&self.child, name).await;
-    }
-
-    /// Waits for its end.
-    pub(crate) async fn ended(self) -> Left {
-        let ended = timeout(DEADLINE, self.child.wait_with_output()).await.expect("the program ends").expect("an end");
-        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
-        Left { code: ended.status.code(), output: String::new(), errors }
-    }
-}
-
-async fn signal(child: &Child, name: &str) {
-    let id = child.id().expect("it runs").to_string();
-    let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
-    assert!(sent.success());
-}
-
-/// A program that serves.
-pub(crate) struct Serving {
-    /// `http://127.0.0.1:PORT`
+/// A program that runs. It is killed when this is dropped.
+pub(crate) struct RunningProgram {
+    /// `http://127.0.0.1:PORT` of a program that serves, otherwise empty.
     pub(crate) base: String,
-    /// The lines up to the one with the address.
-    pub(crate) said: Vec<String>,
+    /// The lines that were read.
+    output: String,
     lines: Lines<BufReader<ChildStdout>>,
     child: Child,
 }
 
-impl Serving {
+impl RunningProgram {
     pub(crate) fn address(&self) -> SocketAddr {
         self.base.trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// Sends SIGTERM.
-    pub(crate) async fn terminate(&self) {
-        self.signal("TERM").await;
+    /// The next line of output.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = timeout(DEADLINE, self.lines.next_line()).await.expect("the program prints in time").expect("UTF-8");
+        let line = line.unwrap_or_else(|| panic!("the program ended after printing: {}", self.output));
+        self.output += &format!("{line}\n");
+        line
     }
 
-    /// Sends the signal of that name.
+    /// Sends the signal with this name (`TERM`).
     pub(crate) async fn signal(&self, name: &str) {
-        signal(&self.child, name).await;
+        let id = self.child.id().expect("the program runs").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
+        assert!(sent.success());
     }
 
-    /// Lets an actor panic, over and over, until the program has ended.
-    pub(crate) async fn ended_by_panics(mut self) -> Left {
-        let pressing = async {
-            while self.child.try_wait().expect("its state is known").is_none() {
+    /// Makes an actor panic, again and again, until the program exits.
+    pub(crate) async fn panic_until_exit(mut self) -> Exited {
+        let panicking = async {
+            while self.child.try_wait().expect("the program's state is known").is_none() {
                 self.signal("USR1").await;
             }
         };
-        timeout(DEADLINE, pressing).await.expect("the program ends");
-        self.ended().await
+        timeout(DEADLINE, panicking).await.expect("the program exits");
+        self.exited().await
     }
 
-    /// Sends SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL and waits until the process is gone.
     pub(crate) async fn kill(mut self) {
-        self.child.kill().await.expect("it runs");
+        self.child.kill().await.expect("the program runs");
     }
 
-    /// Waits for its end.
-    pub(crate) async fn ended(mut self) -> Left {
-        let mut output = self.said.join("\n");
-        while let Ok(Some(line)) = self.lines.next_line().await {
-            output.push('\n');
-            output.push_str(&line);
-        }
-        let ended = timeout(DEADLINE, self.child.wait_with_output()).await.expect("the program ends").expect("an end");
-        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
-        Left { code: ended.status.code(), output, errors }
+    /// Sends SIGTERM and asserts that the program exits with 0.
+    pub(crate) async fn terminate(self) -> Exited {
+        self.signal("TERM").await;
+        let exited = self.exited().await;
+        assert_eq!(exited.code, Some(0), "{exited:?}");
+        exited
     }
-}
 
-async fn heard(lines: &mut Lines<BufReader<ChildStdout>>, said: &mut Vec<String>) -> String {
-    loop {
-        let line = lines.next_line().await.expect("readable").unwrap_or_else(|| panic!("it ended, saying {said:?}"));
-        let address = line.split("http://").nth(1).map(|rest| {
-            rest.chars().take_while(|letter| letter.is_ascii_digit() || ".:".contains(*letter)).collect::<String>()
-        });
-        said.push(line);
-        if let Some(address) = address {
-            return format!("http://{}", address.trim_end_matches(['.', ':']));
-        }
+    /// Waits until the program exits.
+    pub(crate) async fn exited(self) -> Exited {
+        self.wait(true).await
+    }
+
+    /// Waits until the program exits, without reading its output, so that the pipe stays full.
+    pub(crate) async fn exited_unread(self) -> Exited {
+        self.wait(false).await
+    }
+
+    async fn wait(self, read: bool) -> Exited {
+        let Self { mut output, mut lines, child, .. } = self;
+        let reading = async {
+            while read && let Ok(Some(line)) = lines.next_line().await {
+                output += &format!("{line}\n");
+            }
+        };
+        let ending = async { tokio::join!(reading, child.wait_with_output()).1 };
+        let end = timeout(DEADLINE, ending).await.expect("the program exits").expect("its end is known");
+        Exited { code: end.status.code(), output, errors: String::from_utf8_lossy(&end.stderr).into_owned() }
     }
 }

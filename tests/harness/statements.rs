@@ -1,4 +1,4 @@
-//! How many statements the service runs for a request.
+//! Counts the SQL statements of a request.
 
 use std::{
     collections::HashMap,
@@ -17,28 +17,29 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{Answer, Person};
+use super::{Person, Response};
 
-/// By the ids of requests that ask to be counted.
+/// The statements of each counted request, by its id.
 static COUNTED: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(None);
 const PREFIX: &str = "counted-";
 
-/// Counts what sqlx says that it ran within a request's span. Spans go along with messages, so actors' statements count too.
-pub(super) struct Statements;
+/// Records each statement that sqlx logs within a request's span. Messages carry their span, so the statements of
+/// actors are recorded too.
+pub(super) struct StatementRecorder;
 
-/// What a request's span is found by.
+/// Marks the span of a counted request.
 struct RequestId(String);
 
-impl Statements {
-    /// The spans of requests, and sqlx's word on each statement.
+impl StatementRecorder {
+    /// Lets through the spans of requests and the event of sqlx for each statement.
     pub(super) fn filter<S>() -> impl Filter<S> {
         Targets::new().with_target("faceofmind", tracing::Level::INFO).with_target("sqlx::query", tracing::Level::DEBUG)
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for StatementRecorder {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut read = Read { name: "request_id", text: None };
+        let mut read = FieldReader { name: "request_id", text: None };
         span.record(&mut read);
         if let (Some(id), Some(span)) = (read.text.filter(|id| id.starts_with(PREFIX)), context.span(id)) {
             span.extensions_mut().insert(RequestId(id));
@@ -46,7 +47,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut read = Read { name: "summary", text: None };
+        let mut read = FieldReader { name: "summary", text: None };
         event.record(&mut read);
         let (Some(summary), Some(mut scope)) = (read.text, context.event_scope(event)) else { return };
         let request = scope.find_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()));
@@ -57,13 +58,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
     }
 }
 
-/// One field as text.
-struct Read {
+/// Reads one field as text.
+struct FieldReader {
     name: &'static str,
     text: Option<String>,
 }
 
-impl Visit for Read {
+impl Visit for FieldReader {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == self.name {
             self.text = Some(value.to_owned());
@@ -78,13 +79,16 @@ impl Visit for Read {
 }
 
 impl Person {
-    /// Calls under a request id of its own, and tells the answer and the first words of every statement that it took.
-    pub(crate) async fn counted(&self, call: impl FnOnce(&Self) -> super::client::Call) -> (Answer, Vec<String>) {
+    /// Sends the request with an id of its own. Gives the response and the first words of each statement that it took.
+    pub(crate) async fn count_statements(
+        &self,
+        call: impl FnOnce(&Self) -> super::client::Call,
+    ) -> (Response, Vec<String>) {
         static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let id = format!("{PREFIX}{}", CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let answer = call(self).header("x-request-id", &id).send().await;
+        let response = call(self).header("x-request-id", &id).send().await;
         let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
         let statements = counted.get_or_insert_default().remove(&id).unwrap_or_default();
-        (answer, statements)
+        (response, statements)
     }
 }

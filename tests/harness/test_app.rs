@@ -1,4 +1,4 @@
-//! A service of the story's own.
+//! The service under test.
 
 use std::{
     net::SocketAddr,
@@ -9,167 +9,177 @@ use std::{
 use faceofmind::app::App;
 use faceofmind_actors::session_tracker::Sessions;
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
+use reqwest::Method;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Client, Mail, Profile, Relay, events::Bus, ground::Ground, logs, servers::Server};
+use super::{
+    Client, Mail, Profile, Response, TcpProxy, events::ServiceEvents, eventually, logs, test_env::TestEnv,
+    test_services::Server,
+};
 
-/// Longer than this no stop in good order takes, with nothing left to do.
+/// An idle service stops within this time.
 const STOP: Duration = Duration::from_secs(5);
 
-/// The real service, in this process, on sockets of its own.
+/// The real service, in this process, on its own sockets.
 pub(crate) struct TestApp {
-    pub(crate) ground: Arc<Ground>,
+    pub(crate) env: Arc<TestEnv>,
     pub(crate) address: SocketAddr,
-    /// Where operators look.
+    /// The listener for `/metrics`; `None` if `OPERATOR_ADDR` is empty.
     pub(crate) operators: Option<SocketAddr>,
-    pub(super) bus: Bus,
+    pub(super) service_events: ServiceEvents,
     http: reqwest::Client,
     tree: SupervisorHandle,
-    /// The tracker's own door: to let it die in the middle of a batch.
+    /// The session tracker's handle, which sets fail points.
     pub(crate) sessions: Sessions,
     database: Database,
     running: Mutex<Option<App>>,
 }
 
 impl TestApp {
-    /// On ground of its own, with these settings over those of all stories.
+    /// Starts a service in an environment of its own, with these settings over the common ones.
     pub(crate) async fn start(profile: Profile, settings: &[(&str, &str)]) -> Self {
-        logs::keep();
-        Self::on(Ground::lay(profile, settings).await, &[]).await
+        logs::capture();
+        Self::on(TestEnv::create(profile, settings).await, &[]).await
     }
 
-    async fn on(ground: Arc<Ground>, changes: &[(&str, &str)]) -> Self {
-        let settings = ground.settings(changes);
-        let app = App::start(settings, ground.clock.clone(), Rng::system()).await.expect("the service starts");
+    async fn on(env: Arc<TestEnv>, changes: &[(&str, &str)]) -> Self {
+        let settings = env.settings(changes);
+        let app = App::start(settings, env.clock.clone(), Rng::system()).await.expect("the service starts");
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         Self {
             address: app.address(),
             operators: app.operator_address(),
-            bus: Bus::listen(app.subscribe(), Arc::clone(&ground)),
+            service_events: ServiceEvents::listen(app.subscribe(), env.nats()).await,
             http: http.expect("a client without TLS"),
             tree: app.tree().clone(),
             sessions: app.sessions().clone(),
-            database: ground.database(),
+            database: env.database(),
             running: Mutex::new(Some(app)),
-            ground,
+            env,
         }
     }
 
-    /// Stops this service and starts it again with changed settings, on the same ground.
+    /// Stops this service and starts it again in the same environment, with changed settings.
     pub(crate) async fn restarted(&self, changes: &[(&str, &str)]) -> Self {
         self.stop().await;
         self.another_node(changes).await
     }
 
-    /// A second service on the same ground: the same database, the same account at NATS.
+    /// Starts another node in the same environment: the same database, the same account at NATS.
     pub(crate) async fn another_node(&self, changes: &[(&str, &str)]) -> Self {
-        Self::on(Arc::clone(&self.ground), changes).await
+        Self::on(Arc::clone(&self.env), changes).await
     }
 
-    /// A second service on the same ground that reaches one server over a wire that can be cut.
-    pub(crate) async fn node_behind_a_relay(&self, server: Server, changes: &[(&str, &str)]) -> (Self, Relay) {
-        let (relay, (name, value)) = self.ground.relay(server).await;
+    /// Starts another node in the same environment, which reaches one server through a proxy.
+    pub(crate) async fn node_behind_proxy(&self, server: Server, changes: &[(&str, &str)]) -> (Self, TcpProxy) {
+        let (proxy, (name, value)) = self.env.proxy_to(server).await;
         let changes = [changes, &[(name, value.as_str())]].concat();
-        (self.another_node(&changes).await, relay)
+        (self.another_node(&changes).await, proxy)
     }
 
     pub(crate) fn is_embedded(&self) -> bool {
-        self.ground.profile == Profile::Embedded
+        self.env.profile == Profile::Embedded
     }
 
-    /// Someone without a token, at an address where nobody else is.
+    /// A client without a token, at an unused IP address.
     pub(crate) fn client(&self) -> Client {
-        self.client_at(&self.ground.client_address())
+        self.client_from(&self.env.unused_client_ip())
     }
 
-    /// Someone without a token at this address.
-    pub(crate) fn client_at(&self, client_address: &str) -> Client {
-        Client::new(self.http.clone(), self.address, client_address, Arc::clone(&self.ground))
+    /// A client without a token at this IP address.
+    pub(crate) fn client_from(&self, ip: &str) -> Client {
+        Client::new(self.http.clone(), self.address, ip, Arc::clone(&self.env))
     }
 
-    /// Sets the service's clock forward.
+    /// Advances the service's clock.
     pub(crate) fn advance(&self, minutes: u64) {
-        self.ground.clock.advance(Duration::from_secs(60 * minutes));
+        self.env.clock.advance(Duration::from_secs(60 * minutes));
     }
 
-    /// Sets the service's clock forward by less than a minute.
     pub(crate) fn advance_seconds(&self, seconds: u64) {
-        self.ground.clock.advance(Duration::from_secs(seconds));
+        self.env.clock.advance(Duration::from_secs(seconds));
     }
 
     pub(crate) fn tree(&self) -> SupervisorHandle {
         self.tree.clone()
     }
 
-    /// The next mail to that address that this story has not read yet; waits for it.
+    /// Waits for the next mail to this address that the test has not read.
     pub(crate) async fn mail_to(&self, email: &str) -> Mail {
-        self.ground.inbox.next_to(email).await
+        self.env.inbox.next_to(email).await
     }
 
-    /// Waits until nothing is left to be mailed.
-    pub(crate) async fn all_is_mailed(&self) {
-        super::eventually("all mails to be sent", async || {
+    /// Waits until the mail queue is empty.
+    pub(crate) async fn wait_until_mailed(&self) {
+        eventually("all mails are sent", async || {
             let waiting = self.number("SELECT count(*) FROM mail_intents WHERE dead_at IS NULL").await;
             (waiting == 0).then_some(())
         })
         .await;
     }
 
-    /// Waits until nothing is left to be mailed, then looks whether there is an unread mail to that address.
+    /// Waits until the mail queue is empty, then asserts that no unread mail to this address has arrived.
     pub(crate) async fn expect_no_mail_to(&self, email: &str) {
-        self.all_is_mailed().await;
-        let unread = self.ground.inbox.unread_to(email);
-        assert!(unread.is_none(), "nothing was to be mailed to {email}, and yet: {unread:?}");
+        self.wait_until_mailed().await;
+        let unread = self.env.inbox.unread_to(email);
+        assert!(unread.is_none(), "an unexpected mail to {email}: {unread:?}");
+    }
+
+    /// Waits until `/ready` reports this status. Gives the response.
+    pub(crate) async fn wait_for_status(&self, status: &str) -> Response {
+        eventually(&format!("the service is {status}"), async || {
+            let ready = self.client().call(Method::GET, "/ready").send().await;
+            (ready.json["status"] == status).then_some(ready)
+        })
+        .await
     }
 
     pub(crate) const fn database(&self) -> &Database {
         &self.database
     }
 
-    /// From here on answers of 500 and above are part of the story.
-    pub(crate) fn expect_failures(&self) {
-        self.ground.failures_expected.store(true, Ordering::Relaxed);
+    /// Accepts responses of 500 and above from here on.
+    pub(crate) fn allow_failures(&self) {
+        self.env.failures_allowed.store(true, Ordering::Relaxed);
     }
 
-    /// From here on restarts of actors are part of the story, and the failures of those who wait on them.
-    pub(crate) fn expect_restarts(&self) {
-        self.ground.restarts_expected.store(true, Ordering::Relaxed);
-        self.expect_failures();
+    /// Accepts restarts of actors from here on, and the failures that they cause.
+    pub(crate) fn allow_restarts(&self) {
+        self.env.restarts_allowed.store(true, Ordering::Relaxed);
+        self.allow_failures();
     }
 
-    /// Stops in good order, within a time.
+    /// Stops the service and asserts that it stops in time, closes its listener and stops every actor.
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(app) = running else { return };
         timeout(STOP, app.stop()).await.expect("the service stops in time");
-        self.bus.finish().await;
-        let refused = TcpStream::connect(self.address).await.is_err();
-        assert!(refused, "a stopped service takes no connection");
-        self.expect_all(State::Stopped);
+        self.service_events.finish().await;
+        assert!(TcpStream::connect(self.address).await.is_err(), "a stopped service accepts no connection");
+        self.assert_actors(State::Stopped);
     }
 
-    /// The end of every story: what must hold whatever was told.
+    /// Asserts what must hold at the end of every test, and frees the environment.
     pub(crate) async fn finish(&self) {
-        self.expect_no_dead_letters().await;
+        self.assert_no_dead_letters().await;
         if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            self.expect_all(State::Running);
+            self.assert_actors(State::Running);
         }
         self.stop().await;
-        self.ground.expect_no_secret_in_the_log();
-        self.ground.expect_no_faults();
+        self.env.assert_no_secret_in_log();
         self.database.close().await;
-        self.ground.clear().await;
+        self.env.clean_up().await;
     }
 
-    fn expect_all(&self, state: State) {
-        if self.ground.restarts_expected.load(Ordering::Relaxed) {
+    fn assert_actors(&self, state: State) {
+        if self.env.restarts_allowed.load(Ordering::Relaxed) {
             return;
         }
         let restarted = self.tree.snapshot().into_iter().find(|row| row.restarts > 0 || row.state != state);
         assert!(restarted.is_none(), "an actor is not {state:?}, or was restarted: {restarted:?}");
     }
 
-    async fn expect_no_dead_letters(&self) {
+    async fn assert_no_dead_letters(&self) {
         let dead = self.number("SELECT count(*) FROM mail_intents WHERE dead_at IS NOT NULL").await;
         assert_eq!(dead, 0, "mails that could not be sent");
     }

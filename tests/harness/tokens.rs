@@ -1,12 +1,12 @@
-//! Tokens as a sibling service reads them.
+//! Reads and forges tokens, as another service could.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::Value;
 
-use super::ground::ACCESS_SECRET;
+use super::test_env::ACCESS_SECRET;
 
-/// What a token says, without a look at its signature.
+/// The header and payload of a token. The signature is not verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Claims {
     pub(crate) header: Value,
@@ -18,26 +18,26 @@ impl Claims {
     pub(crate) fn of(token: &str) -> Self {
         let parts: Vec<&str> = token.split('.').collect();
         let [header, payload, _signature] = parts.as_slice() else { panic!("no JWT: {token}") };
-        Self { header: part(header), payload: part(payload) }
+        Self { header: decode(header), payload: decode(payload) }
     }
 
-    /// The same claims with one changed, under the service's own signature: what a faulty issuer might send.
+    /// A token with one claim changed and the service's own signature, as a faulty issuer could send.
     pub(crate) fn resigned_with(&self, claim: &str, value: impl Into<Value>) -> String {
         let mut payload = self.payload.clone();
         payload[claim] = value.into();
         self.sign(&payload, ACCESS_SECRET)
     }
 
-    /// These claims under another's signature.
+    /// A token with these claims, signed with this secret.
     pub(crate) fn signed_by(&self, secret: &str) -> String {
         self.sign(&self.payload, secret)
     }
 
-    /// These claims under no signature at all.
+    /// A token with these claims and `alg: none`.
     pub(crate) fn unsigned(&self) -> String {
         let mut header = self.header.clone();
         header["alg"] = "none".into();
-        format!("{}.{}.", encoded(&header), encoded(&self.payload))
+        format!("{}.{}.", encode(&header), encode(&self.payload))
     }
 
     fn sign(&self, payload: &Value, secret: &str) -> String {
@@ -46,11 +46,11 @@ impl Claims {
     }
 }
 
-fn part(part: &str) -> Value {
+fn decode(part: &str) -> Value {
     let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
 }
 
-fn encoded(value: &Value) -> String {
+fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }

@@ -1,4 +1,4 @@
-//! Waiting for what comes about by itself.
+//! Waiting for a condition, and calls that run at the same time.
 
 use std::time::Duration;
 
@@ -7,24 +7,23 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// So long may anything take; only a failure waits this long.
+/// The longest that the harness waits for anything. Only a test that fails waits this long.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
-/// The first `Some` that `look` gives. Looks again every few milliseconds and panics at the deadline, naming what was
-/// waited for.
+/// Calls `look` every 5 ms until it gives `Some`. Panics at the deadline with `what`, the awaited condition.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Makes these calls at once, and now; gives what they came to, in the order in which they were done.
-pub(crate) fn at_once<T, F, C>(calls: C) -> impl Future<Output = Vec<T>> + use<T, F, C>
+/// Starts all calls at once. Gives their results in the order in which the calls ended.
+pub(crate) fn concurrently<T, F, C>(calls: C) -> impl Future<Output = Vec<T>> + use<T, F, C>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -1,38 +1,37 @@
-//! `/reminders`: what a person wants to be reminded of.
+//! `/reminders`
 
 use faceofmind_actors::reminders::MOST;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 mod due;
 
-stories! {
-    a_reminder_is_made_seen_changed_and_deleted,
-    what_is_left_out_stays_and_a_time_behind_the_date_is_ignored,
+tests_on_both_profiles! {
+    a_reminder_is_created_read_updated_and_deleted,
+    omitted_fields_are_unchanged_and_a_time_after_the_date_is_ignored,
     reminders_are_listed_newest_first,
-    every_bad_field_of_a_reminder_is_named_and_nothing_is_kept,
+    every_invalid_field_of_a_reminder_is_named_and_nothing_is_stored,
     a_title_and_a_description_may_be_long,
-    anothers_reminder_is_private,
-    a_reminder_is_made_once_under_a_key,
-    one_reminder_too_many_is_refused,
+    the_reminder_of_another_user_is_not_found,
+    an_idempotency_key_creates_one_reminder,
+    a_reminder_beyond_the_maximum_is_refused,
 }
 
-const BEGUN: [&str; 2] = ["user.registered", "user.verified"];
+const SIGNED_UP: [&str; 2] = ["user.registered", "user.verified"];
 
 fn breathe(date: impl ToString) -> Value {
     json!({ "title": "Breathe", "description": "Ten times, slowly", "reminder_time": date.to_string() })
 }
 
 async fn remind(person: &Person, date: impl ToString) -> i64 {
-    person.post("/reminders/", breathe(date)).await.is(201).number_of("id")
+    person.post("/reminders/", breathe(date)).await.assert_status(201).number_of("id")
 }
 
-async fn a_reminder_is_made_seen_changed_and_deleted(app: &TestApp) {
+async fn a_reminder_is_created_read_updated_and_deleted(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let made = ada.post("/reminders/", breathe("2091-03-04")).await;
-    snapshot!(made, @r#"
+    let created = ada.post("/reminders/", breathe("2091-03-04")).await;
+    snapshot!(created, @r#"
     201 {
       "created_at": "[time]",
       "description": "Ten times, slowly",
@@ -43,9 +42,9 @@ async fn a_reminder_is_made_seen_changed_and_deleted(app: &TestApp) {
       "user_id": "[id]"
     }
     "#);
-    assert_eq!(made.json["user_id"], ada.id);
-    let path = format!("/reminders/{}", made.number_of("id"));
-    assert_eq!(ada.get(&path).await.is(200).json, made.json);
+    assert_eq!(created.json["user_id"], ada.id);
+    let path = format!("/reminders/{}", created.number_of("id"));
+    assert_eq!(ada.get(&path).await.assert_status(200).json, created.json);
     let change = json!({ "title": "Walk", "description": "", "reminder_time": "2091-03-05", "is_active": false });
     let changed = ada.put(&path, change).await;
     snapshot!(changed, @r#"
@@ -59,34 +58,37 @@ async fn a_reminder_is_made_seen_changed_and_deleted(app: &TestApp) {
       "user_id": "[id]"
     }
     "#);
-    assert_eq!(ada.get(&path).await.is(200).json, changed.json);
-    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([changed.json]));
+    assert_eq!(ada.get(&path).await.assert_status(200).json, changed.json);
+    assert_eq!(ada.get("/reminders/").await.assert_status(200).json, json!([changed.json]));
     let deleted = ada.delete(&path).await;
     snapshot!(deleted, @r#"
     200 {
       "message": "Reminder deleted successfully"
     }
     "#);
-    ada.get(&path).await.is(404);
-    ada.put(&path, json!({})).await.is(404);
-    assert_eq!(ada.delete(&path).await.is(404).detail(), "There is no such reminder.");
-    assert_eq!(ada.get("/reminders/").await.is(200).json, json!([]));
-    app.events_of(ada.id, &BEGUN).await;
+    ada.get(&path).await.assert_status(404);
+    ada.put(&path, json!({})).await.assert_status(404);
+    assert_eq!(ada.delete(&path).await.assert_status(404).detail(), "There is no such reminder.");
+    assert_eq!(ada.get("/reminders/").await.assert_status(200).json, json!([]));
+    app.events_of(ada.id, &SIGNED_UP).await;
 }
 
-async fn what_is_left_out_stays_and_a_time_behind_the_date_is_ignored(app: &TestApp) {
+async fn omitted_fields_are_unchanged_and_a_time_after_the_date_is_ignored(app: &TestApp) {
     let ada = app.verified("ada").await;
     let body = json!({ "title": "Breathe", "reminder_time": "2091-03-04T08:00:00.000Z", "user_id": 1, "id": 1 });
-    let made = ada.post("/reminders", body).await.is(201);
-    assert_eq!((made.text_of("description"), made.text_of("reminder_time")), (String::new(), "2091-03-04".into()));
-    assert_eq!((&made.json["is_active"], &made.json["user_id"]), (&json!(true), &json!(ada.id)));
-    let path = format!("/reminders/{}", made.number_of("id"));
-    assert_eq!(ada.put(&path, json!({})).await.is(200).json, made.json);
+    let created = ada.post("/reminders", body).await.assert_status(201);
+    assert_eq!(
+        (created.text_of("description"), created.text_of("reminder_time")),
+        (String::new(), "2091-03-04".into())
+    );
+    assert_eq!((&created.json["is_active"], &created.json["user_id"]), (&json!(true), &json!(ada.id)));
+    let path = format!("/reminders/{}", created.number_of("id"));
+    assert_eq!(ada.put(&path, json!({})).await.assert_status(200).json, created.json);
     let nulls = json!({ "title": null, "description": null, "reminder_time": null, "is_active": null });
-    assert_eq!(ada.put(&path, nulls).await.is(200).json, made.json);
-    let mut expected = made.json.clone();
+    assert_eq!(ada.put(&path, nulls).await.assert_status(200).json, created.json);
+    let mut expected = created.json.clone();
     expected["is_active"] = json!(false);
-    assert_eq!(ada.put(&path, json!({ "is_active": false })).await.is(200).json, expected);
+    assert_eq!(ada.put(&path, json!({ "is_active": false })).await.assert_status(200).json, expected);
 }
 
 async fn reminders_are_listed_newest_first(app: &TestApp) {
@@ -96,23 +98,26 @@ async fn reminders_are_listed_newest_first(app: &TestApp) {
         ids.insert(0, remind(&ada, format!("2091-03-0{day}")).await);
     }
     let listed = async |path: &str| {
-        let answer = ada.get(path).await.is(200);
-        let listed = answer.json.as_array().expect("a list").iter().map(|one| one["id"].as_i64().expect("an id"));
+        let response = ada.get(path).await.assert_status(200);
+        let listed = response.json.as_array().expect("a list").iter().map(|one| one["id"].as_i64().expect("an id"));
         listed.collect::<Vec<_>>()
     };
     assert_eq!(listed("/reminders/").await, ids);
     assert_eq!(listed("/reminders/?limit=2&skip=1").await, ids[1..3]);
     assert_eq!(listed("/reminders/?limit=900").await, ids);
     assert_eq!(listed("/reminders/?skip=7").await, [0; 0]);
-    assert_eq!(ada.get("/reminders/?limit=0&skip=-1").await.is(422).refused(), ["query.skip", "query.limit"]);
+    assert_eq!(
+        ada.get("/reminders/?limit=0&skip=-1").await.assert_status(422).invalid_fields(),
+        ["query.skip", "query.limit"]
+    );
 }
 
-async fn every_bad_field_of_a_reminder_is_named_and_nothing_is_kept(app: &TestApp) {
+async fn every_invalid_field_of_a_reminder_is_named_and_nothing_is_stored(app: &TestApp) {
     let ada = app.verified("ada").await;
     let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
-    let before = (app.stock().await, ada.get(&path).await.is(200).json);
-    let missing = ada.post("/reminders/", json!({})).await.is(422);
-    assert_eq!(missing.refused(), ["body.title", "body.reminder_time"]);
+    let before = (app.row_counts().await, ada.get(&path).await.assert_status(200).json);
+    let missing = ada.post("/reminders/", json!({})).await.assert_status(422);
+    assert_eq!(missing.invalid_fields(), ["body.title", "body.reminder_time"]);
     let all = vec!["body.title", "body.description", "body.reminder_time", "body.is_active"];
     for (body, named) in [
         (json!({ "title": "", "description": 7, "reminder_time": "tomorrow", "is_active": "yes" }), all.clone()),
@@ -125,70 +130,72 @@ async fn every_bad_field_of_a_reminder_is_named_and_nothing_is_kept(app: &TestAp
         (json!({ "title": "x", "reminder_time": "10000-01-01" }), vec!["body.reminder_time"]),
         (json!({ "title": "x", "reminder_time": "-004000-01-01" }), vec!["body.reminder_time"]),
     ] {
-        assert_eq!(ada.post("/reminders/", body.clone()).await.is(422).refused(), named);
-        assert_eq!(ada.put(&path, body).await.is(422).refused(), named);
+        assert_eq!(ada.post("/reminders/", body.clone()).await.assert_status(422).invalid_fields(), named);
+        assert_eq!(ada.put(&path, body).await.assert_status(422).invalid_fields(), named);
     }
-    ada.get("/reminders/abc").await.is(422);
-    assert_eq!((app.stock().await, ada.get(&path).await.is(200).json), before);
+    ada.get("/reminders/abc").await.assert_status(422);
+    assert_eq!((app.row_counts().await, ada.get(&path).await.assert_status(200).json), before);
 }
 
 async fn a_title_and_a_description_may_be_long(app: &TestApp) {
     let ada = app.verified("ada").await;
     let body = json!({ "title": "é".repeat(200), "description": "é".repeat(2000), "reminder_time": "9999-12-31" });
-    let made = ada.post("/reminders/", body.clone()).await.is(201);
+    let created = ada.post("/reminders/", body.clone()).await.assert_status(201);
     for field in ["title", "description", "reminder_time"] {
-        assert_eq!(made.json[field], body[field]);
+        assert_eq!(created.json[field], body[field]);
     }
     remind(&ada, "0001-01-01").await;
 }
 
-async fn anothers_reminder_is_private(app: &TestApp) {
+async fn the_reminder_of_another_user_is_not_found(app: &TestApp) {
     let (ada, bob, admin) = (app.verified("ada").await, app.verified("bob").await, app.admin().await);
     let path = format!("/reminders/{}", remind(&ada, "2091-03-04").await);
     for other in [&bob, &admin] {
-        other.get(&path).await.is(404);
-        other.put(&path, json!({ "is_active": false })).await.is(404);
-        other.delete(&path).await.is(404);
-        assert_eq!(other.get("/reminders/").await.is(200).json, json!([]));
+        other.get(&path).await.assert_status(404);
+        other.put(&path, json!({ "is_active": false })).await.assert_status(404);
+        other.delete(&path).await.assert_status(404);
+        assert_eq!(other.get("/reminders/").await.assert_status(200).json, json!([]));
     }
-    app.client().get(&path).await.is(401);
-    app.client().get("/reminders/").await.is(401);
-    app.client().post("/reminders/", breathe("2091-03-04")).await.is(401);
-    assert_eq!(ada.get(&path).await.is(200).json["is_active"], true);
+    app.client().get(&path).await.assert_status(401);
+    app.client().get("/reminders/").await.assert_status(401);
+    app.client().post("/reminders/", breathe("2091-03-04")).await.assert_status(401);
+    assert_eq!(ada.get(&path).await.assert_status(200).json["is_active"], true);
 }
 
-async fn keyed(person: &Person, date: &str) -> Answer {
-    let call = person.api(Method::POST, "/reminders/").header("idempotency-key", "k");
-    call.json(&breathe(date)).send().await
+async fn keyed(person: &Person, date: &str) -> Response {
+    person.post_with_key("/reminders/", "k", &breathe(date)).await
 }
 
-async fn a_reminder_is_made_once_under_a_key(app: &TestApp) {
+async fn an_idempotency_key_creates_one_reminder(app: &TestApp) {
     let ada = app.verified("ada").await;
     let calls = (0..10).map(|_| {
         let ada = ada.clone();
-        async move { keyed(&ada, "2091-03-04").await.is(201).text }
+        async move { keyed(&ada, "2091-03-04").await.assert_status(201).text }
     });
-    let mut answers = at_once(calls).await;
-    answers.push(keyed(&ada, "2091-03-04").await.is(201).text);
+    let mut answers = concurrently(calls).await;
+    answers.push(keyed(&ada, "2091-03-04").await.assert_status(201).text);
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
-    assert_eq!(keyed(&ada, "2091-03-05").await.is(422).kind(), "idempotency-key-reused");
-    assert_eq!((app.rows("reminders").await, app.rows("reminder_schedules").await), (1, 1));
-    assert!(!app.texts("SELECT answer FROM idempotency_keys").await[0].contains("Breathe"), "it rests sealed");
+    assert_eq!(keyed(&ada, "2091-03-05").await.assert_status(422).kind(), "idempotency-key-reused");
+    assert_eq!((app.row_count("reminders").await, app.row_count("reminder_schedules").await), (1, 1));
+    assert!(
+        !app.texts("SELECT answer FROM idempotency_keys").await[0].contains("Breathe"),
+        "the stored response is encrypted"
+    );
 }
 
-async fn one_reminder_too_many_is_refused(app: &TestApp) {
+async fn a_reminder_beyond_the_maximum_is_refused(app: &TestApp) {
     let ada = app.verified("ada").await;
     let first = remind(&ada, "2091-03-04").await;
-    app.alter(&format!(
+    app.execute(&format!(
         "INSERT INTO reminders (user_id, title, description, reminder_time, is_active, created_at) \
          WITH RECURSIVE copies (nth) AS (SELECT 2 UNION ALL SELECT nth + 1 FROM copies WHERE nth < {MOST}) \
          SELECT user_id, title, description, reminder_time, is_active, created_at FROM reminders, copies"
     ))
     .await;
-    let refused = ada.post("/reminders/", breathe("2091-03-04")).await.is(409);
+    let refused = ada.post("/reminders/", breathe("2091-03-04")).await.assert_status(409);
     assert_eq!(refused.kind(), "too-many-reminders");
     assert_eq!(refused.detail(), "You have as many reminders as one user may. Delete some of them first.");
-    ada.delete(&format!("/reminders/{first}")).await.is(200);
+    ada.delete(&format!("/reminders/{first}")).await.assert_status(200);
     remind(&ada, "2091-03-04").await;
 }

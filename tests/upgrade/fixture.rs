@@ -35,16 +35,16 @@ pub(super) struct Upgraded {
 /// and gives what its generator knew: tokens, codes, responses as they were sent. Leaves `app` stopped.
 pub(super) async fn load(app: &TestApp) -> Value {
     app.stop().await;
-    let folder = folder(app.ground.profile);
+    let folder = folder(app.env.profile);
     let known: Value = serde_json::from_str(&read(&folder, "known.json")).expect("JSON");
     let then: jiff::Timestamp = known["now"].as_str().expect("a time").parse().expect("RFC 3339");
-    let ahead = then.duration_since(app.ground.clock.now().to_jiff());
-    app.ground.clock.advance(Duration::try_from(ahead).expect("the date of the fixtures is in the future"));
+    let ahead = then.duration_since(app.env.clock.now().to_jiff());
+    app.env.clock.advance(Duration::try_from(ahead).expect("the date of the fixtures is in the future"));
     fill_database(app, read(&folder, "database.sql")).await;
-    if let Some(url) = app.ground.redis() {
+    if let Some(url) = app.env.redis() {
         fill_redis(url, &read(&folder, "redis.jsonl")).await;
     }
-    if let Some(url) = app.ground.nats() {
+    if let Some(url) = app.env.nats() {
         fill_stream(app, url, &known).await;
     }
     if app.is_embedded() {
@@ -116,7 +116,7 @@ async fn fill_stream(app: &TestApp, url: &str, known: &Value) {
 }
 
 fn copy_mails(app: &TestApp, from: &Path) {
-    let to = app.ground.data_dir().join("mail");
+    let to = app.env.data_dir().join("mail");
     fs::create_dir_all(&to).expect("made");
     for entry in fs::read_dir(from).expect("a folder") {
         let mail = entry.expect("an entry");
@@ -187,8 +187,8 @@ impl Upgraded {
 
     /// Waits until the queue is empty, then checks that no further mail went to that address.
     pub(super) async fn expect_no_mail_to(&self, address: &str) {
-        self.app.all_is_mailed().await;
-        while self.app.ground.inbox.unread_to(address).is_some() {
+        self.app.wait_until_mailed().await;
+        while self.app.env.inbox.unread_to(address).is_some() {
             let mail = self.app.mail_to(address).await;
             assert_ne!(mail.from, self.sender, "{mail:?}");
         }
@@ -198,7 +198,7 @@ impl Upgraded {
     pub(super) async fn end(self) {
         let dead = self.app.texts("SELECT occasion FROM mail_intents WHERE dead_at IS NOT NULL").await;
         assert_eq!(dead, [format!("{{\"why\":\"password_changed\",\"user\":{}}}", self.person("pat").id)]);
-        self.app.alter("DELETE FROM mail_intents WHERE dead_at IS NOT NULL").await;
+        self.app.execute("DELETE FROM mail_intents WHERE dead_at IS NOT NULL").await;
         self.app.stop().await;
     }
 }

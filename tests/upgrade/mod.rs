@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::fixture::Upgraded;
-use crate::harness::{Answer, Person, Program, TestApp, stories};
+use crate::harness::{Person, Program, Response, TestApp, tests_on_both_profiles};
 
 mod accounts;
 mod fixture;
@@ -29,20 +29,20 @@ fn address(name: &str) -> String {
 fn person(app: &TestApp, name: &str) -> Person {
     let first_name = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
     let (email, password) = (format!("{name}@upgrade.test"), format!("the long password of {name}"));
-    let (client, last_name) = (app.client_at(&address(name)), "Quillon".to_owned());
+    let (client, last_name) = (app.client_from(&address(name)), "Quillon".to_owned());
     Person { email, password, first_name, last_name, client, id: 0, access: String::new(), refresh: String::new() }
 }
 
-async fn log_in_with(person: &Person, device: &str) -> Answer {
+async fn log_in_with(person: &Person, device: &str) -> Response {
     let body = json!({ "email": person.email, "password": person.password });
     person.client.api(Method::POST, "/auth/login").header("user-agent", device).json(&body).send().await
 }
 
-async fn keyed(person: &Person, path: &str, key: &str, body: &Value) -> Answer {
+async fn keyed(person: &Person, path: &str, key: &str, body: &Value) -> Response {
     person.api(Method::POST, path).header("idempotency-key", key).json(body).send().await
 }
 
-stories! {
+tests_on_both_profiles! {
     there_is_nothing_to_migrate,
 }
 
@@ -53,7 +53,7 @@ async fn there_is_nothing_to_migrate(app: &TestApp) {
     fixture::load(app).await;
     let sql = "SELECT version || ' ' || description || ' ' || success || ' ' || installed_on FROM _sqlx_migrations ORDER BY version";
     let before = app.texts(sql).await;
-    let program = Program::node(&app.ground, &fixture::settings());
+    let program = Program::in_env(&app.env, &fixture::settings());
     let status = program.run(&["migrate", "--status"], "").await;
     assert_eq!(status.output.matches("not applied").count(), LATER_MIGRATIONS, "{status:?}");
     let migrated = program.run(&["migrate"], "").await;
@@ -61,5 +61,5 @@ async fn there_is_nothing_to_migrate(app: &TestApp) {
     let after = app.texts(sql).await;
     assert_eq!(after[..before.len()], before);
     // Every story must end without a dead letter.
-    app.alter("DELETE FROM mail_intents").await;
+    app.execute("DELETE FROM mail_intents").await;
 }

@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{Upgraded, person};
-use crate::harness::{Mail, Sibling, TestApp, eventually, stories};
+use crate::harness::{EventConsumer, Mail, TestApp, eventually, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     queued_mails_are_sent_or_dropped_where_their_reason_is_gone,
     events_go_out_in_order_under_their_ids,
     streams_resume_after_positions_given_before,
@@ -43,8 +43,8 @@ async fn queued_mails_are_sent_or_dropped_where_their_reason_is_gone(app: &TestA
     let nina = mails::<1>(&upgraded, &to("nina")).await;
     let code = expect_mail(&nina, "Ang iyong code para sa FaceofMind", &["Nina Quillon", day, "Asia/Manila"]).code();
     let nina = person(service, "nina");
-    nina.verify(&code).await.is(200);
-    nina.log_in().await.is(200);
+    nina.verify(&code).await.assert_status(200);
+    nina.log_in().await.assert_status(200);
 
     let dora = mails::<1>(&upgraded, &to("dora")).await;
     expect_mail(&dora, "You already have a FaceofMind account", &["Hello Dora", day]);
@@ -55,7 +55,7 @@ async fn queued_mails_are_sent_or_dropped_where_their_reason_is_gone(app: &TestA
     let paul = mails::<1>(&upgraded, &to("paul")).await;
     let code = expect_mail(&paul, "Your code for a new password", &["Hello Paul"]).code();
     let reset = json!({ "email": to("paul"), "otp": code, "new_password": "a password after the upgrade" });
-    person(service, "paul").client.post("/auth/reset-password", reset).await.is(200);
+    person(service, "paul").client.post("/auth/reset-password", reset).await.assert_status(200);
 
     let kim = mails::<2>(&upgraded, &to("kim")).await;
     expect_mail(&kim, "Your FaceofMind e-mail address is to be changed", &["Hello Kim", day]);
@@ -67,7 +67,7 @@ async fn queued_mails_are_sent_or_dropped_where_their_reason_is_gone(app: &TestA
     expect_mail(&asked, "Your FaceofMind e-mail address is to be changed", &["Hello Tom", day]);
     let tom = mails::<1>(&upgraded, &to("tom.new")).await;
     let code = expect_mail(&tom, "Your code for a new e-mail address", &["Tom Quillon", day]).code();
-    let moved = upgraded.person("tom").post("/users/me/email/confirm", json!({ "otp": code })).await.is(200);
+    let moved = upgraded.person("tom").post("/users/me/email/confirm", json!({ "otp": code })).await.assert_status(200);
     assert_eq!(moved.json["user"]["email"], to("tom.new"));
     let una = mails::<1>(&upgraded, &to("una")).await;
     expect_mail(&una, "Your FaceofMind e-mail address was changed", &["Hello Una", day]);
@@ -100,7 +100,7 @@ async fn queued_mails_are_sent_or_dropped_where_their_reason_is_gone(app: &TestA
 /// The metrics count these waiting mails and one dead letter.
 async fn expect_counts(app: &TestApp, waiting: i64) {
     let operator = app.client().at(app.operators.expect("they have a listener"));
-    let metrics = async || operator.call(Method::GET, "/metrics").send().await.is(200).text;
+    let metrics = async || operator.call(Method::GET, "/metrics").send().await.assert_status(200).text;
     let wanted =
         [("mail_waiting", waiting), ("mail_dead", 1)].map(|(name, value)| format!("faceofmind_{name} {value}"));
     eventually(&format!("{wanted:?} in the metrics"), async || {
@@ -113,18 +113,23 @@ async fn expect_counts(app: &TestApp, waiting: i64) {
 async fn events_go_out_in_order_under_their_ids(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
     let service = &upgraded.app;
-    service.all_is_published().await;
+    service.wait_until_published().await;
     let sql = format!("SELECT id FROM events WHERE position > {} ORDER BY position", upgraded.position);
     assert_eq!(service.texts(&sql).await, upgraded.unpublished);
     let last = upgraded.position + i64::try_from(upgraded.unpublished.len()).expect("few");
     assert_eq!(service.number("SELECT max(position) FROM events").await, last, "positions have no holes");
-    assert_eq!(service.rows("leases").await, 1, "the lease is the one that the earlier version held");
-    upgraded.person("ada").open_session().await;
-    service.all_is_published().await;
+    assert_eq!(service.row_count("leases").await, 1, "the lease is the one that the earlier version held");
+    upgraded.person("ada").start_session().await;
+    service.wait_until_published().await;
     assert_eq!(service.number("SELECT max(position) FROM events").await, last + 1);
-    if let Some(url) = service.ground.nats() {
-        let stored: Vec<_> =
-            Sibling::at(url).await.heard_all().await.iter().map(|event| event.text_of("id").to_owned()).collect();
+    if let Some(url) = service.env.nats() {
+        let stored: Vec<_> = EventConsumer::at(url)
+            .await
+            .all_events()
+            .await
+            .iter()
+            .map(|event| event.text_of("id").to_owned())
+            .collect();
         let erased = format!(".{} ", upgraded.person("eva").id);
         let before = upgraded.known["stream"].as_array().expect("a list").iter().filter_map(|event| event.as_str());
         let before = before.filter(|event| !event.contains(&erased)).filter_map(|event| event.split(' ').nth(1));
@@ -138,7 +143,7 @@ async fn events_go_out_in_order_under_their_ids(app: &TestApp) {
 async fn streams_resume_after_positions_given_before(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
     let service = &upgraded.app;
-    service.all_is_published().await;
+    service.wait_until_published().await;
     let sql = "SELECT position || ' ' || id FROM events WHERE envelope <> ''";
     for (name, path, of) in [
         ("grace", "/events?all=true", String::new()),

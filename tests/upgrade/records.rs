@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Upgraded, fixture, keyed};
-use crate::harness::{Program, RECORDED, TestApp, stories};
+use crate::harness::{Program, RECORDED, TestApp, tests_on_both_profiles};
 
-stories! {
+tests_on_both_profiles! {
     a_stored_response_is_replayed_byte_for_byte,
     what_was_said_is_still_read,
     keys_are_rotated,
@@ -18,8 +18,8 @@ stories! {
 async fn a_stored_response_is_replayed_byte_for_byte(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
     let ada = upgraded.person("ada");
-    upgraded.app.all_is_published().await;
-    let stock = upgraded.app.stock().await;
+    upgraded.app.wait_until_published().await;
+    let stock = upgraded.app.row_counts().await;
     let responses = upgraded.known["responses"].as_array().expect("a list");
     assert_eq!(responses.len(), 9, "each creating call is there, some of them under both keys");
     for response in responses {
@@ -31,10 +31,10 @@ async fn a_stored_response_is_replayed_byte_for_byte(app: &TestApp) {
             (response["status"].clone(), text("text")),
             "{path}"
         );
-        let refused = keyed(&ada, path, key, &another(body)).await.is(422);
+        let refused = keyed(&ada, path, key, &another(body)).await.assert_status(422);
         assert_eq!(refused.kind(), "idempotency-key-reused", "{path}");
     }
-    assert_eq!(upgraded.app.stock().await, stock);
+    assert_eq!(upgraded.app.row_counts().await, stock);
     upgraded.end().await;
 }
 
@@ -50,9 +50,9 @@ fn another(body: &Value) -> Value {
 
 async fn expect_histories(upgraded: &Upgraded, app: &TestApp) {
     let ada = upgraded.person("ada");
-    let ada = ada.from(app.client_at(&ada.client.address));
+    let ada = ada.using(app.client_from(&ada.client.ip));
     for history in upgraded.known["histories"].as_array().expect("a list") {
-        let read = ada.get(&format!("/sessions/{}/history", history[0])).await.is(200);
+        let read = ada.get(&format!("/sessions/{}/history", history[0])).await.assert_status(200);
         assert_eq!(read.text, history[1]);
     }
 }
@@ -75,7 +75,7 @@ fn by_key(output: &str) -> Vec<(&str, &str)> {
 
 async fn keys_are_rotated(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
-    let program = Program::node(&app.ground, &fixture::settings());
+    let program = Program::in_env(&app.env, &fixture::settings());
     let status = program.run(&["keys", "status"], "").await;
     assert_eq!(by_key(&status.output), [("k1", "2"), ("k2", "1"), ("k1", "7"), ("k2", "2")], "{status:?}");
     let rotated = program.run(&["keys", "rotate"], "").await;
@@ -88,7 +88,7 @@ async fn keys_are_rotated(app: &TestApp) {
     let later = upgraded.app.restarted(&with_one_key).await;
     expect_histories(&upgraded, &later).await;
     let ada = upgraded.person("ada");
-    let ada = ada.from(later.client_at(&ada.client.address));
+    let ada = ada.using(later.client_from(&ada.client.ip));
     let first = &upgraded.known["responses"][2];
     let replayed = keyed(&ada, first["path"].as_str().expect("a path"), "key 2", &first["body"]).await;
     assert_eq!(replayed.text, first["text"]);
@@ -99,7 +99,8 @@ async fn keys_are_rotated(app: &TestApp) {
 async fn an_export_is_what_it_was(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
     for (name, before) in upgraded.known["exports"].as_object().expect("by name") {
-        let (mut before, mut now) = (before.clone(), upgraded.person(name).get("/users/me/export").await.is(200).json);
+        let (mut before, mut now) =
+            (before.clone(), upgraded.person(name).get("/users/me/export").await.assert_status(200).json);
         for export in [&mut before, &mut now] {
             // These are no stored data: the time of the export, and our sentences about what is not in it.
             let fields = export.as_object_mut().expect("an object");
@@ -117,12 +118,13 @@ async fn an_erasure_takes_all_that_was_stored_before(app: &TestApp) {
     let ada = upgraded.person("ada");
     let waiting = "SELECT id FROM mail_intents WHERE attempts = 13 ORDER BY id";
     let jobs = service.texts(waiting).await;
-    let code = service.codes().await.into_iter().filter(|code| jobs.iter().any(|job| code.contains(job))).count();
+    let code =
+        service.stored_codes().await.into_iter().filter(|code| jobs.iter().any(|job| code.contains(job))).count();
     assert_eq!((jobs.len(), code), (2, 1));
-    service.all_is_published().await;
-    ada.post("/users/me/erase", json!({ "current_password": ada.password })).await.is(200);
+    service.wait_until_published().await;
+    ada.post("/users/me/erase", json!({ "current_password": ada.password })).await.assert_status(200);
     for table in RECORDED {
-        assert_eq!(service.rows(table).await, 0, "{table}");
+        assert_eq!(service.row_count(table).await, 0, "{table}");
     }
     let others = ["user_profiles", "claims", "address_changes", "logins", "sessions", "community_posts"];
     let more = ["community_comments", "reminders", "mail_intents", "idempotency_keys"];
@@ -131,11 +133,11 @@ async fn an_erasure_takes_all_that_was_stored_before(app: &TestApp) {
         assert_eq!(service.number(&sql).await, 0, "{table}");
     }
     assert_eq!(service.texts(waiting).await, [""; 0]);
-    assert!(!service.codes().await.iter().any(|code| jobs.iter().any(|job| code.contains(job))));
+    assert!(!service.stored_codes().await.iter().any(|code| jobs.iter().any(|job| code.contains(job))));
     let events = service.texts(&format!("SELECT envelope FROM events WHERE user_id = {}", ada.id)).await;
     assert!(events.len() == 1 && events[0].contains("faceofmind.v1.user.deleted"), "{events:?}");
     if service.is_embedded() {
-        let mails = fs::read_dir(service.ground.data_dir().join("mail")).expect("a folder");
+        let mails = fs::read_dir(service.env.data_dir().join("mail")).expect("a folder");
         let names: Vec<_> =
             mails.map(|mail| mail.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
         let about = |id: i64| names.iter().any(|name| name.ends_with(&format!(".{id}.eml")));

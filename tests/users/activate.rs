@@ -1,23 +1,19 @@
 //! `PATCH /users/{id}/activate`
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
-    an_admin_activates_an_account_claimed_once_with_its_password,
-    an_account_claimed_twice_gets_no_password,
-    an_admin_brings_back_a_suspended_user,
+tests_on_both_profiles! {
+    an_admin_activates_an_account_registered_once_with_its_password,
+    an_account_registered_twice_is_activated_without_a_password,
+    an_admin_reactivates_a_suspended_user,
     only_admins_activate,
 }
 
-async fn id_of(app: &TestApp, person: &Person) -> i64 {
-    app.number(&format!("SELECT id FROM users WHERE email = '{}'", person.email)).await
-}
-
-async fn an_admin_activates_an_account_claimed_once_with_its_password(app: &TestApp) {
+async fn an_admin_activates_an_account_registered_once_with_its_password(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.register("ada").await);
-    let id = id_of(app, &ada).await;
-    let answer = admin.patch(&format!("/users/{id}/activate")).await;
-    snapshot!(answer, @r#"
+    let id = app.id_of(&ada).await;
+    let response = admin.patch(&format!("/users/{id}/activate")).await;
+    snapshot!(response, @r#"
     200 {
       "message": "User activated successfully",
       "user": {
@@ -31,56 +27,54 @@ async fn an_admin_activates_an_account_claimed_once_with_its_password(app: &Test
       }
     }
     "#);
-    ada.log_in().await.is(200);
-    admin.patch(&format!("/users/{id}/activate")).await.is(200);
-    ada.log_in().await.is(200);
+    ada.log_in().await.assert_status(200);
+    admin.patch(&format!("/users/{id}/activate")).await.assert_status(200);
+    ada.log_in().await.assert_status(200);
 }
 
-/// Who of several claimants is the owner, the admin cannot know: the owner resets.
-async fn an_account_claimed_twice_gets_no_password(app: &TestApp) {
+/// An admin cannot know which of two registrations is the owner's. The owner resets the password.
+async fn an_account_registered_twice_is_activated_without_a_password(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.register("ada").await);
     let code = app.mail_to(&ada.email).await.code();
     let stranger = Person { email: ada.email.clone(), ..app.person("eve") };
-    stranger.register().await.is(201);
+    stranger.register().await.assert_status(201);
     let strangers_code = app.mail_to(&ada.email).await.code();
-    let id = id_of(app, &ada).await;
-    admin.patch(&format!("/users/{id}/activate")).await.is(200);
-    ada.log_in().await.is(401);
-    stranger.log_in().await.is(401);
-    stranger.verify(&strangers_code).await.is(400);
-    ada.verify(&code).await.is(400);
-    let body = serde_json::json!({ "email": ada.email });
-    ada.client.post("/auth/request-password-reset", body).await.is(202);
+    let id = app.id_of(&ada).await;
+    admin.patch(&format!("/users/{id}/activate")).await.assert_status(200);
+    ada.log_in().await.assert_status(401);
+    stranger.log_in().await.assert_status(401);
+    stranger.verify(&strangers_code).await.assert_status(400);
+    ada.verify(&code).await.assert_status(400);
+    ada.request_password_reset().await.assert_status(202);
     let code = app.mail_to(&ada.email).await.code();
-    let body = serde_json::json!({ "email": ada.email, "otp": code, "new_password": "a new and longer word" });
-    ada.client.post("/auth/reset-password", body).await.is(200);
-    ada.log_in_with("a new and longer word").await.is(200);
+    ada.reset_password(&code, "a new and longer word").await.assert_status(200);
+    ada.log_in_with("a new and longer word").await.assert_status(200);
 }
 
-async fn an_admin_brings_back_a_suspended_user(app: &TestApp) {
+async fn an_admin_reactivates_a_suspended_user(app: &TestApp) {
     let (admin, ada) = (app.admin().await, app.verified("ada").await);
-    admin.patch(&format!("/users/{}/suspend", ada.id)).await.is(200);
-    ada.log_in().await.is(403);
-    admin.patch(&format!("/users/{}/activate", ada.id)).await.is(200);
-    assert!(!ada.is_logged_in().await, "what has ended stays ended");
-    ada.log_in().await.is(200);
-    let told =
+    admin.patch(&format!("/users/{}/suspend", ada.id)).await.assert_status(200);
+    ada.log_in().await.assert_status(403);
+    admin.patch(&format!("/users/{}/activate", ada.id)).await.assert_status(200);
+    assert!(!ada.is_logged_in().await, "ended logins stay ended");
+    ada.log_in().await.assert_status(200);
+    let events =
         app.events_of(ada.id, &["user.registered", "user.verified", "user.status_changed", "user.status_changed"]);
-    let told = told.await;
+    let events = events.await;
     assert_eq!(
-        (&told[2].json["data"]["status"], &told[3].json["data"]["status"]),
+        (&events[2].json["data"]["status"], &events[3].json["data"]["status"]),
         (&"suspended".into(), &"active".into())
     );
-    assert_eq!(told[3].json["causedby"], format!("admin/{}", admin.id));
+    assert_eq!(events[3].json["causedby"], format!("admin/{}", admin.id));
 }
 
 async fn only_admins_activate(app: &TestApp) {
     let (admin, ada, bob) = (app.admin().await, app.verified("ada").await, app.register("bob").await);
-    let bobs = id_of(app, &bob).await;
-    ada.patch(&format!("/users/{bobs}/activate")).await.is(403);
-    ada.patch(&format!("/users/{}/activate", ada.id)).await.is(403);
-    ada.patch("/users/4000000/activate").await.is(403);
-    app.client().patch(&format!("/users/{bobs}/activate")).await.is(401);
-    admin.patch("/users/4000000/activate").await.is(404);
-    assert_eq!(admin.patch("/users/abc/activate").await.is(422).refused(), ["path.id"]);
+    let bobs = app.id_of(&bob).await;
+    ada.patch(&format!("/users/{bobs}/activate")).await.assert_status(403);
+    ada.patch(&format!("/users/{}/activate", ada.id)).await.assert_status(403);
+    ada.patch("/users/4000000/activate").await.assert_status(403);
+    app.client().patch(&format!("/users/{bobs}/activate")).await.assert_status(401);
+    admin.patch("/users/4000000/activate").await.assert_status(404);
+    assert_eq!(admin.patch("/users/abc/activate").await.assert_status(422).invalid_fields(), ["path.id"]);
 }

@@ -10,45 +10,96 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use crate::harness::{Person, TestApp, snapshot, stories};
+use super::{fill_other_tables, record_everything, user_tables};
+use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
-stories! {
-    everything_held_about_a_user_is_exported_and_nothing_else,
-    an_export_is_a_file_of_ones_own,
-    an_export_that_fails_halfway_breaks_off,
+tests_on_both_profiles! {
+    an_export_holds_everything_about_its_user_and_nothing_else,
+    an_export_holds_or_names_every_column_of_its_user,
+    an_export_is_a_download_of_the_callers_own_data,
+    an_export_that_fails_halfway_ends_incomplete,
     an_export_may_take_longer_than_a_request with [("REQUEST_TIMEOUT_SECONDS", "1")],
 }
 
 const EXPORT: &str = "/users/me/export";
 
-/// A session with all that a session may hold, and its id.
-async fn life(person: &Person, words: &str) -> i64 {
-    let id = person.open_session().await;
-    let streamed = json!([{ "emotion": format!("Calm as {words}"), "confidence": 0.75 }]);
-    person.post(&format!("/sessions/{id}/detections"), streamed).await.is(201);
-    let felt = json!({ "emotion": "sad", "voice_content": format!("I said {words}") });
-    person.post(&format!("/sessions/{id}/process_emotion"), felt).await.is(200);
-    let post = json!({ "content": format!("I wrote {words}") });
-    let post = person.post("/posts/", post).await.is(201).number_of("id");
-    let comment = json!({ "content": format!("I answered {words}") });
-    person.post(&format!("/posts/{post}/comments"), comment).await.is(201);
-    let reminder = json!({ "title": format!("Think of {words}"), "description": "", "reminder_time": "2031-05-06" });
-    person.post("/reminders/", reminder).await.is(201);
-    let rating = json!({ "comment": format!("It helped, {words}"), "rating": 4 });
-    person.post(&format!("/sessions/{id}/feedback"), rating).await.is(201);
-    id
+/// Where the export holds the first row of each table.
+const EXPORTED: [(&str, &str); 17] = [
+    ("users", "/user"),
+    ("user_profiles", "/user"),
+    ("claims", "/claims/0"),
+    ("claim_languages", "/claims/0"),
+    ("address_changes", "/address_changes/0"),
+    ("logins", "/logins/0"),
+    ("sessions", "/sessions/0"),
+    ("feedback", "/sessions/0/feedback/0"),
+    ("emotion_detections", "/emotion_detections/0"),
+    ("detection_details", "/emotion_detections/0"),
+    ("facial_data", "/emotion_detections/0/facial_data/0"),
+    ("voice_data", "/emotion_detections/1/voice_data/0"),
+    ("wellness_suggestions", "/emotion_detections/1/wellness_suggestions/0"),
+    ("community_posts", "/community_posts/0"),
+    ("community_comments", "/community_comments/0"),
+    ("reminders", "/reminders/0"),
+    ("reminder_schedules", "/reminders/0"),
+];
+
+/// The tables and columns that the export omits, with a text by which `left_out` names them.
+const OMITTED: [(&str, &str); 8] = [
+    ("events", "events"),
+    ("idempotency_keys", "Idempotency-Key"),
+    ("mail_intents", "mails"),
+    ("users.password", "password's hash"),
+    ("claims.password", "password's hash"),
+    ("logins.generation", "tokens"),
+    ("logins.proven_generation", "tokens"),
+    ("logins.rotated_at", "tokens"),
+];
+
+/// Reads the schema from the database. Every column of a table of a user must be in the export, unless `left_out` names
+/// it; a foreign key may be expressed by nesting.
+async fn an_export_holds_or_names_every_column_of_its_user(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    record_everything(&ada, "word", 1, 1).await;
+    fill_other_tables(app, &ada, "word").await;
+    let export = ada.get(EXPORT).await.assert_status(200).json;
+    let left_out = export["left_out"].to_string();
+    let is_omitted = |name: &str| OMITTED.iter().any(|(omitted, text)| *omitted == name && left_out.contains(text));
+    let schema = app.schema().await;
+    for (table, condition) in user_tables(app, ada.id).await {
+        if is_omitted(&table) {
+            continue;
+        }
+        let pointer = EXPORTED.iter().find(|(name, _)| *name == table).map(|(_, pointer)| *pointer);
+        let pointer = pointer.unwrap_or_else(|| panic!("{table}: the export neither holds it nor names it as omitted"));
+        let row = export.pointer(pointer).unwrap_or_else(|| panic!("{table}: {pointer} is not in {export:#}"));
+        for column in schema[&table].columns.iter().filter(|column| !schema[&table].is_foreign_key(column)) {
+            let sql = format!("SELECT count({column}) FROM {table} WHERE {condition}");
+            let is_held = match row.get(column) {
+                None => false,
+                Some(value) => !value.is_null() || app.number(&sql).await == 0,
+            };
+            let name = format!("{table}.{column}");
+            assert!(
+                is_held || is_omitted(&name),
+                "{name}: the export neither holds it nor names it as omitted: {row:#}"
+            );
+        }
+    }
 }
 
-async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp) {
+async fn an_export_holds_everything_about_its_user_and_nothing_else(app: &TestApp) {
     let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
-    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Europe/Berlin", "language": "fil" })).await.is(200);
-    let session = life(&ada, "an own word").await;
-    life(&bob, "somebody else's").await;
+    ada.put(&format!("/users/{}", ada.id), json!({ "time_zone": "Europe/Berlin", "language": "fil" }))
+        .await
+        .assert_status(200);
+    let session = record_everything(&ada, "own", 1, 1).await;
+    record_everything(&bob, "foreign", 1, 1).await;
     let stored = app.texts("SELECT content FROM voice_data").await;
     assert!(stored.iter().all(|text| text.starts_with("sealed:")), "{stored:?}");
 
-    let export = ada.get(EXPORT).await.is(200);
-    let told = &export.json;
+    let response = ada.get(EXPORT).await.assert_status(200);
+    let export = &response.json;
     for (field, value) in [
         ("id", json!(ada.id)),
         ("email", json!(ada.email)),
@@ -59,43 +110,40 @@ async fn everything_held_about_a_user_is_exported_and_nothing_else(app: &TestApp
         ("time_zone", json!("Europe/Berlin")),
         ("language", json!("fil")),
     ] {
-        assert_eq!(told["user"][field], value, "{field}");
+        assert_eq!(export["user"][field], value, "{field}");
     }
-    let login = &told["logins"][0];
-    assert_eq!((&login["address"], &login["ended_at"]), (&json!(ada.client.address), &json!(null)));
-    let sitting = &told["sessions"][0];
-    assert_eq!((&sitting["id"], sitting["end_time"].is_string()), (&json!(session), true));
-    assert_eq!(sitting["feedback"][0]["comment"], "It helped, an own word");
-    let [streamed, processed] = told["emotion_detections"].as_array().expect("a list").as_slice() else {
-        panic!("two were detected: {}", export.text)
+    let login = &export["logins"][0];
+    assert_eq!((&login["address"], &login["ended_at"]), (&json!(ada.client.ip), &json!(null)));
+    let exported = &export["sessions"][0];
+    assert_eq!((&exported["id"], exported["end_time"].is_string()), (&json!(session), true));
+    assert_eq!(exported["feedback"][0]["comment"], "own rated ");
+    let [first, processed] = export["emotion_detections"].as_array().expect("a list").as_slice() else {
+        panic!("not two detections: {}", response.text)
     };
-    assert_eq!((&streamed["session_id"], &streamed["confidence"]), (&json!(session), &json!(0.75)));
-    assert_eq!(streamed["facial_data"][0]["emotion"], "Calm as an own word");
-    assert_eq!(processed["voice_data"][0]["content"], "I said an own word");
+    assert_eq!((&first["session_id"], &first["confidence"]), (&json!(session), &json!(0.75)));
+    assert_eq!(first["facial_data"][0]["emotion"], "own 0");
+    assert_eq!(processed["voice_data"][0]["content"], "own said ");
     assert_eq!(processed["wellness_suggestions"].as_array().map(Vec::len), Some(1));
-    assert_eq!(told["community_posts"][0]["content"], "I wrote an own word");
-    assert_eq!(told["community_comments"][0]["content"], "I answered an own word");
-    let reminder = &told["reminders"][0];
-    assert_eq!(
-        (&reminder["title"], &reminder["reminder_time"]),
-        (&json!("Think of an own word"), &json!("2031-05-06"))
-    );
-    assert!(told["left_out"].as_array().is_some_and(|list| !list.is_empty()));
+    assert_eq!(export["community_posts"][0]["content"], "own wrote ");
+    assert_eq!(export["community_comments"][0]["content"], "own commented ");
+    let reminder = &export["reminders"][0];
+    assert_eq!((&reminder["title"], &reminder["reminder_time"]), (&json!("own title"), &json!("2031-05-06")));
+    assert!(export["left_out"].as_array().is_some_and(|list| !list.is_empty()));
 
     let secrets = app.texts("SELECT password FROM users").await;
-    let others = [&bob.email, &"somebody else's".to_owned(), &ada.access, &ada.refresh, &ada.password];
+    let others = [&bob.email, &"foreign".to_owned(), &ada.access, &ada.refresh, &ada.password];
     for absent in secrets.iter().chain(others) {
-        assert!(!export.text.contains(absent.as_str()), "it tells {absent}");
+        assert!(!response.text.contains(absent.as_str()), "the export contains {absent}");
     }
+    let of_bob = bob.get(EXPORT).await.assert_status(200).json;
     for list in ["sessions", "emotion_detections", "logins"] {
-        let before = told[list].as_array().map(Vec::len);
-        assert_eq!(bob.get(EXPORT).await.is(200).json[list].as_array().map(Vec::len), before, "{list}");
+        assert_eq!(of_bob[list].as_array().map(Vec::len), export[list].as_array().map(Vec::len), "{list}");
     }
 }
 
-async fn an_export_is_a_file_of_ones_own(app: &TestApp) {
+async fn an_export_is_a_download_of_the_callers_own_data(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let export = ada.get(EXPORT).await.is(200);
+    let export = ada.get(EXPORT).await.assert_status(200);
     assert_eq!(export.header("content-disposition"), "attachment; filename=\"faceofmind-export.json\"");
     assert_eq!(export.header("cache-control"), "no-store");
     let refused = app.client().get(EXPORT).await;
@@ -108,7 +156,7 @@ async fn an_export_is_a_file_of_ones_own(app: &TestApp) {
       "type": "/problems/unauthorized"
     }
     "#);
-    ada.api(Method::HEAD, EXPORT).send().await.is(200);
+    ada.api(Method::HEAD, EXPORT).send().await.assert_status(200);
 }
 
 fn request(person: &Person, more: &str) -> Vec<u8> {
@@ -119,33 +167,33 @@ fn request(person: &Person, more: &str) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// How a chunked body ends that is whole (RFC 9112 §7.1).
-const WHOLE: &str = "\r\n0\r\n\r\n";
+/// The end of a complete chunked body (RFC 9112 §7.1).
+const BODY_END: &str = "\r\n0\r\n\r\n";
 
-async fn an_export_that_fails_halfway_breaks_off(app: &TestApp) {
+async fn an_export_that_fails_halfway_ends_incomplete(app: &TestApp) {
     let ada = app.verified("ada").await;
-    life(&ada, "an own word").await;
-    let whole = app.raw(&request(&ada, "")).await;
-    assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with(WHOLE), "{whole}");
-    app.alter("ALTER TABLE wellness_suggestions RENAME TO gone").await;
+    record_everything(&ada, "own", 1, 1).await;
+    let complete = app.raw(&request(&ada, "")).await;
+    assert!(complete.starts_with("HTTP/1.1 200") && complete.ends_with(BODY_END), "{complete}");
+    app.execute("ALTER TABLE wellness_suggestions RENAME TO gone").await;
     for more in ["", "accept-encoding: gzip\r\n"] {
         let broken = app.raw(&request(&ada, more)).await;
-        assert!(!broken.ends_with(WHOLE) && !broken.contains("left_out"), "{broken}");
+        assert!(!broken.ends_with(BODY_END) && !broken.contains("left_out"), "{broken}");
     }
-    app.alter("ALTER TABLE gone RENAME TO wellness_suggestions").await;
-    assert!(app.raw(&request(&ada, "")).await.ends_with(WHOLE), "it may be begun anew");
+    app.execute("ALTER TABLE gone RENAME TO wellness_suggestions").await;
+    assert!(app.raw(&request(&ada, "")).await.ends_with(BODY_END), "a new export succeeds");
 }
 
-/// A reader at its own pace, of much that was said, until more time has passed than a request may take.
+/// A client reads a long export slowly, so that it takes longer than the timeout of a request.
 async fn an_export_may_take_longer_than_a_request(app: &TestApp) {
     const DETECTIONS: usize = 1500;
     let ada = app.verified("ada").await;
-    let session = ada.open_session().await;
-    app.detect(session, app.ground.clock.now().to_jiff(), "calm", DETECTIONS).await;
+    let session = ada.start_session().await;
+    app.detect(session, app.env.clock.now().to_jiff(), "calm", DETECTIONS).await;
     let long = "many words ".repeat(900);
-    app.alter(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
+    app.execute(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
         .await;
-    let mut stream = TcpStream::connect(app.address).await.expect("it listens");
+    let mut stream = TcpStream::connect(app.address).await.expect("the service listens");
     stream.write_all(&request(&ada, "")).await.expect("written");
     let (began, mut pace) = (Instant::now(), interval(Duration::from_millis(5)));
     let (mut read, mut piece) = (Vec::new(), vec![0; 16 << 10]);
@@ -160,7 +208,7 @@ async fn an_export_may_take_longer_than_a_request(app: &TestApp) {
         read.extend_from_slice(&piece[..length]);
     }
     let read = String::from_utf8_lossy(&read);
-    assert!(began.elapsed() > Duration::from_secs(1), "it was read faster than this story needs");
-    assert!(read.ends_with(WHOLE), "it broke off after {} bytes", read.len());
+    assert!(began.elapsed() > Duration::from_secs(1), "the client read too fast for this test");
+    assert!(read.ends_with(BODY_END), "the export ended after {} bytes", read.len());
     assert!(read.len() > DETECTIONS * long.len());
 }

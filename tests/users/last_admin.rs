@@ -1,16 +1,16 @@
-//! The last active admin stays.
+//! The last active admin cannot be removed.
 
 use serde_json::json;
 
-use crate::harness::{Person, TestApp, at_once, snapshot, stories};
+use crate::harness::{Person, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
-stories! {
-    the_last_active_admin_stays_what_they_are,
+tests_on_both_profiles! {
+    the_last_active_admin_can_be_neither_removed_nor_demoted,
     an_admin_who_cannot_log_in_does_not_count,
     two_admins_who_remove_each_other_at_once_leave_one,
 }
 
-async fn the_last_active_admin_stays_what_they_are(app: &TestApp) {
+async fn the_last_active_admin_can_be_neither_removed_nor_demoted(app: &TestApp) {
     let admin = app.admin().await;
     let path = format!("/users/{}", admin.id);
     let refused = admin.delete(&path).await;
@@ -36,18 +36,22 @@ async fn the_last_active_admin_stays_what_they_are(app: &TestApp) {
     }
     for call in ["deactivate", "suspend"] {
         let refused = admin.patch(&format!("{path}/{call}")).await;
-        assert!([403, 409].contains(&refused.status), "no admin is closed by a click: {call} {}", refused.text);
+        assert!(
+            [403, 409].contains(&refused.status),
+            "an admin is neither deactivated nor suspended: {call} {}",
+            refused.text
+        );
     }
-    assert_eq!(admin.get("/auth/me").await.is(200).json["first_name"], "Grace", "nothing of it was kept");
-    admin.put(&path, json!({ "first_name": "Amazing" })).await.is(200);
+    assert_eq!(admin.get("/auth/me").await.assert_status(200).json["first_name"], "Grace", "no change was stored");
+    admin.put(&path, json!({ "first_name": "Amazing" })).await.assert_status(200);
 }
 
 async fn an_admin_who_cannot_log_in_does_not_count(app: &TestApp) {
     let (admin, other) = (app.admin().await, app.admin().await);
-    admin.put(&format!("/users/{}", other.id), json!({ "status": "suspended" })).await.is(200);
-    admin.delete(&format!("/users/{}", admin.id)).await.is(409);
-    admin.delete(&format!("/users/{}", other.id)).await.is(200);
-    admin.put(&format!("/users/{}", admin.id), json!({ "role": "user" })).await.is(409);
+    admin.put(&format!("/users/{}", other.id), json!({ "status": "suspended" })).await.assert_status(200);
+    admin.delete(&format!("/users/{}", admin.id)).await.assert_status(409);
+    admin.delete(&format!("/users/{}", other.id)).await.assert_status(200);
+    admin.put(&format!("/users/{}", admin.id), json!({ "role": "user" })).await.assert_status(409);
 }
 
 async fn two_admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
@@ -56,10 +60,10 @@ async fn two_admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
         let (by, path) = (by.clone(), format!("/users/{}", of.id));
         async move { by.put(&path, json!({ "role": "user" })).await.status }
     };
-    let mut told = at_once([removal(&one, &other), removal(&other, &one)]).await;
-    told.sort_unstable();
-    // The slower one finds that it is an admin no more, or that the other is the last.
-    assert!(told[0] == 200 && [403, 409].contains(&told[1]), "{told:?}");
+    let mut statuses = concurrently([removal(&one, &other), removal(&other, &one)]).await;
+    statuses.sort_unstable();
+    // The slower request finds that its caller is no admin any more, or that the other one is the last.
+    assert!(statuses[0] == 200 && [403, 409].contains(&statuses[1]), "{statuses:?}");
     let left = app.number("SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'").await;
     assert_eq!(left, 1);
 }

@@ -1,5 +1,4 @@
-//! Ctrl-C and its kin. They end nothing by themselves: whoever waits stops waiting, so that every guard runs on the way
-//! out and no server is left behind.
+//! SIGINT, SIGTERM and SIGHUP. They only end the waiting, so that every guard is dropped and no server keeps running.
 
 use std::sync::{
     Arc,
@@ -12,26 +11,26 @@ use signal_hook::{
     flag,
 };
 
-/// Remembers the last signal that asked us to end; 0 is none, and the default hears none.
+/// The last signal received; 0 is none. The default receives none.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
-/// We were asked to end by this signal.
+/// The signal that ended the command.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped by signal {0}")]
 pub(crate) struct Interrupted(usize);
 
 impl Interrupt {
     pub(crate) fn listen() -> Result<Self> {
-        let heard = Arc::new(AtomicUsize::new(0));
+        let signal_number = Arc::new(AtomicUsize::new(0));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
-            flag::register_usize(signal, Arc::clone(&heard), signal.unsigned_abs() as usize)
+            flag::register_usize(signal, Arc::clone(&signal_number), signal.unsigned_abs() as usize)
                 .context("cannot listen for signals")?;
         }
-        Ok(Self(heard))
+        Ok(Self(signal_number))
     }
 
-    /// Fails as soon as a signal has been heard.
+    /// Fails after a signal was received.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -41,7 +40,7 @@ impl Interrupt {
 }
 
 impl Interrupted {
-    /// What a shell would report: 128 + the signal's number.
+    /// The exit code by which shells report a signal: 128 + its number.
     pub(crate) fn exit_code(&self) -> u8 {
         u8::try_from(128 + self.0).unwrap_or(u8::MAX)
     }

@@ -1,12 +1,17 @@
-//! Developer commands: `cargo xtask test | services | bench`.
+//! Developer commands: `cargo xtask test | services | bench | layers | loc | words`.
 
 mod bench;
 mod interrupt;
+mod layers;
+mod loc;
 mod packages;
 mod process;
+mod rust;
 mod services;
 mod test;
 mod wait;
+mod words;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -18,15 +23,21 @@ use crate::interrupt::{Interrupt, Interrupted};
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Developer commands")]
 enum Command {
-    /// Run every test on private servers; what follows is passed to `cargo test`
+    /// Run the tests on private servers; passes its arguments to `cargo test`
     Test {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
-    /// Start private servers, print the environment that tests use, and run until Ctrl-C
+    /// Start private servers, print the environment of the tests, and run until Ctrl-C
     Services,
     /// Measure the service against references in the same run, and print the ratios
     Bench(bench::Options),
+    /// Fail where crates or modules use each other against the layers, or in a circle
+    Layers,
+    /// Count the lines of Rust code in each package, without comments, blank lines and tests
+    Loc,
+    /// Fail where a file uses a word that the project has retired
+    Words,
 }
 
 fn main() -> ExitCode {
@@ -45,5 +56,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { args } => test::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
         Command::Bench(options) => bench::run(&options, &interrupt),
+        Command::Layers => layers::run(),
+        Command::Loc => loc::run(),
+        Command::Words => words::run(),
     }
 }

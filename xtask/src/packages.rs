@@ -1,30 +1,26 @@
-//! The programs that we start, the Debian packages that bring them, and how those get installed.
+//! The Debian packages of the programs that the commands need, and their installation.
 
-use std::{
-    env,
-    ffi::OsStr,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use anyhow::{Result, bail, ensure};
 
-/// A Debian package, and how to tell that what it brings is there (by this package or in another way).
+use crate::process;
+
+/// A Debian package. `is_present` is whether its programs are there, from this package or another source.
 pub(crate) struct Package {
     pub(crate) name: &'static str,
     pub(crate) is_present: fn() -> bool,
-    /// The system service that its installation may start, which nobody asked for.
+    /// The system service that the installation starts, to be stopped again.
     pub(crate) daemon: Option<&'static str>,
 }
 
-/// Sees to it that all of `packages` are there: installs what is missing as root, else says what to install.
+/// Installs the missing ones of `packages` as root. Another user gets an error that names them.
 pub(crate) fn ensure_present(packages: &[Package]) -> Result<()> {
     let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
-    if !is_root() || find("apt-get").is_none() {
+    if !is_root() || process::find("apt-get").is_none() {
         bail!(advice(&missing));
     }
     install(&missing)?;
@@ -45,7 +41,7 @@ fn advice(missing: &[&Package]) -> String {
     let names = names(missing).join(" ");
     format!(
         "missing: {names}. On Debian or Ubuntu: `sudo apt-get update && sudo apt-get install {names}`; \
-         elsewhere, install what these packages bring and have it on the PATH"
+         elsewhere, install the programs of these packages on the PATH"
     )
 }
 
@@ -54,7 +50,7 @@ fn install(missing: &[&Package]) -> Result<()> {
     eprintln!("installing {}", names.join(" "));
     apt_get(&["update", "--quiet"])?;
     apt_get(&[&["install", "--quiet", "--yes", "--no-install-recommends"], &names[..]].concat())?;
-    // Ours run on ports of their own; what the installation started would only be in the way of the machine's owner.
+    // The commands start their own servers on free ports.
     for daemon in missing.iter().filter_map(|package| package.daemon) {
         let _not_running = Command::new("service").args([daemon, "stop"]).output();
     }
@@ -64,46 +60,32 @@ fn install(missing: &[&Package]) -> Result<()> {
 fn apt_get(args: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
     command.args(["-o", "DPkg::Lock::Timeout=120"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
-    crate::process::output(&mut command).map(drop)
+    process::output(&mut command).map(drop)
 }
 
-/// Whether we may install packages, and must not run Postgres as ourselves.
+/// Whether this process runs as root. It may then install packages, and must run PostgreSQL as another user.
 pub(crate) fn is_root() -> bool {
-    // Who owns the process's own directory is who it runs as; std has no other way to ask. Elsewhere than on Linux
-    // there is neither this directory nor apt-get.
+    // The owner of this directory is the user of the process; std has no function for it. Systems without this directory have no apt-get.
     Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0)
-}
-
-/// A program on the PATH, or where Debian puts servers.
-pub(crate) fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let elsewhere = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    env::split_paths(&path).chain(elsewhere).map(|dir| dir.join(program.as_ref())).find(|file| file.is_file())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HERE: Package = Package { name: "curl", is_present: || true, daemon: None };
-    const AWAY: Package = Package { name: "wrk", is_present: || false, daemon: None };
+    const PRESENT: Package = Package { name: "curl", is_present: || true, daemon: None };
+    const MISSING: Package = Package { name: "wrk", is_present: || false, daemon: None };
 
     #[test]
-    fn what_is_missing_is_named_and_nothing_else() {
-        let advice = advice(&missing(&[HERE, AWAY]));
+    fn only_missing_packages_are_named() {
+        let advice = advice(&missing(&[PRESENT, MISSING]));
         assert!(advice.starts_with("missing: wrk."), "{advice}");
         assert!(advice.contains("apt-get install wrk`"), "{advice}");
         assert!(!advice.contains("curl"), "{advice}");
     }
 
     #[test]
-    fn nothing_is_installed_where_nothing_is_missing() {
-        ensure_present(&[HERE]).expect("all is there");
-    }
-
-    #[test]
-    fn programs_are_found_on_the_path() {
-        assert!(find("sh").is_some());
-        assert!(find("no-such-program").is_none());
+    fn nothing_is_installed_if_nothing_is_missing() {
+        ensure_present(&[PRESENT]).expect("all is there");
     }
 }

@@ -1,6 +1,7 @@
-//! Child processes that never outlive us: not after a failure, a panic, Ctrl-C, nor when we are killed.
+//! Child processes that end with this process: after a failure, a panic, Ctrl-C, and when it is killed.
 
 use std::{
+    env,
     ffi::OsStr,
     fs::{self, File},
     io::{Read, Write},
@@ -14,16 +15,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{interrupt::Interrupt, packages, wait};
+use crate::{interrupt::Interrupt, wait};
 
-const TO_STOP: Duration = Duration::from_secs(10);
-const TO_START: Duration = Duration::from_secs(30);
-const TO_ANSWER: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The signal that makes a program end in good order.
+/// The signal for a clean stop.
 #[derive(Clone, Copy)]
 pub(crate) enum Stop {
-    /// What Postgres takes as "now, but cleanly"; on TERM it would wait for its clients.
+    /// For PostgreSQL, which waits for its clients after TERM.
     Int,
     Term,
 }
@@ -37,11 +38,10 @@ impl Stop {
     }
 }
 
-/// A command for `program` in a process group of its own, out of reach of the terminal's Ctrl-C, which reaches it by way
-/// of us. `setpriv` has the kernel send it `stop` when we are killed and can do nothing any more (and, for a `user`,
-/// changes to that one first); where there is no `setpriv`, only that last resort is missing.
+/// A command for `program` in its own process group, so that the terminal's Ctrl-C reaches only this process. `setpriv` runs it as `user`, and
+/// lets the kernel send it `stop` if this process is killed. Without `setpriv`, that protection is missing.
 pub(crate) fn command(program: impl AsRef<OsStr>, stop: Stop, user: Option<&str>) -> Command {
-    let mut command = match packages::find("setpriv") {
+    let mut command = match find("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
             if let Some(user) = user {
@@ -56,7 +56,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, stop: Stop, user: Option<&str>
     command
 }
 
-/// Runs a command to its end and gives what it printed; its error output goes into the failure.
+/// Runs a command and gives its standard output. An error contains its error output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {}", line(command)))?;
     if !output.status.success() {
@@ -65,14 +65,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The command as it would be typed, without its environment, in which secrets may be.
+/// The command line, without the environment, which may hold secrets.
 fn line(command: &Command) -> String {
     let words: Vec<_> =
         iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     words.join(" ")
 }
 
-/// A running process, stopped when this is dropped, with all that it started.
+/// A running process. Dropping it stops the process and its children.
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
@@ -81,7 +81,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program that prints where we print.
+    /// Starts a program with the standard output of this process.
     pub(crate) fn start(name: &'static str, mut command: Command, stop: Stop) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {name}: {}", line(&command)))?;
         Ok(Self { name, child, stop, log: None })
@@ -97,19 +97,18 @@ impl Process {
         Ok(process)
     }
 
-    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for the end, however long that takes.
+    /// Waits for the end without a time limit.
     pub(crate) fn wait(mut self, interrupt: &Interrupt) -> Result<ExitStatus> {
         wait::until(self.name, Duration::MAX, interrupt, || Ok(self.child.try_wait()?))
     }
 
-    /// Waits until `is_ready`. A server that ends instead, or is too slow, is a failure that tells the end of its log.
+    /// Waits until `is_ready`. If the server ends or is too slow, the error contains the end of its log.
     pub(crate) fn ready(&mut self, interrupt: &Interrupt, is_ready: impl Fn() -> bool) -> Result<()> {
-        let started = wait::until("an answer", TO_START, interrupt, || match self.child.try_wait()? {
+        let started = wait::until("an answer", START_TIMEOUT, interrupt, || match self.child.try_wait()? {
             Some(status) => bail!("it ended with {status}"),
             None => Ok(is_ready().then_some(())),
         });
@@ -123,10 +122,10 @@ impl Process {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// Sends a signal to the process, or (`-` before the id) to its group: the shell can, std alone cannot.
+    /// Sends a signal to the process, or with `-` before the id to its group. std cannot, so a shell does.
     fn signal(&self, signal: &str, to: &str) {
         let command = format!("kill -s {signal} -- {to}{} 2>/dev/null", self.child.id());
-        let _gone_already = Command::new("sh").args(["-c", &command]).status();
+        let _already_ended = Command::new("sh").args(["-c", &command]).status();
     }
 }
 
@@ -135,22 +134,40 @@ impl Drop for Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal(self.stop.name(), "");
             let uninterrupted = Interrupt::default();
-            let _too_slow = wait::until(self.name, TO_STOP, &uninterrupted, || Ok(self.child.try_wait()?));
+            let _too_slow = wait::until(self.name, STOP_TIMEOUT, &uninterrupted, || Ok(self.child.try_wait()?));
         }
         self.signal("KILL", "-");
         let _reaped = self.child.wait();
     }
 }
 
-/// Whether a server at this port, told `say`, answers with `expected`.
-pub(crate) fn answers(port: u16, say: &[u8], expected: &[u8]) -> bool {
+/// Whether a server at this port answers `request` with `expected`.
+pub(crate) fn answers(port: u16, request: &[u8], expected: &[u8]) -> bool {
     let answer = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(TO_ANSWER))?;
-        stream.write_all(say)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.write_all(request)?;
         let mut answer = vec![0; expected.len()];
         stream.read_exact(&mut answer)?;
         Ok(answer)
     };
     answer().is_ok_and(|answer| answer == expected)
+}
+
+/// The path of a program on the PATH or in Debian's folders of servers.
+pub(crate) fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).map(|dir| dir.join(program.as_ref())).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_on_the_path() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program").is_none());
+    }
 }

@@ -1,5 +1,5 @@
-//! The private servers: PostgreSQL, Redis, NATS and an SMTP sink, on free ports of 127.0.0.1, with all their data in one
-//! temporary directory. Dropping [`Services`] stops them and removes it.
+//! The private servers: PostgreSQL, Redis, NATS and an SMTP sink, on free ports of 127.0.0.1, with their data in one temporary directory.
+//! Dropping [`Services`] stops them and removes the directory.
 
 mod mail;
 mod nats;
@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 use crate::{interrupt::Interrupt, packages, wait};
 
-/// All servers, ready. The directory comes last: fields are dropped in this order.
+/// All servers, ready. Fields are dropped in this order, so the directory is the last.
 pub(crate) struct Services {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
@@ -36,7 +36,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts all, beside one another, and waits until each answers.
+    /// Starts all servers in parallel and waits until each answers.
     pub(crate) fn start(durability: Durability, interrupt: &Interrupt) -> Result<Self> {
         packages::ensure_present(&[postgres::PACKAGE, redis::PACKAGE, nats::PACKAGE, mail::PACKAGE])?;
         let dir = temporary_dir()?;
@@ -59,7 +59,7 @@ impl Services {
         self.postgres.ready(interrupt)
     }
 
-    /// What the tests' harness reads.
+    /// The environment variables that the tests' harness reads.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("FOM_TEST_POSTGRES", self.postgres.url()),
@@ -84,15 +84,14 @@ pub(crate) fn run(interrupt: &Interrupt) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Readable for all, since Postgres runs as another user than root; short, since the path of a socket may have only 107
-/// bytes.
+/// All users can read it, because PostgreSQL does not run as root. Its path is short, because the path of a socket has at most 107 bytes.
 fn temporary_dir() -> Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("fom-").permissions(Permissions::from_mode(0o755));
     builder.tempdir().context("cannot create a temporary directory")
 }
 
-/// Ports that nobody listens on. All are held until all are found, so that they differ.
+/// Free ports. All are held until all are found, so that they differ.
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let listeners: Vec<_> = (0..N)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))

@@ -1,16 +1,12 @@
-//! `cargo xtask test`: every test, on private servers.
+//! `cargo xtask test`: runs the tests on private servers.
 
 use std::{
-    env,
-    ffi::OsString,
     fs,
-    path::PathBuf,
-    process::{Command, ExitCode, ExitStatus},
+    process::{ExitCode, ExitStatus},
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
@@ -18,9 +14,10 @@ use crate::{
     process::{self, Process, Stop},
     services::{Durability, Services},
     wait::Stopwatch,
+    workspace::{Workspace, cargo},
 };
 
-/// Whoever names packages tests these and no others.
+/// The arguments of `cargo test` that choose packages.
 const PACKAGES: [&str; 2] = ["-p", "--package"];
 
 pub(crate) fn run(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
@@ -30,14 +27,17 @@ pub(crate) fn run(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
     status.map(exit_code)
 }
 
-/// How long each phase took, told also when one has failed.
+/// The duration of each phase. It is printed even if a phase fails.
 #[derive(Default)]
 struct Phases(Vec<(&'static str, Duration)>);
 
 impl Phases {
     fn run(&mut self, args: &[String], interrupt: &Interrupt) -> Result<ExitStatus> {
-        let shipped =
-            if args.is_empty() { Some(self.time("build of what is shipped", || shipped(interrupt))?) } else { None };
+        let shipped = if args.is_empty() {
+            Some(self.time("build of the shipped program", || shipped(interrupt))?)
+        } else {
+            None
+        };
         let built = self.time("build", || cargo_test(&["--no-run"], args, &[], interrupt))?;
         if !built.success() {
             return Ok(built);
@@ -62,24 +62,16 @@ impl Phases {
     }
 }
 
-/// The program without the doors for tests, as it is shipped but for speed: a copy, since the next build puts its own in that place. Only
-/// a whole run builds it.
+/// Builds the program without test hooks, as it is shipped but not optimised. It is a copy, because the next build replaces the original. Only
+/// a run without arguments builds it.
 fn shipped(interrupt: &Interrupt) -> Result<TempPath> {
     let mut build = process::command(cargo(), Stop::Term, None);
     build.args(["build", "--package", "faceofmind", "--bin", "faceofmind"]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
     ensure!(status.success(), "the service does not build");
     let copy = NamedTempFile::with_prefix("faceofmind-")?.into_temp_path();
-    fs::copy(target_dir()?.join("debug/faceofmind"), &copy)?;
+    fs::copy(Workspace::read()?.target_dir.join("debug/faceofmind"), &copy)?;
     Ok(copy)
-}
-
-/// Where cargo puts what it builds.
-pub(crate) fn target_dir() -> Result<PathBuf> {
-    let metadata = process::output(Command::new(cargo()).args(["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(PathBuf::from(target))
 }
 
 fn cargo_test(
@@ -94,12 +86,7 @@ fn cargo_test(
     Process::start("cargo test", command, Stop::Term)?.wait(interrupt)
 }
 
-/// The cargo that runs us.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-/// The whole workspace, unless `args` choose packages; the doors for tests are open either way.
+/// The whole workspace unless `args` choose packages. Test hooks are enabled in both cases.
 fn scope(args: &[String]) -> &'static [&'static str] {
     let names_one = |arg: &String| PACKAGES.contains(&arg.split('=').next().unwrap_or_default());
     if args.iter().take_while(|arg| *arg != "--").any(names_one) {
@@ -109,7 +96,7 @@ fn scope(args: &[String]) -> &'static [&'static str] {
     }
 }
 
-/// Cargo's own status; 1 when a signal ended it.
+/// Cargo's exit code; 1 if a signal ended it.
 fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
@@ -128,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn a_package_is_seen_with_its_value_attached_or_apart() {
+    fn a_package_may_follow_after_a_space_or_an_equals_sign() {
         assert_eq!(scope(&args("-p faceofmind-kit")), ["--all-features"]);
         assert_eq!(scope(&args("--package=faceofmind-kit")), ["--all-features"]);
     }
 
     #[test]
-    fn what_follows_two_dashes_is_for_the_tests_and_chooses_nothing() {
+    fn arguments_after_two_dashes_choose_no_package() {
         assert_eq!(scope(&args("sessions -- -p x"))[0], "--workspace");
     }
 }

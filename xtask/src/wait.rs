@@ -1,4 +1,4 @@
-//! Waiting for a condition, never for a guess of how long it takes.
+//! Waiting for a condition instead of a fixed time.
 
 use std::{
     thread,
@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Tries until there is a value, the attempt fails, a signal is heard, or `limit` has passed. `what` names the condition.
+/// Repeats `attempt` until it gives a value or fails, a signal is received, or `limit` has passed. `what` names the condition.
 pub(crate) fn until<T>(
     what: &str,
     limit: Duration,
@@ -31,14 +31,11 @@ pub(crate) fn until<T>(
     }
 }
 
-/// Tells how long something took.
+/// Measures elapsed time.
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a developer's command measures real time and has no clock to be given"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a developer's command measures real time")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

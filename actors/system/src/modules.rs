@@ -29,10 +29,13 @@ pub(crate) struct Module {
     /// Deletes what the module holds of a user, in the transaction that erases the user.
     pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> HookFuture<'a>,
     /// Writes what the module holds of a user into an export, where it does not repeat what another module writes.
-    pub(crate) export: Option<for<'a> fn(ExportInput<'a>) -> BoxFuture<'a, Result<(), ExportAborted>>>,
+    pub(crate) export: Option<Export>,
     /// The module's encrypted texts, and how they are re-encrypted with the first key.
     pub(crate) reencrypt: Option<(&'static str, Reencrypt)>,
 }
+
+/// Writes what the module holds of a user.
+pub(crate) type Export = for<'a> fn(ExportInput<'a>) -> BoxFuture<'a, Result<(), ExportAborted>>;
 
 /// Re-encrypts what the module holds.
 pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;

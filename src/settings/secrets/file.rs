@@ -1,4 +1,4 @@
-//! `$DATA_DIR/secrets.toml`: made once, read at every start.
+//! `$DATA_DIR/secrets.toml`: generated once, read at every start.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
@@ -12,19 +12,20 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use serde::Deserialize;
 
 use super::SecretsError;
-use crate::settings::DataKeys;
+use crate::settings::data_keys::DataKeys;
 
 const NAME: &str = "secrets.toml";
-const NOT_WHOLE: &str = "it does not hold jwt_secret_token, jwt_refresh_token and data_key, each a string, and no more";
+const INCOMPLETE: &str =
+    "it must hold jwt_secret_token, jwt_refresh_token and data_key, each a string, and nothing else";
 
-/// The generated secrets. All are made even when some were given, so the file is always whole.
+/// The generated secrets. All are generated even if some are given, so that the file is always complete.
 pub(super) struct Generated {
     pub(super) access: SecretString,
     pub(super) refresh: SecretString,
     pub(super) data_keys: DataKeys,
 }
 
-/// What stands in the file, under the names that the settings have.
+/// The content of the file. Its keys are those of the settings.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -34,31 +35,31 @@ struct Content {
 }
 
 impl Generated {
-    /// Reads the file in `data_dir`, which is made first if there is none. Of several who make it at the same time one
-    /// wins, and all read the same.
-    pub(super) fn read_or_make(data_dir: &Path, rng: &Rng) -> Result<Self, SecretsError> {
+    /// Reads the file in `data_dir` and creates it before if it does not exist. If several processes create it at the same time,
+    /// one file wins and all processes read that one.
+    pub(super) fn read_or_create(data_dir: &Path, rng: &Rng) -> Result<Self, SecretsError> {
         let path = data_dir.join(NAME);
-        if !path.try_exists().map_err(SecretsError::disk(&path, "looked for"))? {
+        if !path.try_exists().map_err(SecretsError::disk(&path, "checked"))? {
             create_private_dir(data_dir).map_err(SecretsError::disk(data_dir, "created"))?;
-            make(&path, rng).map_err(SecretsError::disk(&path, "created"))?;
-            tracing::info!(path = %path.display(), "secrets were not given, so they were generated");
+            create(&path, rng).map_err(SecretsError::disk(&path, "created"))?;
+            tracing::info!(path = %path.display(), "generated the secrets that were not given; keep this file");
         }
         Self::read(&path)
     }
 
-    /// Reads the file in `data_dir`, if one was made.
-    pub(super) fn read_if_made(data_dir: &Path) -> Result<Self, SecretsError> {
+    /// Reads the file in `data_dir` if it exists.
+    pub(super) fn read_if_exists(data_dir: &Path) -> Result<Self, SecretsError> {
         let path = data_dir.join(NAME);
-        let made = path.try_exists().map_err(SecretsError::disk(&path, "looked for"))?;
-        if made { Self::read(&path) } else { Err(SecretsError::NoDataKey { path }) }
+        let exists = path.try_exists().map_err(SecretsError::disk(&path, "checked"))?;
+        if exists { Self::read(&path) } else { Err(SecretsError::NoDataKey { path }) }
     }
 
     fn read(path: &Path) -> Result<Self, SecretsError> {
         let text = Zeroizing::new(fs::read_to_string(path).map_err(SecretsError::disk(path, "read"))?);
-        warn_of_readers(path);
+        warn_if_others_can_read(path);
         let broken = |problem| SecretsError::Broken { path: path.to_owned(), problem };
-        // Nothing of the parser's own words: they may quote what they could not read.
-        let content: Content = toml::from_str(&text).map_err(|_| broken(NOT_WHOLE.to_owned()))?;
+        // The parser's message may quote the secrets.
+        let content: Content = toml::from_str(&text).map_err(|_| broken(INCOMPLETE.to_owned()))?;
         let data_keys = DataKeys::parse(content.data_key.expose_secret());
         let data_keys = data_keys.map_err(|reason| broken(format!("data_key {reason}")))?;
         let [access, refresh] = [content.jwt_secret_token, content.jwt_refresh_token];
@@ -69,21 +70,21 @@ impl Generated {
     }
 }
 
-/// Makes the file at `path` with all its content or not at all; one that has appeared meanwhile stays.
-fn make(path: &Path, rng: &Rng) -> io::Result<()> {
+/// Creates the file at `path` with its complete content. A file that another process has created meanwhile stays.
+fn create(path: &Path, rng: &Rng) -> io::Result<()> {
     let draft = path.with_extension(format!("{:x}.tmp", rng.random_below(u32::MAX)));
-    let made = write_private(&draft, content(rng).as_bytes()).and_then(|()| publish(&draft, path));
-    // After a rename it is gone already.
+    let created = write_private(&draft, content(rng).as_bytes()).and_then(|()| publish(&draft, path));
+    // It no longer exists after a rename.
     let _ = fs::remove_file(&draft);
-    made
+    created
 }
 
 fn content(rng: &Rng) -> Zeroizing<String> {
     let secret = || Zeroizing::new(STANDARD.encode(rng.bytes::<32>()));
     let [access, refresh, data] = [secret(), secret(), secret()];
     Zeroizing::new(format!(
-        "# Made at the first start in development, since these were not given. Keep it: without it everybody is logged\n\
-         # out, and what was sealed with data_key cannot be opened.\n\
+        "# Generated at the first start in development, because these secrets were not given. Keep this file: without it\n\
+         # all users are logged out, and texts encrypted with data_key are lost.\n\
          jwt_secret_token = \"{}\"\n\
          jwt_refresh_token = \"{}\"\n\
          data_key = \"dev:{}\"\n",
@@ -91,7 +92,7 @@ fn content(rng: &Rng) -> Zeroizing<String> {
     ))
 }
 
-/// Gives the whole `draft` its final name, unless that is taken.
+/// Gives `draft` its final name unless a file of that name exists.
 fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(draft, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -111,11 +112,10 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the directory at `path`, and those above it that are missing, for this user alone. One that is there stays as
-/// it is.
+/// Creates the directory at `path` and its missing parents, accessible only by this user. An existing directory stays unchanged.
 ///
 /// # Errors
-/// When the operating system refuses.
+/// If the operating system cannot create a directory.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -125,14 +125,14 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn warn_of_readers(path: &Path) {
+fn warn_if_others_can_read(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path).map(|file| file.permissions().mode() & 0o777).unwrap_or_default();
     if mode & 0o077 != 0 {
         let mode = format!("{mode:o}");
-        tracing::warn!(path = %path.display(), mode, "others may read the generated secrets: run `chmod 600` on the file");
+        tracing::warn!(path = %path.display(), mode, "other users can read the generated secrets; run `chmod 600` on the file");
     }
 }
 
 #[cfg(not(unix))]
-fn warn_of_readers(_: &Path) {}
+fn warn_if_others_can_read(_: &Path) {}

@@ -54,7 +54,7 @@ fn limits_are_as_the_contract_says() {
 }
 
 #[test]
-fn the_state_is_kept_in_the_data_directory_unless_a_database_is_named() {
+fn the_database_is_in_the_data_directory_unless_another_is_set() {
     let path = |settings: Settings| match settings.database_url() {
         DatabaseUrl::Sqlite(path) => path,
         DatabaseUrl::Postgres(url) => panic!("not a file: {url}"),
@@ -71,7 +71,7 @@ pub(super) fn keys_of_default_toml() -> Vec<String> {
 
 #[test]
 fn default_toml_has_exactly_the_keys_that_the_code_reads_in_the_same_order() {
-    let (_, effective) = Settings::explain(&Layers::built_in()).expect("the defaults");
+    let (_, effective) = Settings::load_with_sources(&ConfigSources::built_in()).expect("the defaults");
     assert_eq!(effective.iter().map(|setting| setting.key).collect::<Vec<_>>(), keys_of_default_toml());
 }
 

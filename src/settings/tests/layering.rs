@@ -2,14 +2,14 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 
 use super::*;
 
-fn file(text: &str) -> Layers {
-    Layers::built_in().with_text(Path::new("fom.toml"), text)
+fn file(text: &str) -> ConfigSources {
+    ConfigSources::built_in().with_text(Path::new("fom.toml"), text)
 }
 
 #[test]
-fn a_file_goes_before_the_defaults_and_the_environment_before_the_file() {
-    let layers = file("port = 9002\nmail_from_name = \"Ours\"").with_environment([("PORT", "9003")]);
-    let settings = Settings::load(&layers).expect("good settings");
+fn a_file_overrides_the_defaults_and_the_environment_overrides_the_file() {
+    let sources = file("port = 9002\nmail_from_name = \"Ours\"").with_environment([("PORT", "9003")]);
+    let settings = Settings::load(&sources).expect("good settings");
     assert_eq!((settings.http.port, settings.mail.from_name.as_str()), (9003, "Ours"));
     assert_eq!(settings.limits.code_tries, 5);
 }
@@ -19,14 +19,14 @@ fn a_file_is_read_from_the_disk() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("fom.toml");
     std::fs::write(&path, "port = 9002").expect("written");
-    let settings = Settings::load(&Layers::built_in().with_file(&path)).expect("good settings");
+    let settings = Settings::load(&ConfigSources::built_in().with_file(&path)).expect("good settings");
     assert_eq!(settings.http.port, 9002);
 }
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let layers = file("redis_url = \"redis://cache\"").with_environment([("REDIS_URL", ""), ("PORT", "  ")]);
-    let settings = Settings::load(&layers).expect("good settings");
+    let sources = file("redis_url = \"redis://cache\"").with_environment([("REDIS_URL", ""), ("PORT", "  ")]);
+    let settings = Settings::load(&sources).expect("good settings");
     assert!(settings.store.redis_url.is_some());
     assert_eq!(settings.http.port, 9000);
 }
@@ -40,8 +40,8 @@ fn an_empty_operator_address_turns_that_port_off() {
 
 #[test]
 fn an_empty_text_in_a_file_means_none() {
-    let layers = file("jwt_audience = \"\"\nredis_url = \"\"\nnats_url = \"\"\ndatabase_url = \"\"");
-    let settings = Settings::load(&layers).expect("good settings");
+    let sources = file("jwt_audience = \"\"\nredis_url = \"\"\nnats_url = \"\"\ndatabase_url = \"\"");
+    let settings = Settings::load(&sources).expect("good settings");
     assert!(settings.tokens.audience.is_none() && settings.store.redis_url.is_none());
     assert!(settings.events.nats_urls.is_empty() && settings.store.given_url.is_none());
 }
@@ -49,8 +49,8 @@ fn an_empty_text_in_a_file_means_none() {
 #[test]
 fn lists_are_arrays_in_files_and_commas_in_the_environment() {
     let shown = |settings: Settings| settings.http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let layers = file("trusted_proxies = [\"10.0.0.0/8\", \"fd00::1\"]");
-    assert_eq!(shown(Settings::load(&layers).expect("good settings")), ["10.0.0.0/8", "fd00::1/128"]);
+    let sources = file("trusted_proxies = [\"10.0.0.0/8\", \"fd00::1\"]");
+    assert_eq!(shown(Settings::load(&sources).expect("good settings")), ["10.0.0.0/8", "fd00::1/128"]);
     assert_eq!(shown(good(&[("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1")])), ["10.0.0.0/8", "fd00::1/128"]);
     assert_eq!(good(&[("NATS_URL", "nats://one:4222,tls://two:4222")]).events.nats_urls.len(), 2);
 }
@@ -65,17 +65,18 @@ fn switches_are_on_and_off_or_true_and_false() {
 }
 
 #[test]
-fn other_variables_are_none_of_our_business() {
+fn other_variables_are_ignored() {
     let not_unicode = OsString::from_vec(vec![0xff]);
-    let layers =
-        Layers::built_in().with_environment([(OsString::from("PATH"), not_unicode), ("port".into(), "x".into())]);
-    assert!(Settings::load(&layers).is_ok());
+    let sources = ConfigSources::built_in()
+        .with_environment([(OsString::from("PATH"), not_unicode), ("port".into(), "x".into())]);
+    assert!(Settings::load(&sources).is_ok());
 }
 
 #[test]
-fn each_value_is_explained_by_the_layer_it_came_from() {
-    let layers = file("port = 9002").with_environment([("HOST", "0.0.0.0")]).with_arguments([("port", "0".to_owned())]);
-    let (_, effective) = Settings::explain(&layers).expect("good settings");
+fn each_value_has_the_source_it_came_from() {
+    let sources =
+        file("port = 9002").with_environment([("HOST", "0.0.0.0")]).with_arguments([("port", "0".to_owned())]);
+    let (_, effective) = Settings::load_with_sources(&sources).expect("good settings");
     let source = |key: &str| &effective.iter().find(|setting| setting.key == key).expect("known").source;
     assert_eq!(*source("port"), Source::CommandLine);
     assert_eq!(*source("host"), Source::Environment);

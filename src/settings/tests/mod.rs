@@ -1,4 +1,4 @@
-//! Settings out of layers, seen from outside.
+//! Settings from layers, tested by their public interface.
 
 mod defaults;
 mod documentation;
@@ -9,19 +9,19 @@ mod production;
 use super::*;
 
 fn load(environment: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
-    Settings::load(&Layers::built_in().with_environment(environment.iter().copied()))
+    Settings::load(&ConfigSources::built_in().with_environment(environment.iter().copied()))
 }
 
 fn good(environment: &[(&str, &str)]) -> Settings {
     load(environment).expect("good settings")
 }
 
-/// What is told of a wrong environment, one line an error.
-fn told(environment: &[(&str, &str)]) -> String {
-    told_of(load(environment))
+/// The errors about an environment, one in a line.
+fn errors(environment: &[(&str, &str)]) -> String {
+    errors_of(load(environment))
 }
 
-fn told_of<T: fmt::Debug>(loaded: Result<T, Vec<SettingError>>) -> String {
-    let errors = loaded.expect_err("something is wrong");
+fn errors_of<T: fmt::Debug>(loaded: Result<T, Vec<SettingError>>) -> String {
+    let errors = loaded.expect_err("a setting is wrong");
     errors.iter().map(|error| format!("{error}\n")).collect()
 }

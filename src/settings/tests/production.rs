@@ -10,14 +10,14 @@ const GIVEN: [(&str, &str); 4] = [
     ("DATA_KEY", DATA_KEY),
 ];
 
-/// Loads as a binary without test hooks does: these tests hold with that feature, too.
+/// Loads the settings like a binary without test hooks, so that these tests also pass with that feature.
 fn in_production(more: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
     let environment = GIVEN.iter().chain(more).copied();
-    Settings::read(&Layers::built_in().with_environment(environment), false).map(|(settings, _)| settings)
+    Settings::read(&ConfigSources::built_in().with_environment(environment), false).map(|(settings, _)| settings)
 }
 
-fn told_in_production(more: &[(&str, &str)]) -> String {
-    told_of(in_production(more))
+fn errors_in_production(more: &[(&str, &str)]) -> String {
+    errors_of(in_production(more))
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn production_starts_when_its_secrets_are_given() {
 }
 
 #[test]
-fn what_is_set_goes_before_what_production_changes() {
+fn given_settings_override_those_of_production() {
     let settings = in_production(&[("PASSWORD_MIN_SCORE", "3"), ("CORS_ORIGINS", "https://admin.example.org")]);
     let settings = settings.expect("all given");
     assert_eq!(settings.passwords.min_score, 3);
@@ -40,69 +40,70 @@ fn what_is_set_goes_before_what_production_changes() {
 #[test]
 fn a_file_can_choose_production_and_production_toml_is_such_a_file() {
     let path = "config/production.toml".as_ref();
-    let layers = Layers::built_in().with_text(path, layers::PRODUCTION.1).with_environment(GIVEN[1..].iter().copied());
-    let (settings, _) = Settings::read(&layers, false).expect("all given");
+    let sources =
+        ConfigSources::built_in().with_text(path, layers::PRODUCTION.1).with_environment(GIVEN[1..].iter().copied());
+    let (settings, _) = Settings::read(&sources, false).expect("all given");
     assert!(settings.service.environment.is_production());
 }
 
 #[test]
-fn every_missing_secret_is_told_at_once() {
-    let layers = Layers::built_in().with_environment([("FACEOFMIND_ENV", "production"), ("PORT", "x")]);
-    let told = told_of(Settings::read(&layers, false));
+fn all_missing_secrets_are_reported_together() {
+    let sources = ConfigSources::built_in().with_environment([("FACEOFMIND_ENV", "production"), ("PORT", "x")]);
+    let errors = errors_of(Settings::read(&sources, false));
     for name in ["JWT_SECRET_TOKEN", "JWT_REFRESH_TOKEN", "DATA_KEY"] {
-        assert!(told.contains(&format!("{name} (not given): production signs and seals only")), "{told}");
+        assert!(errors.contains(&format!("{name} (not given): production generates no secret")), "{errors}");
     }
-    assert!(told.contains("PORT (environment)"), "{told}");
+    assert!(errors.contains("PORT (environment)"), "{errors}");
 }
 
 #[test]
-fn either_name_of_the_access_secret_will_do() {
+fn either_name_of_the_access_secret_is_enough() {
     let other = [("JWT_SECRET_TOKEN", ""), ("JWT_ACCESS_TOKEN", ACCESS)];
-    let layers = Layers::built_in().with_environment([&[GIVEN[0], GIVEN[2], GIVEN[3]], &other[..]].concat());
-    assert!(Settings::read(&layers, false).is_ok());
+    let sources = ConfigSources::built_in().with_environment([&[GIVEN[0], GIVEN[2], GIVEN[3]], &other[..]].concat());
+    assert!(Settings::read(&sources, false).is_ok());
 }
 
 #[test]
 fn short_secrets_are_refused() {
     assert_eq!(
-        told_in_production(&[("JWT_ACCESS_TOKEN", "31 bytes, which is one too few."), ("JWT_REFRESH_TOKEN", "x")]),
+        errors_in_production(&[("JWT_ACCESS_TOKEN", "31 bytes, which is one too few."), ("JWT_REFRESH_TOKEN", "x")]),
         "JWT_ACCESS_TOKEN (environment): the value has 31 bytes, and production needs 32. Give at least 32 random bytes: \
          `openssl rand -base64 48` prints some, or nothing.\n\
          JWT_REFRESH_TOKEN (environment): the value has 1 bytes, and production needs 32. Give at least 32 random bytes: \
          `openssl rand -base64 48` prints some, or nothing.\n"
     );
-    assert!(load(&[("JWT_REFRESH_TOKEN", "x")]).is_ok(), "development takes what it is given");
+    assert!(load(&[("JWT_REFRESH_TOKEN", "x")]).is_ok(), "development accepts a short secret");
 }
 
 #[test]
 fn equal_secrets_are_refused() {
     assert_eq!(
-        told_in_production(&[("JWT_REFRESH_TOKEN", ACCESS), ("JWT_ACCESS_TOKEN", ACCESS)]),
+        errors_in_production(&[("JWT_REFRESH_TOKEN", ACCESS), ("JWT_ACCESS_TOKEN", ACCESS)]),
         "JWT_ACCESS_TOKEN (environment): holds a secret that JWT_SECRET_TOKEN holds already. Give each its own.\n\
          JWT_REFRESH_TOKEN (environment): holds a secret that JWT_SECRET_TOKEN holds already. Give each its own.\n"
     );
     let (_, key) = DATA_KEY.split_once(':').expect("id and key");
-    assert!(told_in_production(&[("JWT_REFRESH_TOKEN", key)]).contains("DATA_KEY (environment): holds a secret"));
+    assert!(errors_in_production(&[("JWT_REFRESH_TOKEN", key)]).contains("DATA_KEY (environment): holds a secret"));
     let twice = format!("{DATA_KEY},k2:{key}");
-    assert!(told_in_production(&[("DATA_KEY", &twice)]).contains("holds a secret that DATA_KEY holds already"));
+    assert!(errors_in_production(&[("DATA_KEY", &twice)]).contains("holds a secret that DATA_KEY holds already"));
 }
 
 #[test]
 fn test_hooks_are_refused_in_production_only() {
-    let layers = Layers::built_in().with_environment(GIVEN);
-    let told = told_of(Settings::read(&layers, true));
+    let sources = ConfigSources::built_in().with_environment(GIVEN);
+    let errors = errors_of(Settings::read(&sources, true));
     assert!(
-        told.starts_with("FACEOFMIND_ENV (environment): this binary was built with the feature `test-hooks`"),
-        "{told}"
+        errors.starts_with("FACEOFMIND_ENV (environment): this binary was built with the feature `test-hooks`"),
+        "{errors}"
     );
-    assert!(Settings::read(&Layers::built_in(), true).is_ok());
+    assert!(Settings::read(&ConfigSources::built_in(), true).is_ok());
 }
 
 #[test]
 fn hashing_is_at_least_as_strong_as_owasp_asks() {
     for (memory, iterations) in [("7167", "9"), ("7168", "4"), ("19456", "1"), ("8", "2")] {
-        let told = told_in_production(&[("ARGON2_MEMORY_KIB", memory), ("ARGON2_ITERATIONS", iterations)]);
-        assert!(told.starts_with("ARGON2_MEMORY_KIB (environment): "), "{told}");
+        let errors = errors_in_production(&[("ARGON2_MEMORY_KIB", memory), ("ARGON2_ITERATIONS", iterations)]);
+        assert!(errors.starts_with("ARGON2_MEMORY_KIB (environment): "), "{errors}");
     }
     for (memory, iterations) in [("7168", "5"), ("12288", "3"), ("47104", "1")] {
         assert!(in_production(&[("ARGON2_MEMORY_KIB", memory), ("ARGON2_ITERATIONS", iterations)]).is_ok());
@@ -110,18 +111,18 @@ fn hashing_is_at_least_as_strong_as_owasp_asks() {
 }
 
 #[test]
-fn what_deserves_a_look_is_warned_of() {
+fn risky_settings_cause_warnings() {
     assert!(good(&[]).warnings().is_empty());
-    let warned = |settings: Settings| settings.warnings().join("\n");
-    assert!(warned(good(&[("OPERATOR_ADDR", "0.0.0.0:9001")])).contains("without log-in"));
+    let warnings = |settings: Settings| settings.warnings().join("\n");
+    assert!(warnings(good(&[("OPERATOR_ADDR", "0.0.0.0:9001")])).contains("without log-in"));
     assert!(
-        warned(good(&[("DATABASE_URL", "postgres://db/fom")]))
+        warnings(good(&[("DATABASE_URL", "postgres://db/fom")]))
             .contains("JWT_SECRET_TOKEN, JWT_REFRESH_TOKEN, DATA_KEY")
     );
-    assert!(!warned(good(&[("DATABASE_URL", "sqlite:other.db")])).contains("not given"));
-    assert!(warned(good(&[("SMTP_TLS", "none"), ("SMTP_PASSWORD", "x")])).contains("in clear"));
-    assert!(warned(in_production(&[("RATE_LIMITS", "off")]).expect("all given")).contains("RATE_LIMITS"));
-    assert!(warned(in_production(&[]).expect("all given")).contains("nobody gets a code"));
+    assert!(!warnings(good(&[("DATABASE_URL", "sqlite:other.db")])).contains("not given"));
+    assert!(warnings(good(&[("SMTP_TLS", "none"), ("SMTP_PASSWORD", "x")])).contains("unencrypted"));
+    assert!(warnings(in_production(&[("RATE_LIMITS", "off")]).expect("all given")).contains("RATE_LIMITS"));
+    assert!(warnings(in_production(&[]).expect("all given")).contains("users get no codes"));
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn debug_shows_no_secret() {
         ("NATS_URL", "nats://hunter2@bus:4222"),
     ]);
     let settings = settings.expect("all given");
-    let printed = format!("{settings:?}{settings:#?}{}{:?}", settings.parts(), settings.database_url());
+    let printed = format!("{settings:?}{settings:#?}{}{:?}", settings.summary(), settings.database_url());
     for secret in ["hunter2", ACCESS, REFRESH, "AQEB"] {
         assert!(!printed.contains(secret), "{printed}");
     }

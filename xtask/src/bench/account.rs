@@ -1,4 +1,4 @@
-//! The accounts that the measurements use, made as any client makes one.
+//! The accounts of the measurements, created over HTTP.
 
 use std::{fs, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{interrupt::Interrupt, services::Mail, wait};
 
 pub(crate) const EMAIL: &str = "bench@example.com";
 pub(crate) const PASSWORD: &str = "Larch-Quarry-Violin-72";
-const TO_ARRIVE: Duration = Duration::from_secs(30);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Account {
     pub(crate) email: String,
@@ -25,7 +25,7 @@ impl Account {
         form["first_name"] = "Bench".into();
         form["last_name"] = "Mark".into();
         http::post(port, "/api/v1/auth/register", "", &form)?;
-        let otp = wait::until("the mail with the code", TO_ARRIVE, interrupt, || Ok(mailed_code(mail, email)))?;
+        let otp = wait::until("the mail with the code", MAIL_TIMEOUT, interrupt, || Ok(mailed_code(mail, email)))?;
         http::post(port, "/api/v1/auth/verify-otp", "", &json!({"email": email, "otp": otp}))?;
         let login = http::post(port, "/api/v1/auth/login", "", &Self::credentials(email))?;
         let access_token = login["access_token"].as_str().context("no access token")?.to_owned();

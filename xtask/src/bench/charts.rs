@@ -1,27 +1,27 @@
-//! What a long past costs: the chart of this week for someone with 100,000 detections, against someone with 100.
+//! The cost of a long history: the chart of this week for a user with 100,000 detections, against a user with 100.
 
 use anyhow::Result;
 
-use super::{row::Row, stage::Stage, wrk::Load};
+use super::{env::BenchEnv, row::Row, wrk::Load};
 
 const CONNECTIONS: usize = 64;
 const PATH: &str = "/api/v1/sessions/intensity_chart?window=week";
-/// Both felt so much today: what the chart shows costs both the same.
-const TODAY: u32 = 20;
+/// Both users have the same detections in the chart's week, so that their content costs the same.
+const DETECTIONS_TODAY: u32 = 20;
 
-/// Someone's past: sessions, three a week, and detections in each, one a second.
-struct Past {
+/// The history of a user: sessions, three a week, with one detection a second.
+struct History {
     email: &'static str,
     sessions: u32,
     detections: u32,
 }
 
-const LONG: Past = Past { email: "long@example.com", sessions: 100, detections: 1000 };
-const SHORT: Past = Past { email: "short@example.com", sessions: 10, detections: 8 };
+const LONG: History = History { email: "long@example.com", sessions: 100, detections: 1000 };
+const SHORT: History = History { email: "short@example.com", sessions: 10, detections: 8 };
 
-pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
-    let (long, short) = (LONG.load(stage)?, SHORT.load(stage)?);
-    stage.query("vacuum analyze")?;
+pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
+    let (long, short) = (LONG.load(env)?, SHORT.load(env)?);
+    env.query("vacuum analyze")?;
     Ok(Row {
         title: "GET /sessions/intensity_chart of a user with 100,000 detections",
         ours: Box::new(move |span| long.run(span)),
@@ -30,17 +30,17 @@ pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
     })
 }
 
-impl Past {
-    fn load(&self, stage: &Stage) -> Result<Load> {
-        let account = stage.another_account(self.email)?;
-        for sql in self.happened() {
-            stage.query(&sql)?;
+impl History {
+    fn load(&self, env: &BenchEnv) -> Result<Load> {
+        let account = env.another_account(self.email)?;
+        for sql in self.inserts() {
+            env.query(&sql)?;
         }
-        Load::get_as(stage, &account, PATH, CONNECTIONS)
+        Load::get_as(env, &account, PATH, CONNECTIONS)
     }
 
-    /// Until 40 days ago, and then again today.
-    fn happened(&self) -> [String; 4] {
+    /// The history ends 40 days ago. The user has further detections today.
+    fn inserts(&self) -> [String; 4] {
         let Self { email, sessions, detections } = self;
         let own = format!("sessions s join users u on u.id = s.user_id and u.email = '{email}'");
         [
@@ -57,7 +57,7 @@ impl Past {
             ),
             format!(
                 "insert into emotion_detections (session_id, timestamp) \
-                 select (select max(s.id) from {own}), now() from generate_series(1, {TODAY})"
+                 select (select max(s.id) from {own}), now() from generate_series(1, {DETECTIONS_TODAY})"
             ),
             format!(
                 "insert into facial_data (detection_id, emotion) \

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as setting the stage needs.
+//! A minimal HTTP client for the preparation of measurements.
 
 use std::{
     io::{Read, Write},
@@ -15,7 +15,7 @@ pub(crate) fn get(port: u16, path: &str) -> Result<Value> {
     request(port, &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }
 
-/// Posts JSON, and gives the JSON of a 2xx answer.
+/// Posts JSON and gives the JSON of a 2xx response.
 pub(crate) fn post(port: u16, path: &str, bearer: &str, body: &Value) -> Result<Value> {
     let body = body.to_string();
     let length = body.len();
@@ -25,14 +25,14 @@ pub(crate) fn post(port: u16, path: &str, bearer: &str, body: &Value) -> Result<
     request(port, &(head + &body)).with_context(|| format!("POST {path}"))
 }
 
-/// HTTP/1.0, whose answers are never chunked and end with the connection.
+/// Uses HTTP/1.0, whose responses are never chunked and end with the connection.
 fn request(port: u16, request: &str) -> Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let (head, body) = response.split_once("\r\n\r\n").context("no HTTP response")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
     if !status.starts_with('2') {
         bail!("answered {status}: {body}");

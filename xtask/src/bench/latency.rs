@@ -1,6 +1,6 @@
-//! How long an event takes from the change to a subscriber: from its `time`, which the service takes before the transaction commits, to
-//! its receipt by a push consumer, by one clock. Commit, publisher and JetStream are all in it. The reference is a message that
-//! says when it was sent, through a stream of the same server at the same pace.
+//! The latency of an event from the change to a subscriber: from its `time`, which the service takes before the transaction commits, to its
+//! receipt by a push consumer, on one clock. It includes commit, publisher and JetStream. The reference is a message with its time of sending,
+//! through a stream of the same server at the same rate.
 
 use std::{
     fmt, thread,
@@ -11,72 +11,72 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{http, nats::Client, stage::Stage};
+use super::{env::BenchEnv, http, nats::Client};
 use crate::wait::Stopwatch;
 
 pub(crate) const TITLE: &str = "from a change to a subscriber";
-const A_SECOND: u32 = 500;
-/// Each sends its share, one at a time, so that all together keep the pace as long as an answer takes less than 64 ms.
+const PER_SECOND: u32 = 500;
+/// Each sends its share, one request at a time. Together they keep the pace while a response takes less than 64 ms.
 const SENDERS: u32 = 32;
 const STREAM: &str = "BENCH";
 const SUBJECT: &str = "bench-reference";
 
-/// Who sent less than this part of the pace did not keep it. To wait for the last answers takes less.
-const KEPT: f64 = 0.99;
+/// A measurement below this part of the pace did not keep it. The wait for the last responses takes less.
+const MIN_PACE: f64 = 0.99;
 
-/// What was measured, in milliseconds, sorted.
+/// Latencies in milliseconds, sorted.
 pub(crate) struct Latencies {
     what: &'static str,
     pace: f64,
     took: Vec<f64>,
 }
 
-/// Both sides in turn.
-pub(crate) fn measure(stage: &Stage, rounds: u32, span: Duration) -> Result<[Latencies; 2]> {
-    let url = stage.services().nats.url(0);
+/// Measures the reference and the service in turn.
+pub(crate) fn measure(env: &BenchEnv, rounds: u32, span: Duration) -> Result<[Latencies; 2]> {
+    let url = env.services().nats.url(0);
     let stream = json!({ "name": STREAM, "subjects": [SUBJECT], "storage": "file", "retention": "limits" });
     Client::connect(&url)?.request(&format!("$JS.API.STREAM.CREATE.{STREAM}"), &stream)?;
     let mut reference = Latencies::new("a message through JetStream alone");
     let mut ours = Latencies::new("POST /sessions/ to its `session.started`");
     for round in 1..=rounds {
-        stage.settle()?;
+        env.wait_until_idle()?;
         reference.add(through_nats(&url, span)?);
-        ours.add(through_the_service(stage, &url, span)?);
+        ours.add(through_the_service(env, &url, span)?);
         eprintln!("{TITLE} {round}/{rounds}: p99 {:.1} ms / {:.1} ms", ours.percentile(99), reference.percentile(99));
     }
     Ok([ours, reference])
 }
 
-/// How long each took, and how many were sent in a second.
-type Round = (Vec<f64>, f64);
+/// The latencies, and the number of messages sent in a second.
+type RoundResult = (Vec<f64>, f64);
 
-fn through_the_service(stage: &Stage, url: &str, span: Duration) -> Result<Round> {
+fn through_the_service(env: &BenchEnv, url: &str, span: Duration) -> Result<RoundResult> {
     let mut subscriber = Client::connect(url)?;
-    subscriber.follow("FACEOFMIND", "faceofmind.v1.session.started.*")?;
-    let (port, token) = (stage.port(), stage.access_token());
+    subscriber.consume("FACEOFMIND", "faceofmind.v1.session.started.*")?;
+    let (port, token) = (env.port(), env.access_token());
     round(subscriber, span, |_| Ok(move || http::post(port, "/api/v1/sessions/", token, &json!({})).map(drop)))
 }
 
-fn through_nats(url: &str, span: Duration) -> Result<Round> {
+fn through_nats(url: &str, span: Duration) -> Result<RoundResult> {
     let mut subscriber = Client::connect(url)?;
-    subscriber.follow(STREAM, SUBJECT)?;
+    subscriber.consume(STREAM, SUBJECT)?;
     round(subscriber, span, |_| {
         let mut client = Client::connect(url)?;
         Ok(move || client.publish(SUBJECT, &json!({ "time": now().to_string() }).to_string()))
     })
 }
 
-/// Sends at the pace, each sender with its own means, and hears as many.
+/// Sends at the pace from all senders, and receives as many messages.
 fn round<F: FnMut() -> Result<()> + Send>(
     subscriber: Client,
     span: Duration,
-    means: impl Fn(u32) -> Result<F>,
-) -> Result<Round> {
-    let each = A_SECOND * u32::try_from(span.as_secs())? / SENDERS;
-    let senders = (0..SENDERS).map(means).collect::<Result<Vec<_>>>()?;
+    sender: impl Fn(u32) -> Result<F>,
+) -> Result<RoundResult> {
+    let each = PER_SECOND * u32::try_from(span.as_secs())? / SENDERS;
+    let senders = (0..SENDERS).map(sender).collect::<Result<Vec<_>>>()?;
     let began = Stopwatch::start();
     thread::scope(|scope| {
-        let hearing = scope.spawn(move || hear(subscriber, each * SENDERS));
+        let receiving = scope.spawn(move || receive(subscriber, each * SENDERS));
         let sending: Vec<_> = (0..SENDERS)
             .zip(senders)
             .map(|(number, send)| {
@@ -88,27 +88,26 @@ fn round<F: FnMut() -> Result<()> + Send>(
             sender.join().expect("a sender does not panic")?;
         }
         let pace = f64::from(each * SENDERS) / began.elapsed().as_secs_f64();
-        Ok((hearing.join().expect("a subscriber does not panic")?, pace))
+        Ok((receiving.join().expect("a subscriber does not panic")?, pace))
     })
 }
 
 fn keep_pace(began: &Stopwatch, number: u32, each: u32, mut send: impl FnMut() -> Result<()>) -> Result<()> {
     for turn in 0..each {
-        let due = Duration::from_secs(1) * (turn * SENDERS + number) / A_SECOND;
+        let due = Duration::from_secs(1) * (turn * SENDERS + number) / PER_SECOND;
         thread::sleep(due.saturating_sub(began.elapsed()));
         send()?;
     }
     Ok(())
 }
 
-fn hear(mut subscriber: Client, count: u32) -> Result<Vec<f64>> {
-    let one = |heard| {
-        let next =
-            subscriber.next().with_context(|| format!("of {count} sent, {heard} were heard, and no more in time"));
+fn receive(mut subscriber: Client, count: u32) -> Result<Vec<f64>> {
+    let one = |received| {
+        let next = subscriber.next().with_context(|| format!("{received} of {count} messages arrived in time"));
         let event: Value = serde_json::from_slice(&next?)?;
-        let received = now();
+        let arrived = now();
         let sent: Timestamp = event["time"].as_str().context("no time")?.parse()?;
-        Ok(received.duration_since(sent).as_secs_f64() * 1000.0)
+        Ok(arrived.duration_since(sent).as_secs_f64() * 1000.0)
     };
     (0..count).map(one).collect()
 }
@@ -123,18 +122,18 @@ impl Latencies {
         Self { what, pace: f64::INFINITY, took: Vec::new() }
     }
 
-    fn add(&mut self, (took, pace): Round) {
+    fn add(&mut self, (took, pace): RoundResult) {
         self.pace = self.pace.min(pace);
         self.took.extend(took);
         self.took.sort_by(f64::total_cmp);
     }
 
-    /// Whether every round was sent as fast as it was meant to be.
+    /// Whether every round kept the pace.
     fn kept_pace(&self) -> bool {
-        self.pace >= f64::from(A_SECOND) * KEPT
+        self.pace >= f64::from(PER_SECOND) * MIN_PACE
     }
 
-    /// What so many of a hundred did not exceed.
+    /// The value that `percent` of 100 latencies do not exceed.
     fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.took.len() * percent).div_ceil(100);
         self.took.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
@@ -145,12 +144,12 @@ impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
         let slowest = self.took.last().unwrap_or(&f64::NAN);
-        let short = if self.kept_pace() { String::new() } else { format!(": **short of the {A_SECOND}**") };
+        let short = if self.kept_pace() { String::new() } else { format!(": **short of the {PER_SECOND}**") };
         write!(f, "| {} | {:.0}{short} | {p50:.2} | {p99:.2} | {slowest:.2} |", self.what, self.pace)
     }
 }
 
-/// The table, with what it says.
+/// Prints the table with its explanation.
 pub(crate) fn print(table: &[Latencies]) -> Result<()> {
     ensure!(table.iter().all(|side| !side.took.is_empty()), "nothing was measured");
     println!(
@@ -169,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_what_so_many_of_a_hundred_did_not_exceed() {
+    fn a_percentile_is_the_value_that_this_share_does_not_exceed() {
         let mut latencies = Latencies::new("a");
         latencies.add(((1..=100).rev().map(f64::from).collect(), 499.6));
         latencies.add((vec![1000.0], 501.0));
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_that_was_not_kept_is_told() {
+    fn a_pace_that_was_not_kept_is_reported() {
         let mut latencies = Latencies::new("a");
         latencies.add((vec![1.0], 500.0));
         latencies.add((vec![1.0], 312.4));

@@ -1,4 +1,4 @@
-//! What a log-in costs besides its hash.
+//! The cost of a log-in besides its hash.
 
 use std::{thread, time::Duration};
 
@@ -7,14 +7,14 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use super::{
     account::{Account, EMAIL, PASSWORD},
+    env::{BenchEnv, cores},
     row::Row,
-    stage::{Stage, cores},
     wrk::Load,
 };
 use crate::wait::Stopwatch;
 
-pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
-    let login = Load::post(stage, "/api/v1/auth/login", cores(), &Account::credentials(EMAIL).to_string())?;
+pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
+    let login = Load::post(env, "/api/v1/auth/login", cores(), &Account::credentials(EMAIL).to_string())?;
     Ok(Row {
         title: "POST /auth/login",
         ours: Box::new(move |span| login.run(span)),
@@ -26,11 +26,11 @@ pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
 fn hash_on_every_core(span: Duration) -> Result<f64> {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(|| hash(span))).collect();
-        threads.into_iter().map(|thread| thread.join().ok().context("a thread died")?).sum()
+        threads.into_iter().map(|thread| thread.join().ok().context("a thread panicked")?).sum()
     })
 }
 
-/// Hashes a second on one thread, in memory that is taken once. The parameters are the service's defaults (OWASP's).
+/// The hashes in a second on one thread, which reuses its memory. The parameters are the service's defaults (OWASP's).
 fn hash(span: Duration) -> Result<f64> {
     let params = Params::new(19_456, 2, 1, Some(32)).map_err(|e| anyhow::anyhow!("{e}"))?;
     let mut memory = vec![Block::default(); params.block_count()];

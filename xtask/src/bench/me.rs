@@ -1,14 +1,14 @@
-//! What it costs to know who asks.
+//! The cost of authentication.
 
 use anyhow::Result;
 
-use super::{row::Row, stage::Stage, wrk::Load};
+use super::{env::BenchEnv, row::Row, wrk::Load};
 
 const CONNECTIONS: usize = 64;
 
-pub(crate) fn row(stage: &Stage) -> Result<Row<'_>> {
-    let me = Load::get(stage, "/api/v1/auth/me", CONNECTIONS)?;
-    let bare = Load::get(stage, "/", CONNECTIONS)?;
+pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
+    let me = Load::get(env, "/api/v1/auth/me", CONNECTIONS)?;
+    let bare = Load::get(env, "/", CONNECTIONS)?;
     Ok(Row {
         title: "GET /auth/me",
         ours: Box::new(move |span| me.run(span)),

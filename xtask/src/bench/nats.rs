@@ -1,4 +1,4 @@
-//! As much of a NATS client as measuring needs.
+//! A minimal NATS client for measurements.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -23,7 +23,7 @@ impl Client {
     pub(crate) fn connect(url: &str) -> Result<Self> {
         let (login, address) = url.trim_start_matches("nats://").split_once('@').context("no user in the URL")?;
         let (user, password) = login.split_once(':').context("no password in the URL")?;
-        let writer = TcpStream::connect(address).context("NATS does not answer")?;
+        let writer = TcpStream::connect(address).context("cannot connect to NATS")?;
         writer.set_nodelay(true)?;
         writer.set_read_timeout(Some(TIMEOUT))?;
         let mut client = Self { reader: BufReader::new(writer.try_clone()?), writer };
@@ -32,27 +32,27 @@ impl Client {
         Ok(client)
     }
 
-    /// A consumer of what is stored from now on, to be read with [`Client::next`].
-    pub(crate) fn follow(&mut self, stream: &str, filter: &str) -> Result<()> {
+    /// Creates a push consumer of future messages. [`Client::next`] reads them.
+    pub(crate) fn consume(&mut self, stream: &str, filter: &str) -> Result<()> {
         let subject = format!("bench.{stream}");
         self.send(format!("SUB {subject} 2\r\n").as_bytes())?;
         let config = json!({
             "deliver_subject": subject, "deliver_policy": "new", "ack_policy": "none", "filter_subject": filter,
         });
-        let wanted = json!({ "stream_name": stream, "config": config });
-        self.request(&format!("$JS.API.CONSUMER.CREATE.{stream}"), &wanted)
+        let request = json!({ "stream_name": stream, "config": config });
+        self.request(&format!("$JS.API.CONSUMER.CREATE.{stream}"), &request)
     }
 
-    /// Asks JetStream for something, which must go well.
+    /// Sends a request to JetStream. A response with an error is an error.
     pub(crate) fn request(&mut self, subject: &str, body: &Value) -> Result<()> {
         let body = body.to_string();
         self.send(format!("PUB {subject} {INBOX} {}\r\n{body}\r\n", body.len()).as_bytes())?;
-        let answer: Value = serde_json::from_slice(&self.next()?)?;
-        ensure!(answer.get("error").is_none(), "{subject}: {}", answer["error"]);
+        let response: Value = serde_json::from_slice(&self.next()?)?;
+        ensure!(response.get("error").is_none(), "{subject}: {}", response["error"]);
         Ok(())
     }
 
-    /// Publishes without waiting for anything.
+    /// Publishes a message without awaiting an acknowledgement.
     pub(crate) fn publish(&mut self, subject: &str, body: &str) -> Result<()> {
         self.send(format!("PUB {subject} {}\r\n{body}\r\n", body.len()).as_bytes())
     }
@@ -67,13 +67,13 @@ impl Client {
                 Some("MSG") => return self.payload(0, length(words.last())?),
                 Some("HMSG") => return self.payload(length(words.get(words.len() - 2))?, length(words.last())?),
                 Some("PING") => self.send(b"PONG\r\n")?,
-                Some("-ERR") => bail!("NATS refuses: {}", line.trim()),
+                Some("-ERR") => bail!("NATS reports an error: {}", line.trim()),
                 _ => {}
             }
         }
     }
 
-    /// What comes after so many bytes of headers, which count in the length.
+    /// The payload after `headers` bytes of headers. `length` includes the headers.
     fn payload(&mut self, headers: usize, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length + "\r\n".len()];
         self.reader.read_exact(&mut bytes)?;
@@ -82,7 +82,7 @@ impl Client {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).context("NATS does not listen")
+        self.writer.write_all(bytes).context("cannot send to NATS")
     }
 }
 

@@ -1,16 +1,16 @@
-//! pgbench on a database with the service's schema, where no publisher interferes with what it writes.
+//! pgbench on a database with the service's schema. No publisher reads what it writes.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 
-use super::stage::{REFERENCE_DATABASE, Stage, cores};
+use super::env::{BenchEnv, REFERENCE_DATABASE, cores};
 use crate::{
     process,
     services::{Postgres, postgres_program},
 };
 
-/// A script that so many clients run over and over.
+/// A script that `clients` clients run in a loop.
 pub(crate) struct Script<'a> {
     postgres: &'a Postgres,
     file: PathBuf,
@@ -21,15 +21,15 @@ pub(crate) struct Script<'a> {
 impl<'a> Script<'a> {
     /// `variables` are `name=value`.
     pub(crate) fn new(
-        stage: &'a Stage,
+        env: &'a BenchEnv,
         name: &str,
         text: &str,
         clients: usize,
         variables: Vec<String>,
     ) -> Result<Self> {
-        let file = stage.dir().join(format!("{name}.sql"));
+        let file = env.dir().join(format!("{name}.sql"));
         fs::write(&file, text).context("cannot write pgbench's script")?;
-        Ok(Self { postgres: &stage.services().postgres, file, clients, variables })
+        Ok(Self { postgres: &env.services().postgres, file, clients, variables })
     }
 
     /// Transactions a second.
@@ -44,9 +44,9 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Someone in the reference's database to whom rows can belong.
-pub(crate) fn user(stage: &Stage, email: &str) -> Result<String> {
-    stage.services().postgres.query(
+/// Inserts a user into the reference database and gives the id.
+pub(crate) fn user(env: &BenchEnv, email: &str) -> Result<String> {
+    env.services().postgres.query(
         REFERENCE_DATABASE,
         &format!(
             "insert into users (email, first_name, last_name, created_at) values ('{email}', '', '', now()) returning id"

@@ -1,29 +1,28 @@
-//! The service on its embedded default, started again and again on the same data: how soon it is ready, and what it holds at rest.
+//! The service on the embedded profile, started repeatedly on the same data: its time until ready and its memory at rest.
 
 use std::{fs, thread, time::Duration};
 
 use anyhow::{Context, Result};
 
 use super::{
+    env::BenchEnv,
     row::{median, sorted},
-    stage::Stage,
 };
 use crate::wait::Stopwatch;
 
 pub(crate) const TITLE: &str = "at rest";
-/// By then all that a start begins is over.
-const TO_REST: Duration = Duration::from_secs(3);
+/// All work of a start is done after this time.
+const REST_TIME: Duration = Duration::from_secs(3);
 
-/// One start.
 struct Start {
     ready_ms: f64,
     resident_kib: f64,
 }
 
-/// Starts the service that often; the very first, which makes the data, does not count.
-pub(crate) fn measure_and_print(stage: &Stage, rounds: u32) -> Result<()> {
-    start(stage)?;
-    let starts = (0..rounds).map(|_| start(stage)).collect::<Result<Vec<_>>>()?;
+/// Starts the service `rounds` times. A first start, which creates the data, does not count.
+pub(crate) fn measure_and_print(env: &BenchEnv, rounds: u32) -> Result<()> {
+    start(env)?;
+    let starts = (0..rounds).map(|_| start(env)).collect::<Result<Vec<_>>>()?;
     println!(
         "\nThe service {TITLE}, on its embedded default, on existing data, asked every 10 ms; medians of {rounds} starts.\n"
     );
@@ -40,15 +39,15 @@ fn print(what: &str, figures: impl Iterator<Item = f64>) {
     println!("| {what} | {:.0} | {lowest:.0}–{highest:.0} |", median(&figures));
 }
 
-fn start(stage: &Stage) -> Result<Start> {
+fn start(env: &BenchEnv) -> Result<Start> {
     let began = Stopwatch::start();
-    let service = stage.embedded()?;
+    let service = env.embedded()?;
     let ready = began.elapsed();
-    thread::sleep(TO_REST);
+    thread::sleep(REST_TIME);
     Ok(Start { ready_ms: ready.as_secs_f64() * 1000.0, resident_kib: resident_kib(service.id())? })
 }
 
-/// What the kernel counts of its pages as in memory, those of its program's file included.
+/// The resident memory that the kernel reports, including the pages of the program's file.
 fn resident_kib(process: u32) -> Result<f64> {
     let status = format!("/proc/{process}/status");
     let text = fs::read_to_string(&status).with_context(|| format!("cannot read {status}, which Linux has"))?;

@@ -4,10 +4,10 @@ use std::{fmt, time::Duration};
 
 use anyhow::Result;
 
-/// Does something as often as it can for this long, and tells how often that was in a second.
+/// Repeats an operation for a duration and gives its rate a second.
 pub(crate) type Rate<'a> = Box<dyn Fn(Duration) -> Result<f64> + 'a>;
 
-/// Something that the service does, and the reference that it is held against.
+/// An operation of the service and its reference.
 pub(crate) struct Row<'a> {
     pub(crate) title: &'static str,
     pub(crate) ours: Rate<'a>,
@@ -30,7 +30,7 @@ impl<'a> Measured<'a> {
         self.rounds.push((ours, reference));
     }
 
-    /// Sorted. The ratio is taken within each round, whose two sides are neighbours in time.
+    /// The ratio of each round, sorted. The two measurements of a round are adjacent in time.
     fn ratios(&self) -> Vec<f64> {
         sorted(self.rounds.iter().map(|(ours, reference)| ours / reference))
     }
@@ -58,7 +58,7 @@ pub(crate) fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
     numbers
 }
 
-/// Of sorted numbers; of an even count, the mean of the two in the middle.
+/// The median of sorted numbers. For an even count it is the mean of the two in the middle.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
     match sorted.len() {
         0 => f64::NAN,

@@ -1,4 +1,4 @@
-//! wrk, the load generator: a closed loop of connections that each send the next request when the last is answered.
+//! The load generator wrk: each connection sends the next request when the last one is answered.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -6,17 +6,17 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     account::Account,
-    stage::{Stage, cores},
+    env::{BenchEnv, cores},
 };
 use crate::{
-    packages::{self, Package},
+    packages::Package,
     process::{self, Stop},
 };
 
 pub(crate) const PACKAGE: Package =
-    Package { name: "wrk", is_present: || packages::find("wrk").is_some(), daemon: None };
+    Package { name: "wrk", is_present: || process::find("wrk").is_some(), daemon: None };
 
-/// One request, to be sent over and over.
+/// A request that wrk sends in a loop.
 pub(crate) struct Load {
     url: String,
     connections: usize,
@@ -24,24 +24,31 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// `GET path`, with the token of the account that all share.
-    pub(crate) fn get(stage: &Stage, path: &str, connections: usize) -> Result<Self> {
-        Self::get_as(stage, stage.account(), path, connections)
+    /// `GET path` with the token of the shared account.
+    pub(crate) fn get(env: &BenchEnv, path: &str, connections: usize) -> Result<Self> {
+        Self::get_as(env, env.account(), path, connections)
     }
 
-    /// `GET path`, with the token of this account.
-    pub(crate) fn get_as(stage: &Stage, account: &Account, path: &str, connections: usize) -> Result<Self> {
-        Self::new(stage, account, path, connections, "GET", "")
+    /// `GET path` with the token of `account`.
+    pub(crate) fn get_as(env: &BenchEnv, account: &Account, path: &str, connections: usize) -> Result<Self> {
+        Self::new(env, account, path, connections, "GET", "")
     }
 
-    /// `POST path` with a JSON body, with the token of the account that all share.
-    pub(crate) fn post(stage: &Stage, path: &str, connections: usize, body: &str) -> Result<Self> {
-        Self::new(stage, stage.account(), path, connections, "POST", body)
+    /// `POST path` with a JSON body and the token of the shared account.
+    pub(crate) fn post(env: &BenchEnv, path: &str, connections: usize, body: &str) -> Result<Self> {
+        Self::new(env, env.account(), path, connections, "POST", body)
     }
 
-    fn new(stage: &Stage, account: &Account, path: &str, connections: usize, method: &str, body: &str) -> Result<Self> {
+    fn new(
+        env: &BenchEnv,
+        account: &Account,
+        path: &str,
+        connections: usize,
+        method: &str,
+        body: &str,
+    ) -> Result<Self> {
         let name = format!("{method}{}-{}", path.replace(['/', '?', '='], "-"), account.email);
-        let script = stage.dir().join(format!("{name}.lua"));
+        let script = env.dir().join(format!("{name}.lua"));
         let text = format!(
             "wrk.method = \"{method}\"\n\
              wrk.headers[\"Content-Type\"] = \"application/json\"\n\
@@ -50,10 +57,10 @@ impl Load {
             account.access_token
         );
         fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
-        Ok(Self { url: format!("{}{path}", stage.url()), connections, script })
+        Ok(Self { url: format!("{}{path}", env.url()), connections, script })
     }
 
-    /// How many requests a second were answered with 2xx; any other answer, or none, is a failure.
+    /// The requests answered with 2xx in a second. Any other response, or none, is an error.
     pub(crate) fn run(&self, span: Duration) -> Result<f64> {
         let mut wrk = process::command("wrk", Stop::Int, None);
         wrk.arg(format!("-t{}", cores().min(self.connections))).arg(format!("-c{}", self.connections));
@@ -64,8 +71,8 @@ impl Load {
 
 fn rate(report: &str) -> Result<f64> {
     let after = |label| report.lines().find_map(|line: &str| line.trim().strip_prefix(label)).map(str::trim);
-    for trouble in ["Non-2xx or 3xx responses:", "Socket errors:"] {
-        ensure!(after(trouble).is_none(), "{trouble} {}", after(trouble).unwrap_or_default());
+    for problem in ["Non-2xx or 3xx responses:", "Socket errors:"] {
+        ensure!(after(problem).is_none(), "{problem} {}", after(problem).unwrap_or_default());
     }
     after("Requests/sec:")
         .and_then(|rate| rate.parse().ok())
@@ -82,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn refused_requests_are_no_rate() {
+    fn rejected_requests_are_an_error() {
         let report = "  Non-2xx or 3xx responses: 12\nRequests/sec:  21345.67\n";
-        assert_eq!(rate(report).expect_err("some were refused").to_string(), "Non-2xx or 3xx responses: 12");
+        assert_eq!(rate(report).expect_err("some were rejected").to_string(), "Non-2xx or 3xx responses: 12");
     }
 }

@@ -1,4 +1,4 @@
-//! A mail server that delivers everything into one Maildir.
+//! A mail server that delivers all mails into one Maildir.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) const PACKAGE: Package = Package { name: "python3-aiosmtpd", is_present, daemon: None };
 
-/// Debian's own, since its packages are not seen by another that may come first on the PATH.
+/// Debian's Python. Another one on the PATH does not find Debian's packages.
 const PYTHON: &str = "/usr/bin/python3";
 
 pub(crate) struct Mail {
@@ -46,7 +46,7 @@ impl Mail {
         self.port
     }
 
-    /// The Maildir: what has arrived is a file in its `new`.
+    /// The Maildir. Each mail is a file in its folder `new`.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

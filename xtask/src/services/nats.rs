@@ -1,5 +1,4 @@
-//! NATS with JetStream, and an account for every test: streams and subjects have fixed names, and in accounts of their own
-//! they never meet.
+//! NATS with JetStream and an account for each test, because the names of streams and subjects are fixed.
 
 use std::{
     fmt::Write,
@@ -11,15 +10,12 @@ use anyhow::{Context, Result};
 
 use crate::{
     interrupt::Interrupt,
-    packages::{self, Package},
+    packages::Package,
     process::{self, Process, Stop},
 };
 
-pub(crate) const PACKAGE: Package = Package {
-    name: "nats-server",
-    is_present: || packages::find("nats-server").is_some(),
-    daemon: Some("nats-server"),
-};
+pub(crate) const PACKAGE: Package =
+    Package { name: "nats-server", is_present: || process::find("nats-server").is_some(), daemon: Some("nats-server") };
 
 /// Accounts `T0`, `T1`, …, each with JetStream and one user `t0`, `t1`, … whose password is `t`.
 pub(crate) const ACCOUNTS: usize = 500;
@@ -32,7 +28,7 @@ pub(crate) struct Nats {
 
 impl Nats {
     pub(crate) fn start(port: u16, dir: &Path) -> Result<Self> {
-        let program = packages::find("nats-server").context("nats-server is missing")?;
+        let program = process::find("nats-server").context("nats-server is missing")?;
         let config = dir.join("nats.conf");
         fs::write(&config, configuration(port, &dir.join("nats"))).context("cannot write nats.conf")?;
         let mut server = process::command(&program, Stop::Term, None);
@@ -49,19 +45,19 @@ impl Nats {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The server with the user of one account.
+    /// The URL with the user of one account.
     pub(crate) fn url(&self, account: usize) -> String {
         format!("nats://t{account}:t@{}", self.address())
     }
 
-    /// Where the program is, for a test that starts and kills a server of its own.
+    /// The path of the program, for a test that starts and kills its own server.
     pub(crate) fn program(&self) -> String {
         self.program.display().to_string()
     }
 }
 
-/// The limit on files is far beyond what is there to be used: what streams reserve with `max_bytes` counts against it,
-/// for 500 accounts at once. Accounts have no limit of their own, so they reserve nothing.
+/// The limit of the file store is larger than any disk, because the `max_bytes` of the streams of all 500 accounts count against it. Accounts
+/// have no limits, so they reserve nothing.
 fn configuration(port: u16, store: &Path) -> String {
     let mut text = format!(
         "listen: \"127.0.0.1:{port}\"\n\

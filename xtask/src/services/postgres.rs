@@ -1,4 +1,4 @@
-//! PostgreSQL with a cluster of its own.
+//! PostgreSQL with a private cluster.
 
 use std::{
     cmp::Reverse,
@@ -18,10 +18,10 @@ use crate::{
 pub(crate) const PACKAGE: Package =
     Package { name: "postgresql", is_present: || program("initdb").is_some(), daemon: Some("postgresql") };
 
-/// Every test has a pool of its own.
+/// Each test has its own pool.
 const MAX_CONNECTIONS: &str = "max_connections=400";
 
-/// Whether a commit waits for the disk: tests need not, a benchmark must.
+/// Whether a commit waits for the disk. Tests do not need that; a benchmark does.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Durability {
     Off,
@@ -52,13 +52,13 @@ impl Postgres {
         let pg_isready = program("pg_isready").context("pg_isready is missing")?;
         let port = self.port.to_string();
         let is_ready = || {
-            let asked = Command::new(&pg_isready).args(["--quiet", "--host=127.0.0.1", "--port", &port]).status();
-            asked.is_ok_and(|status| status.success())
+            let status = Command::new(&pg_isready).args(["--quiet", "--host=127.0.0.1", "--port", &port]).status();
+            status.is_ok_and(|status| status.success())
         };
         self.process.ready(interrupt, is_ready)
     }
 
-    /// The server, without a database's name.
+    /// The URL without the name of a database.
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}", self.port)
     }
@@ -67,7 +67,7 @@ impl Postgres {
         self.port
     }
 
-    /// What the rows of a statement's answer hold, without decoration.
+    /// The rows of a query as unaligned text.
     pub(crate) fn query(&self, database: &str, sql: &str) -> Result<String> {
         let mut psql = Command::new(program("psql").context("psql is missing")?);
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
@@ -76,15 +76,15 @@ impl Postgres {
     }
 }
 
-/// One of PostgreSQL's programs: Debian's newest version, else whatever is on the PATH.
+/// The path of a program of PostgreSQL: Debian's newest version, else the one on the PATH.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect();
     versions.sort_by_key(|version| Reverse(version.file_name().to_string_lossy().parse::<u32>().unwrap_or(0)));
     let debian = versions.iter().map(|version| version.path().join("bin").join(name)).find(|file| file.is_file());
-    debian.or_else(|| packages::find(name))
+    debian.or_else(|| process::find(name))
 }
 
-/// PostgreSQL refuses to run as root, so there it runs as the user that its package brings.
+/// PostgreSQL does not run as root. Then it runs as the user that its package creates.
 fn user() -> Option<&'static str> {
     packages::is_root().then_some("postgres")
 }

@@ -1,4 +1,4 @@
-//! Redis, keeping nothing on disk.
+//! Redis without persistence.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use anyhow::Result;
 
 use crate::{
     interrupt::Interrupt,
-    packages::{self, Package},
+    packages::Package,
     process::{self, Process, Stop},
 };
 
 pub(crate) const PACKAGE: Package = Package {
     name: "redis-server",
-    is_present: || packages::find("redis-server").is_some(),
+    is_present: || process::find("redis-server").is_some(),
     daemon: Some("redis-server"),
 };
 
-/// One for each test.
+/// Each test has its own database.
 const DATABASES: &str = "4096";
 
 pub(crate) struct Redis {
@@ -36,7 +36,7 @@ impl Redis {
         self.process.ready(interrupt, || process::answers(self.port, b"PING\r\n", b"+PONG"))
     }
 
-    /// The server, without a database's number.
+    /// The URL without the number of a database.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

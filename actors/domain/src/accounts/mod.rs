@@ -16,9 +16,9 @@ use faceofmind_runtime::legacy::{Address, Failure, Reply};
 use faceofmind_runtime::{ChildSpec, Handle};
 use tracing::Instrument as _;
 
-mod accounts;
 mod address_changes;
 mod addresses;
+mod changes;
 mod claims;
 mod export;
 pub mod hooks;
@@ -32,8 +32,8 @@ mod registration;
 mod shard;
 mod store;
 
-pub use accounts::{AccountChange, ChangeError, NewAdmin};
 pub use addresses::AddressError;
+pub use changes::{AccountChange, ChangeError, NewAdmin};
 pub use export::export;
 pub use ledger::{hold, is_unchanged};
 pub use listing::{Filter, Page};

@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use faceofmind_base::{Clock, Rng, Timestamp};
-use faceofmind_db::{Database, Tx};
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::Database;
 use faceofmind_runtime::ChildSpec;
 use faceofmind_runtime::legacy::{Actor, Address, Errands, Failure, Permit, Reply};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The two tokens of a log-in, JWTs signed with HS256 (RFC 7519).
 
-use faceofmind_base::{Clock, Rng, Timestamp};
+use faceofmind_base::{Clock, Rng};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::LoginId;
 use faceofmind_model::user::{User, UserId};
-use faceofmind_platform::login_store::{Login, whole_seconds};
+use faceofmind_platform::login_store::Login;
 
 /// A token may come from a clock that is so many seconds ahead of ours.
 const IAT_LEEWAY_SECONDS: i64 = 60;

@@ -155,7 +155,7 @@ impl Views {
     }
 
     /// Says that what other nodes tell is heard from now on, until the guard is dropped. What was told before may have been missed.
-    pub fn listen(&self) -> Listening {
+    pub(crate) fn listen(&self) -> Listening {
         self.put_out(Change::Anything);
         self.0.listening.store(true, Ordering::SeqCst);
         Listening(self.clone())

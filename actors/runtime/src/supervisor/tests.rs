@@ -198,10 +198,10 @@ async fn a_task_that_panics_fails_its_own_request_only() {
 #[tokio::test]
 async fn each_message_type_is_counted_by_its_outcome() {
     let tree = tree(99).await;
-    drop(tree.handle.ask(Add(1)).await);
-    drop(tree.handle.ask(Add(1)).await);
-    drop(tree.handle.ask(Refuse()).await);
-    drop(tree.handle.ask(SpawnPanic()).await);
+    let _outcome = tree.handle.ask(Add(1)).await;
+    let _outcome = tree.handle.ask(Add(1)).await;
+    let _outcome = tree.handle.ask(Refuse()).await;
+    let _outcome = tree.handle.ask(SpawnPanic()).await;
     let metrics = tree.metrics();
     for (message, outcome, number) in [("Add", "Ok", 2), ("Refuse", "Refused", 1), ("SpawnPanic", "Panicked", 1)] {
         let line =
@@ -220,7 +220,7 @@ async fn a_child_beyond_the_intensity_limit_escalates() {
     let mut tree = tree(99).await;
     for _ in 0..4 {
         tree.until_it_answers().await;
-        drop(tree.handle.ask(Panic()).await);
+        let _outcome = tree.handle.ask(Panic()).await;
     }
     assert_eq!(tree.tree.escalated().await, "counter");
     let row = tree.row();
@@ -230,7 +230,7 @@ async fn a_child_beyond_the_intensity_limit_escalates() {
 #[tokio::test]
 async fn a_child_that_cannot_restart_counts_as_failed() {
     let mut tree = tree(1).await;
-    drop(tree.handle.ask(Panic()).await);
+    let _outcome = tree.handle.ask(Panic()).await;
     assert_eq!(tree.tree.escalated().await, "counter");
     assert_eq!(tree.starts.load(Ordering::SeqCst), 4, "one start and three restarts");
 }

@@ -8,11 +8,9 @@ use super::Ledger;
 use crate::accounts::claims::NewClaim;
 use crate::accounts::store::Account;
 use crate::accounts::{AccountChange, ChangeError, NewAdmin, address_changes, claims, store};
-use crate::{community, logins, reminders, sessions};
 use faceofmind_model::event::{EventContext, Initiator, UserEvent};
 use faceofmind_model::user::{Email, Role, Status, User, UserId};
 use faceofmind_platform::password_hasher::PasswordHash;
-use faceofmind_platform::{idempotency, mail, outbox};
 
 /// Whoever may take an admin away holds this lock, first of all: two who would remove the last two take turns.
 const ADMINS: &str = "active admins";

@@ -1,4 +1,4 @@
-//! The service, built for release and running on the production profile, with an account to use.
+//! The environment of the measurements: a release build of the service on private servers, and an account.
 
 use std::{
     fs::{self, File},
@@ -21,17 +21,17 @@ use crate::{
     interrupt::Interrupt,
     process::{self, Process, Stop},
     services::{Durability, Services, free_ports},
-    test::{cargo, target_dir},
     wait,
+    workspace::{Workspace, cargo},
 };
 
 const DATABASE: &str = "bench";
-/// The same schema, for what is to be measured without the service.
+/// A database with the same schema, for measurements without the service.
 pub(crate) const REFERENCE_DATABASE: &str = "bench_reference";
-const TO_SETTLE: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Fields are dropped in this order: the service stops before what it uses.
-pub(crate) struct Stage {
+/// Fields are dropped in this order, so that the service stops before its servers.
+pub(crate) struct BenchEnv {
     _service: Process,
     binary: PathBuf,
     services: Services,
@@ -40,14 +40,14 @@ pub(crate) struct Stage {
     interrupt: Interrupt,
 }
 
-impl Stage {
-    pub(crate) fn set(interrupt: &Interrupt) -> Result<Self> {
+impl BenchEnv {
+    pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
         let binary = build(interrupt)?;
         let services = Services::start(Durability::On, interrupt)?;
         let [port] = free_ports()?;
         let environment = environment(&services, port)?;
         create_databases(&services, &binary, &environment)?;
-        let service = start(services.dir.path(), &binary, &environment, port, interrupt)?;
+        let service = serve(services.dir.path(), &binary, &environment, port, interrupt)?;
         let account = Account::create(port, EMAIL, &services.mail, interrupt)?;
         Ok(Self { _service: service, binary, services, port, account, interrupt: interrupt.clone() })
     }
@@ -56,14 +56,14 @@ impl Stage {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The service once more, on its embedded default, with its data in a folder of its own.
+    /// Starts another service on the embedded profile, with its data in another folder.
     pub(crate) fn embedded(&self) -> Result<Process> {
         let [port] = free_ports()?;
         let dir = self.dir().join("embedded");
         fs::create_dir_all(&dir)?;
         let data = dir.join("data").display().to_string();
         let environment = [("PORT", port.to_string()), ("OPERATOR_ADDR", String::new()), ("DATA_DIR", data)];
-        start(&dir, &self.binary, &environment, port, &self.interrupt)
+        serve(&dir, &self.binary, &environment, port, &self.interrupt)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -78,7 +78,7 @@ impl Stage {
         &self.account.access_token
     }
 
-    /// An account besides the one that all share.
+    /// Creates another account than the shared one.
     pub(crate) fn another_account(&self, email: &str) -> Result<Account> {
         Account::create(self.port, email, &self.services.mail, &self.interrupt)
     }
@@ -91,17 +91,16 @@ impl Stage {
         self.services.dir.path()
     }
 
-    /// Asks the service's database.
+    /// Queries the service's database.
     pub(crate) fn query(&self, sql: &str) -> Result<String> {
         self.services.postgres.query(DATABASE, sql)
     }
 
-    /// Waits until the service has published and mailed what the last measurement left, so that none of that burdens the
-    /// next.
-    pub(crate) fn settle(&self) -> Result<()> {
-        let left = "select (select count(*) from events where position is null) + (select count(*) from mail_intents where dead_at is null)";
-        wait::until("all events published and mails sent", TO_SETTLE, &self.interrupt, || {
-            Ok((self.query(left)? == "0").then_some(()))
+    /// Waits until the service has published all events and sent all mails, so that no measurement affects the next one.
+    pub(crate) fn wait_until_idle(&self) -> Result<()> {
+        let remaining = "select (select count(*) from events where position is null) + (select count(*) from mail_intents where dead_at is null)";
+        wait::until("all events published and mails sent", IDLE_TIMEOUT, &self.interrupt, || {
+            Ok((self.query(remaining)? == "0").then_some(()))
         })
     }
 }
@@ -115,10 +114,10 @@ fn build(interrupt: &Interrupt) -> Result<PathBuf> {
     build.args(["build", "--release", "--package", "faceofmind", "--bin", "faceofmind"]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
     ensure!(status.success(), "the service does not build");
-    Ok(target_dir()?.join("release/faceofmind"))
+    Ok(Workspace::read()?.target_dir.join("release/faceofmind"))
 }
 
-/// The whole environment of the service: none of ours goes in.
+/// All environment variables of the service. It inherits none.
 fn environment(services: &Services, port: u16) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("FACEOFMIND_ENV", "production".to_owned()),
@@ -149,7 +148,7 @@ fn secret() -> Result<String> {
     Ok(BASE64_STANDARD.encode(bytes))
 }
 
-/// The second is a copy of the first as it was before anybody used it.
+/// The reference database is a copy of the service's database before its first use.
 fn create_databases(services: &Services, binary: &Path, environment: &[(&str, String)]) -> Result<()> {
     let create = |sql: &str| services.postgres.query("postgres", sql);
     create(&format!("create database {DATABASE}"))?;
@@ -158,17 +157,17 @@ fn create_databases(services: &Services, binary: &Path, environment: &[(&str, St
     create(&format!("create database {REFERENCE_DATABASE} template {DATABASE}")).map(drop)
 }
 
-/// Starts the service and waits until it is ready; its log goes into `dir`.
-fn start(
+/// Starts the service and waits until it is ready. Its log is in `dir`.
+fn serve(
     dir: &Path,
     binary: &Path,
     environment: &[(&'static str, String)],
     port: u16,
     interrupt: &Interrupt,
 ) -> Result<Process> {
-    let mut serve = process::command(binary, Stop::Term, None);
-    serve.arg("serve").env_clear().envs(environment.iter().cloned());
-    let mut service = Process::server("faceofmind", serve, Stop::Term, dir)?;
+    let mut command = process::command(binary, Stop::Term, None);
+    command.arg("serve").env_clear().envs(environment.iter().cloned());
+    let mut service = Process::server("faceofmind", command, Stop::Term, dir)?;
     service.ready(interrupt, || http::get(port, "/ready").is_ok())?;
     Ok(service)
 }

@@ -1,4 +1,4 @@
-//! The private servers that `cargo xtask test` starts, and what each story gets of them.
+//! The private servers that `cargo xtask test` starts, and what each test gets of them.
 
 use std::{
     env,
@@ -11,65 +11,65 @@ use faceofmind_kit::{Database, db::PoolSettings};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
-/// One story's share of the servers.
-pub(crate) struct Share {
-    /// Its PostgreSQL database.
+/// What one test gets of the servers, as URLs.
+pub(crate) struct TestServices {
+    /// A PostgreSQL database.
     pub(crate) database: String,
-    /// Its Redis database, by number.
+    /// A Redis database, by its number.
     pub(crate) redis: String,
-    /// Its NATS account.
+    /// A NATS account.
     pub(crate) nats: String,
 }
 
-/// What the harness finds in the environment.
-fn given(name: &str) -> String {
+/// Reads a variable that `cargo xtask test` sets. A missing one fails the test.
+fn variable(name: &str) -> String {
     env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: the production profile needs servers. Run `cargo xtask test`"))
 }
 
-impl Share {
-    /// A database with our tables, an empty Redis database, and a NATS account without streams.
-    pub(crate) async fn take() -> Self {
-        static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+impl TestServices {
+    /// Allocates a migrated database, an empty Redis database, and a NATS account without streams.
+    pub(crate) async fn allocate() -> Self {
+        static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+        let number = ALLOCATED.fetch_add(1, Ordering::Relaxed);
         Self { database: copy_template(number).await, redis: redis(number).await, nats: nats(number).await }
     }
 
-    /// Gives the database back; the rest is too small to matter.
-    pub(crate) async fn give_back(&self) {
+    /// Drops the PostgreSQL database. The rest takes hardly any memory.
+    pub(crate) async fn drop_database(&self) {
         let name = self.database.rsplit('/').next().expect("a name");
         administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }
 }
 
-/// The sink's host and port.
+/// The SMTP sink's host and port.
 pub(crate) fn smtp() -> (String, String) {
     let (host, port) =
-        given("FOM_TEST_SMTP").rsplit_once(':').map(|(h, p)| (h.to_owned(), p.to_owned())).expect("host:port");
+        variable("FOM_TEST_SMTP").rsplit_once(':').map(|(h, p)| (h.to_owned(), p.to_owned())).expect("host:port");
     (host, port)
 }
 
-/// The Maildir into which the sink delivers.
+/// The folder into which the SMTP sink delivers.
 pub(crate) fn maildir() -> PathBuf {
-    PathBuf::from(given("FOM_TEST_MAIL_DIR")).join("new")
+    PathBuf::from(variable("FOM_TEST_MAIL_DIR")).join("new")
 }
 
-/// A server's host and port, for a wire to it.
-pub(crate) fn address_of(server: Server) -> String {
+/// A server's `host:port`.
+pub(crate) fn host_and_port(server: Server) -> String {
     match server {
-        Server::Redis => given("FOM_TEST_REDIS").trim_start_matches("redis://").to_owned(),
-        Server::Nats => given("FOM_TEST_NATS"),
-        Server::Smtp => given("FOM_TEST_SMTP"),
-        Server::Postgres => given("FOM_TEST_POSTGRES").rsplit('@').next().expect("host:port").to_owned(),
+        Server::Redis => variable("FOM_TEST_REDIS").trim_start_matches("redis://").to_owned(),
+        Server::Nats => variable("FOM_TEST_NATS"),
+        Server::Smtp => variable("FOM_TEST_SMTP"),
+        Server::Postgres => variable("FOM_TEST_POSTGRES").rsplit('@').next().expect("host:port").to_owned(),
     }
 }
 
-/// Where nats-server is.
+/// The path of nats-server.
 pub(crate) fn nats_program() -> String {
-    given("FOM_TEST_NATS_SERVER")
+    variable("FOM_TEST_NATS_SERVER")
 }
 
-/// What the service depends on.
+/// The servers that the service depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server {
     Postgres,
@@ -79,26 +79,26 @@ pub(crate) enum Server {
 }
 
 async fn administer(statement: &str) {
-    let url = format!("{}/postgres", given("FOM_TEST_POSTGRES"));
+    let url = format!("{}/postgres", variable("FOM_TEST_POSTGRES"));
     let mut connection = PgConnection::connect(&url).await.expect("PostgreSQL answers");
-    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("an administrator may");
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the statement is allowed");
     connection.close().await.expect("closes");
 }
 
-/// Copying a migrated database is ten times faster than migrating one.
+/// Copies a migrated database, which is ten times faster than migrating one.
 async fn copy_template(number: usize) -> String {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     let template = TEMPLATE.get_or_init(make_template).await;
     let name = format!("{template}_{number}");
     administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-    format!("{}/{name}", given("FOM_TEST_POSTGRES"))
+    format!("{}/{name}", variable("FOM_TEST_POSTGRES"))
 }
 
 async fn make_template() -> String {
-    let name = format!("stories_{}", std::process::id());
+    let name = format!("tests_{}", std::process::id());
     administer(&format!("DROP DATABASE IF EXISTS {name}")).await;
     administer(&format!("CREATE DATABASE {name}")).await;
-    let url = format!("{}/{name}", given("FOM_TEST_POSTGRES"));
+    let url = format!("{}/{name}", variable("FOM_TEST_POSTGRES"));
     let database = Database::postgres(&url, PoolSettings::default()).expect("a URL");
     schema::migrate(&database).await.expect("migrates");
     database.close().await;
@@ -106,7 +106,7 @@ async fn make_template() -> String {
 }
 
 async fn redis(number: usize) -> String {
-    let url = format!("{}/{number}", given("FOM_TEST_REDIS"));
+    let url = format!("{}/{number}", variable("FOM_TEST_REDIS"));
     let client = redis::Client::open(url.as_str()).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
     let () = redis::cmd("FLUSHDB").query_async(&mut connection).await.expect("empty");
@@ -114,11 +114,11 @@ async fn redis(number: usize) -> String {
 }
 
 async fn nats(number: usize) -> String {
-    let accounts: usize = given("FOM_TEST_NATS_ACCOUNTS").parse().expect("a number");
-    assert!(number < accounts, "there are more stories than NATS accounts ({accounts}): raise ACCOUNTS in xtask");
-    let url = format!("nats://t{number}:t@{}", given("FOM_TEST_NATS"));
-    // Left by an earlier run, where the servers outlive one.
-    drop(jetstream(&url).await.delete_stream(super::events::STREAM).await);
+    let accounts: usize = variable("FOM_TEST_NATS_ACCOUNTS").parse().expect("a number");
+    assert!(number < accounts, "there are more tests than NATS accounts ({accounts}): raise ACCOUNTS in xtask");
+    let url = format!("nats://t{number}:t@{}", variable("FOM_TEST_NATS"));
+    // The servers may have outlived an earlier run.
+    drop(jetstream(&url).await.delete_stream(super::event_consumer::STREAM).await);
     url
 }
 

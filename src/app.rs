@@ -51,8 +51,8 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// What the edge asks, and how it sees whether all is well.
 pub struct Rooms {
-    /// Who exists.
-    pub registry: UserRegistry,
+    /// Users.
+    pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
     pub logins: Logins,
     /// Their sessions.
@@ -194,7 +194,7 @@ impl Rooms {
     fn new(settings: &Settings, house: House, db: Database, sole: InstanceLock) -> Self {
         let most = settings.limits.auth_calls_per_minute;
         Self {
-            registry: house.registry.clone(),
+            accounts: house.accounts.clone(),
             logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             events: house.events.clone(),

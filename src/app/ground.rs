@@ -14,7 +14,7 @@ use faceofmind_actors::{
     publisher::{self, StreamSettings},
     redis_server::RedisServer,
     suggestions::{Endpoint, EndpointSettings},
-    user_registry::{self, PasswordRules},
+    user_registry::{self, PasswordPolicy},
 };
 use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
 use secrecy::{ExposeSecret, SecretString};
@@ -162,8 +162,8 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
             queue: passwords.hasher_queue,
             deadline: HASHING_DEADLINE,
         },
-        registry: user_registry::Settings {
-            passwords: PasswordRules { min_score: passwords.min_score },
+        accounts: user_registry::Settings {
+            passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit("registrations", settings.limits.registrations_per_hour, HOUR),
         },
         logins: logins(settings, secrets),

@@ -10,7 +10,7 @@ use faceofmind_actors::{
     publisher::FeedError,
     reminders::ReminderError,
     session_tracker::SessionError,
-    user_registry::{AddressError, ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
+    user_registry::{AccountError, PasswordError, PolicyViolation},
 };
 use faceofmind_kit::Failure;
 use salvo::http::StatusCode;
@@ -60,57 +60,49 @@ impl From<LimitError> for Problem {
 }
 
 /// A password that breaks a rule, in the field where it was sent. The app looks for words in `detail`: it says what is wrong itself.
-fn refused(refused: PasswordRefused, field: &'static str) -> Problem {
+fn refused(refused: PolicyViolation, field: &'static str) -> Problem {
     let told = refused.to_string();
     let loc = vec![Loc::Name("body".into()), Loc::Name(field.into())];
     Problem::unprocessable("password-refused", told.clone()).with_errors(vec![FieldError { loc, msg: told.into() }])
 }
 
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Refused(why) => refused(why, "password"),
-            RegisterError::TooMany { retry_after } => Self::too_many(retry_after),
-            RegisterError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<VerifyError> for Problem {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::BadCode => Self::bad_request("otp-invalid", error.to_string()),
-            VerifyError::TooMany { retry_after } => Self::too_many(retry_after),
-            VerifyError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
 impl From<PasswordError> for Problem {
     fn from(error: PasswordError) -> Self {
         match error {
-            PasswordError::BadCode => Self::bad_request("otp-invalid", error.to_string()),
-            PasswordError::WrongPassword => Self::bad_request("wrong-password", error.to_string()),
-            PasswordError::Refused(why) => refused(why, "new_password"),
-            PasswordError::TooMany { retry_after } => Self::too_many(retry_after),
-            PasswordError::Failed(failure) => failure.into(),
+            PasswordError::InvalidCode => Self::bad_request("otp-invalid", "Invalid or expired OTP."),
+            PasswordError::WrongPassword => Self::bad_request("wrong-password", "The current password is not right."),
+            PasswordError::Policy(why) => refused(why, "new_password"),
+            PasswordError::RateLimited { retry_after } => Self::too_many(retry_after),
+            PasswordError::Ask(error) => Failure::from(error).into(),
+            PasswordError::Store(error) => Failure::from(error).into(),
         }
     }
 }
 
-impl From<AddressError> for Problem {
-    fn from(error: AddressError) -> Self {
-        let told = error.to_string();
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
         match error {
-            AddressError::BadCode => Self::bad_request("otp-invalid", told),
-            AddressError::Same => {
-                let loc = vec![Loc::Name("body".into()), Loc::Name("new_email".into())];
-                Self::unprocessable("email-unchanged", told.clone())
-                    .with_errors(vec![FieldError { loc, msg: told.into() }])
+            AccountError::NotFound => Self::not_found("There is no such user."),
+            AccountError::LastAdmin => {
+                Self::conflict("This is the last active admin: make another one first.").kind("last-admin")
             }
-            AddressError::Taken => Self::conflict(told).kind("email-taken"),
-            AddressError::TooMany { retry_after } => Self::too_many(retry_after),
-            AddressError::Failed(failure) => failure.into(),
+            AccountError::NotAUserAccount => {
+                Self::forbidden("Only an account with the role user can be changed in this way.")
+                    .kind("not-a-user-account")
+            }
+            AccountError::EmailTaken => {
+                Self::conflict("This e-mail address has an account already.").kind("email-taken")
+            }
+            AccountError::EmailUnchanged => {
+                let detail = "This is the address of your account already.";
+                let loc = vec![Loc::Name("body".into()), Loc::Name("new_email".into())];
+                Self::unprocessable("email-unchanged", detail).with_errors(vec![FieldError { loc, msg: detail.into() }])
+            }
+            AccountError::InvalidCode => Self::bad_request("otp-invalid", "Invalid or expired OTP"),
+            AccountError::Policy(why) => refused(why, "password"),
+            AccountError::RateLimited { retry_after } => Self::too_many(retry_after),
+            AccountError::Ask(error) => Failure::from(error).into(),
+            AccountError::Store(error) => Failure::from(error).into(),
         }
     }
 }
@@ -133,20 +125,6 @@ impl From<BearerError> for Problem {
         match error {
             BearerError::Bad => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
             BearerError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        let told = error.to_string();
-        match error {
-            ChangeError::NotFound => Self::not_found(told),
-            ChangeError::LastAdmin => Self::conflict(told).kind("last-admin"),
-            ChangeError::OnlyUsers => Self::forbidden(told).kind("not-a-user-account"),
-            ChangeError::Taken => Self::conflict(told).kind("email-taken"),
-            ChangeError::Refused(why) => refused(why, "password"),
-            ChangeError::Failed(failure) => failure.into(),
         }
     }
 }

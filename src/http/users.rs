@@ -1,6 +1,8 @@
 //! `/users`: managing accounts, one's own and, for admins, others'.
 
-use faceofmind_actors::user_registry::{AccountChange, Filter, Page, Role, Status, User, UserId};
+use faceofmind_actors::user_registry::{
+    DeleteUser, GetUser, ListUsers, Role, Status, UpdateUser, User, UserChange, UserId, UserPage,
+};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Router, Writer,
@@ -122,7 +124,7 @@ impl FromFields for Wanted {
     }
 }
 
-impl From<Wanted> for Filter {
+impl From<Wanted> for ListUsers {
     fn from(wanted: Wanted) -> Self {
         let Wanted { status, role, query, after, limit } = wanted;
         Self { status, role, query, after: after.map(UserId), limit }
@@ -147,8 +149,8 @@ struct Users {
     next: Option<String>,
 }
 
-impl From<Page> for Users {
-    fn from(page: Page) -> Self {
+impl From<UserPage> for Users {
+    fn from(page: UserPage) -> Self {
         Self {
             results: page.results.iter().map(UserView::from).collect(),
             total: page.total,
@@ -160,7 +162,7 @@ impl From<Page> for Users {
 /// Lists users, in the order of their ids.
 #[endpoint]
 async fn list(rooms: Shared<Rooms>, _admin: Admin, wanted: Query<Wanted>) -> Result<Json<Users>, Problem> {
-    Ok(Json(rooms.registry.list(wanted.0.into()).await?.into()))
+    Ok(Json(rooms.accounts.ask(ListUsers::from(wanted.0)).await?.into()))
 }
 
 /// The user who asks, as `/auth/me` tells.
@@ -177,7 +179,7 @@ async fn me(caller: Caller) -> Json<UserView> {
 async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<UserView>, Problem> {
     let id = UserId(id.0);
     caller.may_manage(id)?;
-    let user = rooms.registry.get(id).await?.ok_or_else(|| Problem::not_found("There is no such user."))?;
+    let user = rooms.accounts.ask(GetUser { id }).await?.ok_or_else(|| Problem::not_found("There is no such user."))?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -231,7 +233,7 @@ fn language(tag: &str) -> Result<String, &'static str> {
 }
 
 impl Update {
-    fn by(self, caller: &Caller) -> Result<AccountChange, Problem> {
+    fn by(self, caller: &Caller) -> Result<UserChange, Problem> {
         let admin = caller.is_admin();
         let mut refused = Vec::new();
         let role = allowed("role", self.role.filter(|_| admin), &mut refused);
@@ -240,7 +242,7 @@ impl Update {
             return Err(Problem::invalid(refused));
         }
         let Self { first_name, last_name, time_zone, language, .. } = self;
-        Ok(AccountChange { first_name, last_name, time_zone, language, role, status, only_users: false })
+        Ok(UserChange { first_name, last_name, time_zone, language, role, status })
     }
 }
 
@@ -261,9 +263,10 @@ async fn update(
     id: PathId,
     body: Body<Update>,
 ) -> Result<Json<UserView>, Problem> {
-    let id = UserId(id.0);
-    caller.may_manage(id)?;
-    let user = rooms.registry.change(id, body.0.by(&caller)?, caller.origin()).await?;
+    let user = UserId(id.0);
+    caller.may_manage(user)?;
+    let (change, events) = (body.0.by(&caller)?, caller.origin());
+    let user = rooms.accounts.ask(UpdateUser { user, change, require_user_role: false, events }).await?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -273,7 +276,8 @@ async fn update(
     (status_code = 409, description = "The last active admin")
 ))]
 async fn delete(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.registry.delete(UserId(id.0), admin.0.origin()).await?;
+    let events = admin.0.origin();
+    rooms.accounts.ask(DeleteUser { user: UserId(id.0), expected_revision: None, events }).await?;
     Ok(Message::json("User deleted successfully"))
 }
 
@@ -282,8 +286,9 @@ async fn delete(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<M
 /// The password is kept only if exactly one person ever claimed the address; else the owner resets it.
 #[endpoint(responses((status_code = 404, description = "There is no such user")))]
 async fn activate(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Welcomed>, Problem> {
-    let change = AccountChange::of_status(Status::Active, false);
-    let user = rooms.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    let (change, events) = (UserChange::status(Status::Active), admin.0.origin());
+    let message = UpdateUser { user: UserId(id.0), change, require_user_role: false, events };
+    let user = rooms.accounts.ask(message).await?;
     Ok(Json(Welcomed { message: "User activated successfully", user: UserView::from(&user) }))
 }
 
@@ -293,17 +298,18 @@ async fn activate(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json
     (status_code = 404, description = "There is no such user")
 ))]
 async fn deactivate(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Welcomed>, Problem> {
-    let id = UserId(id.0);
-    caller.may_manage(id)?;
-    let change = AccountChange::of_status(Status::Deactivated, true);
-    let user = rooms.registry.change(id, change, caller.origin()).await?;
+    let user = UserId(id.0);
+    caller.may_manage(user)?;
+    let (change, events) = (UserChange::status(Status::Deactivated), caller.origin());
+    let user = rooms.accounts.ask(UpdateUser { user, change, require_user_role: true, events }).await?;
     Ok(Json(Welcomed { message: "User deactivated successfully", user: UserView::from(&user) }))
 }
 
 /// Bars an account with the role `user`. Its log-ins end.
 #[endpoint(responses((status_code = 404, description = "There is no such user")))]
 async fn suspend(rooms: Shared<Rooms>, admin: Admin, id: PathId) -> Result<Json<Welcomed>, Problem> {
-    let change = AccountChange::of_status(Status::Suspended, true);
-    let user = rooms.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    let (change, events) = (UserChange::status(Status::Suspended), admin.0.origin());
+    let message = UpdateUser { user: UserId(id.0), change, require_user_role: true, events };
+    let user = rooms.accounts.ask(message).await?;
     Ok(Json(Welcomed { message: "User suspended successfully", user: UserView::from(&user) }))
 }

@@ -3,7 +3,7 @@
 //! One supervisor owns all of them, one for one. It stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ user_registry ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
 //! ```
 //!
 //! [`modules`] lists what must happen to every module.
@@ -40,7 +40,8 @@ pub mod key_rotation;
 mod mail_content;
 pub mod modules;
 
-use self::{exporter::Exporter, mail_content::MailComposition, modules::ModuleHooks};
+use self::{exporter::Exporter, mail_content::MailComposition};
+
 /// What the actors stand on: each part chosen and connected, no actor started.
 pub struct Resources {
     /// State.
@@ -72,7 +73,7 @@ pub struct Settings {
     /// Passwords.
     pub hasher: password_hasher::Settings,
     /// Users.
-    pub registry: accounts::Settings,
+    pub accounts: accounts::Settings,
     /// Log-ins.
     pub logins: logins::Settings,
     /// Codes.
@@ -96,15 +97,15 @@ pub enum ActorSet {
 
 impl ActorSet {
     fn has(self, actor: &str) -> bool {
-        self == Self::All || ["hasher", "limiter", "otp"].contains(&actor) || accounts::SHARDS.contains(&actor)
+        self == Self::All || ["hasher", "limiter", "otp", accounts::NAME].contains(&actor)
     }
 }
 
 /// The rooms at work.
 #[derive(Clone)]
 pub struct ActorSystem {
-    /// Who exists.
-    pub registry: UserRegistry,
+    /// Users.
+    pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
     pub logins: Logins,
     /// Their sessions.
@@ -152,18 +153,21 @@ impl ActorSystem {
         let limits = if settings.limits { counted.clone() } else { Limits::off() };
         let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
         let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
-        let neighbours = accounts::Neighbours {
+        let deps = accounts::Deps {
+            db: db.clone(),
             hasher: hasher.clone(),
             limits: limits.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
             views: views.clone(),
-            hooks: Arc::new(ModuleHooks),
+            hooks: modules::ACCOUNT_HOOKS,
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
+        let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
         let neighbours =
-            logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
+            logins::Neighbours { registry: accounts.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
         let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
@@ -189,7 +193,7 @@ impl ActorSystem {
         };
         let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
         let composer = MailComposition {
-            registry: registry.clone(),
+            accounts: accounts.clone(),
             logins: logins.clone(),
             otp: otp.clone(),
             reminders: reminders.clone(),
@@ -197,8 +201,7 @@ impl ActorSystem {
         };
         let deps = MailerDeps { db, composer: Arc::new(composer), renderer, clock: clock.clone(), rng: rng.clone() };
         let mailing = mailer.child(deps);
-        let mut children = vec![publishing, hashing, limiting, minting];
-        children.extend(registering);
+        let mut children = vec![publishing, hashing, limiting, minting, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
         let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock, rng };
@@ -206,7 +209,7 @@ impl ActorSystem {
             .await
             .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
         Ok(Self {
-            registry,
+            accounts,
             logins,
             sessions,
             community,

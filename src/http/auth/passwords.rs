@@ -1,6 +1,6 @@
 //! `/auth/request-password-reset`, `/auth/reset-password` and `/auth/change-password`.
 
-use faceofmind_actors::user_registry::Email;
+use faceofmind_actors::user_registry::{ChangePassword, Email, RequestPasswordReset, ResetPassword};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -51,7 +51,7 @@ async fn request_password_reset(
     asks: Anonymous,
     body: Body<Address>,
 ) -> Result<Accepted<Message>, Problem> {
-    rooms.registry.request_reset(&body.0.email, &asks.0).await?;
+    rooms.accounts.ask(RequestPasswordReset { email: body.0.email, context: asks.0 }).await?;
     Ok(Accepted(Message::new("If the address has an account, a code is on its way.")))
 }
 
@@ -85,8 +85,8 @@ impl FromFields for Reset {
 /// The code is looked at before the password: a right code with a password that is not taken is a 422, and the code stays good.
 #[endpoint(responses((status_code = 400, description = "The code is wrong, expired or used up")))]
 async fn reset_password(rooms: Shared<Rooms>, asks: Anonymous, body: Body<Reset>) -> Result<Json<Message>, Problem> {
-    let Reset { email, otp, new_password } = body.0;
-    rooms.registry.reset(&email, &otp, new_password, &asks.0).await?;
+    let Reset { email, otp: code, new_password } = body.0;
+    rooms.accounts.ask(ResetPassword { email, code, new_password, context: asks.0 }).await?;
     Ok(Message::json("Password has been reset successfully."))
 }
 
@@ -118,7 +118,8 @@ impl FromFields for Change {
 ))]
 async fn change_password(rooms: Shared<Rooms>, caller: Caller, body: Body<Change>) -> Result<Json<Message>, Problem> {
     let Change { current_password, new_password } = body.0;
-    let proven = caller.prove_password(&rooms, &current_password).await?;
-    rooms.registry.change_password(&proven, new_password, caller.login, &caller.client).await?;
+    let verified = caller.prove_password(&rooms, &current_password).await?;
+    let Caller { login: keep, client: context, .. } = caller;
+    rooms.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
     Ok(Message::json("Password changed successfully."))
 }

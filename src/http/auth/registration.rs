@@ -1,6 +1,6 @@
 //! `/auth/register` and `/auth/verify-otp`.
 
-use faceofmind_actors::user_registry::{Email, Registration};
+use faceofmind_actors::user_registry::{Email, Register, VerifyEmail};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -98,7 +98,7 @@ async fn register(
         role: "user",
         status: "inactive",
     };
-    rooms.registry.register(Registration { email, password, first_name, last_name }, &asks.0).await?;
+    rooms.accounts.ask(Register { email, password, first_name, last_name, context: asks.0 }).await?;
     Ok(Created(Registered { message: "User registered successfully. Please check your email for the code.", user }))
 }
 
@@ -123,6 +123,7 @@ impl FromFields for Code {
 /// Proves an address with the code that was mailed to it; the account is active then.
 #[endpoint(responses((status_code = 400, description = "The code is wrong, expired or used up")))]
 async fn verify_otp(rooms: Shared<Rooms>, asks: Anonymous, body: Body<Code>) -> Result<Json<Welcomed>, Problem> {
-    let user = rooms.registry.verify(&body.0.email, &body.0.otp, &asks.0).await?;
+    let Code { email, otp: code } = body.0;
+    let user = rooms.accounts.ask(VerifyEmail { email, code, context: asks.0 }).await?;
     Ok(Json(Welcomed { message: "Email verified successfully.", user: UserView::from(&user) }))
 }

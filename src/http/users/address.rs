@@ -1,6 +1,6 @@
 //! `/users/me/email`: moving one's account to another address.
 
-use faceofmind_actors::user_registry::Email;
+use faceofmind_actors::user_registry::{ConfirmEmailChange, Email, RequestEmailChange};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -60,8 +60,8 @@ async fn request_email_change(
     body: Body<NewEmail>,
 ) -> Result<Accepted<Message>, Problem> {
     let NewEmail { new_email, current_password } = body.0;
-    let proven = caller.prove_password(&rooms, &current_password).await?;
-    rooms.registry.request_address(&proven, new_email, &caller.client).await?;
+    let verified = caller.prove_password(&rooms, &current_password).await?;
+    rooms.accounts.ask(RequestEmailChange { verified, new_email, context: caller.client }).await?;
     Ok(Accepted(Message::new("A code is on its way to the new address. Until it is confirmed, the old one holds.")))
 }
 
@@ -91,6 +91,7 @@ async fn confirm_email_change(
     caller: Caller,
     body: Body<Code>,
 ) -> Result<Json<Welcomed>, Problem> {
-    let user = rooms.registry.confirm_address(caller.user.id, &body.0.otp, caller.login, &caller.client).await?;
+    let Caller { user, login: keep, client: context } = caller;
+    let user = rooms.accounts.ask(ConfirmEmailChange { user: user.id, code: body.0.otp, keep, context }).await?;
     Ok(Json(Welcomed { message: "E-mail address changed successfully.", user: UserView::from(&user) }))
 }

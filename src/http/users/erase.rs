@@ -1,5 +1,6 @@
 //! `POST /users/me/erase`: erasing one's own account.
 
+use faceofmind_actors::user_registry::DeleteUser;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -47,6 +48,7 @@ impl FromFields for Erase {
 ))]
 async fn erase(rooms: Shared<Rooms>, caller: Caller, body: Body<Erase>) -> Result<Json<Message>, Problem> {
     let proven = caller.prove_password(&rooms, &body.0.current_password).await?;
-    rooms.registry.erase(&proven, caller.origin()).await?;
+    let message = DeleteUser { user: proven.id, expected_revision: Some(proven.revision), events: caller.origin() };
+    rooms.accounts.ask(message).await?;
     Ok(Message::json("Your account and all that was yours have been erased."))
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, Tx};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_runtime::{Handle, legacy::Failure};
 
 use super::{
     BearerError, Change, Identity, LoggedIn, Login, LoginId, Views,
@@ -12,7 +12,7 @@ use super::{
     token::{Bearer, Tokens},
 };
 use crate::accounts;
-use crate::accounts::UserRegistry;
+use crate::accounts::{GetUser, UserRegistry};
 use faceofmind_model::user::{Status, User, UserId};
 use faceofmind_model::{MailReason, request_context};
 use faceofmind_platform::mail::Mailer;
@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     pub(super) db: Database,
     pub(super) tokens: Arc<Tokens>,
     pub(super) views: Views,
-    pub(super) registry: UserRegistry,
+    pub(super) registry: Handle<UserRegistry>,
     pub(super) mailer: Mailer,
     pub(super) life: Duration,
     pub(super) grace: Duration,
@@ -46,7 +46,12 @@ impl Ledger {
     /// revision that is older by then.
     pub(super) async fn admit(&self, bearer: Bearer) -> Result<Identity, BearerError> {
         let epoch = self.views.epoch();
-        let user = self.registry.get(bearer.user.ok_or(BearerError::Bad)?).await?.ok_or(BearerError::Bad)?;
+        let user = self
+            .registry
+            .ask(GetUser { id: bearer.user.ok_or(BearerError::Bad)? })
+            .await
+            .map_err(Failure::from)?
+            .ok_or(BearerError::Bad)?;
         let mut login = self.find(bearer.login).await?.ok_or(BearerError::Bad)?;
         let ended = login.ended_at.is_some() || user.status != Status::Active;
         if ended || login.user_id != user.id || bearer.generation > login.generation {
@@ -63,7 +68,7 @@ impl Ledger {
     /// The user of a log-in that has neither ended nor expired. The user is read first, as in [`Ledger::admit`].
     pub(super) async fn look_up(&self, user: UserId, login: LoginId) -> Result<Option<Arc<User>>, Failure> {
         let epoch = self.views.epoch();
-        let Some(user) = self.registry.get(user).await? else { return Ok(None) };
+        let Some(user) = self.registry.ask(GetUser { id: user }).await? else { return Ok(None) };
         let found = self.find(login).await?.filter(|login| login.is_live(self.clock.now()));
         let Some(login) = found.filter(|login| login.user_id == user.id && user.status == Status::Active) else {
             return Ok(None);
@@ -85,7 +90,7 @@ impl Ledger {
     pub(super) async fn open(&self, entry: Entry) -> Result<Option<LoggedIn>, Failure> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        if !accounts::is_unchanged(&mut tx, entry.user.id, entry.user.revision).await? {
+        if !accounts::has_revision(&mut tx, entry.user.id, entry.user.revision).await? {
             return Ok(None);
         }
         let from_new_device = is_new_device(&mut tx, entry.user.id, &entry.device).await?;
@@ -112,7 +117,8 @@ impl Ledger {
             Some(login) => login,
             None => self.repeat(bearer).await?,
         };
-        let user = self.registry.get(login.user_id).await?.ok_or(BearerError::Bad)?;
+        let user =
+            self.registry.ask(GetUser { id: login.user_id }).await.map_err(Failure::from)?.ok_or(BearerError::Bad)?;
         if user.status != Status::Active {
             return Err(BearerError::Bad);
         }

@@ -6,7 +6,7 @@ use faceofmind_runtime::legacy::Failure;
 use secrecy::SecretString;
 
 use super::{LoggedIn, Logins, Message, ledger::Entry};
-use crate::accounts::Credentials;
+use crate::accounts::{Credentials, GetCredentials, RenewPasswordHash, ResendVerificationCode};
 use faceofmind_model::RequestContext;
 use faceofmind_model::user::{Email, Status, UserId};
 use faceofmind_platform::password_hasher::{PasswordHash, Verdict};
@@ -101,7 +101,8 @@ impl Logins {
         password: &SecretString,
         client: &RequestContext,
     ) -> Result<Credentials, LogInError> {
-        let known = self.neighbours.registry.credentials(email).await?;
+        let known =
+            self.neighbours.registry.ask(GetCredentials { email: email.clone() }).await.map_err(Failure::from)?;
         let taken = self.count_try(email, known.as_ref().map(|known| known.user.id), client).await?;
         let hash = known.as_ref().and_then(|known| known.password.clone());
         let verdict = self.neighbours.hasher.verify(password.clone(), hash.clone()).await;
@@ -139,11 +140,12 @@ impl Logins {
 
     /// Makes the hash again at today's cost. That it could not be is no reason to keep a person out.
     async fn renew(&self, credentials: &Credentials, old: PasswordHash, password: &SecretString) {
-        let renewed = async {
+        let renewed: Result<(), Failure> = async {
             let new = self.neighbours.hasher.hash(password.clone()).await?;
-            self.neighbours.registry.renew_hash(credentials.user.id, old, new).await
-        };
-        if let Err(failure) = renewed.await {
+            Ok(self.neighbours.registry.ask(RenewPasswordHash { user: credentials.user.id, old, new }).await?)
+        }
+        .await;
+        if let Err(failure) = renewed {
             tracing::warn!(%failure, user = %credentials.user.id, "an outdated password hash was not renewed");
         }
     }
@@ -152,7 +154,9 @@ impl Logins {
         match credentials.user.status {
             Status::Active => Ok(()),
             Status::Inactive => {
-                self.neighbours.registry.send_code_again(&credentials.user, client).await?;
+                let (user, revision) = (credentials.user.id, credentials.user.revision);
+                let resend = ResendVerificationCode { user, revision, context: client.clone() };
+                self.neighbours.registry.ask(resend).await.map_err(Failure::from)?;
                 Err(LogInError::Inactive)
             }
             barred @ (Status::Deactivated | Status::Suspended) => Err(LogInError::Barred(barred)),

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_runtime::ChildSpec;
 use faceofmind_runtime::legacy::{Actor, Address, Errands, Failure, Permit, Reply};
+use faceofmind_runtime::{ChildSpec, Handle};
 use serde_json::{Value, json};
 
 mod bearer;
@@ -57,7 +57,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Neighbours {
     /// Who exists.
-    pub registry: UserRegistry,
+    pub registry: Handle<UserRegistry>,
     /// Compares passwords.
     pub hasher: Hasher,
     /// Counts wrong ones.

@@ -10,7 +10,7 @@ use std::{
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::{
-    accounts::{self, PasswordRules, Registration, VerifyError},
+    accounts::{self, AccountError, CreateAdmin, PasswordPolicy, Register, VerifyEmail},
     community,
     logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
 };
@@ -96,8 +96,8 @@ pub(crate) fn settings() -> Settings {
             queue: 256,
             deadline: Duration::from_secs(20),
         },
-        registry: accounts::Settings {
-            passwords: PasswordRules { min_score: 0 },
+        accounts: accounts::Settings {
+            passwords: PasswordPolicy { min_score: 0 },
             registrations: limit("registrations", 60, Duration::from_secs(3600)),
         },
         logins: logins::Settings {
@@ -203,17 +203,18 @@ impl World {
     }
 
     pub(crate) async fn register(&self, address: &str, password: &str, from: &str) {
-        let registration = Registration {
+        let registration = Register {
             email: email(address),
             password: secret(password),
             first_name: format!("Ada {from}"),
             last_name: "Lovelace".into(),
+            context: client(from),
         };
-        self.system.registry.register(registration, &client(from)).await.expect("registers");
+        self.system.accounts.ask(registration).await.expect("registers");
     }
 
-    pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, VerifyError> {
-        self.system.registry.verify(&email(address), &mail.code().expect("a code"), &client("phone")).await
+    pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, AccountError> {
+        self.system.accounts.ask(verify_email(address, mail.code().expect("a code"))).await
     }
 
     /// Creates a user with a verified address.
@@ -239,8 +240,9 @@ impl World {
     }
 
     pub(crate) async fn admin(&self, address: &str) -> User {
-        let new = accounts::NewAdmin { email: email(address), first_name: "Root".into(), last_name: "Admin".into() };
-        self.system.registry.create_admin(new, secret(PASSWORD)).await.expect("creates")
+        let (first_name, last_name) = ("Root".into(), "Admin".into());
+        let new = CreateAdmin { email: email(address), password: secret(PASSWORD), first_name, last_name };
+        self.system.accounts.ask(new).await.expect("creates")
     }
 
     /// Makes an actor panic, and waits until it runs again.
@@ -288,6 +290,10 @@ impl World {
         };
         rows.iter().map(|(envelope,)| name(envelope)).collect()
     }
+}
+
+pub(crate) fn verify_email(address: &str, code: SecretString) -> VerifyEmail {
+    VerifyEmail { email: email(address), code, context: client("phone") }
 }
 
 pub(crate) fn email(address: &str) -> Email {

@@ -1,21 +1,17 @@
-//! What admins, and users themselves, do to accounts.
+//! Changes by admins, and by users to their own accounts.
 
-use super::*;
-use faceofmind_domain::sessions::Call;
 use faceofmind_platform::mail::Queue;
 
-impl World {
-    async fn change(&self, user: UserId, change: AccountChange) -> Result<User, ChangeError> {
-        self.house.registry.change(user, change, by_admin()).await
-    }
+use super::*;
 
-    async fn remove(&self, user: UserId) -> Result<(), ChangeError> {
-        self.house.registry.delete(user, by_admin()).await
+impl World {
+    async fn delete_user(&self, user: UserId) -> Result<(), AccountError> {
+        self.system.accounts.ask(delete(user)).await
     }
 }
 
-fn role(role: Role) -> AccountChange {
-    AccountChange { role: Some(role), ..AccountChange::default() }
+fn role(role: Role) -> UserChange {
+    UserChange { role: Some(role), ..UserChange::default() }
 }
 
 #[tokio::test]
@@ -24,82 +20,85 @@ async fn the_last_active_admin_stays() {
         let (root, spare) = (world.admin("root@example.org").await.id, world.admin("spare@example.org").await.id);
         world.set_status(spare, Status::Suspended).await.expect("one is left");
         for status in [Status::Suspended, Status::Deactivated, Status::Inactive] {
-            assert!(matches!(world.set_status(root, status).await, Err(ChangeError::LastAdmin)), "{status:?}");
+            assert!(matches!(world.set_status(root, status).await, Err(AccountError::LastAdmin)), "{status:?}");
         }
-        assert!(matches!(world.change(root, role(Role::User)).await, Err(ChangeError::LastAdmin)));
-        assert!(matches!(world.remove(root).await, Err(ChangeError::LastAdmin)));
+        assert!(matches!(world.change(root, role(Role::User)).await, Err(AccountError::LastAdmin)));
+        assert!(matches!(world.delete_user(root).await, Err(AccountError::LastAdmin)));
         world.log_in("root@example.org", PASSWORD).await.expect("nothing has changed");
         world.set_status(spare, Status::Active).await.expect("activates");
-        world.remove(root).await.expect("another is left");
+        world.delete_user(root).await.expect("another is left");
     }
 }
 
 #[tokio::test]
-async fn what_ends_an_active_account_ends_its_log_ins_at_once() {
+async fn a_status_other_than_active_ends_all_logins_at_once() {
     for world in worlds().await {
-        for (who, status) in [
+        for (address, status) in [
             ("a@example.org", Status::Suspended),
             ("b@example.org", Status::Deactivated),
             ("c@example.org", Status::Inactive),
         ] {
-            let logged_in = world.logged_in(who).await;
+            let logged_in = world.logged_in(address).await;
             assert!(world.is_good(&logged_in).await);
             world.set_status(logged_in.user.id, status).await.expect("changes");
             assert!(!world.is_good(&logged_in).await, "{status:?}");
             world.set_status(logged_in.user.id, Status::Active).await.expect("activates");
-            assert!(!world.is_good(&logged_in).await, "what has ended stays ended");
-            assert!(world.house.logins.refresh(&logged_in.refresh_token).await.is_err());
+            assert!(!world.is_good(&logged_in).await, "an ended login stays ended");
+            assert!(world.system.logins.refresh(&logged_in.refresh_token).await.is_err());
         }
     }
 }
 
 #[tokio::test]
-async fn an_event_tells_what_has_changed_and_nothing_else() {
+async fn an_event_reports_each_change_and_nothing_else() {
     for world in worlds().await {
         let ada = world.person(ADA).await;
-        let name = AccountChange { first_name: Some("Augusta".into()), ..AccountChange::default() };
+        let name = first_name("Augusta");
         let renamed = world.change(ada.id, name.clone()).await.expect("changes");
         assert_eq!((renamed.first_name.as_str(), renamed.revision), ("Augusta", ada.revision + 1));
         assert_eq!(world.change(ada.id, name).await.expect("changes nothing"), renamed);
         world.set_status(ada.id, Status::Suspended).await.expect("suspends");
-        let both = AccountChange { status: Some(Status::Active), ..role(Role::Professional) };
+        let both = UserChange { status: Some(Status::Active), ..role(Role::Professional) };
         world.change(ada.id, both).await.expect("changes");
-        let told = world.told(ada.id).await;
+        let events = world.event_names(ada.id).await;
         let changes = ["user.updated", "user.status_changed", "user.updated", "user.status_changed"].map(str::to_owned);
-        assert_eq!(told[2..], changes);
+        assert_eq!(events[2..], changes);
     }
 }
 
 #[tokio::test]
-async fn only_accounts_of_users_are_closed_by_a_click() {
+async fn an_admin_account_cannot_be_deactivated() {
     for world in worlds().await {
         let (root, ada) = (world.admin("root@example.org").await.id, world.person(ADA).await.id);
-        let close = AccountChange::of_status(Status::Deactivated, true);
-        assert!(matches!(world.change(root, close.clone()).await, Err(ChangeError::OnlyUsers)));
-        assert_eq!(world.change(ada, close.clone()).await.expect("closes").status, Status::Deactivated);
-        assert_eq!(world.change(ada, close).await.expect("twice is once").status, Status::Deactivated);
-        assert!(matches!(world.change(UserId(999_999), role(Role::User)).await, Err(ChangeError::NotFound)));
+        let close = async |user| {
+            let closing = update(user, UserChange::status(Status::Deactivated));
+            world.system.accounts.ask(UpdateUser { require_user_role: true, ..closing }).await
+        };
+        assert!(matches!(close(root).await, Err(AccountError::NotAUserAccount)));
+        assert_eq!(close(ada).await.expect("closes").status, Status::Deactivated);
+        assert_eq!(close(ada).await.expect("changes nothing").status, Status::Deactivated);
+        assert!(matches!(world.change(UserId(999_999), role(Role::User)).await, Err(AccountError::NotFound)));
     }
 }
 
 #[tokio::test]
-async fn a_user_who_is_deleted_takes_everything_along() {
+async fn deleting_a_user_deletes_everything_that_belongs_to_them() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
-        let sessions = &world.house.sessions;
+        let sessions = &world.system.sessions;
         sessions.start(Call { user: ada.user.id, origin: by_admin(), key: None }).await.expect("starts");
-        // Asked for with nothing but the address, and not sent yet.
+        // A mail job that names only the address and has not been sent yet.
         world.run("ALTER TABLE codes RENAME TO mislaid").await;
-        world.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");
-        world.house.registry.delete(ada.user.id, by_admin()).await.expect("deletes");
+        world.request_reset(ADA, "phone").await;
+        world.system.accounts.ask(delete(ada.user.id)).await.expect("deletes");
         world.run("ALTER TABLE mislaid RENAME TO codes").await;
         for table in ["users", "user_profiles", "claims", "logins", "sessions", "mail_intents"] {
             assert_eq!(world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert!(!world.is_good(&ada).await);
-        assert_eq!(world.house.mailer.count().await.expect("counts"), Queue { waiting: 0, dead: 0 });
-        let told = world.told(ada.user.id).await;
-        assert_eq!(told.last().map(String::as_str), Some("user.deleted"));
+        assert_eq!(world.system.mailer.count().await.expect("counts"), Queue { waiting: 0, dead: 0 });
+        let events = world.event_names(ada.user.id).await;
+        assert_eq!(events.last().map(String::as_str), Some("user.deleted"));
         world.register(ADA, PASSWORD, "phone").await;
         assert_ne!(world.id_of(ADA).await, ada.user.id);
     }
@@ -109,17 +108,18 @@ async fn a_user_who_is_deleted_takes_everything_along() {
 async fn an_address_has_one_account() {
     for world in worlds().await {
         world.register(ADA, PASSWORD, "phone").await;
-        let new = NewAdmin { email: email(ADA), first_name: "A".into(), last_name: "B".into() };
-        let refused = world.house.registry.create_admin(new, secret("another password")).await;
-        assert!(matches!(refused, Err(ChangeError::Taken)));
+        let (password, first_name, last_name) = (secret("another password"), "A".into(), "B".into());
+        let refused =
+            world.system.accounts.ask(CreateAdmin { email: email(ADA), password, first_name, last_name }).await;
+        assert!(matches!(refused, Err(AccountError::EmailTaken)));
         let ada = world.credentials(ADA).await.user;
         assert_eq!((ada.role, ada.status), (Role::User, Status::Inactive), "nothing is half-written");
     }
 }
 
-/// A user of the predecessor has nothing beside the row until it is first changed.
+/// A user of the earlier program has no profile row until the first change.
 #[tokio::test]
-async fn a_user_of_the_predecessor_logs_in_and_is_changed_like_any_other() {
+async fn a_user_of_the_earlier_program_logs_in_and_is_changed_like_any_other() {
     for world in worlds().await {
         let ada = world.person(ADA).await.id;
         world.run("DELETE FROM user_profiles").await;

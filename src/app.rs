@@ -7,10 +7,9 @@ use faceofmind_actors::{
     community::Community,
     exporter::{Exporter, Handle},
     limits::{Limit, Limits},
-    logins::Logins,
     publisher::{EventBus, PublishedEvent},
     reminders::Reminders,
-    session_tracker::Sessions,
+    session_tracker::SessionTracker,
     user_registry::UserRegistry,
 };
 use faceofmind_kit::{Clock, Database, Rng, SupervisorHandle};
@@ -53,10 +52,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Rooms {
     /// Users.
     pub accounts: Handle<UserRegistry>,
-    /// Who is logged in.
-    pub logins: Logins,
     /// Their sessions.
-    pub sessions: Sessions,
+    pub sessions: Handle<SessionTracker>,
     /// The published events.
     pub events: EventBus,
     /// What they write for each other.
@@ -146,9 +143,9 @@ impl App {
         &self.rooms.house.tree
     }
 
-    /// The session tracker, which a test may let die.
+    /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Handle<SessionTracker> {
         &self.rooms.sessions
     }
 
@@ -195,7 +192,6 @@ impl Rooms {
         let most = settings.limits.auth_calls_per_minute;
         Self {
             accounts: house.accounts.clone(),
-            logins: house.logins.clone(),
             sessions: house.sessions.clone(),
             events: house.events.clone(),
             community: house.community.clone(),

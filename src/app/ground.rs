@@ -184,11 +184,11 @@ const fn limit(name: &'static str, most: u32, within: Duration) -> Limit {
 fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
     let (limits, tokens) = (&settings.limits, &settings.tokens);
     logins::Settings {
-        refresh_life: tokens.refresh_expires,
+        refresh_lifetime: tokens.refresh_expires,
         reuse_grace: tokens.reuse_grace,
-        limits: logins::LogInLimits {
-            by_address: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
-            by_strangers: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
+        limits: logins::LoginLimits {
+            per_client: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
+            unknown_clients: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
         },
         tokens: logins::TokenSettings {
             access_keys: std::iter::once(secrets.access).chain(secrets.access_also).collect(),

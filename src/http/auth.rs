@@ -1,7 +1,7 @@
 //! `/auth`: logging in and out, and who one is.
 
 use faceofmind_actors::{
-    logins::{Attempt, Listed, LoggedIn, LoginId},
+    logins::{EndAllLogins, EndLogin, ListLogins, LoginId, LoginSummary, PasswordLogin, RefreshTokens, TokenPair},
     user_registry::Email,
 };
 use faceofmind_kit::Timestamp;
@@ -10,7 +10,7 @@ use salvo::{
     oapi::{RouterExt, ToSchema, endpoint},
     writing::Json,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 
 use super::{
@@ -87,8 +87,8 @@ struct Tokens {
     user: UserView,
 }
 
-impl From<LoggedIn> for Tokens {
-    fn from(logged_in: LoggedIn) -> Self {
+impl From<TokenPair> for Tokens {
+    fn from(logged_in: TokenPair) -> Self {
         Self {
             access_token: logged_in.access_token,
             refresh_token: logged_in.refresh_token,
@@ -110,7 +110,7 @@ impl From<LoggedIn> for Tokens {
 ))]
 async fn login(rooms: Shared<Rooms>, asks: Anonymous, body: Body<Credentials>) -> Result<Json<Tokens>, Problem> {
     let Credentials { email, password } = body.0;
-    let logged_in = rooms.logins.log_in(Attempt { email, password, client: asks.0 }).await?;
+    let logged_in = rooms.house().logins.ask(PasswordLogin { email, password, context: asks.0 }).await?;
     Ok(Json(logged_in.into()))
 }
 
@@ -135,21 +135,21 @@ impl FromFields for RefreshToken {
 /// ends the log-in.
 #[endpoint(responses((status_code = 401, description = "Not a refresh token that can be used")))]
 async fn refresh(rooms: Shared<Rooms>, _asks: Anonymous, body: Body<RefreshToken>) -> Result<Json<Tokens>, Problem> {
-    let logged_in = rooms.logins.refresh(body.0.refresh_token.expose_secret()).await?;
+    let logged_in = rooms.house().logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
     Ok(Json(logged_in.into()))
 }
 
 /// Ends the log-in that asks: its tokens stop working at once.
 #[endpoint]
 async fn logout(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Message>, Problem> {
-    rooms.logins.end(caller.user.id, caller.login).await?;
+    rooms.house().logins.ask(EndLogin { user: caller.user.id, login: caller.login }).await?;
     Ok(Message::json("Successfully logged out"))
 }
 
 /// Ends every log-in of the user.
 #[endpoint]
 async fn logout_all(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Message>, Problem> {
-    rooms.logins.end_all(caller.user.id).await?;
+    rooms.house().logins.ask(EndAllLogins { user: caller.user.id }).await?;
     Ok(Message::json("Successfully logged out everywhere"))
 }
 
@@ -179,24 +179,24 @@ struct LoginView {
     current: bool,
 }
 
-impl From<Listed> for LoginView {
-    fn from(listed: Listed) -> Self {
-        let Listed { id, device, address, created_at, last_used_at, current } = listed;
-        Self { id: id.0, device, address, created_at, last_used_at, current }
+impl From<LoginSummary> for LoginView {
+    fn from(summary: LoginSummary) -> Self {
+        let LoginSummary { id, device, client_ip, created_at, last_used_at, current } = summary;
+        Self { id: id.0, device, address: client_ip, created_at, last_used_at, current }
     }
 }
 
 /// The user's own log-ins that can still be used, newest first.
 #[endpoint]
 async fn list_logins(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Vec<LoginView>>, Problem> {
-    let listed = rooms.logins.list(caller.user.id, caller.login).await?;
+    let listed = rooms.house().logins.ask(ListLogins { user: caller.user.id, current: caller.login }).await?;
     Ok(Json(listed.into_iter().map(LoginView::from).collect()))
 }
 
 /// Ends one of the user's own log-ins.
 #[endpoint(responses((status_code = 404, description = "There is no such log-in of yours")))]
 async fn end_login(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    if rooms.logins.end(caller.user.id, LoginId(id.0)).await? {
+    if rooms.house().logins.ask(EndLogin { user: caller.user.id, login: LoginId(id.0) }).await? {
         Ok(Message::json("Log-in ended"))
     } else {
         Err(Problem::not_found("There is no such log-in."))

@@ -5,11 +5,10 @@ use std::{fmt::Debug, sync::Arc};
 use faceofmind_actors::{
     client::Client,
     limits::Use,
-    logins::{BearerError, Identity, LogInError, LoginId},
+    logins::{AuthenticatedUser, LoginError, LoginId, TokenError, VerifyPassword},
     publisher::{Cause, Origin},
-    user_registry::{Credentials, PasswordError, Role, User, UserId},
+    user_registry::{PasswordError, Role, User, UserId},
 };
-use faceofmind_kit::Failure;
 use salvo::{
     Depot, Extractible, Request, Writer,
     extract::Metadata,
@@ -80,21 +79,25 @@ impl Caller {
     /// # Errors
     /// 400 for a wrong one, 429 after too many.
     pub async fn prove_password(&self, rooms: &Rooms, typed: &SecretString) -> Result<User, Problem> {
-        let proven = rooms.logins.prove_password(&self.user.email, typed, &self.client).await;
-        let Credentials { user, .. } = proven.map_err(|error| match error {
-            LogInError::BadPair => PasswordError::WrongPassword.into(),
-            other => Problem::from(other),
-        })?;
-        // Who has moved to another address since the token was looked at, while somebody else took this one, is to ask again.
-        if user.id == self.user.id { Ok(user) } else { Err(Failure::Busy("registry").into()) }
+        let message = VerifyPassword {
+            user: self.user.id,
+            email: self.user.email.clone(),
+            password: typed.clone(),
+            context: self.client.clone(),
+        };
+        rooms.house().logins.ask(message).await.map_err(|error| match error {
+            LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
+            other => other.into(),
+        })
     }
 
     async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let rooms = Shared::<Rooms>::of(depot)?;
         let token = bearer(req).ok_or_else(|| Problem::unauthorized("Not authenticated"))?;
-        let Identity { user, login } = rooms.logins.identify(token).await.map_err(|error| match error {
-            BearerError::Bad => Problem::unauthorized("Could not validate credentials"),
-            BearerError::Failed(failure) => failure.into(),
+        let authenticated = rooms.house().authenticator.authenticate(token).await;
+        let AuthenticatedUser { user, login } = authenticated.map_err(|error| match error {
+            TokenError::Invalid => Problem::unauthorized("Could not validate credentials"),
+            other => other.into(),
         })?;
         let cause = if user.role == Role::Admin { Cause::Admin(user.id) } else { Cause::User(user.id) };
         Ok(Self { client: client(req, depot, cause)?, user, login })

@@ -72,7 +72,7 @@ async fn events(
         caller.must_be_admin()?;
     }
     let of = (!query.0.all).then_some(caller.user.id);
-    let over = rooms.logins.watch(caller.login, &caller.user).over();
+    let over = rooms.house().authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = rooms.stopping();
     let feed = rooms.events.feed(caller.user.id, of, resume.0).await?;
     let (frames, stream) = EventStream::new(WAITING);

@@ -6,7 +6,7 @@ use faceofmind_actors::{
     community::CommunityError,
     exporter::ExportError,
     limits::LimitError,
-    logins::{BearerError, LogInError},
+    logins::{LoginError, TokenError},
     publisher::FeedError,
     reminders::ReminderError,
     session_tracker::SessionError,
@@ -107,24 +107,29 @@ impl From<AccountError> for Problem {
     }
 }
 
-impl From<LogInError> for Problem {
-    fn from(error: LogInError) -> Self {
-        let told = error.to_string();
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
         match error {
-            LogInError::BadPair => Self::unauthorized(told).kind("bad-credentials"),
-            LogInError::Inactive => Self::bad_request("account-inactive", told),
-            LogInError::Barred(_) => Self::forbidden(told).kind("account-barred"),
-            LogInError::TooMany { retry_after } => Self::too_many(retry_after),
-            LogInError::Failed(failure) => failure.into(),
+            LoginError::InvalidCredentials => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
+            LoginError::Inactive => {
+                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
+            }
+            LoginError::AccountDisabled(status) => {
+                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
+            }
+            LoginError::RateLimited { retry_after } => Self::too_many(retry_after),
+            LoginError::Ask(error) => Failure::from(error).into(),
+            LoginError::Store(error) => Failure::from(error).into(),
         }
     }
 }
 
-impl From<BearerError> for Problem {
-    fn from(error: BearerError) -> Self {
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
         match error {
-            BearerError::Bad => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
-            BearerError::Failed(failure) => failure.into(),
+            TokenError::Invalid => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            TokenError::Ask(error) => Failure::from(error).into(),
+            TokenError::Store(error) => Failure::from(error).into(),
         }
     }
 }
@@ -168,10 +173,11 @@ impl From<SessionError> for Problem {
                 "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
             )
             .kind("session-ended"),
-            SessionError::NotEnded => Self::bad_request("session-not-ended", error.to_string()),
-            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", error.to_string()),
+            SessionError::NotEnded => Self::bad_request("session-not-ended", "Session not ended yet"),
+            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", "Feedback already submitted"),
             SessionError::KeyReused => key_reused(),
-            SessionError::Failed(failure) => failure.into(),
+            SessionError::Ask(error) => Failure::from(error).into(),
+            SessionError::Store(error) => Failure::from(error).into(),
         }
     }
 }

@@ -1,6 +1,12 @@
 //! `/sessions`: a person's own.
 
-use faceofmind_actors::session_tracker::{Call, Listed, Session, SessionId};
+use faceofmind_actors::{
+    idempotency::Answer as StoredResponse,
+    session_tracker::{
+        CommandContext, CountSessions, DeleteSession, EndSession, GetSession, ListSessions, Session, SessionId,
+        SessionSummary, StartSession,
+    },
+};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Router, Writer,
@@ -46,9 +52,17 @@ pub fn router() -> Router {
         .push(feedback::router())
 }
 
-/// A call that may come again.
-fn call(caller: &Caller, key: Idempotency) -> Call {
-    Call { user: caller.user.id, origin: caller.origin(), key: key.of(caller.user.id) }
+fn context(caller: &Caller, key: Idempotency) -> CommandContext {
+    CommandContext { user: caller.user.id, event: caller.origin(), key: key.of(caller.user.id) }
+}
+
+/// Makes the response to a command, whose bytes are stored with an `Idempotency-Key`.
+fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {
+    stored(STATUS, &V::from(made))
+}
+
+fn stored(status: u16, body: &impl Serialize) -> StoredResponse {
+    StoredResponse { status, body: serde_json::to_string(body).expect("views have string keys") }
 }
 
 /// A session.
@@ -92,7 +106,8 @@ async fn start(
     key: Idempotency,
     _body: Body<NewSession>,
 ) -> Result<First<SessionView>, Problem> {
-    Ok(rooms.sessions.start(call(&caller, key)).await?.into())
+    let message = StartSession { context: context(&caller, key), respond: respond::<_, SessionView, 201> };
+    Ok(First::Again(rooms.sessions.ask(message).await?))
 }
 
 /// A session with the gist of what was recorded in it.
@@ -111,9 +126,9 @@ struct SessionGist {
     suggestion: Option<String>,
 }
 
-impl From<Listed> for SessionGist {
-    fn from(listed: Listed) -> Self {
-        let Listed { id, user_id, start_time, end_time, dominant_emotion, suggestion } = listed;
+impl From<SessionSummary> for SessionGist {
+    fn from(listed: SessionSummary) -> Self {
+        let SessionSummary { id, user_id, start_time, end_time, dominant_emotion, suggestion } = listed;
         Self { session: Session { id, user_id, start_time, end_time }.into(), dominant_emotion, suggestion }
     }
 }
@@ -121,7 +136,8 @@ impl From<Listed> for SessionGist {
 /// The user's sessions, newest first; 5 unless `limit` says otherwise.
 #[endpoint]
 async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<SessionGist>>, Problem> {
-    let listed = rooms.sessions.list(caller.user.id, part.0.skip, part.0.limit.unwrap_or(5)).await?;
+    let (skip, limit) = (part.0.skip, part.0.limit.unwrap_or(5));
+    let listed = rooms.sessions.ask(ListSessions { user: caller.user.id, skip, limit }).await?;
     Ok(Json(listed.into_iter().map(SessionGist::from).collect()))
 }
 
@@ -135,24 +151,28 @@ struct Count {
 /// How many sessions the user has.
 #[endpoint]
 async fn count(rooms: Shared<Rooms>, caller: Caller) -> Result<Json<Count>, Problem> {
-    Ok(Json(Count { count: rooms.sessions.count(caller.user.id).await? }))
+    Ok(Json(Count { count: rooms.sessions.ask(CountSessions { user: caller.user.id }).await? }))
 }
 
 /// One session.
 #[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
 async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(rooms.sessions.get(caller.user.id, SessionId(id.0)).await?.into()))
+    let message = GetSession { user: caller.user.id, session: SessionId(id.0) };
+    Ok(Json(rooms.sessions.ask(message).await?.into()))
 }
 
 /// Ends a session; one that has ended stays as it is.
 #[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
-async fn end(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(rooms.sessions.end(caller.user.id, SessionId(id.0), caller.origin()).await?.into()))
+async fn end(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<First<SessionView, 200>, Problem> {
+    let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
+    let message = EndSession { context, session, respond: respond::<_, SessionView, 200> };
+    Ok(First::Again(rooms.sessions.ask(message).await?))
 }
 
 /// Deletes a session with all that was recorded in it.
 #[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
-async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.sessions.delete(caller.user.id, SessionId(id.0), caller.origin()).await?;
-    Ok(Message::json("Session deleted successfully"))
+async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<First<Message, 200>, Problem> {
+    let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
+    let respond = |_| stored(200, &Message::new("Session deleted successfully"));
+    Ok(First::Again(rooms.sessions.ask(DeleteSession { context, session, respond }).await?))
 }

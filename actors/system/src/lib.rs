@@ -15,13 +15,13 @@ use faceofmind_db::Database;
 use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
-    logins::{self, Logins},
+    logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
-    sessions::{self, Sessions},
+    sessions::{self, SessionTracker},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
-    auth_cache::{Sources, Views},
+    auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
@@ -107,9 +107,11 @@ pub struct ActorSystem {
     /// Users.
     pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
-    pub logins: Logins,
-    /// Their sessions.
-    pub sessions: Sessions,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
+    /// Sessions and detections.
+    pub sessions: Handle<SessionTracker>,
     /// What they write for each other.
     pub community: Community,
     /// What they want to be reminded of.
@@ -128,6 +130,8 @@ pub struct ActorSystem {
     pub publisher: Handle<Publisher>,
     /// The published events.
     pub events: EventBus,
+    /// The clock of all actors.
+    pub clock: Clock,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -141,7 +145,7 @@ impl ActorSystem {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let means = || (clock.clone(), rng.clone());
-        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let events = EventBus::new(&settings.publisher, db.clone());
         let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
@@ -160,28 +164,39 @@ impl ActorSystem {
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
-            views: views.clone(),
+            auth_cache: auth_cache.clone(),
             hooks: modules::ACCOUNT_HOOKS,
             clock: clock.clone(),
             rng: rng.clone(),
         };
         let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
-        let neighbours =
-            logins::Neighbours { registry: accounts.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let deps = logins::Deps {
+            db: db.clone(),
+            cache: auth_cache,
+            accounts: accounts.clone(),
+            hasher,
+            limits: limits.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
         );
-        let neighbours = sessions::Neighbours {
+        let deps = sessions::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
             keyring: keyring.clone(),
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (sessions, tracking) = Sessions::new(sessions::Settings::default(), db.clone(), neighbours, means());
+        let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
         let neighbours =
             community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
         let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
@@ -204,13 +219,14 @@ impl ActorSystem {
         let mut children = vec![publishing, hashing, limiting, minting, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
-        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock, rng };
+        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
         let tree = Supervisor::start(spec)
             .await
             .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
         Ok(Self {
             accounts,
             logins,
+            authenticator,
             sessions,
             community,
             reminders,
@@ -221,6 +237,7 @@ impl ActorSystem {
             mailer,
             publisher,
             events,
+            clock,
             tree,
         })
     }
@@ -230,11 +247,11 @@ fn invalid_argon2_cost(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+/// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
     match (db, nats) {
-        (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
-        (Database::Postgres(_), None) => Sources::Untold,
+        (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
+        (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),
+        (Database::Postgres(_), None) => InvalidationSource::None,
     }
 }

@@ -3,7 +3,7 @@
 use faceofmind_base::Timestamp;
 use faceofmind_domain::{
     accounts::{GetMailContext, MailContext, MailTopic, UserRegistry},
-    logins::Logins,
+    logins::{FindLogin, LoginRegistry},
     reminders::Reminders,
 };
 use faceofmind_model::ClaimId;
@@ -19,7 +19,7 @@ pub(crate) struct MailComposition {
     /// Knows the recipients and the topics.
     pub(crate) accounts: Handle<UserRegistry>,
     /// Knows the devices.
-    pub(crate) logins: Logins,
+    pub(crate) logins: Handle<LoginRegistry>,
     /// Issues the codes.
     pub(crate) otp: Otp,
     /// Knows the reminders.
@@ -71,12 +71,14 @@ impl MailComposition {
                 within_budget.map(|_nobody_is_told| Letter::AlreadyRegistered { first_name, at })
             }
             MailTopic::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
-            MailTopic::NewDevice(login) => self.logins.find(*login).await?.map(|login| Letter::NewDevice {
-                first_name,
-                at: zoned(login.created_at),
-                address: login.address.parse().ok(),
-                device: login.device,
-            }),
+            MailTopic::NewDevice(login) => {
+                self.logins.ask(FindLogin { login: *login }).await?.map(|login| Letter::NewDevice {
+                    first_name,
+                    at: zoned(login.created_at),
+                    address: login.client_ip.parse().ok(),
+                    device: login.device,
+                })
+            }
             MailTopic::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
                 first_name,
                 title: reminder.title,

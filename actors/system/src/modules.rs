@@ -54,14 +54,14 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(login_store::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(login_store::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(sessions::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, round| Box::pin(sessions::reseal(db, round)))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
         erase: |tx, user| Box::pin(community::erase(tx, user.id)),

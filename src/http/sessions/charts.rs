@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use faceofmind_actors::{
     emotions::Intensity,
-    session_tracker::{Day, Diagnosis, IntensityTally, Window},
+    session_tracker::{DayStats, Diagnose, Diagnosis, GetDayStats, IntensityCounts, Window},
 };
 use salvo::{
     Router, Writer,
@@ -133,21 +133,21 @@ struct DiagnosisView {
     window: &'static str,
 }
 
-impl From<IntensityTally> for Intensities {
-    fn from(tally: IntensityTally) -> Self {
-        let IntensityTally { mild, moderate, severe } = tally;
+impl From<IntensityCounts> for Intensities {
+    fn from(counts: IntensityCounts) -> Self {
+        let IntensityCounts { mild, moderate, severe } = counts;
         Self { mild, moderate, severe }
     }
 }
 
-impl From<Day> for DominantEmotion {
-    fn from(day: Day) -> Self {
+impl From<DayStats> for DominantEmotion {
+    fn from(day: DayStats) -> Self {
         Self { day: day.date.to_string(), dominant_emotion: day.dominant_emotion }
     }
 }
 
-impl From<Day> for DayIntensity {
-    fn from(day: Day) -> Self {
+impl From<DayStats> for DayIntensity {
+    fn from(day: DayStats) -> Self {
         Self { intensity_tally: day.intensities.into(), dominant: day.into() }
     }
 }
@@ -187,14 +187,15 @@ async fn intensity_chart(
     chart(&rooms, &caller, zone, days.0).await
 }
 
-async fn chart<T: From<Day>>(
+async fn chart<T: From<DayStats>>(
     rooms: &Rooms,
     caller: &Caller,
     zone: RequestZone,
     days: Days,
 ) -> Result<Json<Vec<T>>, Problem> {
     let window = days.window.ok_or_else(invalid_window)?;
-    let days = rooms.sessions.days(caller.user.id, window, zone.or_of(caller)).await?;
+    let message = GetDayStats { user: caller.user.id, window, zone: zone.or_of(caller) };
+    let days = rooms.sessions.ask(message).await?;
     Ok(Json(days.into_iter().map(T::from).collect()))
 }
 
@@ -207,6 +208,6 @@ async fn diagnosis(
     wanted: Body<Wanted>,
 ) -> Result<Json<DiagnosisView>, Problem> {
     let window = wanted.0.window.ok_or_else(invalid_window)?;
-    let made = rooms.sessions.diagnosis(caller.user.id, window, zone.or_of(&caller)).await?;
-    Ok(Json(made.into()))
+    let message = Diagnose { user: caller.user.id, window, zone: zone.or_of(&caller) };
+    Ok(Json(rooms.sessions.ask(message).await?.into()))
 }

@@ -3,7 +3,8 @@
 use std::{fmt::Debug, ops::RangeInclusive};
 
 use faceofmind_actors::session_tracker::{
-    Comfort, Detected, Detection, Listener, MOST_DETECTIONS, Processed, SessionId,
+    AdviceLocale, CrisisResponse, Detection, DetectionsRecorded, EmotionProcessed, MAX_DETECTIONS_PER_REQUEST,
+    ProcessEmotion, RecordDetections, SessionId, accepted_timestamps,
 };
 use faceofmind_kit::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,7 +15,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::call;
+use super::{context, respond};
 use crate::{
     app::Rooms,
     http::{
@@ -111,7 +112,7 @@ impl Streamed {
 
 impl From<Streamed> for Detection {
     fn from(Streamed { emotion, confidence, voice_content, timestamp }: Streamed) -> Self {
-        Self::new(emotion, voice_content.unwrap_or_default()).with_confidence(confidence).felt_at(timestamp)
+        Self::new(emotion, voice_content.unwrap_or_default()).with_confidence(confidence).with_timestamp(timestamp)
     }
 }
 
@@ -127,16 +128,17 @@ impl<'ex> Extractible<'ex> for Stream {
         req: &'ex mut Request,
         depot: &'ex mut Depot,
     ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        let plausible = Shared::<Rooms>::of(depot)?.sessions.plausible();
-        let streamed =
-            read_batch_by(json(req).await?, 1..=MOST_DETECTIONS, |fields| Streamed::read(fields, &plausible))?;
+        let plausible = accepted_timestamps(Shared::<Rooms>::of(depot)?.house().clock.now());
+        let streamed = read_batch_by(json(req).await?, 1..=MAX_DETECTIONS_PER_REQUEST, |fields| {
+            Streamed::read(fields, &plausible)
+        })?;
         Ok::<_, Problem>(Self(streamed.into_iter().map(Detection::from).collect()))
     }
 }
 
 impl EndpointArgRegister for Stream {
     fn register(components: &mut Components, operation: &mut Operation, arg: &str) {
-        Batch::<Streamed, MOST_DETECTIONS>::register(components, operation, arg);
+        Batch::<Streamed, MAX_DETECTIONS_PER_REQUEST>::register(components, operation, arg);
     }
 }
 
@@ -161,9 +163,9 @@ struct ProcessedView {
     urls: Vec<String>,
 }
 
-impl From<Processed> for ProcessedView {
-    fn from(processed: Processed) -> Self {
-        let Processed { session_id, emotion, voice_content, suggestions, emotion_color, urls } = processed;
+impl From<EmotionProcessed> for ProcessedView {
+    fn from(processed: EmotionProcessed) -> Self {
+        let EmotionProcessed { session_id, emotion, voice_content, suggestions, emotion_color, urls } = processed;
         Self { session_id: session_id.0, emotion, voice_content, suggestions, emotion_color, urls }
     }
 }
@@ -178,9 +180,15 @@ async fn process_emotion(
     body: Body<Emotion>,
     req: &mut Request,
 ) -> Result<First<ProcessedView, 200>, Problem> {
-    let (Emotion { emotion, voice_content }, listener) = (body.0, listener(req, &caller));
-    let detection = Detection::new(emotion, voice_content);
-    Ok(rooms.sessions.process(call(&caller, key), SessionId(id.0), detection, listener).await?.into())
+    let Emotion { emotion, voice_content } = body.0;
+    let message = ProcessEmotion {
+        session: SessionId(id.0),
+        detection: Detection::new(emotion, voice_content),
+        locale: advice_locale(req, &caller),
+        context: context(&caller, key),
+        respond: respond::<_, ProcessedView, 200>,
+    };
+    Ok(First::Again(rooms.sessions.ask(message).await?))
 }
 
 /// The keys of what was recorded.
@@ -208,14 +216,14 @@ struct ComfortView {
     urls: Vec<String>,
 }
 
-impl From<Comfort> for ComfortView {
-    fn from(Comfort { suggestions, urls }: Comfort) -> Self {
+impl From<CrisisResponse> for ComfortView {
+    fn from(CrisisResponse { suggestions, urls }: CrisisResponse) -> Self {
         Self { suggestions, urls }
     }
 }
 
-impl From<Detected> for DetectedView {
-    fn from(Detected { id, ids, crisis }: Detected) -> Self {
+impl From<DetectionsRecorded> for DetectedView {
+    fn from(DetectionsRecorded { id, ids, crisis }: DetectionsRecorded) -> Self {
         let ids = ids.into_iter().map(|id| id.0).collect();
         Self { id: id.map(|id| id.0), ids, crisis: crisis.map(ComfortView::from) }
     }
@@ -235,14 +243,20 @@ async fn detect(
     stream: Stream,
     req: &mut Request,
 ) -> Result<First<DetectedView>, Problem> {
-    let listener = listener(req, &caller);
-    Ok(rooms.sessions.detect(call(&caller, key), SessionId(id.0), stream.0, listener).await?.into())
+    let message = RecordDetections {
+        session: SessionId(id.0),
+        detections: stream.0,
+        locale: advice_locale(req, &caller),
+        context: context(&caller, key),
+        respond: respond::<_, DetectedView, 201>,
+    };
+    Ok(First::Again(rooms.sessions.ask(message).await?))
 }
 
-/// To whom it is said what may help: where they are now, else as in their settings.
-fn listener(req: &Request, caller: &Caller) -> Listener {
+/// The time zone is that of the request, else that of the user's settings.
+fn advice_locale(req: &Request, caller: &Caller) -> AdviceLocale {
     let header = req.headers().get("x-time-zone").and_then(|value| value.to_str().ok());
     let named = header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
     let language = caller.user.language.clone().or_else(|| caller.client.languages.first().cloned());
-    Listener { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
+    AdviceLocale { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
 }

@@ -1,13 +1,13 @@
 //! `/sessions/{id}/feedback`: what a person says of a session that has ended.
 
-use faceofmind_actors::session_tracker::{Feedback, Rating, SessionId};
+use faceofmind_actors::session_tracker::{Feedback, RateSession, Rating, SessionId};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
 };
 use serde::Serialize;
 
-use super::call;
+use super::{context, respond};
 use crate::{
     app::Rooms,
     http::{
@@ -80,5 +80,8 @@ async fn rate(
     body: Body<NewFeedback>,
 ) -> Result<First<FeedbackView>, Problem> {
     let NewFeedback { comment, rating } = body.0;
-    Ok(rooms.sessions.rate(call(&caller, key), SessionId(id.0), Rating { comment, rating }).await?.into())
+    let (context, session) = (context(&caller, key), SessionId(id.0));
+    let message =
+        RateSession { context, session, rating: Rating { comment, rating }, respond: respond::<_, FeedbackView, 201> };
+    Ok(First::Again(rooms.sessions.ask(message).await?))
 }

@@ -1,6 +1,6 @@
 //! All that was recorded in a session.
 
-use faceofmind_actors::session_tracker::{DetectionId, History, Moment, SessionId, Suggestion};
+use faceofmind_actors::session_tracker::{DetectionId, DetectionRecord, GetHistory, History, SessionId, Suggestion};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Writer,
@@ -103,16 +103,16 @@ impl From<History> for HistoryView {
     fn from(read: History) -> Self {
         let relevant_urls = read.relevant_urls().into_iter().map(str::to_owned).collect();
         let History { session, detections, truncated } = read;
-        let view = |moment| DetectionView::of(session.id, moment);
+        let view = |record| DetectionView::of(session.id, record);
         let emotion_detections = detections.into_iter().map(view).collect();
         Self { session: session.into(), emotion_detections, relevant_urls, truncated }
     }
 }
 
 impl DetectionView {
-    fn of(session: SessionId, moment: Moment) -> Self {
-        let emotion_color = moment.colour();
-        let Moment { id, timestamp, face, voice, suggestion } = moment;
+    fn of(session: SessionId, record: DetectionRecord) -> Self {
+        let emotion_color = record.colour();
+        let DetectionRecord { id, timestamp, face, voice, suggestion } = record;
         Self {
             id: id.0,
             session_id: session.0,
@@ -136,5 +136,6 @@ impl SuggestionView {
 /// One session with all that was recorded in it.
 #[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
 pub(super) async fn history(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<HistoryView>, Problem> {
-    Ok(Json(rooms.sessions.history(caller.user.id, SessionId(id.0)).await?.into()))
+    let message = GetHistory { user: caller.user.id, session: SessionId(id.0) };
+    Ok(Json(rooms.sessions.ask(message).await?.into()))
 }

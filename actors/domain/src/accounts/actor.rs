@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
 use faceofmind_platform::{
-    auth_cache::Views,
+    auth_cache::AuthCache,
     mail::Mailer,
     otp::Otp,
     outbox::Publisher,
@@ -49,7 +49,7 @@ pub struct Deps {
     pub otp: Otp,
     pub mailer: Mailer,
     pub publisher: Handle<Publisher>,
-    pub views: Views,
+    pub auth_cache: AuthCache,
     pub hooks: AccountHooks,
     pub clock: Clock,
     pub rng: Rng,

@@ -6,7 +6,7 @@ use faceofmind_model::{
     event::{DomainEvent, EventContext},
 };
 use faceofmind_platform::{
-    auth_cache::Change,
+    auth_cache::Invalidation,
     mail,
     otp::{Guess, Proof, Purpose},
     outbox::{self, Wake},
@@ -63,7 +63,7 @@ impl AccountService {
 
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
     async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
-        self.deps.views.commit(tx, [Change::User(user)]).await?;
+        self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
         self.deps.publisher.tell(Wake);
         self.deps.mailer.wake();
         Ok(())

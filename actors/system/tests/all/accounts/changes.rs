@@ -86,7 +86,7 @@ async fn deleting_a_user_deletes_everything_that_belongs_to_them() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         let sessions = &world.system.sessions;
-        sessions.start(Call { user: ada.user.id, origin: by_admin(), key: None }).await.expect("starts");
+        sessions.ask(start_session(ada.user.id)).await.expect("starts");
         // A mail job that names only the address and has not been sent yet.
         world.run("ALTER TABLE codes RENAME TO mislaid").await;
         world.request_reset(ADA, "phone").await;

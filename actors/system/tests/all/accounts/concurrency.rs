@@ -92,7 +92,7 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
         let address = format!("ada{round}@example.org");
         let ada = one.logged_in(&address).await.user.id;
         let (sessions, logins) = (two.system.sessions.clone(), &two);
-        let starting = (0..20).map(|_| sessions.start(Call { user: ada, origin: by_admin(), key: None }));
+        let starting = (0..20).map(|_| sessions.ask(start_session(ada)));
         let (_, _, deleted) = tokio::join!(
             futures_util::future::join_all(starting),
             logins.log_in(&address, PASSWORD),

@@ -10,12 +10,13 @@ use faceofmind_domain::{
         RequestPasswordReset, ResendVerificationCode, ResetPassword, UpdateUser,
     },
     logins::{LogInError, LoggedIn},
-    sessions::Call,
+    sessions::{CommandContext, StartSession},
 };
 use faceofmind_model::{
     ClaimId, MailReason, RequestContext, Role, Status, User, UserChange, UserId,
     event::{EventContext, Initiator},
 };
+use faceofmind_platform::idempotency::Answer as StoredResponse;
 use faceofmind_runtime::{ActorState, AskError};
 use faceofmind_testing::user as insert_user;
 use secrecy::SecretString;
@@ -42,6 +43,13 @@ fn update(user: UserId, change: UserChange) -> UpdateUser {
 
 fn delete(user: UserId) -> DeleteUser {
     DeleteUser { user, expected_revision: None, events: by_admin() }
+}
+
+fn start_session(user: UserId) -> StartSession {
+    StartSession {
+        context: CommandContext { user, event: by_admin(), key: None },
+        respond: |_| StoredResponse { status: 201, body: String::new() },
+    }
 }
 
 fn first_name(name: &str) -> UserChange {

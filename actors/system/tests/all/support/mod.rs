@@ -12,7 +12,7 @@ use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::{
     accounts::{self, AccountError, CreateAdmin, PasswordPolicy, Register, VerifyEmail},
     community,
-    logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
+    logins::{self, LoginError, LoginLimits, PasswordLogin, TokenPair, TokenSettings},
 };
 use faceofmind_model::{
     RequestContext,
@@ -101,11 +101,11 @@ pub(crate) fn settings() -> Settings {
             registrations: limit("registrations", 60, Duration::from_secs(3600)),
         },
         logins: logins::Settings {
-            refresh_life: 30 * DAY,
+            refresh_lifetime: 30 * DAY,
             reuse_grace: Duration::from_secs(10),
-            limits: LogInLimits {
-                by_address: limit("failed-log-ins", 10, Duration::from_secs(600)),
-                by_strangers: limit("failed-log-ins-by-strangers", 100, DAY),
+            limits: LoginLimits {
+                per_client: limit("failed-log-ins", 10, Duration::from_secs(600)),
+                unknown_clients: limit("failed-log-ins-by-strangers", 100, DAY),
             },
             tokens: TokenSettings {
                 access_keys: vec![secret("access")],
@@ -224,19 +224,28 @@ impl World {
         self.verify(address, &mail).await.expect("verifies")
     }
 
-    pub(crate) async fn log_in(&self, address: &str, password: &str) -> Result<LoggedIn, LogInError> {
-        let attempt = Attempt { email: email(address), password: secret(password), client: client("phone") };
-        self.system.logins.log_in(attempt).await
+    pub(crate) async fn log_in(&self, address: &str, password: &str) -> Result<TokenPair, LoginError> {
+        self.log_in_from(client("phone"), address, password).await
+    }
+
+    pub(crate) async fn log_in_from(
+        &self,
+        context: RequestContext,
+        address: &str,
+        password: &str,
+    ) -> Result<TokenPair, LoginError> {
+        let login = PasswordLogin { email: email(address), password: secret(password), context };
+        self.system.logins.ask(login).await
     }
 
     /// Creates a verified user and logs in.
-    pub(crate) async fn logged_in(&self, address: &str) -> LoggedIn {
+    pub(crate) async fn logged_in(&self, address: &str) -> TokenPair {
         self.person(address).await;
         self.log_in(address, PASSWORD).await.expect("logs in")
     }
 
-    pub(crate) async fn is_good(&self, logged_in: &LoggedIn) -> bool {
-        self.system.logins.identify(&logged_in.access_token).await.is_ok()
+    pub(crate) async fn is_good(&self, logged_in: &TokenPair) -> bool {
+        self.system.authenticator.authenticate(&logged_in.access_token).await.is_ok()
     }
 
     pub(crate) async fn admin(&self, address: &str) -> User {

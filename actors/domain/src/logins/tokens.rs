@@ -1,30 +1,27 @@
-//! The two tokens of a log-in, JWTs signed with HS256 (RFC 7519).
+//! The two tokens of a login: JWTs signed with HS256 (RFC 7519).
 
 use faceofmind_base::{Clock, Rng};
+use faceofmind_model::{LoginId, User, UserId};
+use faceofmind_platform::login_store::Login;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::LoginId;
-use faceofmind_model::user::{User, UserId};
-use faceofmind_platform::login_store::Login;
-
-/// A token may come from a clock that is so many seconds ahead of ours.
+/// How far the clock of the issuer may be ahead of this one.
 const IAT_LEEWAY_SECONDS: i64 = 60;
 
-/// The keys, and what is written into access tokens beside the user.
+/// The keys, and the claims of access tokens that do not depend on the login.
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
-    /// Signs access tokens, the predecessor's `JWT_SECRET_TOKEN`; others here verify them too. The first signs.
+    /// The keys of access tokens. The first one signs, and all verify.
     pub access_keys: Vec<SecretString>,
-    /// Signs refresh tokens.
     pub refresh_key: SecretString,
     /// `iss` of access tokens.
     pub issuer: String,
-    /// `aud` of access tokens; none unless set, for verifiers reject an audience that they do not expect.
+    /// `aud` of access tokens. Absent unless set, because verifiers reject an audience that they do not expect.
     pub audience: Option<String>,
-    /// How long an access token lives, in seconds.
+    /// The lifetime of an access token, in seconds.
     pub access_seconds: i64,
 }
 
@@ -35,7 +32,7 @@ enum Kind {
     Refresh,
 }
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct AccessClaims {
     iss: String,
@@ -53,7 +50,7 @@ struct AccessClaims {
     role: String,
 }
 
-/// What a refresh token says: exactly this, in this order, all from the log-in's row, so that it can be made again byte for byte.
+/// The claims of a refresh token: exactly these, in this order, all from the login's row, so that the token can be made again byte for byte.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct RefreshClaims {
     sid: LoginId,
@@ -64,16 +61,14 @@ struct RefreshClaims {
     exp: i64,
 }
 
-/// Which log-in a good token belongs to.
+/// The login and the generation that a verified token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bearer {
+pub(super) struct TokenRef {
     pub(super) login: LoginId,
     pub(super) generation: i64,
-    /// Whose, as the token says; refresh tokens do not.
-    pub(super) user: Option<UserId>,
 }
 
-/// Signs and verifies.
+/// Signs and verifies tokens.
 pub(super) struct Tokens {
     settings: TokenSettings,
     access: Vec<(String, EncodingKey, DecodingKey)>,
@@ -103,12 +98,12 @@ impl Tokens {
         }
     }
 
-    /// How long an access token lives, in seconds.
+    /// Returns the lifetime of an access token, in seconds.
     pub(super) fn access_seconds(&self) -> i64 {
         self.settings.access_seconds
     }
 
-    /// A new access token for this generation of the log-in.
+    /// Returns a new access token for this generation of the login.
     pub(super) fn access(&self, login: &Login, user: &User) -> String {
         let now = self.clock.now();
         let claims = AccessClaims {
@@ -128,7 +123,7 @@ impl Tokens {
         signed(&Header { kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) }, &claims, sign)
     }
 
-    /// The refresh token of this generation of the log-in: the same each time.
+    /// Returns the refresh token of this generation of the login: the same each time.
     pub(super) fn refresh(&self, login: &Login) -> String {
         let claims = RefreshClaims {
             sid: login.id,
@@ -140,24 +135,23 @@ impl Tokens {
         signed(&Header::new(Algorithm::HS256), &claims, &self.refresh.0)
     }
 
-    /// Reads an access token; `None` when it is not ours, not one, expired, or from the future.
-    pub(super) fn read_access(&self, token: &str) -> Option<Bearer> {
+    /// Verifies an access token, and returns its user too. `None` when it is not one, expired, from the future, or not signed here.
+    pub(super) fn read_access(&self, token: &str) -> Option<(UserId, TokenRef)> {
         let claims: AccessClaims =
             self.access.iter().find_map(|(_, _, verify)| verified(token, verify, &self.validation))?;
-        let good = claims.typ == Kind::Access
+        let is_valid = claims.typ == Kind::Access
             && claims.iss == self.settings.issuer
             && claims.aud == self.settings.audience
             && self.is_current(claims.iat, claims.exp);
-        let bearer =
-            Bearer { login: claims.sid, generation: claims.generation, user: claims.sub.parse().ok().map(UserId) };
-        (good && bearer.user.is_some()).then_some(bearer)
+        let user = claims.sub.parse().map(UserId).ok()?;
+        is_valid.then_some((user, TokenRef { login: claims.sid, generation: claims.generation }))
     }
 
-    /// Reads a refresh token; `None` when it is not ours, not one, expired, or from the future.
-    pub(super) fn read_refresh(&self, token: &str) -> Option<Bearer> {
+    /// Verifies a refresh token. `None` when it is not one, expired, from the future, or not signed here.
+    pub(super) fn read_refresh(&self, token: &str) -> Option<TokenRef> {
         let claims: RefreshClaims = verified(token, &self.refresh.1, &self.validation)?;
-        let good = claims.typ == Kind::Refresh && self.is_current(claims.iat, claims.exp);
-        good.then_some(Bearer { login: claims.sid, generation: claims.generation, user: None })
+        let is_valid = claims.typ == Kind::Refresh && self.is_current(claims.iat, claims.exp);
+        is_valid.then_some(TokenRef { login: claims.sid, generation: claims.generation })
     }
 
     fn is_current(&self, iat: i64, exp: i64) -> bool {
@@ -166,7 +160,7 @@ impl Tokens {
     }
 }
 
-/// Times are judged by our clock, audience and issuer above.
+/// Checks the signature alone. [`Tokens`] checks times by its own clock, and audience and issuer.
 fn validation() -> Validation {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.required_spec_claims.clear();
@@ -183,7 +177,7 @@ fn signed<T: Serialize>(header: &Header, claims: &T, key: &EncodingKey) -> Strin
     jsonwebtoken::encode(header, claims, key).expect("claims of strings and numbers are JSON, and the key is for HMAC")
 }
 
-/// Names a key without telling anything of it: the start of its SHA-256 under a label.
+/// Names a key without revealing anything of it: the start of its labelled SHA-256.
 fn key_id(secret: &SecretString) -> String {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(b"faceofmind key id\0");
@@ -219,11 +213,11 @@ mod tests {
         let first = tokens(&clock, &["a"]).refresh(&login);
         clock.advance(Duration::from_secs(100));
         assert_eq!(first, tokens(&clock, &["b"]).refresh(&login));
-        assert_eq!(tokens(&clock, &["b"]).read_refresh(&first).map(|bearer| bearer.generation), Some(1));
+        assert_eq!(tokens(&clock, &["b"]).read_refresh(&first).map(|token| token.generation), Some(1));
     }
 
     #[test]
-    fn an_access_token_is_good_until_it_expires_and_no_second_longer() {
+    fn an_access_token_is_valid_until_it_expires_and_no_second_longer() {
         let clock = Clock::system();
         let tokens = tokens(&clock, &["a"]);
         let token = tokens.access(&Login::sample(clock.now()), &User::sample());
@@ -235,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn either_key_verifies_the_first_signs() {
+    fn every_key_verifies_and_the_first_signs() {
         let clock = Clock::system();
         let token = tokens(&clock, &["b"]).access(&Login::sample(clock.now()), &User::sample());
         assert!(tokens(&clock, &["a", "b"]).read_access(&token).is_some());
@@ -254,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_the_future_is_borne_for_a_minute() {
+    fn a_token_from_a_clock_ahead_is_accepted_up_to_a_minute() {
         let (ours, theirs) = (Clock::system(), Clock::system());
         theirs.advance(Duration::from_secs(50));
         let token = tokens(&theirs, &["a"]).access(&Login::sample(ours.now()), &User::sample());
@@ -265,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_algorithm_is_taken() {
+    fn no_other_algorithm_is_accepted() {
         let clock = Clock::system();
         let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzaWQiOjEsImdlbiI6MSwidHlwIjoicmVmcmVzaCIsImlhdCI6MSwiZXhwIjo5OTk5OTk5OTk5fQ.";
         assert_eq!(tokens(&clock, &["a"]).read_refresh(unsigned), None);

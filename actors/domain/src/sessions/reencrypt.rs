@@ -1,19 +1,18 @@
-//! What people said, sealed anew by today's key. Beside a service at work.
+//! Re-encryption of voice texts, beside a running service.
 
-use faceofmind_db::{Database, Tx, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError, Tx, with_conn};
+use faceofmind_platform::encryption::Round;
 use sqlx::FromRow;
 
-use super::{detection::voice_place, history::VoiceId, session::DetectionId};
-use faceofmind_platform::encryption::Round;
+use super::{detection::voice_aad, history::VoiceId, session::DetectionId};
 
-/// Texts in one transaction at most: SQLite's other writers wait for no more.
-const AT_ONCE: i64 = 200;
+/// Texts in one transaction. SQLite's other writers wait for it.
+const PAGE_SIZE: i64 = 200;
 
 const PAGE: &str = "SELECT id, detection_id, content FROM voice_data WHERE id > $1 ORDER BY id LIMIT $2";
 const REPLACE: &str = "UPDATE voice_data SET content = $3 WHERE id = $1 AND content = $2";
-/// Waits for nobody, so that nobody waits in a circle: what somebody else holds, they are about to delete, or another round does.
-const REPLACE_IF_FREE: &str = "UPDATE voice_data SET content = $3 WHERE id IN \
+/// Skips locked rows, to avoid deadlocks. A locked row is about to be deleted, or another rotation is re-encrypting it.
+const REPLACE_IF_UNLOCKED: &str = "UPDATE voice_data SET content = $3 WHERE id IN \
     (SELECT id FROM voice_data WHERE id = $1 AND content = $2 FOR UPDATE SKIP LOCKED)";
 
 #[derive(FromRow)]
@@ -23,35 +22,33 @@ struct Row {
     content: String,
 }
 
-/// Leads a round through the voice texts, page by page, each page one transaction. A text that was changed or deleted meanwhile stays so.
-///
-/// # Errors
-/// [`Failure::Store`]; the pages before stay done.
-pub async fn reseal(db: &Database, round: &mut Round<'_>) -> Result<(), Failure> {
+/// Re-encrypts the voice texts, page by page, each page in one transaction. A text that changes meanwhile is skipped. After an error the
+/// pages before stay re-encrypted.
+pub async fn reencrypt(db: &Database, pass: &mut Round<'_>) -> Result<(), StoreError> {
     let mut after = VoiceId(0);
     loop {
         let mut reader = db.read_conn().await?;
         let page: Vec<Row> = with_conn!(reader.connection(), c =>
-            sqlx::query_as(PAGE).bind(after).bind(AT_ONCE).fetch_all(c).await)?;
+            sqlx::query_as(PAGE).bind(after).bind(PAGE_SIZE).fetch_all(c).await)?;
         drop(reader);
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         let renewed = page.into_iter().filter_map(|row| {
-            let new = round.look(&voice_place(row.detection_id), &row.content)?;
+            let new = pass.look(&voice_aad(row.detection_id), &row.content)?;
             Some((row, new))
         });
         let replaced = replace(db, renewed.collect()).await?;
-        round.turn_page(replaced);
+        pass.turn_page(replaced);
     }
 }
 
-async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, Failure> {
+async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, StoreError> {
     if renewed.is_empty() {
         return Ok(0);
     }
     let mut replaced = 0;
     let mut tx = db.begin().await?;
-    let sql = if matches!(tx, Tx::Postgres(_)) { REPLACE_IF_FREE } else { REPLACE };
+    let sql = if matches!(tx, Tx::Postgres(_)) { REPLACE_IF_UNLOCKED } else { REPLACE };
     for (old, new) in renewed {
         replaced += with_conn!(tx.connection(), c => sqlx::query(sql)
             .bind(old.id).bind(old.content).bind(new).execute(c).await.map(|done| done.rows_affected()))?;
@@ -66,7 +63,7 @@ mod tests {
     use crate::testing;
 
     #[tokio::test]
-    async fn what_somebody_has_changed_or_holds_is_left_alone() {
+    async fn a_changed_or_locked_text_is_skipped() {
         let insert = "INSERT INTO voice_data (detection_id, content) VALUES ($1, 'as it is') RETURNING id";
         for db in testing::databases().await {
             let ada = testing::user(&db, "ada@example.org").await;
@@ -92,7 +89,7 @@ mod tests {
                 with_conn!(other.connection(), c => sqlx::query(lock).bind(id).execute(c).await.map(drop))
                     .expect("locks");
                 assert_eq!(replace(&db, vec![row("as it is")]).await.expect("does not wait"), 0);
-                other.rollback().await.expect("lets go");
+                other.rollback().await.expect("rolls back");
             }
             assert_eq!(replace(&db, vec![row("as it is")]).await.expect("writes"), 1);
             db.close().await;

@@ -10,7 +10,7 @@ pub(crate) use faceofmind_testing::*;
 use crate::redis::RedisServer;
 use crate::{
     encryption::Keyring,
-    nats::{self, Nats},
+    nats::{self, NatsConnection},
     outbox::{self, EventBus, Publisher},
 };
 
@@ -28,8 +28,8 @@ pub fn publisher(db: &Database) -> Handle<Publisher> {
 }
 
 /// Connects to NATS as the program does.
-pub async fn connect_nats(url: String) -> Nats {
-    Nats::connect(&nats::Settings::new(url.into())).await.expect("a URL")
+pub async fn connect_nats(url: String) -> NatsConnection {
+    NatsConnection::connect(&nats::Settings::new(url.into())).await.expect("a URL")
 }
 
 /// Connects to the Redis server of the test run.

@@ -22,7 +22,7 @@ use super::{
     relay::{Relay, Role},
     store::Backlog,
 };
-use crate::nats::{Link, Nats};
+use crate::nats::{ConnectionState, NatsConnection};
 
 const NAME: &str = "publisher";
 const CAPACITY: usize = 64;
@@ -35,7 +35,7 @@ pub struct Deps {
     /// Receives every published event.
     pub bus: EventBus,
     /// Without NATS, events are published to the bus alone.
-    pub nats: Option<Nats>,
+    pub nats: Option<NatsConnection>,
     pub clock: Clock,
     pub rng: Rng,
 }
@@ -75,7 +75,7 @@ impl Status {
 pub struct Publisher {
     handle: Handle<Self>,
     bus: EventBus,
-    connection: Option<Link>,
+    connection: Option<ConnectionState>,
     wake: Arc<Notify>,
     stop: Arc<Notify>,
     status: Arc<Mutex<Status>>,
@@ -103,7 +103,7 @@ impl Publisher {
         let mut actor = Self {
             handle,
             bus: deps.bus.clone(),
-            connection: deps.nats.as_ref().map(|nats| nats.link().clone()),
+            connection: deps.nats.as_ref().map(|nats| nats.state().clone()),
             wake: Arc::default(),
             stop: Arc::default(),
             status: Arc::default(),
@@ -130,7 +130,7 @@ impl Actor for Publisher {
 
     fn status(&self) -> Status {
         Status {
-            connected: self.connection.as_ref().map(Link::is_up),
+            connected: self.connection.as_ref().map(ConnectionState::is_connected),
             subscribers: self.bus.subscribers(),
             ..self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
         }

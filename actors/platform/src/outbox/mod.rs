@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use faceofmind_base::Backoff;
 use faceofmind_db::StoreError;
-use faceofmind_runtime::{AskError, legacy_failure};
+
+use crate::DependencyError;
 
 mod actor;
 mod bus;
@@ -86,18 +87,9 @@ impl Default for Settings {
 pub enum OutboxError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// NATS failed or refused. The text is the client's, with the server's reason.
-    #[error("NATS: {0}")]
-    Nats(String),
+    #[error(transparent)]
+    Nats(#[from] DependencyError),
 }
-
-impl From<AskError> for OutboxError {
-    fn from(error: AskError) -> Self {
-        Self::Nats(error.to_string())
-    }
-}
-
-legacy_failure!(OutboxError);
 
 #[cfg(test)]
 mod tests;

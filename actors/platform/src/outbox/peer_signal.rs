@@ -7,7 +7,7 @@ use faceofmind_runtime::TaskSet;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 
-use crate::nats::Nats;
+use crate::nats::NatsConnection;
 
 const SUBJECT: &str = "fom.internal.outbox";
 /// The time between two signals, so that a busy node sends at most 100 a second.
@@ -70,7 +70,7 @@ pub(super) struct PeerSignals {
 
 impl PeerSignals {
     /// Sends and receives on `tasks`. Without NATS nothing is sent or received.
-    pub(super) fn start(nats: Option<&Nats>, tasks: &mut TaskSet) -> Self {
+    pub(super) fn start(nats: Option<&NatsConnection>, tasks: &mut TaskSet) -> Self {
         let signals = Self::default();
         if let Some(nats) = nats {
             tasks.spawn(publish(nats.clone(), Arc::clone(&signals.outgoing)));
@@ -89,11 +89,11 @@ impl PeerSignals {
     }
 }
 
-async fn publish(nats: Nats, outgoing: Arc<Pending>) {
+async fn publish(nats: NatsConnection, outgoing: Arc<Pending>) {
     loop {
         let signal = outgoing.next().await;
         // A disconnected client would send the signal when it reconnects. By then every node has polled.
-        if nats.link().is_up()
+        if nats.state().is_connected()
             && let Err(error) = nats.client().publish(SUBJECT, signal.as_str().into()).await
         {
             tracing::debug!(%error, "other publishers were not signalled; they poll");
@@ -103,7 +103,7 @@ async fn publish(nats: Nats, outgoing: Arc<Pending>) {
 }
 
 /// The client repeats the subscription when it reconnects.
-async fn listen(nats: Nats, incoming: Arc<Pending>) {
+async fn listen(nats: NatsConnection, incoming: Arc<Pending>) {
     loop {
         match nats.client().subscribe(SUBJECT).await {
             Ok(mut messages) => {

@@ -17,7 +17,7 @@ use super::{
     peer_signal::{PeerSignals, Signal},
     relay::{PassOutcome, Relay, Role},
 };
-use crate::nats::Link;
+use crate::nats::ConnectionState;
 
 pub(super) struct PublishLoop {
     relay: Relay,
@@ -73,7 +73,7 @@ impl PublishLoop {
     /// Runs until `stop` is notified, then publishes what is pending and releases the lease.
     pub(super) async fn run(mut self) {
         while let Some(action) = self.next_action().await {
-            self.epoch = self.relay.connection().map_or(0, Link::turn);
+            self.epoch = self.relay.connection().map_or(0, ConnectionState::epoch);
             let outcome = match action {
                 Action::Publish => self.relay.run_pass().await,
                 Action::CatchUp if self.relay.bus.subscribers() > 0 => self.relay.catch_up().await,
@@ -149,9 +149,9 @@ impl PublishLoop {
 }
 
 /// Never returns without NATS.
-async fn connection_changed(connection: Option<&Link>, epoch: u64) {
+async fn connection_changed(connection: Option<&ConnectionState>, epoch: u64) {
     match connection {
-        Some(connection) => connection.moved_from(epoch).await,
+        Some(connection) => connection.changed_since(epoch).await,
         None => pending().await,
     }
 }

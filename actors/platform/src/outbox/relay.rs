@@ -14,7 +14,7 @@ use super::{
     store::{self, Backlog, PendingEvent},
     stream::{StreamTailReader, StreamWriter},
 };
-use crate::nats::Link;
+use crate::nats::ConnectionState;
 
 const LEASE: &str = "publisher";
 /// The shortest lease on an SQLite file. The file has one process, which need not write every second to stay the leader.
@@ -80,7 +80,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn connection(&self) -> Option<&Link> {
+    pub(super) fn connection(&self) -> Option<&ConnectionState> {
         self.writer.as_ref().map(StreamWriter::connection)
     }
 
@@ -134,7 +134,7 @@ impl Relay {
     }
 
     async fn role(&mut self) -> Result<Role, StoreError> {
-        if self.connection().is_some_and(|connection| !connection.is_up()) {
+        if self.connection().is_some_and(|connection| !connection.is_connected()) {
             self.release_leadership().await?;
             return Ok(Role::Disconnected);
         }

@@ -19,7 +19,10 @@ use faceofmind_model::UserId;
 use tokio::time::Instant;
 
 use super::{OutboxError, store::PendingEvent};
-use crate::nats::{Link, Nats};
+use crate::{
+    DependencyError,
+    nats::{ConnectionState, NatsConnection},
+};
 
 mod erasure;
 mod tail;
@@ -57,7 +60,7 @@ impl Default for StreamSettings {
 }
 
 pub(super) struct StreamWriter {
-    nats: Nats,
+    nats: NatsConnection,
     context: Context,
     settings: StreamSettings,
     position: Option<StreamPosition>,
@@ -77,18 +80,18 @@ pub(super) struct PublishResult {
 }
 
 impl StreamWriter {
-    pub(super) fn new(nats: Nats, settings: StreamSettings) -> Self {
+    pub(super) fn new(nats: NatsConnection, settings: StreamSettings) -> Self {
         let context = context(&nats, &settings, settings.ack_timeout);
         Self { nats, context, settings, position: None }
     }
 
-    pub(super) fn connection(&self) -> &Link {
-        self.nats.link()
+    pub(super) fn connection(&self) -> &ConnectionState {
+        self.nats.state()
     }
 
     /// Whether the stream's end is known.
     pub(super) fn is_synced(&self) -> bool {
-        self.position.is_some_and(|position| position.epoch == self.connection().turn())
+        self.position.is_some_and(|position| position.epoch == self.connection().epoch())
     }
 
     /// Forgets the stream's end: another node may have written, or positions were not stored.
@@ -101,8 +104,8 @@ impl StreamWriter {
     /// # Errors
     /// NATS does not answer, or the stream has a configuration that NATS cannot change into ours.
     pub(super) async fn sync(&mut self) -> Result<StreamTailReader, OutboxError> {
-        let (connection, epoch) = (self.connection().clone(), self.connection().turn());
-        let stream = connection.during(epoch, self.open()).await?;
+        let (connection, epoch) = (self.connection().clone(), self.connection().epoch());
+        let stream = connection.while_connected(epoch, self.open()).await?;
         let state = &stream.cached_info().state;
         let (first, last) = (state.first_sequence, state.last_sequence);
         self.position = Some(StreamPosition { epoch, last });
@@ -116,7 +119,7 @@ impl StreamWriter {
         };
         let mut acks = Acks { arrived: 0, last };
         let sending = async { send(&self.context, events, &mut acks).await.map_err(nats_error) };
-        let sent = tokio::time::timeout_at(until, self.nats.link().during(epoch, sending)).await;
+        let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
         let outcome = sent.unwrap_or_else(|_| Err(nats_error("the acknowledgements did not come in time")));
         if outcome.is_ok() {
             self.position = Some(StreamPosition { epoch, last: acks.last });
@@ -137,7 +140,7 @@ impl StreamWriter {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
                 erasure::erase(&stream, user, last).await
             };
-            connection.during(epoch, erasing).await
+            connection.while_connected(epoch, erasing).await
         }
     }
 
@@ -182,7 +185,7 @@ impl StreamWriter {
 }
 
 /// Returns a JetStream context whose requests, other than publishes, have this timeout.
-fn context(nats: &Nats, settings: &StreamSettings, timeout: Duration) -> Context {
+fn context(nats: &NatsConnection, settings: &StreamSettings, timeout: Duration) -> Context {
     ContextBuilder::new().timeout(timeout).ack_timeout(settings.ack_timeout).build(nats.client().clone())
 }
 
@@ -237,5 +240,5 @@ fn is_not_found(kind: &GetStreamErrorKind) -> bool {
 }
 
 pub(super) fn nats_error(error: impl fmt::Display) -> OutboxError {
-    OutboxError::Nats(error.to_string())
+    OutboxError::Nats(DependencyError { service: "NATS", reason: error.to_string() })
 }

@@ -18,7 +18,7 @@ use faceofmind_model::event::PublishedEvent;
 use futures_util::StreamExt as _;
 
 use super::{OutboxError, STREAM, SubjectPattern, bus::PAGE, store, stream::nats_error};
-use crate::nats::Nats;
+use crate::nats::NatsConnection;
 
 /// How long to wait for a connection to NATS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,20 +28,20 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 pub struct EventTail(Source);
 
 enum Source {
-    Stream { _nats: Nats, messages: Box<Ordered> },
+    Stream { _nats: NatsConnection, messages: Box<Ordered> },
     Outbox { db: Database, pattern: SubjectPattern, position: i64, page: VecDeque<PublishedEvent> },
 }
 
 impl EventTail {
     /// Follows the stream: events from now on, or those stored since `since`.
     pub async fn of_stream(
-        nats: Nats,
+        nats: NatsConnection,
         pattern: &SubjectPattern,
         since: Option<Timestamp>,
     ) -> Result<Self, OutboxError> {
         let connected = async {
-            while !nats.link().is_up() {
-                nats.link().moved_from(nats.link().turn()).await;
+            while !nats.state().is_connected() {
+                nats.state().changed_since(nats.state().epoch()).await;
             }
         };
         tokio::time::timeout(CONNECT_TIMEOUT, connected).await.map_err(|_| nats_error("it does not answer"))?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 
 use super::*;
-use crate::{nats::Nats, testing};
+use crate::{nats::NatsConnection, testing};
 
 mod erasure;
 mod feed;
@@ -65,7 +65,7 @@ async fn all_published(db: &Database) -> bool {
     rows(db).await.iter().all(|(_, position)| position.is_some())
 }
 
-fn deps(db: &Database, settings: &Settings, nats: Option<Nats>) -> Deps {
+fn deps(db: &Database, settings: &Settings, nats: Option<NatsConnection>) -> Deps {
     let bus = EventBus::new(settings, db.clone());
     Deps { db: db.clone(), bus, nats, clock: Clock::system(), rng: Rng::system() }
 }
@@ -78,7 +78,7 @@ struct Node {
 }
 
 impl Node {
-    async fn start(db: &Database, settings: Settings, nats: Option<Nats>) -> Self {
+    async fn start(db: &Database, settings: Settings, nats: Option<NatsConnection>) -> Self {
         let deps = deps(db, &settings, nats);
         let (bus, clock) = (deps.bus.clone(), deps.clock.clone());
         let (publisher, child) = Publisher::new(settings, deps);

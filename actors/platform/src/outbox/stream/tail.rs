@@ -7,10 +7,10 @@ use async_nats::{
 use tokio::task::JoinSet;
 
 use super::{OutboxError, nats_error};
-use crate::nats::Link;
+use crate::nats::ConnectionState;
 
 pub(in crate::outbox) struct StreamTailReader {
-    pub(super) connection: Link,
+    pub(super) connection: ConnectionState,
     pub(super) epoch: u64,
     pub(super) stream: Stream,
     pub(super) first: u64,
@@ -21,7 +21,7 @@ impl StreamTailReader {
     /// Returns the ids of the next `count` messages towards the start, in stream order. Returns none at the start, or if all were erased.
     pub(in crate::outbox) async fn read_backwards(&mut self, count: usize) -> Result<Vec<String>, OutboxError> {
         let from = self.unread.saturating_sub(count as u64 - 1).max(self.first).max(1);
-        let ids = self.connection.during(self.epoch, self.read(from, self.unread)).await?;
+        let ids = self.connection.while_connected(self.epoch, self.read(from, self.unread)).await?;
         self.unread = from - 1;
         Ok(ids)
     }

@@ -30,7 +30,7 @@ pub(super) async fn relay(db: &Database, account: &NatsAccount, server: &str, na
     relay_with(db, testing::connect_nats(account.url(server)).await, name, Settings::default()).await
 }
 
-async fn relay_with(db: &Database, nats: Nats, name: &str, settings: Settings) -> Relay {
+async fn relay_with(db: &Database, nats: NatsConnection, name: &str, settings: Settings) -> Relay {
     let relay = Relay::new(settings, deps(db, &settings, Some(nats)), name.to_owned());
     until_connected(&relay).await;
     relay
@@ -38,7 +38,7 @@ async fn relay_with(db: &Database, nats: Nats, name: &str, settings: Settings) -
 
 async fn until_connected(relay: &Relay) {
     let connection = relay.connection().expect("with NATS");
-    testing::until("NATS is connected", async || connection.is_up()).await;
+    testing::until("NATS is connected", async || connection.is_connected()).await;
 }
 
 /// Runs passes until none has work at once.

@@ -24,9 +24,9 @@ use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
-    nats::Nats,
+    nats::NatsConnection,
     otp::{Codes, Otp, OtpSettings},
-    outbox::{self, Publisher},
+    outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
@@ -53,7 +53,7 @@ pub struct Resources {
     /// Codes and counters; in the database where there is none.
     pub redis: Option<RedisServer>,
     /// Events for other services, and news between nodes.
-    pub nats: Option<Nats>,
+    pub nats: Option<NatsConnection>,
     /// How mail leaves.
     pub transport: Transport,
     /// How it is written.
@@ -130,8 +130,10 @@ pub struct ActorSystem {
     pub limits: Limits,
     /// Mail.
     pub mailer: Mailer,
-    /// Events.
-    pub publisher: Publisher,
+    /// Publishes events.
+    pub publisher: Handle<Publisher>,
+    /// The published events.
+    pub events: EventBus,
     /// The clock of all actors.
     pub clock: Clock,
     /// The time that a worker takes for one password hash, in seconds.
@@ -151,7 +153,9 @@ impl ActorSystem {
         let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
-        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
+        let events = EventBus::new(&settings.publisher, db.clone());
+        let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
+        let (publisher, publishing) = Publisher::new(settings.publisher, deps);
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
         let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
         let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
@@ -241,6 +245,7 @@ impl ActorSystem {
             limits,
             mailer,
             publisher,
+            events,
             clock,
             hash_time,
             tree,
@@ -253,7 +258,7 @@ fn invalid_argon2_cost(reason: String) -> Failure {
 }
 
 /// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
+fn invalidation_source(db: &Database, nats: Option<&NatsConnection>) -> InvalidationSource {
     match (db, nats) {
         (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
         (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),

@@ -79,7 +79,11 @@ pub(crate) const MODULES: [Module; 8] = [
         export: None,
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
-    Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
+    Module {
+        erase: |tx, user| Box::pin(async { Ok(outbox::erase(tx, user.id).await?) }),
+        export: None,
+        reencrypt: None,
+    },
 ];
 
 /// What the modules do in a transaction of accounts.

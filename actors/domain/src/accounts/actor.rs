@@ -48,7 +48,7 @@ pub struct Deps {
     pub limiter: Handle<RateLimiter>,
     pub otp: Otp,
     pub mailer: Mailer,
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     pub auth_cache: AuthCache,
     pub hooks: AccountHooks,
     pub clock: Clock,

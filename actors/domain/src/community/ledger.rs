@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, Tx};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_runtime::{Handle, legacy::Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::accounts;
 use faceofmind_platform::encryption::Keyring;
 use faceofmind_platform::idempotency::{Answer, Once};
-use faceofmind_platform::outbox::Publisher;
+use faceofmind_platform::outbox::{Publisher, Wake};
 use faceofmind_platform::rate_limit::{Limit, LimitError, Limits, Use};
 use faceofmind_platform::{idempotency, outbox};
 
@@ -30,7 +30,7 @@ const CREATED: u16 = 201;
 pub(super) struct Ledger {
     pub(super) settings: Settings,
     pub(super) db: Database,
-    pub(super) publisher: Publisher,
+    pub(super) publisher: Handle<Publisher>,
     pub(super) limits: Limits,
     pub(super) keyring: Keyring,
     pub(super) clock: Clock,
@@ -169,7 +169,7 @@ impl Ledger {
         }
         outbox::record(&mut tx, &event.into_cloud_event(&draft.origin, self.clock.now(), &self.rng)).await?;
         tx.commit().await?;
-        self.publisher.wake();
+        self.publisher.tell(Wake);
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_runtime::ChildSpec;
 use faceofmind_runtime::legacy::{Actor, Address, Errands, Permit, Reply};
+use faceofmind_runtime::{ChildSpec, Handle};
 use serde_json::{Value, json};
 
 use faceofmind_platform::encryption::Keyring;
@@ -44,7 +44,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Neighbours {
     /// Hears of every commit that recorded events.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Counts what a user writes.
     pub limits: Limits,
     /// Seals the answers that are kept.

@@ -22,7 +22,7 @@ use faceofmind_model::{
 use faceofmind_platform::{
     encryption::Keyring,
     mail::{Renderer, Transport},
-    nats::Nats,
+    nats::NatsConnection,
     otp::OtpSettings,
     outbox, password_hasher,
     rate_limit::Limit,
@@ -150,7 +150,7 @@ impl World {
     pub(crate) async fn with(
         db: Database,
         transport: Transport,
-        nats: Option<Nats>,
+        nats: Option<NatsConnection>,
         clock: &Clock,
         settings: Settings,
     ) -> Self {

@@ -119,7 +119,7 @@ impl App {
         let (address, mut listeners) = (public.address, vec![run(public)]);
         let mut operator_address = None;
         if let Some(wanted) = settings.http.operator_addr {
-            let site = metrics::router().hoop(affix_state::inject(rooms.clone()));
+            let site = metrics::router(edge.metrics.clone()).hoop(affix_state::inject(rooms.clone()));
             let operators = Server::bind(wanted, router::operators(site, &edge), edge.limits).await?;
             operator_address = Some(operators.address);
             listeners.push(run(operators));
@@ -188,7 +188,7 @@ fn run(server: Server) -> (Stopper, JoinHandle<()>) {
 
 impl Rooms {
     fn new(settings: &Settings, house: House, db: Database, sole: InstanceLock) -> Self {
-        let most = settings.limits.auth_calls_per_minute;
+        let (limits, minute) = (&settings.limits, Duration::from_secs(60));
         Self {
             accounts: house.accounts.clone(),
             sessions: house.sessions.clone(),
@@ -197,7 +197,7 @@ impl Rooms {
             reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
             limits: house.limits.clone(),
-            anonymous_calls: Limit { name: "anonymous-calls", most, within: Duration::from_secs(60) },
+            anonymous_calls: ground::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, minute),
             house,
             db,
             sole,
@@ -214,6 +214,11 @@ impl Rooms {
     /// All rooms, for those who watch.
     pub fn house(&self) -> &House {
         &self.house
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Database {
+        &self.db
     }
 
     /// Waits until the service is told to stop: for what would go on without an end.

@@ -17,6 +17,7 @@ use super::{
     client::TrustedProxies,
     docs,
     layers::{Arrival, Deadline, Dress, Faults, Intake, Origins, Panics, compression},
+    metrics::HttpMetrics,
     server::Limits,
 };
 
@@ -31,6 +32,8 @@ pub struct Edge {
     pub proxies: TrustedProxies,
     /// Makes the id of a request that brings none.
     pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Measures the requests of clients.
+    pub metrics: HttpMetrics,
 }
 
 /// The documented routes with their documentation, answering `HEAD` and `OPTIONS` too. `routes` is called again when
@@ -41,7 +44,7 @@ pub fn site(routes: fn() -> Router) -> Router {
 
 /// The site behind all its hoops, the outermost first.
 pub fn service(site: Router, edge: &Edge) -> Service {
-    let mut service = Service::new(site).hoop(edge.arrival()).hoop(Dress);
+    let mut service = Service::new(site).hoop(edge.metrics.clone()).hoop(edge.arrival()).hoop(Dress);
     if let Some(origins) = edge.origins.hoop() {
         service = service.hoop(origins);
     }

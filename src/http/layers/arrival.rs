@@ -71,7 +71,7 @@ impl Handler for Arrival {
 }
 
 /// The route that matched, `/api/v1/users/{id}`, so that log lines of one kind read alike and hold no id.
-fn route(req: &Request) -> String {
+pub fn route(req: &Request) -> String {
     match req.matched_path() {
         "" if req.uri().path() != "/" => "(none)".to_owned(),
         route => format!("/{route}"),

@@ -6,7 +6,7 @@ mod faults;
 mod intake;
 mod origins;
 
-pub use arrival::{Arrival, RequestId};
+pub use arrival::{Arrival, RequestId, route};
 pub use dress::{Dress, compression};
 pub use faults::{Deadline, Faults, Panics};
 pub use intake::Intake;

@@ -1,6 +1,6 @@
 //! Logging in with a password.
 
-use faceofmind_domain::accounts::Registration;
+use faceofmind_domain::accounts::Register;
 use faceofmind_model::RequestContext;
 use faceofmind_platform::mail::Transport;
 
@@ -69,16 +69,16 @@ async fn an_attempt_that_could_not_be_verified_is_not_counted() {
         let failed = world.log_in(ADA, PASSWORD).await;
         assert!(matches!(failed, Err(LoginError::Ask(_))), "{failed:?}");
         assert_eq!(world.counted().await, before);
-        let failed = client("phone");
-        let registration = Registration {
+        let registration = Register {
             email: email("bob@example.org"),
             password: secret(PASSWORD),
             first_name: "Bob".into(),
             last_name: "B".into(),
+            context: client("phone"),
         };
         until("the hasher runs again", async || world.log_in(ADA, PASSWORD).await.is_ok()).await;
         world.system.tree.child("hasher").expect("is there").panic();
-        assert!(world.system.registry.register(registration, &failed).await.is_err());
+        assert!(world.system.accounts.ask(registration).await.is_err());
         assert_eq!(world.counted().await, before);
     }
 }

@@ -204,7 +204,7 @@ impl ActorSystem {
         let deps = community::Deps {
             db: db.clone(),
             publisher: publisher.clone(),
-            limits: limits.clone(),
+            limiter: limiter.clone(),
             keyring: keyring.clone(),
             clock: clock.clone(),
             rng: rng.clone(),

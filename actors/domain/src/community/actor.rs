@@ -7,7 +7,7 @@ use faceofmind_db::Database;
 use faceofmind_platform::{
     encryption::Keyring,
     outbox::Publisher,
-    rate_limit::{Limit, Limits},
+    rate_limit::{Limit, RateLimiter},
 };
 use faceofmind_runtime::{Actor, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ pub struct Deps {
     /// Woken after every commit that recorded an event.
     pub publisher: Publisher,
     /// Counts what a user writes.
-    pub limits: Limits,
+    pub limiter: Handle<RateLimiter>,
     /// Encrypts stored responses.
     pub keyring: Keyring,
     pub clock: Clock,

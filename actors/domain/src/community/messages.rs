@@ -5,8 +5,8 @@ use std::time::Duration;
 use faceofmind_db::StoreError;
 use faceofmind_model::{CommentId, PostId, UserId, event::EventContext};
 use faceofmind_platform::{
-    idempotency::{Answer as StoredResponse, Key as IdempotencyKey},
-    rate_limit::LimitError,
+    idempotency::{IdempotencyKey, StoredResponse},
+    rate_limit::RateLimitError,
 };
 use faceofmind_runtime::{AskError, Message, legacy_failure};
 
@@ -123,11 +123,11 @@ pub enum CommunityError {
 
 legacy_failure!(CommunityError);
 
-impl From<LimitError> for CommunityError {
-    fn from(error: LimitError) -> Self {
+impl From<RateLimitError> for CommunityError {
+    fn from(error: RateLimitError) -> Self {
         match error {
-            LimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
-            LimitError::Failed(failure) => failure.into(),
+            RateLimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
+            RateLimitError::Ask(error) => error.into(),
         }
     }
 }

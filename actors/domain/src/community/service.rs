@@ -8,9 +8,9 @@ use faceofmind_model::{
     event::{CommunityEvent, DomainEvent},
 };
 use faceofmind_platform::{
-    idempotency::{self, Answer as StoredResponse},
+    idempotency::{self, StoredResponse},
     outbox,
-    rate_limit::{Limit, LimitError, Use as RateLimitKey},
+    rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, Refund},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,7 +104,7 @@ impl CommunityService {
             return Ok(response);
         }
         let key = RateLimitKey { limit, subject: new.author.to_string() };
-        let reservation = match self.deps.limits.take(&[key]).await {
+        let reservation = match self.deps.limiter.ask(Acquire(vec![key])).await {
             Ok(reservation) => reservation,
             Err(error) => return self.replay_or_refuse(new, error).await,
         };
@@ -116,13 +116,17 @@ impl CommunityService {
         };
         increment(counter);
         if !matches!(result, Ok(Creation::New(_))) {
-            self.deps.limits.give_back(reservation).await;
+            self.deps.limiter.tell(Refund(reservation));
         }
         result.map(|(Creation::New(response) | Creation::Replay(response))| response)
     }
 
     /// Refuses, unless a concurrent request with the same key took the last use and has been answered meanwhile.
-    async fn replay_or_refuse(&self, new: &NewContent, error: LimitError) -> Result<StoredResponse, CommunityError> {
+    async fn replay_or_refuse(
+        &self,
+        new: &NewContent,
+        error: RateLimitError,
+    ) -> Result<StoredResponse, CommunityError> {
         if let Some(response) = self.look_up_response(new).await? {
             return Ok(response);
         }
@@ -132,8 +136,8 @@ impl CommunityService {
 
     async fn look_up_response(&self, new: &NewContent) -> Result<Option<StoredResponse>, CommunityError> {
         let Some(key) = &new.key else { return Ok(None) };
-        let claim = idempotency::answered(&self.deps.db, &self.deps.keyring, key, self.deps.clock.now()).await?;
-        let response = claim.map_or(Ok(None), |claim| claim.earlier(CommunityError::KeyReused))?;
+        let claim = idempotency::look_up(&self.deps.db, &self.deps.keyring, key, self.deps.clock.now()).await?;
+        let response = claim.map_or(Ok(None), |claim| claim.into_replay(CommunityError::KeyReused))?;
         if response.is_some() {
             increment(&self.replayed);
         }
@@ -177,7 +181,7 @@ impl CommunityService {
         }
         let Some(key) = &new.key else { return Ok(None) };
         let claim = idempotency::claim(tx, &self.deps.keyring, key, self.deps.clock.now()).await?;
-        claim.earlier(CommunityError::KeyReused)
+        claim.into_replay(CommunityError::KeyReused)
     }
 
     /// Stores the response, records the event and commits.
@@ -190,7 +194,7 @@ impl CommunityService {
     ) -> Result<Creation, CommunityError> {
         let Deps { keyring, clock, rng, publisher, .. } = &self.deps;
         if let Some(key) = &new.key {
-            idempotency::settle(&mut tx, keyring, key, &response).await?;
+            idempotency::store_response(&mut tx, keyring, key, &response).await?;
         }
         outbox::record(&mut tx, &event.into_cloud_event(&new.events, clock.now(), rng)).await?;
         tx.commit().await?;

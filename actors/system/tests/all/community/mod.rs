@@ -13,7 +13,7 @@ use faceofmind_model::{
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::{
-    idempotency::{self, Answer as StoredResponse, Key as IdempotencyKey},
+    idempotency::{self, IdempotencyKey, StoredResponse},
     mail::Transport,
     rate_limit::Limit,
 };
@@ -35,7 +35,7 @@ fn content(author: UserId, content: &str) -> NewContent {
 
 /// Content with a key and a body that is the content.
 fn keyed(user: UserId, key: &str, text: &str) -> NewContent {
-    let key = IdempotencyKey::of(user, "POST /api/v1/posts", key, text.as_bytes());
+    let key = IdempotencyKey::new(user, "POST /api/v1/posts", key, text.as_bytes());
     NewContent { key: Some(key), ..content(user, text) }
 }
 
@@ -56,7 +56,7 @@ fn update_comment(post: PostId, id: CommentId, content: &str, editor: Editor) ->
 }
 
 fn respond<T: Serialize>(made: T) -> StoredResponse {
-    StoredResponse::of(201, &made).expect("JSON")
+    StoredResponse { status: 201, body: serde_json::to_string(&made).expect("JSON") }
 }
 
 fn parse<T: DeserializeOwned>(response: &StoredResponse) -> T {

@@ -10,7 +10,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn strict_worlds() -> Vec<World> {
     let mut worlds = Vec::new();
     for db in faceofmind_testing::databases().await {
-        let limit = |name| Limit { name, most: 2, within: HOUR };
+        let limit = |name| Limit { name, max: 2, window: HOUR };
         let community = Settings { posts: limit("posts"), comments: limit("comments") };
         let settings = faceofmind_system::Settings { community, ..settings() };
         worlds.push(World::with(db, Transport::files(new_folder()), None, &Clock::system(), settings).await);
@@ -74,7 +74,7 @@ async fn a_repeat_of_the_last_allowed_request_gets_its_response() {
         let key = keyed(ada, "k", "two").key.expect("a key");
         let mut twin = world.db.begin().await.expect("begins");
         idempotency::claim(&mut twin, &keyring, &key, world.clock.now()).await.expect("claims");
-        idempotency::settle(&mut twin, &keyring, &key, &response).await.expect("stores");
+        idempotency::store_response(&mut twin, &keyring, &key, &response).await.expect("stores");
         let lock = "UPDATE counters SET count = count";
         with_conn!(twin.connection(), c => sqlx::query(lock).execute(c).await.map(drop)).expect("locks");
         let community = world.system.community.clone();

@@ -56,8 +56,7 @@ pub struct Rooms {
     pub sessions: Handle<SessionTracker>,
     /// The published events.
     pub events: EventBus,
-    /// What they write for each other.
-    pub community: Community,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// All that is held about them.

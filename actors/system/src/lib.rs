@@ -116,8 +116,7 @@ pub struct ActorSystem {
     pub authenticator: Authenticator,
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
-    /// What they write for each other.
-    pub community: Community,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// What is suggested to them.
@@ -206,9 +205,15 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
-        let neighbours =
-            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
-        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let deps = community::Deps {
+            db: db.clone(),
+            publisher: publisher.clone(),
+            limiter: limiter.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (community, sharing) = Community::new(settings.community, deps);
         let neighbours = reminders::Neighbours {
             publisher: publisher.clone(),
             mailer: mailer.clone(),

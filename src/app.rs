@@ -229,8 +229,11 @@ impl Rooms {
 
     /// Whether the service can serve, part by part.
     pub async fn readiness(&self) -> Readiness {
-        let (database, codes, mail) =
-            tokio::join!(within(self.db.is_up()), within(self.house.otp.is_up()), within(self.house.mailer.is_up()),);
+        let (database, codes, mail) = tokio::join!(
+            within(self.db.is_up()),
+            within(self.house.codes.is_up()),
+            within(self.house.transport.is_up()),
+        );
         let events = self.house.publisher.is_up();
         let serving = database && !self.stopping.is_cancelled();
         let status = match (serving, codes && mail && events) {

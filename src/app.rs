@@ -231,8 +231,8 @@ impl Rooms {
         let publisher = async { self.house.publisher.status().await.is_ok_and(|status| status.is_up()) };
         let (database, codes, mail, events) = tokio::join!(
             within(self.db.is_up()),
-            within(self.house.otp.is_up()),
-            within(self.house.mailer.is_up()),
+            within(self.house.codes.is_up()),
+            within(self.house.transport.is_up()),
             within(publisher),
         );
         let serving = database && !self.stopping.is_cancelled();

@@ -73,7 +73,11 @@ pub(crate) const MODULES: [Module; 8] = [
         export: Some(|of| Box::pin(reminders::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
-    Module { erase: |tx, user| Box::pin(mail::erase(tx, user.id, &user.email)), export: None, reencrypt: None },
+    Module {
+        erase: |tx, user| Box::pin(async { Ok(mail::erase(tx, user.id, &user.email).await?) }),
+        export: None,
+        reencrypt: None,
+    },
     Module {
         erase: |tx, user| Box::pin(async { Ok(idempotency::erase(tx, user.id).await?) }),
         export: None,

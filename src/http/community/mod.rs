@@ -1,14 +1,14 @@
-//! `/posts`: what people write for each other.
+//! `/posts`: the community's posts and comments.
 
 use faceofmind_actors::community::{Draft, Member, Part};
 use salvo::{Router, oapi::RouterExt};
 
-use super::{caller::Caller, idempotency::Idempotency, page::Wanted};
+use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};
 
 mod comments;
 mod posts;
 
-/// The calls under `/posts`.
+/// The routes under `/posts`.
 pub fn router() -> Router {
     Router::with_path("posts")
         .oapi_tag("posts")
@@ -18,15 +18,14 @@ pub fn router() -> Router {
         .push(comments::router())
 }
 
-/// What the caller wants to be read by the others.
 fn draft(caller: &Caller, key: Idempotency, content: String) -> Draft {
-    Draft { user: caller.user.id, content, origin: caller.origin(), key: key.of(caller.user.id) }
+    Draft { user: caller.user.id, content, origin: caller.origin(), key: key.into_key(caller.user.id) }
 }
 
 fn member(caller: &Caller) -> Member {
     Member { user: caller.user.id, is_admin: caller.is_admin() }
 }
 
-fn part<Id>(wanted: Wanted, id: impl FnOnce(i64) -> Id) -> Part<Id> {
-    Part { after: wanted.after.map(id), skip: wanted.skip, limit: wanted.limit }
+fn part<Id>(query: PageQuery, id: impl FnOnce(i64) -> Id) -> Part<Id> {
+    Part { after: query.after.map(id), skip: query.skip, limit: query.limit }
 }

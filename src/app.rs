@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-#[cfg(feature = "test-hooks")]
-use faceofmind_actors::session_tracker::Sessions;
 use faceofmind_actors::{Crew, House, Settings as HouseSettings, publisher::PublishedEvent};
+#[cfg(feature = "test-hooks")]
+use faceofmind_actors::{exporter::Handle, session_tracker::SessionTracker};
 use faceofmind_kit::{Clock, Rng, SupervisorHandle};
 use salvo::{Router, affix_state};
 use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
@@ -120,9 +120,9 @@ impl App {
         &self.state.system.tree
     }
 
-    /// The session tracker, which a test may let die.
+    /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Handle<SessionTracker> {
         &self.state.system.sessions
     }
 

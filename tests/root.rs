@@ -83,7 +83,7 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
     let metrics = get(&operator, "/metrics").await.assert_status(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in
-        ["logins", "suggestions", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "registry-7"]
+        ["logins", "suggestions", "session_tracker", "otp", "limiter", "mailer", "hasher", "publisher", "user_registry"]
     {
         assert!(
             metrics.text.contains(&format!("faceofmind_actor_up{{actor=\"{actor}\"}} 1")),

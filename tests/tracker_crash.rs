@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use faceofmind_actors::session_tracker::Step;
+use faceofmind_actors::session_tracker::{ArmFailPoint, FailPointSite};
 use faceofmind_kit::supervisor::State;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -16,7 +16,8 @@ tests_on_both_profiles! {
 
 /// The longest time that a request may take while an actor restarts.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-const STEPS: [Step; 4] = [Step::Locked, Step::Half, Step::Written, Step::Committed];
+const SITES: [FailPointSite; 4] =
+    [FailPointSite::Locked, FailPointSite::DetectionsInserted, FailPointSite::Written, FailPointSite::Committed];
 
 /// A session, and which of its changes were acknowledged.
 #[derive(Debug)]
@@ -55,9 +56,9 @@ async fn a_session_tracker_that_panics_during_a_batch_leaves_no_partial_writes(a
     app.allow_restarts();
     let people = [app.verified("ada").await, app.verified("bob").await];
     let (mut sessions, mut cut_short) = (Vec::new(), 0);
-    for (restarts, step) in (1..).zip(STEPS) {
-        app.sessions.panic_at(step, 2);
-        while app.sessions.is_to_panic() {
+    for (restarts, site) in (1..).zip(SITES) {
+        let fail_point = app.sessions.ask(ArmFailPoint { site, min_commands: 2 }).await.expect("arms");
+        while fail_point.is_armed() {
             let all = run_sessions(&people).await;
             cut_short += all.iter().filter(|session| session.as_ref().is_none_or(|session| !session.rated)).count();
             sessions.extend(all.into_iter().flatten());

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use faceofmind_actors::{
     Crew, House,
     schema::{self, Step as Migration},
-    user_registry::{self, Email},
+    user_registry::{CreateAdmin, Email},
 };
 use faceofmind_kit::{Clock, Rng};
 use secrecy::SecretString;
@@ -138,8 +138,8 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     schema::migrate(&db).await?;
     let actors = ground::actor_settings(settings, secrets);
     let system = House::start(resources, actors, Crew::AccountsOnly).await.map_err(StartError::Actors)?;
-    let new = user_registry::NewAdmin { email, first_name: admin.first_name, last_name: admin.last_name };
-    let created = system.registry.create_admin(new, admin.password).await;
+    let NewAdmin { first_name, last_name, password, .. } = admin;
+    let created = system.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;
     system.tree.stop(settings.http.shutdown_timeout).await;
     db.close().await;
     let user = created?;

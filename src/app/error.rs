@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use faceofmind_actors::{schema::SchemaError, user_registry::ChangeError};
+use faceofmind_actors::{schema::SchemaError, user_registry::AccountError};
 use faceofmind_kit::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
@@ -39,7 +39,7 @@ pub enum StartError {
     Listen(#[from] CannotListen),
     /// The account was not created.
     #[error(transparent)]
-    Account(#[from] ChangeError),
+    Account(#[from] AccountError),
     /// The argument is not an e-mail address.
     #[error("--email: {0}")]
     Email(&'static str),

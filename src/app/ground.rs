@@ -14,7 +14,7 @@ use faceofmind_actors::{
     publisher::{self, StreamSettings},
     redis_server::RedisServer,
     suggestions::{Endpoint, EndpointSettings},
-    user_registry::{self, PasswordRules},
+    user_registry::{self, PasswordPolicy},
 };
 use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
 use secrecy::{ExposeSecret, SecretString};
@@ -162,8 +162,8 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
             queue: passwords.hasher_queue,
             deadline: HASHING_DEADLINE,
         },
-        registry: user_registry::Settings {
-            passwords: PasswordRules { min_score: passwords.min_score },
+        accounts: user_registry::Settings {
+            passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit("registrations", settings.limits.registrations_per_hour, HOUR),
         },
         logins: logins(settings, secrets),
@@ -184,11 +184,11 @@ const fn limit(name: &'static str, most: u32, within: Duration) -> Limit {
 fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
     let (limits, tokens) = (&settings.limits, &settings.tokens);
     logins::Settings {
-        refresh_life: tokens.refresh_expires,
+        refresh_lifetime: tokens.refresh_expires,
         reuse_grace: tokens.reuse_grace,
-        limits: logins::LogInLimits {
-            by_address: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
-            by_strangers: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
+        limits: logins::LoginLimits {
+            per_client: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
+            unknown_clients: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
         },
         tokens: logins::TokenSettings {
             access_keys: std::iter::once(secrets.access).chain(secrets.access_also).collect(),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use faceofmind_actors::{
-    client::Client,
-    limits::Use,
-    logins::{BearerError, Identity, LogInError, LoginId},
-    publisher::{Cause, Origin},
-    user_registry::{Credentials, PasswordError, Role, User, UserId},
+use faceofmind_domain::{
+    accounts::PasswordError,
+    logins::{AuthenticatedUser, LoginError, TokenError, VerifyPassword},
 };
-use faceofmind_kit::Failure;
+use faceofmind_model::{
+    LoginId, RequestContext, Role, User, UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::rate_limit::Use;
 use salvo::{
     Depot, Request,
     http::{StatusCode, header::AUTHORIZATION},
@@ -33,8 +34,8 @@ pub struct Caller {
     pub user: Arc<User>,
     /// The login of the token.
     pub login: LoginId,
-    /// The client that sent the request.
-    pub client: Client,
+    /// The client that sent the request, and the context of its events.
+    pub context: RequestContext,
 }
 
 /// A caller with the role admin.
@@ -43,7 +44,7 @@ pub struct Admin(pub Caller);
 
 /// A client without a token, counted against its limit (300 calls a minute under `/auth`).
 #[derive(Clone, Debug)]
-pub struct Anonymous(pub Client);
+pub struct Anonymous(pub RequestContext);
 
 impl Caller {
     /// Allows the user and admins. Other callers do not learn whether the user exists.
@@ -67,35 +68,34 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
-    /// The initiator of the events that the request causes.
-    pub fn origin(&self) -> Origin {
-        self.client.events.clone()
+    /// The context of the events that the request causes.
+    pub fn origin(&self) -> EventContext {
+        self.context.events.clone()
     }
 
     /// Verifies the current password and returns the user as read together with it. A wrong password counts as a failed login.
     ///
     /// # Errors
     /// 400 for a wrong password, 429 after too many.
-    pub async fn verify_password(&self, state: &AppState, password: &SecretString) -> Result<User, Problem> {
-        let verified = state.system.logins.prove_password(&self.user.email, password, &self.client).await;
-        let Credentials { user, .. } = verified.map_err(|error| match error {
-            LogInError::BadPair => PasswordError::WrongPassword.into(),
-            other => Problem::from(other),
-        })?;
-        // The user's e-mail address may have changed since the token was checked, and another account may have the old
-        // one by now.
-        if user.id == self.user.id { Ok(user) } else { Err(Failure::Busy("registry").into()) }
+    pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
+        let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
+        let message = VerifyPassword { user, email, password, context };
+        state.system.logins.ask(message).await.map_err(|error| match error {
+            LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
+            other => other.into(),
+        })
     }
 
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let token = bearer_token(req).ok_or_else(Problem::not_authenticated)?;
-        let Identity { user, login } = state.system.logins.identify(token).await.map_err(|error| match error {
-            BearerError::Bad => Problem::invalid_token(),
-            BearerError::Failed(failure) => failure.into(),
+        let authenticated = state.system.authenticator.authenticate(token).await;
+        let AuthenticatedUser { user, login } = authenticated.map_err(|error| match error {
+            TokenError::Invalid => Problem::invalid_token(),
+            other => other.into(),
         })?;
-        let cause = if user.role == Role::Admin { Cause::Admin(user.id) } else { Cause::User(user.id) };
-        Ok(Self { client: client(req, depot, cause)?, user, login })
+        let initiator = if user.role == Role::Admin { Initiator::Admin(user.id) } else { Initiator::User(user.id) };
+        Ok(Self { context: context_of(req, depot, initiator)?, user, login })
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -112,15 +112,15 @@ fn bearer_token(req: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem> {
+fn context_of(req: &Request, depot: &Depot, initiator: Initiator) -> Result<RequestContext, Problem> {
     let ip = depot.get_typed::<ClientIp>().map_err(|_| Problem::internal())?;
-    let origin = Origin::new(cause).with_request_id(RequestId::of(depot).unwrap_or_default());
+    let events = EventContext::new(initiator).with_request_id(RequestId::of(depot).unwrap_or_default());
     let traceparent = req.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    Ok(Client {
+    Ok(RequestContext {
         client_ip: ip.0.to_string(),
         device: device(req.headers()),
         languages: accepted_languages(req.headers()),
-        events: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
+        events: traceparent.map_or(events.clone(), |header| events.with_traceparent(header)),
     })
 }
 
@@ -139,10 +139,10 @@ impl Admin {
 impl Anonymous {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
-        let client = client(req, depot, Cause::Anonymous)?;
-        let call = Use { limit: state.anonymous_calls, subject: client.rate_limit_key() };
+        let context = context_of(req, depot, Initiator::Anonymous)?;
+        let call = Use { limit: state.anonymous_calls, subject: context.rate_limit_key() };
         let _never_refunded = state.system.limits.take(&[call]).await?;
-        Ok(Self(client))
+        Ok(Self(context))
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {

@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use faceofmind_actors::{
+use faceofmind_db::StoreError;
+use faceofmind_domain::{
+    accounts::{AccountError, PasswordError, PolicyViolation},
     community::CommunityError,
-    exporter::ExportError,
-    limits::LimitError,
-    logins::{BearerError, LogInError},
-    publisher::FeedError,
+    logins::{LoginError, TokenError},
     reminders::ReminderError,
-    session_tracker::SessionError,
-    user_registry::{AddressError, ChangeError, PasswordError, PasswordRefused, RegisterError, VerifyError},
+    sessions::SessionError,
 };
-use faceofmind_kit::Failure;
+use faceofmind_platform::{encryption, outbox::FeedError, rate_limit::LimitError};
+use faceofmind_runtime::{AskError, legacy::Failure};
+use faceofmind_system::exporter::ExportError;
 use salvo::http::StatusCode;
 
 use super::problem::{FieldError, Problem};
@@ -23,8 +23,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// `Retry-After` when another export of the user is in progress.
 const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
-
-const EMAIL_TAKEN: &str = "This e-mail address has an account already.";
 
 /// Errors of the edge itself.
 impl Problem {
@@ -142,12 +140,12 @@ impl Problem {
         Self::unprocessable(kind, message).with_errors(vec![FieldError::new("body", name, message)])
     }
 
-    fn password_policy(violation: PasswordRefused, field: &'static str) -> Self {
+    fn password_policy(violation: PolicyViolation, field: &'static str) -> Self {
         let message = match violation {
-            PasswordRefused::TooShort => "The password is too short: it needs at least 8 characters.",
-            PasswordRefused::TooLong => "The password is too long: it may have at most 128 characters.",
-            PasswordRefused::Reserved => "This password cannot be used: please choose another.",
-            PasswordRefused::TooWeak => {
+            PolicyViolation::TooShort => "The password is too short: it needs at least 8 characters.",
+            PolicyViolation::TooLong => "The password is too long: it may have at most 128 characters.",
+            PolicyViolation::Reserved => "This password cannot be used: please choose another.",
+            PolicyViolation::TooWeak => {
                 "This password is too easy to guess: please choose a longer or less common password."
             }
         };
@@ -155,14 +153,45 @@ impl Problem {
     }
 }
 
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        tracing::warn!(%error, "request failed: dependency unavailable");
+        Self::unavailable(RETRY_AFTER)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
+                tracing::warn!(%error, "request failed: dependency unavailable");
+                Self::unavailable(RETRY_AFTER)
+            }
+            StoreError::Conflict => {
+                let detail = "Another request changed this at the same time. Please load it again and retry.";
+                Self::conflict(detail).kind("concurrent-change")
+            }
+            StoreError::Corrupt(_) => {
+                tracing::error!(%error, "request failed: stored data is lost or corrupt");
+                Self::internal()
+            }
+            StoreError::Rejected(_) => {
+                tracing::error!(%error, "request failed: internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        if failure.is_transient() {
-            tracing::warn!(%failure, "request failed: dependency unavailable");
-            Self::unavailable(RETRY_AFTER)
-        } else {
-            tracing::error!(%failure, "request failed: internal error");
-            Self::internal()
+        match failure {
+            Failure::Store(error) => error.into(),
+            Failure::Dependency { service: encryption::SERVICE, reason } => StoreError::Corrupt(reason).into(),
+            other => {
+                tracing::warn!(error = %other, "request failed: dependency unavailable");
+                Self::unavailable(RETRY_AFTER)
+            }
         }
     }
 }
@@ -189,89 +218,68 @@ impl From<LimitError> for Problem {
     }
 }
 
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Refused(violation) => Self::password_policy(violation, "password"),
-            RegisterError::TooMany { retry_after } => Self::too_many(retry_after),
-            RegisterError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<VerifyError> for Problem {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::BadCode => Self::invalid_otp("Invalid or expired OTP"),
-            VerifyError::TooMany { retry_after } => Self::too_many(retry_after),
-            VerifyError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
 impl From<PasswordError> for Problem {
     fn from(error: PasswordError) -> Self {
         match error {
-            PasswordError::BadCode => Self::invalid_otp("Invalid or expired OTP."),
+            PasswordError::InvalidCode => Self::invalid_otp("Invalid or expired OTP."),
             PasswordError::WrongPassword => Self::bad_request("wrong-password", "The current password is not right."),
-            PasswordError::Refused(violation) => Self::password_policy(violation, "new_password"),
-            PasswordError::TooMany { retry_after } => Self::too_many(retry_after),
-            PasswordError::Failed(failure) => failure.into(),
+            PasswordError::Policy(violation) => Self::password_policy(violation, "new_password"),
+            PasswordError::RateLimited { retry_after } => Self::too_many(retry_after),
+            PasswordError::Ask(error) => error.into(),
+            PasswordError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<AddressError> for Problem {
-    fn from(error: AddressError) -> Self {
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
         match error {
-            AddressError::BadCode => Self::invalid_otp("Invalid or expired OTP"),
-            AddressError::Same => {
-                Self::invalid_field("email-unchanged", "new_email", "This is the address of your account already.")
-            }
-            AddressError::Taken => Self::conflict(EMAIL_TAKEN).kind("email-taken"),
-            AddressError::TooMany { retry_after } => Self::too_many(retry_after),
-            AddressError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<LogInError> for Problem {
-    fn from(error: LogInError) -> Self {
-        match error {
-            LogInError::BadPair => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
-            LogInError::Inactive => {
-                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
-            }
-            LogInError::Barred(status) => {
-                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
-            }
-            LogInError::TooMany { retry_after } => Self::too_many(retry_after),
-            LogInError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<BearerError> for Problem {
-    fn from(error: BearerError) -> Self {
-        match error {
-            BearerError::Bad => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
-            BearerError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::NotFound => Self::user_not_found(),
-            ChangeError::LastAdmin => {
+            AccountError::NotFound => Self::user_not_found(),
+            AccountError::LastAdmin => {
                 Self::conflict("This is the last active admin: make another one first.").kind("last-admin")
             }
-            ChangeError::OnlyUsers => Self::forbidden("Only an account with the role user can be changed in this way.")
-                .kind("not-a-user-account"),
-            ChangeError::Taken => Self::conflict(EMAIL_TAKEN).kind("email-taken"),
-            ChangeError::Refused(violation) => Self::password_policy(violation, "password"),
-            ChangeError::Failed(failure) => failure.into(),
+            AccountError::NotAUserAccount => {
+                let detail = "Only an account with the role user can be changed in this way.";
+                Self::forbidden(detail).kind("not-a-user-account")
+            }
+            AccountError::EmailTaken => {
+                Self::conflict("This e-mail address has an account already.").kind("email-taken")
+            }
+            AccountError::EmailUnchanged => {
+                Self::invalid_field("email-unchanged", "new_email", "This is the address of your account already.")
+            }
+            AccountError::InvalidCode => Self::invalid_otp("Invalid or expired OTP"),
+            AccountError::Policy(violation) => Self::password_policy(violation, "password"),
+            AccountError::RateLimited { retry_after } => Self::too_many(retry_after),
+            AccountError::Ask(error) => error.into(),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
+            LoginError::Inactive => {
+                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
+            }
+            LoginError::AccountDisabled(status) => {
+                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
+            }
+            LoginError::RateLimited { retry_after } => Self::too_many(retry_after),
+            LoginError::Ask(error) => error.into(),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            TokenError::Ask(error) => error.into(),
+            TokenError::Store(error) => error.into(),
         }
     }
 }
@@ -297,8 +305,8 @@ impl From<ExportError> for Problem {
                 let detail = "An export of yours is under way: let it end first.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", detail).retry_after(EXPORT_RETRY_AFTER)
             }
-            ExportError::Ask(error) => Failure::from(error).into(),
-            ExportError::Store(error) => Failure::from(error).into(),
+            ExportError::Ask(error) => error.into(),
+            ExportError::Store(error) => error.into(),
         }
     }
 }
@@ -314,7 +322,8 @@ impl From<SessionError> for Problem {
             SessionError::NotEnded => Self::bad_request("session-not-ended", "Session not ended yet"),
             SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", "Feedback already submitted"),
             SessionError::KeyReused => Self::key_reused(),
-            SessionError::Failed(failure) => failure.into(),
+            SessionError::Ask(error) => error.into(),
+            SessionError::Store(error) => error.into(),
         }
     }
 }

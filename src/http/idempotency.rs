@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: a request that is sent twice is carried out once.
 
-use faceofmind_actors::{idempotency, user_registry::UserId};
+use faceofmind_model::UserId;
+use faceofmind_platform::idempotency;
 use salvo::{
     Depot, Request,
     hyper::body::Bytes,

@@ -1,6 +1,6 @@
 //! Successful responses. `Json<T>` is a 200; these are the others.
 
-use faceofmind_actors::idempotency::{self, Once};
+use faceofmind_platform::idempotency::{Answer as StoredResponse, Once};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::StatusCode,
@@ -44,15 +44,32 @@ pub type Accepted<T> = WithStatus<T, 202>;
 pub enum IdempotentResponse<T, const STATUS: u16 = 201> {
     /// The request was carried out now.
     Fresh(T),
-    /// The request was carried out before.
-    Replayed(idempotency::Answer),
+    /// The request was carried out before, or its response was stored when it was carried out.
+    Stored(StoredResponse),
+}
+
+impl<T, const STATUS: u16> From<StoredResponse> for IdempotentResponse<T, STATUS> {
+    fn from(response: StoredResponse) -> Self {
+        Self::Stored(response)
+    }
+}
+
+/// Makes the response to a command: the view `V` of what was made, as JSON. The bytes are stored with an `Idempotency-Key`, so that a
+/// repeated request gets the same ones.
+pub fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {
+    stored(STATUS, &V::from(made))
+}
+
+/// A response with this status and body.
+pub fn stored(status: u16, body: &impl Serialize) -> StoredResponse {
+    StoredResponse { status, body: serde_json::to_string(body).expect("views have string keys") }
 }
 
 impl<V, T: Into<V>, const STATUS: u16> From<Once<T>> for IdempotentResponse<V, STATUS> {
     fn from(once: Once<T>) -> Self {
         match once {
             Once::Now(made) => Self::Fresh(made.into()),
-            Once::Again(answer) => Self::Replayed(answer),
+            Once::Again(response) => Self::Stored(response),
         }
     }
 }
@@ -69,7 +86,7 @@ impl<T: Serialize + Send, const STATUS: u16> Writer for IdempotentResponse<T, ST
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         match self {
             Self::Fresh(body) => res.status_code(status(STATUS)).render(Json(body)),
-            Self::Replayed(answer) => res.status_code(status(answer.status)).render(Text::Json(answer.body)),
+            Self::Stored(response) => res.status_code(status(response.status)).render(Text::Json(response.body)),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{any::type_name, ops::Deref, sync::Arc, time::Duration};
 
-use faceofmind_actors::{House, limits::Limit};
-use faceofmind_kit::Database;
+use faceofmind_db::Database;
+use faceofmind_platform::rate_limit::Limit;
+use faceofmind_system::ActorSystem;
 use salvo::{
     Depot, Request,
     oapi::{Components, Operation},
@@ -15,7 +16,7 @@ use super::{extract::extractor, problem::Problem};
 /// The actors, and what the edge itself needs.
 pub struct AppState {
     /// The actor system.
-    pub system: House,
+    pub system: ActorSystem,
     /// The database, whose health `/ready` reports.
     pub db: Database,
     /// How many calls without a token one client may make under `/auth`.
@@ -26,7 +27,7 @@ pub struct AppState {
 
 impl AppState {
     /// A client may make `max_anonymous_calls` calls a minute under `/auth` without a token.
-    pub fn new(system: House, db: Database, max_anonymous_calls: u32) -> Self {
+    pub fn new(system: ActorSystem, db: Database, max_anonymous_calls: u32) -> Self {
         let anonymous_calls =
             Limit { name: "anonymous-calls", most: max_anonymous_calls, within: Duration::from_secs(60) };
         Self { system, db, anonymous_calls, stopping: CancellationToken::new() }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use faceofmind::app::App;
-use faceofmind_actors::session_tracker::Sessions;
+use faceofmind_actors::{exporter::Handle, session_tracker::SessionTracker};
 use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
 use reqwest::Method;
 use tokio::{net::TcpStream, time::timeout};
@@ -29,8 +29,8 @@ pub(crate) struct TestApp {
     pub(super) service_events: ServiceEvents,
     http: reqwest::Client,
     tree: SupervisorHandle,
-    /// The session tracker's handle, which sets fail points.
-    pub(crate) sessions: Sessions,
+    /// The session tracker, whose fail point a test may arm.
+    pub(crate) sessions: Handle<SessionTracker>,
     database: Database,
     running: Mutex<Option<App>>,
 }

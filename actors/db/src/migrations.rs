@@ -81,7 +81,7 @@ pub async fn status(db: &Database) -> Result<Vec<Migration>, MigrationError> {
 /// Reverts the last applied migration and returns it, or `None` when none is applied.
 ///
 /// # Errors
-/// [`MigrationError::WouldLose`] when a table that it drops holds rows, unless `force`.
+/// [`MigrationError::WouldLoseData`] when a table that it drops holds rows, unless `force`.
 pub async fn down(db: &Database, force: bool) -> Result<Option<Migration>, MigrationError> {
     let mut tx = begin_locked(db).await?;
     let applied = applied(&mut tx).await?;

@@ -30,5 +30,5 @@ pub mod logins {
 }
 pub mod user_registry {
     pub use faceofmind_domain::accounts::*;
-    pub use faceofmind_model::{Email, Role, Status, User, UserId, user};
+    pub use faceofmind_model::{Email, Role, Status, User, UserChange, UserId, user};
 }

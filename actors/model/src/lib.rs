@@ -20,4 +20,4 @@ pub use otp_code::OtpCode;
 pub use reminder::ReminderId;
 pub use request_context::RequestContext;
 pub use session::{DetectionId, FeedbackId, SessionId};
-pub use user::{ClaimId, Email, Role, Status, User, UserId};
+pub use user::{ClaimId, Email, Role, Status, User, UserChange, UserId};

@@ -158,6 +158,47 @@ pub struct User {
     pub language: Option<String>,
 }
 
+/// A change to a user. A field that is `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// 1 to 100 characters.
+    pub first_name: Option<String>,
+    /// 1 to 100 characters.
+    pub last_name: Option<String>,
+    /// IANA name.
+    pub time_zone: Option<String>,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// Only admins set it.
+    pub role: Option<Role>,
+    /// Only admins set it, except to close their own account.
+    pub status: Option<Status>,
+}
+
+impl UserChange {
+    /// Returns a change of the status alone.
+    pub fn status(status: Status) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+
+    /// Changes the user.
+    pub fn apply_to(self, user: &mut User) {
+        user.first_name = self.first_name.unwrap_or_else(|| std::mem::take(&mut user.first_name));
+        user.last_name = self.last_name.unwrap_or_else(|| std::mem::take(&mut user.last_name));
+        user.time_zone = self.time_zone.or(user.time_zone.take());
+        user.language = self.language.or(user.language.take());
+        user.role = self.role.unwrap_or(user.role);
+        user.status = self.status.unwrap_or(user.status);
+    }
+}
+
+impl User {
+    /// Whether the user is an admin who may log in. The service keeps at least one.
+    pub fn is_active_admin(&self) -> bool {
+        self.role == Role::Admin && self.status == Status::Active
+    }
+}
+
 #[cfg(any(test, feature = "test-hooks"))]
 impl User {
     /// Returns an active user for tests.

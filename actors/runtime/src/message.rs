@@ -61,6 +61,14 @@ impl<M: Message> ReplyTo<M> {
         self.sender.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
+    /// Waits until the caller waits no longer. Never returns where no caller ever waited.
+    pub async fn closed(&mut self) {
+        match &mut self.sender {
+            Some(sender) => sender.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The span of the request. Work that answers it runs in this span; a batch's span follows from it.
     pub fn span(&self) -> &Span {
         &self.span

@@ -189,7 +189,7 @@ impl SupervisorHandle {
     }
 
     /// Stops the children in the reverse order of their start, each after it has drained its mailbox. They share `timeout`: a child that
-    /// exceeds it is killed, and each child after it gets [`MIN_STOP_GRACE`].
+    /// exceeds it is killed, and each child after it gets 200 ms.
     pub async fn stop(&self, timeout: Duration) {
         let (done, stopped) = oneshot::channel();
         if self.actor.send_message(SupervisorCommand::Stop { timeout, done }).is_ok() {

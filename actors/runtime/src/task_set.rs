@@ -30,6 +30,22 @@ impl TaskSet {
         self.spawn_boxed(Box::pin(async move { reply.send(work.await) }.instrument(span)));
     }
 
+    /// As [`spawn_reply`](Self::spawn_reply), but drops the work when the caller has gone: for work that waits in another actor's queue.
+    pub fn spawn_while_awaited<M: Message>(
+        &mut self,
+        mut reply: ReplyTo<M>,
+        work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
+    ) {
+        let span = reply.span().clone();
+        let awaited = async move {
+            tokio::select! {
+                result = work => reply.send(result),
+                () = reply.closed() => {}
+            }
+        };
+        self.spawn_boxed(Box::pin(awaited.instrument(span)));
+    }
+
     /// Futures that query a database are large: boxed, they are moved once, and all have one type for the scheduler.
     fn spawn_boxed(&mut self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.reap_finished();

@@ -3,7 +3,7 @@
 //! One supervisor owns all of them, one for one. It stops them in the reverse order of their start:
 //!
 //! ```text
-//! publisher ─ hasher ─ limiter ─ otp ─ registry-0 … registry-7 ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
+//! publisher ─ hasher ─ limiter ─ otp ─ user_registry ─ logins ─ suggestions ─ session_tracker ─ community ─ reminders ─ exporter ─ mailer
 //! ```
 //!
 //! [`modules`] lists what must happen to every module.
@@ -15,13 +15,13 @@ use faceofmind_db::Database;
 use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
-    logins::{self, Logins},
+    logins::{self, Authenticator, LoginRegistry},
     reminders::{self, Reminders},
-    sessions::{self, Sessions},
+    sessions::{self, SessionTracker},
     suggestions::{self, Endpoint, Suggestions},
 };
 use faceofmind_platform::{
-    auth_cache::{Sources, Views},
+    auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{Mailer, MailerDeps, Renderer, Transport},
     nats::Nats,
@@ -40,7 +40,8 @@ pub mod key_rotation;
 mod mail_content;
 pub mod modules;
 
-use self::{exporter::Exporter, mail_content::MailComposition, modules::ModuleHooks};
+use self::{exporter::Exporter, mail_content::MailComposition};
+
 /// What the actors stand on: each part chosen and connected, no actor started.
 pub struct Resources {
     /// State.
@@ -72,7 +73,7 @@ pub struct Settings {
     /// Passwords.
     pub hasher: password_hasher::Settings,
     /// Users.
-    pub registry: accounts::Settings,
+    pub accounts: accounts::Settings,
     /// Log-ins.
     pub logins: logins::Settings,
     /// Codes.
@@ -96,19 +97,21 @@ pub enum ActorSet {
 
 impl ActorSet {
     fn has(self, actor: &str) -> bool {
-        self == Self::All || ["hasher", "limiter", "otp"].contains(&actor) || accounts::SHARDS.contains(&actor)
+        self == Self::All || ["hasher", "limiter", "otp", accounts::NAME].contains(&actor)
     }
 }
 
 /// The rooms at work.
 #[derive(Clone)]
 pub struct ActorSystem {
-    /// Who exists.
-    pub registry: UserRegistry,
+    /// Users.
+    pub accounts: Handle<UserRegistry>,
     /// Who is logged in.
-    pub logins: Logins,
-    /// Their sessions.
-    pub sessions: Sessions,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
+    /// Sessions and detections.
+    pub sessions: Handle<SessionTracker>,
     /// What they write for each other.
     pub community: Community,
     /// What they want to be reminded of.
@@ -125,6 +128,8 @@ pub struct ActorSystem {
     pub mailer: Mailer,
     /// Events.
     pub publisher: Publisher,
+    /// The clock of all actors.
+    pub clock: Clock,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -138,7 +143,7 @@ impl ActorSystem {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let means = || (clock.clone(), rng.clone());
-        let views = Views::new(invalidation_source(&db, nats.as_ref()));
+        let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
         let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
@@ -148,32 +153,46 @@ impl ActorSystem {
         let limits = if settings.limits { counted.clone() } else { Limits::off() };
         let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
         let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
-        let neighbours = accounts::Neighbours {
+        let deps = accounts::Deps {
+            db: db.clone(),
             hasher: hasher.clone(),
             limits: limits.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
-            views: views.clone(),
-            hooks: Arc::new(ModuleHooks),
+            auth_cache: auth_cache.clone(),
+            hooks: modules::ACCOUNT_HOOKS,
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (registry, registering) = UserRegistry::new(settings.registry, db.clone(), neighbours, means());
-        let neighbours =
-            logins::Neighbours { registry: registry.clone(), hasher, limits: limits.clone(), mailer: mailer.clone() };
-        let (logins, logging_in) = Logins::new(settings.logins, db.clone(), views, neighbours, means());
+        let (accounts, registry) = UserRegistry::new(settings.accounts, deps);
+        let deps = logins::Deps {
+            db: db.clone(),
+            cache: auth_cache,
+            accounts: accounts.clone(),
+            hasher,
+            limits: limits.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let (suggestions, suggesting) =
             Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
         );
-        let neighbours = sessions::Neighbours {
+        let deps = sessions::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             suggestions: suggestions.clone(),
             keyring: keyring.clone(),
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (sessions, tracking) = Sessions::new(sessions::Settings::default(), db.clone(), neighbours, means());
+        let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
         let neighbours =
             community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
         let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
@@ -185,7 +204,7 @@ impl ActorSystem {
         };
         let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
         let composer = MailComposition {
-            registry: registry.clone(),
+            accounts: accounts.clone(),
             logins: logins.clone(),
             otp: otp.clone(),
             reminders: reminders.clone(),
@@ -193,17 +212,17 @@ impl ActorSystem {
         };
         let deps = MailerDeps { db, composer: Arc::new(composer), renderer, clock: clock.clone(), rng: rng.clone() };
         let mailing = mailer.child(deps);
-        let mut children = vec![publishing, hashing, limiting, minting];
-        children.extend(registering);
+        let mut children = vec![publishing, hashing, limiting, minting, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
-        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock, rng };
+        let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
         let tree = Supervisor::start(spec)
             .await
             .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
         Ok(Self {
-            registry,
+            accounts,
             logins,
+            authenticator,
             sessions,
             community,
             reminders,
@@ -213,6 +232,7 @@ impl ActorSystem {
             limits,
             mailer,
             publisher,
+            clock,
             tree,
         })
     }
@@ -222,11 +242,11 @@ fn invalid_argon2_cost(reason: String) -> Failure {
     Failure::Dependency { service: "Argon2", reason }
 }
 
-/// A file has one process that serves, which locks it; of a server's other clients one hears over NATS, or not at all.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> Sources {
+/// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
+fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
     match (db, nats) {
-        (Database::Sqlite(..), _) => Sources::Alone,
-        (Database::Postgres(_), Some(nats)) => Sources::Told(nats.clone()),
-        (Database::Postgres(_), None) => Sources::Untold,
+        (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
+        (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),
+        (Database::Postgres(_), None) => InvalidationSource::None,
     }
 }

@@ -2,8 +2,8 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_domain::{
-    accounts::{Draft, Subject, UserRegistry},
-    logins::Logins,
+    accounts::{GetMailContext, MailContext, MailTopic, UserRegistry},
+    logins::{FindLogin, LoginRegistry},
     reminders::Reminders,
 };
 use faceofmind_model::ClaimId;
@@ -11,15 +11,15 @@ use faceofmind_platform::{
     mail::{ComposeFuture, ComposedMail, Intent, Letter, MailComposer},
     otp::{Mint, Minted, Otp, Purpose},
 };
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_runtime::{Handle, legacy::Failure};
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 /// Composes mails from what the modules know.
 pub(crate) struct MailComposition {
     /// Knows the recipients and the topics.
-    pub(crate) registry: UserRegistry,
+    pub(crate) accounts: Handle<UserRegistry>,
     /// Knows the devices.
-    pub(crate) logins: Logins,
+    pub(crate) logins: Handle<LoginRegistry>,
     /// Issues the codes.
     pub(crate) otp: Otp,
     /// Knows the reminders.
@@ -32,7 +32,9 @@ impl MailComposer for MailComposition {
     fn compose<'a>(&'a self, intent: &'a Intent) -> ComposeFuture<'a> {
         Box::pin(async move {
             let Some(reason) = &intent.occasion else { return Ok(None) };
-            let Some(draft) = self.registry.draft(reason).await? else { return Ok(None) };
+            let Some(draft) = self.accounts.ask(GetMailContext { reason: reason.clone() }).await? else {
+                return Ok(None);
+            };
             let Some(letter) = self.letter(intent, &draft).await? else { return Ok(None) };
             Ok(Some(ComposedMail { user: draft.user, to: draft.to, language: draft.language, letter }))
         })
@@ -42,12 +44,12 @@ impl MailComposer for MailComposition {
 impl MailComposition {
     /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone. The owner of an account
     /// is not flooded either when others register its address or ask to move to it: that counts as a code, though none is told.
-    async fn letter(&self, intent: &Intent, draft: &Draft) -> Result<Option<Letter>, Failure> {
+    async fn letter(&self, intent: &Intent, draft: &MailContext) -> Result<Option<Letter>, Failure> {
         let first_name = draft.first_name.clone();
         let zoned = |moment: Timestamp| self.zoned(moment, draft);
         let at = zoned(intent.created_at);
-        Ok(match &draft.subject {
-            Subject::Claim { claim, name, at } => {
+        Ok(match &draft.topic {
+            MailTopic::Claim { claim, name, at } => {
                 let minted = self.mint(intent, draft, Purpose::Verification, Some(*claim)).await?;
                 minted.map(|minted| Letter::Welcome {
                     claim_name: name.clone(),
@@ -56,7 +58,7 @@ impl MailComposition {
                     code: minted.code,
                 })
             }
-            Subject::Reset => {
+            MailTopic::Reset => {
                 let minted = self.mint(intent, draft, Purpose::PasswordReset, None).await?;
                 minted.map(|minted| Letter::ResetCode {
                     first_name,
@@ -64,23 +66,25 @@ impl MailComposition {
                     code: minted.code,
                 })
             }
-            Subject::AlreadyRegistered => {
+            MailTopic::AlreadyRegistered => {
                 let within_budget = self.mint(intent, draft, Purpose::Verification, None).await?;
                 within_budget.map(|_nobody_is_told| Letter::AlreadyRegistered { first_name, at })
             }
-            Subject::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
-            Subject::NewDevice(login) => self.logins.find(*login).await?.map(|login| Letter::NewDevice {
-                first_name,
-                at: zoned(login.created_at),
-                address: login.address.parse().ok(),
-                device: login.device,
-            }),
-            Subject::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
+            MailTopic::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
+            MailTopic::NewDevice(login) => {
+                self.logins.ask(FindLogin { login: *login }).await?.map(|login| Letter::NewDevice {
+                    first_name,
+                    at: zoned(login.created_at),
+                    address: login.client_ip.parse().ok(),
+                    device: login.device,
+                })
+            }
+            MailTopic::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
                 first_name,
                 title: reminder.title,
                 date: reminder.reminder_time.0,
             }),
-            Subject::AddressClaim { claim, name } => {
+            MailTopic::AddressClaim { claim, name } => {
                 let minted = self.mint(intent, draft, Purpose::EmailChange, Some(*claim)).await?;
                 minted.map(|minted| Letter::AddressCode {
                     claim_name: name.clone(),
@@ -89,19 +93,19 @@ impl MailComposition {
                     code: minted.code,
                 })
             }
-            Subject::AddressTaken => {
+            MailTopic::AddressTaken => {
                 let within_budget = self.mint(intent, draft, Purpose::EmailChange, None).await?;
                 within_budget.map(|_nobody_is_told| Letter::AddressTaken { first_name, at })
             }
-            Subject::AddressChangeAsked => Some(Letter::AddressChangeAsked { first_name, at }),
-            Subject::AddressChanged => Some(Letter::AddressChanged { first_name, at }),
+            MailTopic::AddressChangeAsked => Some(Letter::AddressChangeAsked { first_name, at }),
+            MailTopic::AddressChanged => Some(Letter::AddressChanged { first_name, at }),
         })
     }
 
     async fn mint(
         &self,
         intent: &Intent,
-        draft: &Draft,
+        draft: &MailContext,
         purpose: Purpose,
         claim: Option<ClaimId>,
     ) -> Result<Option<Minted>, Failure> {
@@ -109,7 +113,7 @@ impl MailComposition {
         self.otp.mint(Mint { purpose, address, claim, intent: intent.id, client }).await
     }
 
-    fn zoned(&self, moment: Timestamp, draft: &Draft) -> ZonedDateTime {
+    fn zoned(&self, moment: Timestamp, draft: &MailContext) -> ZonedDateTime {
         let own = draft.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
         moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.time_zone.clone()))
     }

@@ -5,14 +5,11 @@
 use std::{future::Future, pin::Pin};
 
 use faceofmind_db::{
-    Database, Snapshot, Tx,
+    Database, Snapshot, StoreError, Tx,
     export::{ExportAborted, JsonWriter},
 };
 use faceofmind_domain::{
-    accounts::{
-        self,
-        hooks::{AccountHooks, HookFuture},
-    },
+    accounts::{self, AccountHooks},
     community, logins, reminders, sessions,
 };
 use faceofmind_model::{User, UserId};
@@ -27,7 +24,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One module that holds data of users.
 pub(crate) struct Module {
     /// Deletes what the module holds of a user, in the transaction that erases the user.
-    pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> HookFuture<'a>,
+    pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> BoxFuture<'a, Result<(), Failure>>,
     /// Writes what the module holds of a user into an export, where it does not repeat what another module writes.
     pub(crate) export: Option<Export>,
     /// The module's encrypted texts, and how they are re-encrypted with the first key.
@@ -57,14 +54,14 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(login_store::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(login_store::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(sessions::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, round| Box::pin(sessions::reseal(db, round)))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
         erase: |tx, user| Box::pin(community::erase(tx, user.id)),
@@ -85,20 +82,21 @@ pub(crate) const MODULES: [Module; 8] = [
     Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
 ];
 
-/// What all modules do when an account changes.
-pub(crate) struct ModuleHooks;
+/// What the modules do in a transaction of accounts.
+pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
+    erase: |tx, user| Box::pin(erase(tx, user)),
+    time_zone_changed: |tx, user, zone| {
+        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
+    },
+};
 
-impl AccountHooks for ModuleHooks {
-    fn erase<'a>(&'a self, tx: &'a mut Tx, user: &'a User) -> HookFuture<'a> {
-        Box::pin(async move {
-            for module in MODULES {
-                (module.erase)(tx, user).await?;
-            }
-            Ok(())
-        })
+async fn erase(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+    for module in MODULES {
+        (module.erase)(tx, user).await.map_err(store_error)?;
     }
+    Ok(())
+}
 
-    fn time_zone_changed<'a>(&'a self, tx: &'a mut Tx, user: UserId, time_zone: &'a str) -> HookFuture<'a> {
-        Box::pin(reminders::rezone(tx, user, time_zone))
-    }
+fn store_error(failure: Failure) -> StoreError {
+    failure.split().map_or_else(|store| store, |ask| StoreError::corrupt(ask.to_string()))
 }

@@ -1,13 +1,13 @@
 //! `/auth`: registration, login, logout, and the user's logins.
 
-use faceofmind_actors::logins::{Attempt, Listed, LoggedIn, LoginId};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::logins::{self, EndAllLogins, EndLogin, ListLogins, PasswordLogin, RefreshTokens, TokenPair};
+use faceofmind_model::LoginId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
     writing::Json,
 };
-use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::http::{
@@ -68,14 +68,14 @@ struct LoginResponse {
     user: UserView,
 }
 
-impl From<LoggedIn> for LoginResponse {
-    fn from(logged_in: LoggedIn) -> Self {
+impl From<TokenPair> for LoginResponse {
+    fn from(pair: TokenPair) -> Self {
         Self {
-            access_token: logged_in.access_token,
-            refresh_token: logged_in.refresh_token,
+            access_token: pair.access_token,
+            refresh_token: pair.refresh_token,
             token_type: "bearer",
-            expires_in: logged_in.expires_in,
-            user: UserView::from(&*logged_in.user),
+            expires_in: pair.expires_in,
+            user: UserView::from(&*pair.user),
         }
     }
 }
@@ -95,8 +95,8 @@ async fn login(
     body: Body<LoginRequest>,
 ) -> Result<Json<LoginResponse>, Problem> {
     let LoginRequest { email, password } = body.0;
-    let logged_in = state.system.logins.log_in(Attempt { email, password, client: client.0 }).await?;
-    Ok(Json(logged_in.into()))
+    let tokens = state.system.logins.ask(PasswordLogin { email, password, context: client.0 }).await?;
+    Ok(Json(tokens.into()))
 }
 
 request! {
@@ -119,21 +119,21 @@ async fn refresh(
     _client: Anonymous,
     body: Body<RefreshRequest>,
 ) -> Result<Json<LoginResponse>, Problem> {
-    let logged_in = state.system.logins.refresh(body.0.refresh_token.expose_secret()).await?;
-    Ok(Json(logged_in.into()))
+    let tokens = state.system.logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
+    Ok(Json(tokens.into()))
 }
 
 /// Ends the login of the access token. Its tokens stop working at once.
 #[endpoint(operation_id = "auth_logout")]
 async fn logout(state: State<AppState>, caller: Caller) -> Result<Json<MessageBody>, Problem> {
-    state.system.logins.end(caller.user.id, caller.login).await?;
+    state.system.logins.ask(EndLogin { user: caller.user.id, login: caller.login }).await?;
     Ok(MessageBody::json("Successfully logged out"))
 }
 
 /// Ends all logins of the user.
 #[endpoint(operation_id = "auth_logout_all")]
 async fn logout_all(state: State<AppState>, caller: Caller) -> Result<Json<MessageBody>, Problem> {
-    state.system.logins.end_all(caller.user.id).await?;
+    state.system.logins.ask(EndAllLogins { user: caller.user.id }).await?;
     Ok(MessageBody::json("Successfully logged out everywhere"))
 }
 
@@ -163,24 +163,24 @@ struct LoginSummary {
     current: bool,
 }
 
-impl From<Listed> for LoginSummary {
-    fn from(listed: Listed) -> Self {
-        let Listed { id, device, address, created_at, last_used_at, current } = listed;
-        Self { id: id.0, device, address, created_at, last_used_at, current }
+impl From<logins::LoginSummary> for LoginSummary {
+    fn from(summary: logins::LoginSummary) -> Self {
+        let logins::LoginSummary { id, device, client_ip, created_at, last_used_at, current } = summary;
+        Self { id: id.0, device, address: client_ip, created_at, last_used_at, current }
     }
 }
 
 /// Lists the user's logins that can still be used, newest first.
 #[endpoint(operation_id = "logins_list")]
 async fn list_logins(state: State<AppState>, caller: Caller) -> Result<Json<Vec<LoginSummary>>, Problem> {
-    let listed = state.system.logins.list(caller.user.id, caller.login).await?;
-    Ok(Json(listed.into_iter().map(LoginSummary::from).collect()))
+    let logins = state.system.logins.ask(ListLogins { user: caller.user.id, current: caller.login }).await?;
+    Ok(Json(logins.into_iter().map(LoginSummary::from).collect()))
 }
 
 /// Ends a login of the user.
 #[endpoint(operation_id = "logins_end", responses((status_code = 404, description = "The user has no such login")))]
 async fn end_login(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    if state.system.logins.end(caller.user.id, LoginId(id.0)).await? {
+    if state.system.logins.ask(EndLogin { user: caller.user.id, login: LoginId(id.0) }).await? {
         Ok(MessageBody::json("Log-in ended"))
     } else {
         Err(Problem::login_not_found())

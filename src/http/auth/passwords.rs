@@ -1,5 +1,6 @@
 //! `/auth/request-password-reset`, `/auth/reset-password` and `/auth/change-password`.
 
+use faceofmind_domain::accounts::{ChangePassword, RequestPasswordReset, ResetPassword};
 use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
 use crate::http::{
@@ -34,7 +35,7 @@ async fn request_password_reset(
     client: Anonymous,
     body: Body<ForgotPasswordRequest>,
 ) -> Result<Accepted<MessageBody>, Problem> {
-    state.system.registry.request_reset(&body.0.email, &client.0).await?;
+    state.system.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
     Ok(MessageBody::accepted("If the address has an account, a code is on its way."))
 }
 
@@ -63,8 +64,8 @@ async fn reset_password(
     client: Anonymous,
     body: Body<ResetPasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
-    let ResetPasswordRequest { email, otp, new_password } = body.0;
-    state.system.registry.reset(&email, &otp, new_password, &client.0).await?;
+    let ResetPasswordRequest { email, otp: code, new_password } = body.0;
+    state.system.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
     Ok(MessageBody::json("Password has been reset successfully."))
 }
 
@@ -91,7 +92,8 @@ async fn change_password(
     body: Body<ChangePasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
     let ChangePasswordRequest { current_password, new_password } = body.0;
-    let user = caller.verify_password(&state, &current_password).await?;
-    state.system.registry.change_password(&user, new_password, caller.login, &caller.client).await?;
+    let verified = caller.verify_password(&state, current_password).await?;
+    let Caller { login: keep, context, .. } = caller;
+    state.system.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
     Ok(MessageBody::json("Password changed successfully."))
 }

@@ -1,6 +1,6 @@
 //! `/auth/register` and `/auth/verify-otp`.
 
-use faceofmind_actors::user_registry::Registration;
+use faceofmind_domain::accounts::{Register, VerifyEmail};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -77,7 +77,7 @@ async fn register(
         role: "user",
         status: "inactive",
     };
-    state.system.registry.register(Registration { email, password, first_name, last_name }, &client.0).await?;
+    state.system.accounts.ask(Register { email, password, first_name, last_name, context: client.0 }).await?;
     let message = "User registered successfully. Please check your email for the code.";
     Ok(WithStatus(RegisterResponse { message, user }))
 }
@@ -100,6 +100,7 @@ async fn verify_otp(
     client: Anonymous,
     body: Body<VerifyOtpRequest>,
 ) -> Result<Json<UserMessage>, Problem> {
-    let user = state.system.registry.verify(&body.0.email, &body.0.otp, &client.0).await?;
+    let VerifyOtpRequest { email, otp: code } = body.0;
+    let user = state.system.accounts.ask(VerifyEmail { email, code, context: client.0 }).await?;
     Ok(UserMessage::json("Email verified successfully.", &user))
 }

@@ -68,7 +68,7 @@ async fn events(
         caller.require_admin()?;
     }
     let user = (!query.0.all).then_some(caller.user.id);
-    let login_ended = state.system.logins.watch(caller.login, &caller.user).over();
+    let login_ended = state.system.authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = state.stopping.clone().cancelled_owned();
     let feed = state.system.publisher.feed(caller.user.id, user, resume.0).await?;
     let (frames, stream) = EventStream::new(FRAME_BUFFER);

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use faceofmind_actors::{
-    emotions::Intensity,
-    session_tracker::{Day, Diagnosis, IntensityTally, Window},
-};
+use faceofmind_domain::sessions::{self, DayStats, Diagnose, Diagnosis, GetDayStats, Window};
+use faceofmind_model::emotion::Intensity;
 use jiff::tz::TimeZone;
 use salvo::{
     Router, Writer,
@@ -143,21 +141,21 @@ struct DiagnosisView {
     window: &'static str,
 }
 
-impl From<IntensityTally> for IntensityCounts {
-    fn from(tally: IntensityTally) -> Self {
-        let IntensityTally { mild, moderate, severe } = tally;
+impl From<sessions::IntensityCounts> for IntensityCounts {
+    fn from(counts: sessions::IntensityCounts) -> Self {
+        let sessions::IntensityCounts { mild, moderate, severe } = counts;
         Self { mild, moderate, severe }
     }
 }
 
-impl From<Day> for DominantEmotion {
-    fn from(day: Day) -> Self {
+impl From<DayStats> for DominantEmotion {
+    fn from(day: DayStats) -> Self {
         Self { day: day.date.to_string(), dominant_emotion: day.dominant_emotion }
     }
 }
 
-impl From<Day> for DayIntensity {
-    fn from(day: Day) -> Self {
+impl From<DayStats> for DayIntensity {
+    fn from(day: DayStats) -> Self {
         Self { intensity_tally: day.intensities.into(), dominant: day.into() }
     }
 }
@@ -201,14 +199,15 @@ async fn chart_intensities(
     chart(&state, &caller, zone, query.0).await
 }
 
-async fn chart<T: From<Day>>(
+async fn chart<T: From<DayStats>>(
     state: &AppState,
     caller: &Caller,
     zone: Header<XTimeZone>,
     query: ChartQuery,
 ) -> Result<Json<Vec<T>>, Problem> {
     let window = query.window.ok_or_else(Problem::invalid_window)?;
-    let days = state.system.sessions.days(caller.user.id, window, zone_of(zone, caller)).await?;
+    let message = GetDayStats { user: caller.user.id, window, zone: zone_of(zone, caller) };
+    let days = state.system.sessions.ask(message).await?;
     Ok(Json(days.into_iter().map(T::from).collect()))
 }
 
@@ -221,8 +220,8 @@ async fn diagnose(
     body: Body<DiagnosisRequest>,
 ) -> Result<Json<DiagnosisView>, Problem> {
     let window = body.0.window.ok_or_else(Problem::invalid_window)?;
-    let diagnosis = state.system.sessions.diagnosis(caller.user.id, window, zone_of(zone, &caller)).await?;
-    Ok(Json(diagnosis.into()))
+    let message = Diagnose { user: caller.user.id, window, zone: zone_of(zone, &caller) };
+    Ok(Json(state.system.sessions.ask(message).await?.into()))
 }
 
 /// The time zone of the request, or else of the user, if either is set.

@@ -1,8 +1,10 @@
 //! `/sessions/{id}/process_emotion` and `/sessions/{id}/detections`: the detected emotions of a session.
 
-use faceofmind_actors::session_tracker::{
-    Comfort, Detected, Detection, Listener, MOST_DETECTIONS, Processed, SessionId,
+use faceofmind_domain::sessions::{
+    self, AdviceLocale, Detection, EmotionProcessed, MAX_DETECTIONS_PER_REQUEST, ProcessEmotion, RecordDetections,
+    accepted_timestamps,
 };
+use faceofmind_model::SessionId;
 use jiff::tz::TimeZone;
 use salvo::{
     Depot, Request, Router, Writer,
@@ -10,7 +12,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::call;
+use super::context;
 use crate::http::{
     body::{Body, document_batch, json},
     caller::Caller,
@@ -19,7 +21,7 @@ use crate::http::{
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
-    responses::IdempotentResponse,
+    responses::{IdempotentResponse, respond},
     state::{AppState, State},
     validators::{Fraction, NonBlank, Rfc3339, Text},
 };
@@ -61,7 +63,7 @@ request! {
 
 impl From<DetectionInput> for Detection {
     fn from(DetectionInput { emotion, confidence, voice_content, timestamp }: DetectionInput) -> Self {
-        Self::new(emotion, voice_content.unwrap_or_default()).with_confidence(confidence).felt_at(timestamp)
+        Self::new(emotion, voice_content.unwrap_or_default()).with_confidence(confidence).with_timestamp(timestamp)
     }
 }
 
@@ -70,7 +72,7 @@ struct DetectionBatch(Vec<Detection>);
 
 impl DetectionBatch {
     async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
-        let accepted = State::<AppState>::of(depot)?.system.sessions.plausible();
+        let accepted = accepted_timestamps(State::<AppState>::of(depot)?.system.clock.now());
         let read = |fields: &mut FieldReader<'_>| {
             let timestamp = fields.peek::<Rfc3339>("timestamp");
             let input = DetectionInput::from_fields(fields);
@@ -79,11 +81,11 @@ impl DetectionBatch {
             }
             input.map(Detection::from)
         };
-        read_batch(json(req).await?, 1..=MOST_DETECTIONS, read).map(Self)
+        read_batch(json(req).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read).map(Self)
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
-        document_batch::<DetectionInput>(components, operation, MOST_DETECTIONS);
+        document_batch::<DetectionInput>(components, operation, MAX_DETECTIONS_PER_REQUEST);
     }
 }
 
@@ -110,9 +112,9 @@ struct ProcessedEmotion {
     urls: Vec<String>,
 }
 
-impl From<Processed> for ProcessedEmotion {
-    fn from(processed: Processed) -> Self {
-        let Processed { session_id, emotion, voice_content, suggestions, emotion_color, urls } = processed;
+impl From<EmotionProcessed> for ProcessedEmotion {
+    fn from(processed: EmotionProcessed) -> Self {
+        let EmotionProcessed { session_id, emotion, voice_content, suggestions, emotion_color, urls } = processed;
         Self { session_id: session_id.0, emotion, voice_content, suggestions, emotion_color, urls }
     }
 }
@@ -131,8 +133,14 @@ async fn process_emotion(
     req: &mut Request,
 ) -> Result<IdempotentResponse<ProcessedEmotion, 200>, Problem> {
     let ProcessEmotionRequest { emotion, voice_content } = body.0;
-    let (detection, locale) = (Detection::new(emotion, voice_content), advice_locale(req, &caller));
-    Ok(state.system.sessions.process(call(&caller, key), SessionId(id.0), detection, locale).await?.into())
+    let message = ProcessEmotion {
+        session: SessionId(id.0),
+        detection: Detection::new(emotion, voice_content),
+        locale: advice_locale(req, &caller),
+        context: context(&caller, key),
+        respond: respond::<_, ProcessedEmotion, 200>,
+    };
+    Ok(state.system.sessions.ask(message).await?.into())
 }
 
 /// The ids of the recorded detections.
@@ -160,14 +168,14 @@ struct CrisisResponse {
     urls: Vec<String>,
 }
 
-impl From<Comfort> for CrisisResponse {
-    fn from(Comfort { suggestions, urls }: Comfort) -> Self {
+impl From<sessions::CrisisResponse> for CrisisResponse {
+    fn from(sessions::CrisisResponse { suggestions, urls }: sessions::CrisisResponse) -> Self {
         Self { suggestions, urls }
     }
 }
 
-impl From<Detected> for DetectionsRecorded {
-    fn from(Detected { id, ids, crisis }: Detected) -> Self {
+impl From<sessions::DetectionsRecorded> for DetectionsRecorded {
+    fn from(sessions::DetectionsRecorded { id, ids, crisis }: sessions::DetectionsRecorded) -> Self {
         let ids = ids.into_iter().map(|id| id.0).collect();
         Self { id: id.map(|id| id.0), ids, crisis: crisis.map(CrisisResponse::from) }
     }
@@ -187,15 +195,21 @@ async fn detect(
     batch: DetectionBatch,
     req: &mut Request,
 ) -> Result<IdempotentResponse<DetectionsRecorded>, Problem> {
-    let locale = advice_locale(req, &caller);
-    Ok(state.system.sessions.detect(call(&caller, key), SessionId(id.0), batch.0, locale).await?.into())
+    let message = RecordDetections {
+        session: SessionId(id.0),
+        detections: batch.0,
+        locale: advice_locale(req, &caller),
+        context: context(&caller, key),
+        respond: respond::<_, DetectionsRecorded, 201>,
+    };
+    Ok(state.system.sessions.ask(message).await?.into())
 }
 
 /// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else
 /// of the request. An unknown `X-Time-Zone` is ignored here.
-fn advice_locale(req: &Request, caller: &Caller) -> Listener {
+fn advice_locale(req: &Request, caller: &Caller) -> AdviceLocale {
     let header = req.headers().get("x-time-zone").and_then(|value| value.to_str().ok());
     let named = header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
-    let language = caller.user.language.clone().or_else(|| caller.client.languages.first().cloned());
-    Listener { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
+    let language = caller.user.language.clone().or_else(|| caller.context.languages.first().cloned());
+    AdviceLocale { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
 }

@@ -1,13 +1,14 @@
 //! `/sessions/{id}/feedback`: the user's rating of a session that has ended.
 
-use faceofmind_actors::session_tracker::{Feedback, Rating, SessionId};
+use faceofmind_domain::sessions::{Feedback, RateSession, Rating};
+use faceofmind_model::SessionId;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
 };
 use serde::Serialize;
 
-use super::call;
+use super::context;
 use crate::http::{
     body::Body,
     caller::Caller,
@@ -15,7 +16,7 @@ use crate::http::{
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
-    responses::IdempotentResponse,
+    responses::{IdempotentResponse, respond},
     state::{AppState, State},
     validators::{Integer, Text},
 };
@@ -65,5 +66,11 @@ async fn rate(
     body: Body<FeedbackRequest>,
 ) -> Result<IdempotentResponse<FeedbackView>, Problem> {
     let FeedbackRequest { comment, rating } = body.0;
-    Ok(state.system.sessions.rate(call(&caller, key), SessionId(id.0), Rating { comment, rating }).await?.into())
+    let message = RateSession {
+        session: SessionId(id.0),
+        rating: Rating { comment, rating },
+        context: context(&caller, key),
+        respond: respond::<_, FeedbackView, 201>,
+    };
+    Ok(state.system.sessions.ask(message).await?.into())
 }

@@ -1,7 +1,8 @@
 //! `/sessions/{id}/history`: the recorded data of a session.
 
-use faceofmind_actors::session_tracker::{DetectionId, History, Moment, SessionId, Suggestion};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::sessions::{DetectionRecord, GetHistory, History, Suggestion};
+use faceofmind_model::{DetectionId, SessionId};
 use salvo::{
     Writer,
     oapi::{ToSchema, endpoint},
@@ -105,16 +106,16 @@ impl From<History> for HistoryView {
     fn from(history: History) -> Self {
         let relevant_urls = history.relevant_urls().into_iter().map(str::to_owned).collect();
         let History { session, detections, truncated } = history;
-        let view = |moment| DetectionView::of(session.id, moment);
+        let view = |record| DetectionView::of(session.id, record);
         let emotion_detections = detections.into_iter().map(view).collect();
         Self { session: session.into(), emotion_detections, relevant_urls, truncated }
     }
 }
 
 impl DetectionView {
-    fn of(session: SessionId, moment: Moment) -> Self {
-        let emotion_color = moment.colour();
-        let Moment { id, timestamp, face, voice, suggestion } = moment;
+    fn of(session: SessionId, record: DetectionRecord) -> Self {
+        let emotion_color = record.colour();
+        let DetectionRecord { id, timestamp, face, voice, suggestion } = record;
         Self {
             id: id.0,
             session_id: session.0,
@@ -144,5 +145,6 @@ pub(super) async fn show_history(
     caller: Caller,
     id: PathId,
 ) -> Result<Json<HistoryView>, Problem> {
-    Ok(Json(state.system.sessions.history(caller.user.id, SessionId(id.0)).await?.into()))
+    let message = GetHistory { user: caller.user.id, session: SessionId(id.0) };
+    Ok(Json(state.system.sessions.ask(message).await?.into()))
 }

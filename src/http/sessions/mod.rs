@@ -1,7 +1,10 @@
 //! `/sessions`: the caller's sessions.
 
-use faceofmind_actors::session_tracker::{Call, Listed, Session, SessionId};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::sessions::{
+    self, CommandContext, CountSessions, DeleteSession, EndSession, GetSession, ListSessions, Session, StartSession,
+};
+use faceofmind_model::SessionId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -18,7 +21,7 @@ use crate::http::{
     path::PathId,
     problem::Problem,
     query::Query,
-    responses::{IdempotentResponse, MessageBody},
+    responses::{IdempotentResponse, MessageBody, respond, stored},
     state::{AppState, State},
 };
 
@@ -45,8 +48,8 @@ pub fn router() -> Router {
         .push(feedback::router())
 }
 
-fn call(caller: &Caller, key: Idempotency) -> Call {
-    Call { user: caller.user.id, origin: caller.origin(), key: key.into_key(caller.user.id) }
+fn context(caller: &Caller, key: Idempotency) -> CommandContext {
+    CommandContext { user: caller.user.id, event: caller.origin(), key: key.into_key(caller.user.id) }
 }
 
 /// A session.
@@ -85,7 +88,8 @@ async fn start(
     key: Idempotency,
     _body: Body<StartSessionRequest>,
 ) -> Result<IdempotentResponse<SessionView>, Problem> {
-    Ok(state.system.sessions.start(call(&caller, key)).await?.into())
+    let message = StartSession { context: context(&caller, key), respond: respond::<_, SessionView, 201> };
+    Ok(state.system.sessions.ask(message).await?.into())
 }
 
 /// A session with a summary of its detections.
@@ -104,9 +108,9 @@ struct SessionSummary {
     suggestion: Option<String>,
 }
 
-impl From<Listed> for SessionSummary {
-    fn from(listed: Listed) -> Self {
-        let Listed { id, user_id, start_time, end_time, dominant_emotion, suggestion } = listed;
+impl From<sessions::SessionSummary> for SessionSummary {
+    fn from(summary: sessions::SessionSummary) -> Self {
+        let sessions::SessionSummary { id, user_id, start_time, end_time, dominant_emotion, suggestion } = summary;
         Self { session: Session { id, user_id, start_time, end_time }.into(), dominant_emotion, suggestion }
     }
 }
@@ -118,8 +122,9 @@ async fn list(
     caller: Caller,
     query: Query<OffsetQuery>,
 ) -> Result<Json<Vec<SessionSummary>>, Problem> {
-    let listed = state.system.sessions.list(caller.user.id, query.0.skip, query.0.limit.unwrap_or(5)).await?;
-    Ok(Json(listed.into_iter().map(SessionSummary::from).collect()))
+    let (skip, limit) = (query.0.skip, query.0.limit.unwrap_or(5));
+    let sessions = state.system.sessions.ask(ListSessions { user: caller.user.id, skip, limit }).await?;
+    Ok(Json(sessions.into_iter().map(SessionSummary::from).collect()))
 }
 
 /// The number of sessions.
@@ -132,7 +137,7 @@ struct SessionCount {
 /// Counts the user's sessions.
 #[endpoint(operation_id = "sessions_count")]
 async fn count(state: State<AppState>, caller: Caller) -> Result<Json<SessionCount>, Problem> {
-    Ok(Json(SessionCount { count: state.system.sessions.count(caller.user.id).await? }))
+    Ok(Json(SessionCount { count: state.system.sessions.ask(CountSessions { user: caller.user.id }).await? }))
 }
 
 /// Returns a session.
@@ -140,20 +145,32 @@ async fn count(state: State<AppState>, caller: Caller) -> Result<Json<SessionCou
     (status_code = 404, description = "The user has no such session")
 ))]
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(state.system.sessions.get(caller.user.id, SessionId(id.0)).await?.into()))
+    let message = GetSession { user: caller.user.id, session: SessionId(id.0) };
+    Ok(Json(state.system.sessions.ask(message).await?.into()))
 }
 
 /// Ends a session. A session that has ended does not change.
 #[endpoint(operation_id = "sessions_end", responses((status_code = 404, description = "The user has no such session")))]
-async fn end(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(state.system.sessions.end(caller.user.id, SessionId(id.0), caller.origin()).await?.into()))
+async fn end(
+    state: State<AppState>,
+    caller: Caller,
+    id: PathId,
+) -> Result<IdempotentResponse<SessionView, 200>, Problem> {
+    let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
+    let message = EndSession { context, session, respond: respond::<_, SessionView, 200> };
+    Ok(state.system.sessions.ask(message).await?.into())
 }
 
 /// Deletes a session with all its data.
 #[endpoint(operation_id = "sessions_delete", responses(
     (status_code = 404, description = "The user has no such session")
 ))]
-async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.sessions.delete(caller.user.id, SessionId(id.0), caller.origin()).await?;
-    Ok(MessageBody::json("Session deleted successfully"))
+async fn delete(
+    state: State<AppState>,
+    caller: Caller,
+    id: PathId,
+) -> Result<IdempotentResponse<MessageBody, 200>, Problem> {
+    let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
+    let respond = |_| stored(200, &MessageBody { message: "Session deleted successfully" });
+    Ok(state.system.sessions.ask(DeleteSession { context, session, respond }).await?.into())
 }

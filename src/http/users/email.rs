@@ -1,5 +1,6 @@
 //! `/users/me/email`: changing the caller's e-mail address.
 
+use faceofmind_domain::accounts::{ConfirmEmailChange, RequestEmailChange};
 use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
 use super::UserMessage;
@@ -45,8 +46,8 @@ async fn request_email_change(
     body: Body<ChangeEmailRequest>,
 ) -> Result<Accepted<MessageBody>, Problem> {
     let ChangeEmailRequest { new_email, current_password } = body.0;
-    let user = caller.verify_password(&state, &current_password).await?;
-    state.system.registry.request_address(&user, new_email, &caller.client).await?;
+    let verified = caller.verify_password(&state, current_password).await?;
+    state.system.accounts.ask(RequestEmailChange { verified, new_email, context: caller.context }).await?;
     Ok(MessageBody::accepted("A code is on its way to the new address. Until it is confirmed, the old one holds."))
 }
 
@@ -69,6 +70,8 @@ async fn confirm_email_change(
     caller: Caller,
     body: Body<ConfirmEmailRequest>,
 ) -> Result<Json<UserMessage>, Problem> {
-    let user = state.system.registry.confirm_address(caller.user.id, &body.0.otp, caller.login, &caller.client).await?;
+    let Caller { user, login: keep, context } = caller;
+    let message = ConfirmEmailChange { user: user.id, code: body.0.otp, keep, context };
+    let user = state.system.accounts.ask(message).await?;
     Ok(UserMessage::json("E-mail address changed successfully.", &user))
 }

@@ -1,5 +1,6 @@
 //! `POST /users/me/erase`: erasing the caller's account.
 
+use faceofmind_domain::accounts::DeleteUser;
 use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
 use crate::http::{
@@ -31,7 +32,8 @@ request! {
     (status_code = 429, description = "The current password was wrong too often")
 ))]
 async fn erase(state: State<AppState>, caller: Caller, body: Body<EraseRequest>) -> Result<Json<MessageBody>, Problem> {
-    let user = caller.verify_password(&state, &body.0.current_password).await?;
-    state.system.registry.erase(&user, caller.origin()).await?;
+    let verified = caller.verify_password(&state, body.0.current_password).await?;
+    let expected_revision = Some(verified.revision);
+    state.system.accounts.ask(DeleteUser { user: verified.id, expected_revision, events: caller.origin() }).await?;
     Ok(MessageBody::json("Your account and all that was yours have been erased."))
 }

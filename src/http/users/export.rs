@@ -1,6 +1,7 @@
 //! `GET /users/me/export`: all data of the caller, sent while it is read.
 
-use faceofmind_actors::exporter::{Export, Pieces};
+use faceofmind_db::export::ExportStream;
+use faceofmind_system::exporter::Export;
 use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
@@ -24,7 +25,7 @@ pub(super) fn router() -> Router {
 
 /// A document that is sent while it is read from the database. When reading fails the connection is closed, so that the
 /// client sees an incomplete transfer and never a document that looks complete.
-struct ExportDownload(Pieces);
+struct ExportDownload(ExportStream);
 
 #[async_trait]
 impl Writer for ExportDownload {
@@ -33,11 +34,11 @@ impl Writer for ExportDownload {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
         headers.insert(CONTENT_DISPOSITION, file);
-        let pieces = stream::unfold(self.0, |mut pieces| async move {
-            let piece = pieces.next().await.transpose()?;
-            Some((piece, pieces))
+        let chunks = stream::unfold(self.0, |mut document| async move {
+            let chunk = document.next().await.transpose()?;
+            Some((chunk, document))
         });
-        res.status_code(StatusCode::OK).body(ResBody::stream(pieces));
+        res.status_code(StatusCode::OK).body(ResBody::stream(chunks));
     }
 }
 

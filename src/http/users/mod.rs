@@ -1,7 +1,8 @@
 //! `/users`: accounts, the caller's own and, for admins, all.
 
-use faceofmind_actors::user_registry::{AccountChange, Filter, Page, Role, Status, User, UserId};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::accounts::{self, DeleteUser, GetUser, ListUsers, UpdateUser};
+use faceofmind_model::{Role, Status, User, UserChange, UserId, event::EventContext};
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -120,8 +121,8 @@ struct UserPage {
     next: Option<String>,
 }
 
-impl From<Page> for UserPage {
-    fn from(page: Page) -> Self {
+impl From<accounts::UserPage> for UserPage {
+    fn from(page: accounts::UserPage) -> Self {
         Self {
             results: page.results.iter().map(UserView::from).collect(),
             total: page.total,
@@ -134,8 +135,8 @@ impl From<Page> for UserPage {
 #[endpoint(operation_id = "users_list")]
 async fn list(state: State<AppState>, _admin: Admin, query: Query<UserListQuery>) -> Result<Json<UserPage>, Problem> {
     let UserListQuery { status, role, query, after, limit } = query.0;
-    let filter = Filter { status, role, query, after: after.map(UserId), limit };
-    Ok(Json(state.system.registry.list(filter).await?.into()))
+    let message = ListUsers { status, role, query, after: after.map(UserId), limit };
+    Ok(Json(state.system.accounts.ask(message).await?.into()))
 }
 
 /// Returns the user of the access token, as `/auth/me` does.
@@ -152,7 +153,7 @@ async fn me(caller: Caller) -> Json<UserView> {
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserView>, Problem> {
     let id = UserId(id.0);
     caller.require_self_or_admin(id)?;
-    let user = state.system.registry.get(id).await?.ok_or_else(Problem::user_not_found)?;
+    let user = state.system.accounts.ask(GetUser { id }).await?.ok_or_else(Problem::user_not_found)?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -172,7 +173,7 @@ request! {
 }
 
 impl UpdateUserRequest {
-    fn into_change(self, is_admin: bool) -> Result<AccountChange, Problem> {
+    fn into_change(self, is_admin: bool) -> Result<UserChange, Problem> {
         let Self { first_name, last_name, time_zone, language, role, status } = self;
         let mut errors = Vec::new();
         let role = valid("role", role.filter(|_| is_admin), &mut errors);
@@ -180,7 +181,7 @@ impl UpdateUserRequest {
         if !errors.is_empty() {
             return Err(Problem::invalid(errors));
         }
-        Ok(AccountChange { first_name, last_name, time_zone, language, role, status, only_users: false })
+        Ok(UserChange { first_name, last_name, time_zone, language, role, status })
     }
 }
 
@@ -200,10 +201,10 @@ async fn update(
     id: PathId,
     body: Body<UpdateUserRequest>,
 ) -> Result<Json<UserView>, Problem> {
-    let id = UserId(id.0);
-    caller.require_self_or_admin(id)?;
-    let change = body.0.into_change(caller.is_admin())?;
-    let user = state.system.registry.change(id, change, caller.origin()).await?;
+    let user = UserId(id.0);
+    caller.require_self_or_admin(user)?;
+    let (change, events) = (body.0.into_change(caller.is_admin())?, caller.origin());
+    let user = state.system.accounts.ask(UpdateUser { user, change, require_user_role: false, events }).await?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -213,8 +214,13 @@ async fn update(
     (status_code = 409, description = "The last active admin")
 ))]
 async fn delete(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.registry.delete(UserId(id.0), admin.0.origin()).await?;
+    let (user, events) = (UserId(id.0), admin.0.origin());
+    state.system.accounts.ask(DeleteUser { user, expected_revision: None, events }).await?;
     Ok(MessageBody::json("User deleted successfully"))
+}
+
+fn set_status(id: PathId, status: Status, require_user_role: bool, events: EventContext) -> UpdateUser {
+    UpdateUser { user: UserId(id.0), change: UserChange::status(status), require_user_role, events }
 }
 
 /// Activates an account without a code.
@@ -222,8 +228,7 @@ async fn delete(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json
 /// The account keeps its password only if one person alone has registered with its address. Otherwise the user must reset it.
 #[endpoint(operation_id = "users_activate", responses((status_code = 404, description = "There is no such user")))]
 async fn activate(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let change = AccountChange::of_status(Status::Active, false);
-    let user = state.system.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    let user = state.system.accounts.ask(set_status(id, Status::Active, false, admin.0.origin())).await?;
     Ok(UserMessage::json("User activated successfully", &user))
 }
 
@@ -233,17 +238,14 @@ async fn activate(state: State<AppState>, admin: Admin, id: PathId) -> Result<Js
     (status_code = 404, description = "There is no such user")
 ))]
 async fn deactivate(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let id = UserId(id.0);
-    caller.require_self_or_admin(id)?;
-    let change = AccountChange::of_status(Status::Deactivated, true);
-    let user = state.system.registry.change(id, change, caller.origin()).await?;
+    caller.require_self_or_admin(UserId(id.0))?;
+    let user = state.system.accounts.ask(set_status(id, Status::Deactivated, true, caller.origin())).await?;
     Ok(UserMessage::json("User deactivated successfully", &user))
 }
 
 /// Suspends an account with the role `user` and ends its logins.
 #[endpoint(operation_id = "users_suspend", responses((status_code = 404, description = "There is no such user")))]
 async fn suspend(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let change = AccountChange::of_status(Status::Suspended, true);
-    let user = state.system.registry.change(UserId(id.0), change, admin.0.origin()).await?;
+    let user = state.system.accounts.ask(set_status(id, Status::Suspended, true, admin.0.origin())).await?;
     Ok(UserMessage::json("User suspended successfully", &user))
 }

@@ -1,19 +1,18 @@
-//! What other modules do when an account changes. The modules above this one are injected, so that this one knows none of them.
+//! What other modules do when an account changes.
 
 use std::{future::Future, pin::Pin};
 
-use faceofmind_db::Tx;
+use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{User, UserId};
-use faceofmind_runtime::legacy::Failure;
 
 /// What a hook returns.
-pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-/// What other modules do in the transaction that changes an account.
-pub trait AccountHooks: Send + Sync {
+/// What other modules do in the transaction that changes an account. The system injects it, so that this module does not depend on them.
+#[derive(Clone, Copy)]
+pub struct AccountHooks {
     /// Deletes everything that belongs to the user in other modules. The user is locked.
-    fn erase<'a>(&'a self, tx: &'a mut Tx, user: &'a User) -> HookFuture<'a>;
-
+    pub erase: for<'a> fn(&'a mut Tx, &'a User) -> HookFuture<'a>,
     /// Follows a change of the user's time zone (IANA name).
-    fn time_zone_changed<'a>(&'a self, tx: &'a mut Tx, user: UserId, time_zone: &'a str) -> HookFuture<'a>;
+    pub time_zone_changed: for<'a> fn(&'a mut Tx, UserId, &'a str) -> HookFuture<'a>,
 }

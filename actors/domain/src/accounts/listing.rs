@@ -1,37 +1,40 @@
-//! The admins' list of users: filters, and pages by key.
+//! The list of users: filters, and pages by key.
 
-use faceofmind_db::{Connection, Database, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Connection, Database, StoreError, with_conn};
+use faceofmind_model::{Role, Status, User, UserId};
+use faceofmind_runtime::Message;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Role, Status, User, UserId,
+    AccountError,
     store::{Row, select_user},
 };
 
-/// Which users, and how many.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of this status.
+/// Lists the users that match, in the order of their ids.
+#[derive(Debug, Default)]
+pub struct ListUsers {
     pub status: Option<Status>,
-    /// Of this role.
     pub role: Option<Role>,
-    /// Part of a name, of first and last name together, or of the e-mail; ASCII letters in either case.
+    /// Part of a name, of first and last name together, or of the e-mail address; ASCII letters match in either case.
     pub query: Option<String>,
     /// The last id of the page before.
     pub after: Option<UserId>,
-    /// At most so many; one at least.
+    /// The most users of this page; 0 counts as 1.
     pub limit: u32,
 }
 
-/// A page of users in the order of their ids.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The users.
+impl Message for ListUsers {
+    type Output = UserPage;
+    type Error = AccountError;
+}
+
+/// A page of users.
+#[derive(Debug)]
+pub struct UserPage {
     pub results: Vec<User>,
-    /// How many there are on all pages.
+    /// The users that match, on all pages.
     pub total: i64,
-    /// The last id of this page when another follows.
+    /// The last id of this page, when another page follows.
     pub next: Option<UserId>,
 }
 
@@ -39,23 +42,23 @@ const MATCHING: &str = "(CAST($1 AS text) IS NULL OR u.status = $1) AND (CAST($2
     AND (CAST($3 AS text) IS NULL OR lower(u.first_name || ' ' || u.last_name {FOLD}) LIKE $3 ESCAPE '!' \
     OR lower(u.email {FOLD}) LIKE $3 ESCAPE '!')";
 
-/// PostgreSQL folds by the database's locale unless told otherwise; SQLite folds ASCII only.
+/// PostgreSQL folds case by the database's locale unless a collation is named; SQLite folds ASCII only.
 fn matching(db: &Database) -> String {
     MATCHING.replace("{FOLD}", if matches!(db, Database::Postgres(_)) { "COLLATE \"C\"" } else { "" })
 }
 
-/// Wraps what was typed for LIKE, its signs taken literally.
+/// Makes a LIKE pattern in which `!`, `%` and `_` are literal.
 fn pattern(typed: &str) -> String {
     let literal = typed.to_ascii_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
     format!("%{literal}%")
 }
 
-pub(super) async fn page(db: &Database, filter: &Filter) -> Result<Page, Failure> {
+pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, StoreError> {
     let mut reader = db.read_conn().await?;
     let matching = matching(db);
     let total = count(reader.connection(), filter, &matching).await?;
     let select = select_user!("WHERE {MATCHING} AND u.id > $4 ORDER BY u.id LIMIT $5").replace("{MATCHING}", &matching);
-    let (status, role, query) = filter.bound();
+    let (status, role, query) = filter.parameters();
     let limit = filter.limit.max(1);
     let rows: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(AssertSqlSafe(select))
         .bind(status).bind(role).bind(query)
@@ -63,24 +66,24 @@ pub(super) async fn page(db: &Database, filter: &Filter) -> Result<Page, Failure
         .fetch_all(c).await)?;
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
-        results.push(row.account()?.user);
+        results.push(row.into_account()?.user);
     }
     let limit = limit as usize;
     let next = (results.len() > limit).then(|| results[limit - 1].id);
     results.truncate(limit);
-    Ok(Page { results, total, next })
+    Ok(UserPage { results, total, next })
 }
 
-async fn count(connection: Connection<'_>, filter: &Filter, matching: &str) -> Result<i64, Failure> {
+async fn count(connection: Connection<'_>, filter: &ListUsers, matching: &str) -> Result<i64, StoreError> {
     let select = format!("SELECT count(*) FROM users u WHERE {matching}");
-    let (status, role, query) = filter.bound();
+    let (status, role, query) = filter.parameters();
     let (total,): (i64,) = with_conn!(connection, c => sqlx::query_as(AssertSqlSafe(select))
         .bind(status).bind(role).bind(query).fetch_one(c).await)?;
     Ok(total)
 }
 
-impl Filter {
-    fn bound(&self) -> (Option<&'static str>, Option<&'static str>, Option<String>) {
+impl ListUsers {
+    fn parameters(&self) -> (Option<&'static str>, Option<&'static str>, Option<String>) {
         (self.status.map(Status::as_str), self.role.map(Role::as_str), self.query.as_deref().map(pattern))
     }
 }

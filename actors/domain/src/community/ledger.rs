@@ -148,7 +148,7 @@ impl Ledger {
 
     /// Holds the user and claims the key; gives the answer of an earlier call with that key.
     async fn enter(&self, tx: &mut Tx, draft: &Draft) -> Result<Option<Answer>, CommunityError> {
-        if !accounts::hold(tx, draft.user).await? {
+        if !accounts::lock_key_share(tx, draft.user).await? {
             return Err(CommunityError::NoUser);
         }
         let Some(key) = &draft.key else { return Ok(None) };

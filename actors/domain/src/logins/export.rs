@@ -1,19 +1,20 @@
-//! What a user's export tells of their log-ins. What tokens are made from stays here.
+//! What an export of a user holds of their logins. It leaves out what tokens are made from.
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::Snapshot;
+use faceofmind_db::{
+    Snapshot,
+    export::{ExportAborted, JsonWriter, write_table},
+};
+use faceofmind_model::{LoginId, UserId};
 use serde::Serialize;
 use sqlx::FromRow;
-
-use super::LoginId;
-use faceofmind_db::export::{ExportAborted, JsonWriter, write_table};
-use faceofmind_model::user::UserId;
 
 const LOGINS: &str = "SELECT id, device, address, created_at, last_used_at, expires_at, ended_at FROM logins \
     WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
+/// One login. The field names are the document's.
 #[derive(FromRow, Serialize)]
-struct Entry {
+struct LoginExport {
     id: LoginId,
     device: String,
     address: String,
@@ -23,10 +24,7 @@ struct Entry {
     ended_at: Option<Timestamp>,
 }
 
-/// Writes the user's log-ins, those that ended too: `logins`.
-///
-/// # Errors
-/// [`ExportAborted`].
+/// Writes the user's logins, also those that have ended, as `logins`.
 pub async fn export(snapshot: &mut Snapshot, user: UserId, document: &mut JsonWriter) -> Result<(), ExportAborted> {
-    write_table(snapshot, document, "logins", LOGINS, user, |login: &Entry| login.id.0).await
+    write_table(snapshot, document, "logins", LOGINS, user, |login: &LoginExport| login.id.0).await
 }

@@ -39,7 +39,7 @@ impl Ledger {
     async fn adopt_page(&self, page: &[Unseen]) -> Result<(), Failure> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let zones = accounts::time_zones(&mut tx, page.iter().map(|unseen| unseen.user_id)).await?;
+        let zones = accounts::lock_and_get_time_zones(&mut tx, page.iter().map(|unseen| unseen.user_id)).await?;
         let schedule = |unseen: &Unseen| -> Option<DueAt> {
             let zone = zone_of(zones.get(&unseen.user_id)?.as_deref(), &self.neighbours.time_zone);
             Some((unseen.id, to_be_told(unseen.reminder_time, unseen.is_active, &zone, now)))

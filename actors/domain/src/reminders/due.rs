@@ -79,7 +79,7 @@ impl Ledger {
 
     /// All of these, or none.
     async fn settle(&self, mut tx: Tx, due: &[Due], now: Timestamp) -> Result<Round, Failure> {
-        let active = accounts::active_among(&mut tx, due.iter().map(|due| due.user_id)).await?;
+        let active = accounts::filter_active(&mut tx, due.iter().map(|due| due.user_id)).await?;
         let is_told = |due: &Due| due.due_at >= now - LATEST && active.contains(&due.user_id);
         let (told, passed): (Vec<_>, Vec<_>) = due.iter().copied().partition(is_told);
         schedule::pass_over(&mut tx, &passed).await?;

@@ -95,7 +95,7 @@ impl Ledger {
 
     /// Where the user is, until the transaction ends; holds the user against whoever would change or remove them.
     async fn zone_of(&self, tx: &mut Tx, user: UserId) -> Result<TimeZone, ReminderError> {
-        let mut zones = accounts::time_zones(tx, [user]).await?;
+        let mut zones = accounts::lock_and_get_time_zones(tx, [user]).await?;
         let set = zones.remove(&user).ok_or(ReminderError::NotFound)?;
         Ok(zone_of(set.as_deref(), &self.neighbours.time_zone))
     }

@@ -1,135 +1,110 @@
-//! What was felt day by day, and in a window as a whole. One statement, whatever the number of detections: the database counts them by
-//! day and emotion.
+//! What was detected on each day, and in a window as a whole. One statement, whatever the number of detections: the database counts by day
+//! and emotion.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{Database, with_conn};
-use faceofmind_runtime::legacy::Failure;
-use jiff::{civil::Date, tz::TimeZone};
+use faceofmind_db::{Database, StoreError, with_conn};
+use faceofmind_model::{
+    UserId,
+    emotion::{self, Intensity},
+};
+use jiff::civil::Date;
 
 use super::{
-    Message, Read, Sessions,
-    session::{DetectionId, SessionError},
-    tally::{IntensityTally, NEWEST_FACE, Seen, Tally},
-    window::{Days, Window},
+    counts::{EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER},
+    session::DetectionId,
+    window::{DayRange, Window},
 };
-use faceofmind_model::emotion;
-use faceofmind_model::emotion::Intensity;
-use faceofmind_model::user::UserId;
 
 /// One text for each number of days.
-static COUNT: LazyLock<Vec<String>> = LazyLock::new(|| (1..=Window::LONGEST).map(count_by_day).collect());
+static COUNT: LazyLock<Vec<String>> = LazyLock::new(|| (1..=Window::MAX_DAYS).map(count_by_day).collect());
 
-/// What was felt on a day.
+/// What was detected on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Day {
-    /// Which.
+pub struct DayStats {
     pub date: Date,
-    /// The emotion detected most often, in lower case; of several the most recent. `None` when none was.
+    /// The emotion detected most often, in lower case. Of equally frequent emotions, the most recent.
     pub dominant_emotion: Option<String>,
-    /// How many were easy and how many hard to bear.
-    pub intensities: IntensityTally,
+    pub intensities: IntensityCounts,
 }
 
-/// What was felt in a window. A summary of what was recorded, and no physician's word.
+/// What was detected in a window: a summary of the records, and not a medical diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// The window.
     pub window: Window,
-    /// The gist, in one sentence.
+    /// The summary in one sentence.
     pub sentence: String,
-    /// How often each emotion was detected, in lower case.
+    /// The number of detections of each emotion, in lower case.
     pub emotions: BTreeMap<String, u64>,
-    /// How many were easy and how many hard to bear.
-    pub intensities: IntensityTally,
+    pub intensities: IntensityCounts,
 }
 
 impl Diagnosis {
-    fn of(window: Window, tally: &Tally) -> Self {
-        Self { window, sentence: sentence(window, tally), emotions: tally.times(), intensities: tally.intensities() }
+    fn new(window: Window, counts: &EmotionCounts) -> Self {
+        let (emotions, intensities) = (counts.counts(), counts.intensities());
+        Self { window, sentence: sentence(window, counts), emotions, intensities }
     }
 
-    /// How hard each emotion is to bear.
     pub fn intensity_of_each(&self) -> impl Iterator<Item = (&str, Intensity)> {
         self.emotions.keys().map(|emotion| (emotion.as_str(), emotion::intensity(emotion)))
     }
 }
 
-impl Sessions {
-    /// What was detected on each day of a window, in their order. Days are cut in `zone`, or in that of all who have none.
-    ///
-    /// # Errors
-    /// [`SessionError::Failed`].
-    pub async fn days(&self, user: UserId, window: Window, zone: Option<TimeZone>) -> Result<Vec<Day>, SessionError> {
-        self.address.ask(|reply| Message::Read(Read::Days { user, window, zone, reply })).await
-    }
-
-    /// What was detected in a window as a whole; days as in [`Sessions::days`].
-    ///
-    /// # Errors
-    /// [`SessionError::Failed`].
-    pub async fn diagnosis(
-        &self,
-        user: UserId,
-        window: Window,
-        zone: Option<TimeZone>,
-    ) -> Result<Diagnosis, SessionError> {
-        self.address.ask(|reply| Message::Read(Read::Diagnosis { user, window, zone, reply })).await
-    }
-}
-
-/// Each of these days, in their order.
-pub(super) async fn days(db: &Database, user: UserId, days: Days) -> Result<Vec<Day>, Failure> {
-    let tallies = tallies(db, user, &days).await?;
-    let day = |(&date, tally): (&Date, Tally)| Day {
+pub(super) async fn day_stats(db: &Database, user: UserId, days: DayRange) -> Result<Vec<DayStats>, StoreError> {
+    let counts = count_emotions(db, user, &days).await?;
+    let stats = |(&date, counts): (&Date, EmotionCounts)| DayStats {
         date,
-        dominant_emotion: tally.dominant().map(str::to_owned),
-        intensities: tally.intensities(),
+        dominant_emotion: counts.dominant().map(str::to_owned),
+        intensities: counts.intensities(),
     };
-    Ok(days.dates().iter().zip(tallies).map(day).collect())
+    Ok(days.dates().iter().zip(counts).map(stats).collect())
 }
 
-/// All of these days together.
-pub(super) async fn diagnosis(db: &Database, user: UserId, window: Window, days: Days) -> Result<Diagnosis, Failure> {
-    let tallies = tallies(db, user, &days.as_one()).await?;
-    Ok(Diagnosis::of(window, tallies.first().unwrap_or(&Tally::default())))
+pub(super) async fn diagnosis(
+    db: &Database,
+    user: UserId,
+    window: Window,
+    days: DayRange,
+) -> Result<Diagnosis, StoreError> {
+    let counts = count_emotions(db, user, &days.merged()).await?;
+    Ok(Diagnosis::new(window, counts.first().unwrap_or(&EmotionCounts::default())))
 }
 
-/// What was detected in the user's sessions on each of these days.
-async fn tallies(db: &Database, user: UserId, days: &Days) -> Result<Vec<Tally>, Failure> {
-    let mut tallies = vec![Tally::default(); days.dates().len()];
+/// Counts what was detected in the user's sessions on each of these days.
+async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<Vec<EmotionCounts>, StoreError> {
+    let mut counts = vec![EmotionCounts::default(); days.dates().len()];
     let mut reader = db.read_conn().await?;
     let rows: Vec<(i64, String, i64, Timestamp, DetectionId)> = with_conn!(reader.connection(), c => {
         let mut query = sqlx::query_as(COUNT[days.dates().len() - 1].as_str()).bind(user);
-        for bound in days.bounds() {
-            query = query.bind(bound);
+        for boundary in days.boundaries() {
+            query = query.bind(boundary);
         }
         query.fetch_all(c).await
     })?;
-    for (day, emotion, times, latest, detection) in rows {
-        if let Some(tally) = usize::try_from(day).ok().and_then(|day| tallies.get_mut(day)) {
-            tally.add(&emotion, Seen { times, latest, detection });
+    for (day, emotion, count, latest, detection) in rows {
+        if let Some(counts) = usize::try_from(day).ok().and_then(|day| counts.get_mut(day)) {
+            counts.add(&emotion, EmotionStats { count, latest, detection });
         }
     }
-    Ok(tallies)
+    Ok(counts)
 }
 
-/// `$1` is the user, `$2` begins the first day, and so on; the last ends the last. From sessions to detections by index: what lies outside
-/// of the days is not touched, but for one look a session.
+/// `$1` is the user, `$2` the start of the first day, and so on; the last parameter is the end of the last day. Detections are found from
+/// their session by index, so that detections outside of the days cost one index look-up a session.
 fn count_by_day(days: usize) -> String {
     format!(
         "SELECT day, emotion, count(*), max(at), max(id) FROM \
          (SELECT CAST({day} AS bigint) AS day, f.emotion, d.timestamp AS at, d.id \
           FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
-          WHERE s.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {NEWEST_FACE}) AS seen \
+          WHERE s.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
          GROUP BY day, emotion",
         day = day_of("d.timestamp", 0, days),
         end = days + 2,
     )
 }
 
-/// SQL for the place of `at` among the days from `first` to before `end`, found by halving.
+/// SQL for the index of the day of `at` among the days from `first` to before `end`, by binary search.
 fn day_of(at: &str, first: usize, end: usize) -> String {
     if end - first < 2 {
         return first.to_string();
@@ -139,11 +114,11 @@ fn day_of(at: &str, first: usize, end: usize) -> String {
     format!("CASE WHEN {at} < ${} THEN {before} ELSE {after} END", middle + 2)
 }
 
-/// Says what was seen, and nothing of what it may mean.
-fn sentence(window: Window, tally: &Tally) -> String {
-    let (when, intensities) = (window.in_words(), tally.intensities());
-    let Some(emotion) = tally.dominant() else { return format!("No emotions were recorded {when}.") };
-    let times = tally.times().get(emotion).copied().unwrap_or_default();
+/// Describes what was detected, without interpreting it.
+fn sentence(window: Window, counts: &EmotionCounts) -> String {
+    let (when, intensities) = (window.phrase(), counts.intensities());
+    let Some(emotion) = counts.dominant() else { return format!("No emotions were recorded {when}.") };
+    let times = counts.counts().get(emotion).copied().unwrap_or_default();
     if intensities.total() == 1 {
         let intensity = emotion::intensity(emotion).name();
         return format!("One emotion was recorded {when}: {emotion}, which counts as {intensity}.");
@@ -151,7 +126,7 @@ fn sentence(window: Window, tally: &Tally) -> String {
     let total = intensities.total();
     let mut sentence =
         format!("Of the {total} emotions recorded {when}, {emotion} was seen most often ({times} of {total}): ");
-    let IntensityTally { mild, moderate, severe } = intensities;
+    let IntensityCounts { mild, moderate, severe } = intensities;
     let _infallible = write!(sentence, "{mild} counted as mild, {moderate} as moderate and {severe} as severe.");
     sentence
 }
@@ -160,17 +135,18 @@ fn sentence(window: Window, tally: &Tally) -> String {
 mod tests {
     use super::*;
 
-    fn tally(seen: &[(&str, i64)]) -> Tally {
-        let mut tally = Tally::default();
-        for (at, &(emotion, times)) in (0..).zip(seen) {
-            tally.add(emotion, Seen { times, latest: Timestamp::from_micros(at), detection: DetectionId(at) });
+    fn counts(detected: &[(&str, i64)]) -> EmotionCounts {
+        let mut counts = EmotionCounts::default();
+        for (at, &(emotion, count)) in (0..).zip(detected) {
+            let stats = EmotionStats { count, latest: Timestamp::from_micros(at), detection: DetectionId(at) };
+            counts.add(emotion, stats);
         }
-        tally
+        counts
     }
 
     #[test]
-    fn a_diagnosis_says_what_was_seen_and_no_more() {
-        for (window, seen, expected) in [
+    fn a_diagnosis_describes_what_was_detected_and_no_more() {
+        for (window, detected, expected) in [
             (Window::Day, vec![], "No emotions were recorded today."),
             (Window::Week, vec![("Sad", 1)], "One emotion was recorded this week: sad, which counts as severe."),
             (
@@ -180,12 +156,12 @@ mod tests {
                  2 counted as mild, 3 as moderate and 3 as severe.",
             ),
         ] {
-            assert_eq!(sentence(window, &tally(&seen)), expected);
+            assert_eq!(sentence(window, &counts(&detected)), expected);
         }
     }
 
     #[test]
-    fn the_day_of_a_moment_is_found_by_halving() {
+    fn the_day_of_a_timestamp_is_found_by_binary_search() {
         assert_eq!(day_of("at", 0, 1), "0");
         assert_eq!(
             day_of("at", 0, 4),

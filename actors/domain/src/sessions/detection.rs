@@ -1,22 +1,19 @@
-//! What a detection is, what comes of one, and the rules about them. No I/O.
+//! Detections, what is returned for them, and the rules about them. Pure.
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use faceofmind_base::Timestamp;
-use serde::Serialize;
 
 use super::session::{DetectionId, SessionId};
 use crate::suggestions::{Advice, crisis};
 
-/// As many detections as one call may bring.
-pub const MOST_DETECTIONS: usize = 1000;
-/// 2000-01-01T00:00:00Z: a clock that shows less was never set.
-const EARLIEST: Timestamp = Timestamp::from_micros(946_684_800_000_000);
-/// A client's clock may be so much ahead of ours.
-const AHEAD: Duration = Duration::from_secs(5 * 60);
+pub const MAX_DETECTIONS_PER_REQUEST: usize = 1000;
+/// 2000-01-01T00:00:00Z. A client whose clock shows less has never set it.
+const MIN_TIMESTAMP: Timestamp = Timestamp::from_micros(946_684_800_000_000);
+/// How far a client's clock may be ahead of the service's.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// An emotion that was detected, and what was said with it. Whoever makes one has what was said looked through for words of suicide and
-/// self-harm: there is no other way to make one.
+/// A detected emotion, and what the user said with it. Every constructor searches the texts for mentions of suicide and self-harm.
 pub struct Detection {
     emotion: String,
     confidence: Option<f64>,
@@ -25,7 +22,7 @@ pub struct Detection {
     crisis: bool,
 }
 
-/// Shows nothing of what was said.
+/// Omits the texts.
 impl fmt::Debug for Detection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Detection").field("timestamp", &self.timestamp).finish_non_exhaustive()
@@ -33,126 +30,118 @@ impl fmt::Debug for Detection {
 }
 
 impl Detection {
-    /// `emotion` has 1 to 64 characters and `voice_content` up to 10,000, none when nothing was said.
+    /// `emotion` has 1 to 64 characters. `voice_content` has up to 10,000, and is empty when the user said nothing.
     pub fn new(emotion: String, voice_content: String) -> Self {
         let crisis = crisis::speaks_of_it(&emotion) || crisis::speaks_of_it(&voice_content);
         Self { emotion, confidence: None, voice_content, timestamp: None, crisis }
     }
 
-    /// How sure the one is who detected it, 0 to 1.
+    /// Sets the detector's confidence, 0 to 1.
     #[must_use]
     pub fn with_confidence(self, confidence: Option<f64>) -> Self {
         Self { confidence, ..self }
     }
 
-    /// When it was felt; unless told, when it is written.
+    /// Sets the time of the detection. Without one, it is the time of the write.
     #[must_use]
-    pub fn felt_at(self, timestamp: Option<Timestamp>) -> Self {
+    pub fn with_timestamp(self, timestamp: Option<Timestamp>) -> Self {
         Self { timestamp, ..self }
     }
 
-    /// The emotion as it was sent.
+    /// The emotion as the client sent it.
     pub fn emotion(&self) -> &str {
         &self.emotion
     }
 
-    /// What was said, as it was sent; may be empty.
+    /// What the user said, as the client sent it; may be empty.
     pub fn voice_content(&self) -> &str {
         &self.voice_content
     }
 
-    /// How sure, 0 to 1.
+    /// The detector's confidence, 0 to 1.
     pub fn confidence(&self) -> Option<f64> {
         self.confidence
     }
 
-    /// Whether it speaks of suicide or self-harm.
+    /// Whether it mentions suicide or self-harm.
     pub fn is_crisis(&self) -> bool {
         self.crisis
     }
 
-    /// When it was felt.
     pub(super) fn timestamp(&self, now: Timestamp) -> Timestamp {
         self.timestamp.unwrap_or(now)
     }
 }
 
-/// When a detection that comes now may have been felt: from 2000 on, and no more ahead than clocks differ.
-pub(super) fn plausible(now: Timestamp) -> RangeInclusive<Timestamp> {
-    EARLIEST..=now + AHEAD
+/// The timestamps that a detection received at `now` may have: from 2000 until five minutes ahead.
+pub fn accepted_timestamps(now: Timestamp) -> RangeInclusive<Timestamp> {
+    MIN_TIMESTAMP..=now + MAX_CLOCK_SKEW
 }
 
-/// Where the voice text of a detection rests, as the [`Keyring`](faceofmind_platform::encryption::Keyring) knows it: `voice_data/17`.
-pub fn voice_place(detection: DetectionId) -> String {
+/// The additional authenticated data of a detection's encrypted voice text: `voice_data/17`.
+pub fn voice_aad(detection: DetectionId) -> String {
     format!("voice_data/{detection}")
 }
 
-/// What came of a stream's detections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Detected {
-    /// The only one's key, when there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+/// What [`RecordDetections`](super::RecordDetections) recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+pub struct DetectionsRecorded {
+    /// The id of the detection, when there is exactly one.
     pub id: Option<DetectionId>,
-    /// Their keys, in the order in which they were sent.
+    /// In the order in which the client sent the detections.
     pub ids: Vec<DetectionId>,
-    /// What to tell a person who spoke of suicide or self-harm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crisis: Option<Comfort>,
+    /// Present when a detection mentions suicide or self-harm.
+    pub crisis: Option<CrisisResponse>,
 }
 
-impl Detected {
-    pub(super) fn new(ids: Vec<DetectionId>, crisis: Option<Comfort>) -> Self {
+impl DetectionsRecorded {
+    pub(super) fn new(ids: Vec<DetectionId>, crisis: Option<CrisisResponse>) -> Self {
         let id = if let [only] = ids[..] { Some(only) } else { None };
         Self { id, ids, crisis }
     }
 }
 
-/// Words for a person in need, and where they find more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Comfort {
-    /// Five lines, with lines to call.
+/// What to show a user who mentioned suicide or self-harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+pub struct CrisisResponse {
+    /// Five lines that name hotlines.
     pub suggestions: Vec<String>,
-    /// Pages.
+    /// Web pages.
     pub urls: Vec<String>,
 }
 
-impl From<Advice> for Comfort {
+impl From<Advice> for CrisisResponse {
     fn from(Advice { lines, urls, .. }: Advice) -> Self {
         Self { suggestions: lines, urls }
     }
 }
 
-/// What came of a detection that was processed.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Processed {
-    /// In which session.
+/// What [`ProcessEmotion`](super::ProcessEmotion) recorded and suggests.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct EmotionProcessed {
     pub session_id: SessionId,
-    /// As it was sent.
+    /// As the client sent it.
     pub emotion: String,
-    /// As it was sent.
+    /// As the client sent it.
     pub voice_content: String,
-    /// An acknowledgement and four tips; or where to find help.
+    /// An acknowledgement and four tips; in a crisis, hotlines.
     pub suggestions: Vec<String>,
     /// `#RRGGBB`.
     pub emotion_color: &'static str,
-    /// Pages that fit.
+    /// Web pages that fit the emotion.
     pub urls: Vec<String>,
 }
 
-/// Shows nothing of what was said.
-impl fmt::Debug for Processed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Processed").field("session_id", &self.session_id).finish_non_exhaustive()
-    }
-}
-
-/// How advice is stored: each line with `- ` before it.
-pub(super) fn stored_lines(advice: &Advice) -> String {
+/// Encodes a suggestion's lines for storage: each begins with `- `.
+pub(super) fn encode_lines(advice: &Advice) -> String {
     advice.lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// How its pages are stored: with commas between them, or not at all.
-pub(super) fn stored_urls(advice: &Advice) -> Option<String> {
+/// Encodes a suggestion's web pages for storage: separated by commas, or null.
+pub(super) fn encode_urls(advice: &Advice) -> Option<String> {
     (!advice.urls.is_empty()).then(|| advice.urls.join(","))
 }
 
@@ -161,33 +150,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advice_is_stored_as_older_readers_know_it() {
+    fn a_suggestion_is_stored_in_the_form_that_older_versions_read() {
         let mut advice = Advice {
             lines: vec!["I hear you.".into(), "Breathe.".into()],
             urls: vec!["https://a.example".into(), "https://b.example".into()],
             crisis: false,
         };
-        assert_eq!(stored_lines(&advice), "- I hear you.\n- Breathe.");
-        assert_eq!(stored_urls(&advice).as_deref(), Some("https://a.example,https://b.example"));
+        assert_eq!(encode_lines(&advice), "- I hear you.\n- Breathe.");
+        assert_eq!(encode_urls(&advice).as_deref(), Some("https://a.example,https://b.example"));
         advice.urls.clear();
-        assert_eq!(stored_urls(&advice), None);
+        assert_eq!(encode_urls(&advice), None);
     }
 
     #[test]
-    fn a_crisis_shows_in_what_is_said_and_in_the_emotions_name_and_nothing_is_ever_printed() {
+    fn a_crisis_is_found_in_the_voice_text_and_in_the_emotions_name_and_debug_output_omits_both() {
         let detection = |emotion: &str, said: &str| Detection::new(emotion.into(), said.into());
         assert!(!detection("happy", "a good day").is_crisis());
         assert!(detection("sad", "I want to kill myself").is_crisis());
         assert!(detection("suicidal", "").is_crisis());
-        assert_eq!(format!("{:?}", detection("sad", "nobody may read this")), "Detection { timestamp: None, .. }");
+        assert_eq!(format!("{:?}", detection("sad", "a private text")), "Detection { timestamp: None, .. }");
     }
 
     #[test]
-    fn clocks_may_differ_by_some_minutes_and_not_by_years() {
+    fn a_clients_clock_may_be_minutes_ahead_and_not_years_behind() {
         let now = Timestamp::from_micros(1_763_925_600_000_000);
-        let range = plausible(now);
-        assert!(range.contains(&now) && range.contains(&EARLIEST) && range.contains(&(now + AHEAD)));
+        let range = accepted_timestamps(now);
+        assert!(range.contains(&now) && range.contains(&MIN_TIMESTAMP) && range.contains(&(now + MAX_CLOCK_SKEW)));
         let micro = Duration::from_micros(1);
-        assert!(!range.contains(&(now + AHEAD + micro)) && !range.contains(&(EARLIEST - micro)));
+        assert!(!range.contains(&(now + MAX_CLOCK_SKEW + micro)) && !range.contains(&(MIN_TIMESTAMP - micro)));
     }
 }

@@ -1,12 +1,10 @@
-//! What a person says of a session that has ended. No I/O.
+//! Feedback on an ended session. Pure.
 
 use std::fmt;
 
-use serde::Serialize;
-
 use super::session::{FeedbackId, SessionId};
 
-/// A rating, and what was said with it.
+/// Feedback to record.
 pub struct Rating {
     /// Up to 2,000 characters; may be empty.
     pub comment: String,
@@ -14,19 +12,11 @@ pub struct Rating {
     pub rating: i32,
 }
 
-/// Shows nothing of what was said.
-impl fmt::Debug for Rating {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rating").field("rating", &self.rating).finish_non_exhaustive()
-    }
-}
-
-/// The feedback on a session: there is one at most.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+/// Recorded feedback. A session has at most one.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub struct Feedback {
-    /// Key.
     pub id: FeedbackId,
-    /// On which session.
     pub session_id: SessionId,
     /// Up to 2,000 characters; may be empty.
     pub comment: String,
@@ -34,7 +24,7 @@ pub struct Feedback {
     pub rating: i32,
 }
 
-/// Shows nothing of what was said.
+/// Omits the comment.
 impl fmt::Debug for Feedback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feedback").field("id", &self.id).finish_non_exhaustive()

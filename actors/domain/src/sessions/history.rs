@@ -1,37 +1,35 @@
-//! All that was recorded in a session. Two statements, whatever the number of detections.
+//! Everything recorded in a session. Two statements, whatever the number of detections.
 
 use std::collections::HashSet;
 
 use faceofmind_base::{Timestamp, id};
-use faceofmind_db::{Database, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError, with_conn};
+use faceofmind_model::{UserId, emotion};
+use faceofmind_platform::encryption::Keyring;
 use futures_util::TryStreamExt;
 
 use super::{
-    Message, Read, Sessions,
-    detection::voice_place,
-    reading,
-    session::{DetectionId, Session, SessionError, SessionId, lines},
+    detection::voice_aad,
+    messages::SessionError,
+    queries,
+    session::{DetectionId, Session, SessionId, lines},
 };
-use faceofmind_model::emotion;
-use faceofmind_model::user::UserId;
-use faceofmind_platform::encryption::Keyring;
 
 id! {
-    /// The key of what was seen in a face.
+    /// The key of a detected face.
     FaceId
 }
 id! {
-    /// The key of what was said.
+    /// The key of a voice text.
     VoiceId
 }
 id! {
-    /// The key of what was suggested.
+    /// The key of a suggestion.
     SuggestionId
 }
 
-/// Newest first, so that of a session too long to be held the newest are read. Of several faces, voices and suggestions of one detection,
-/// which legacy databases hold, the newest count.
+/// Newest first, so that the newest detections of a too long session are read. Legacy databases hold several faces, voices and suggestions of
+/// one detection. The newest of each counts.
 const DETECTIONS: &str = "SELECT d.id, d.timestamp, f.id AS face_id, f.emotion, v.id AS voice_id, v.content, \
     w.id AS suggestion_id, w.suggestion, w.url FROM emotion_detections d \
     LEFT JOIN facial_data f ON f.detection_id = d.id AND NOT EXISTS \
@@ -42,8 +40,8 @@ const DETECTIONS: &str = "SELECT d.id, d.timestamp, f.id AS face_id, f.emotion, 
         (SELECT 1 FROM wellness_suggestions newer WHERE newer.detection_id = w.detection_id AND newer.id > w.id) \
     WHERE d.session_id = $1 ORDER BY d.timestamp DESC, d.id DESC";
 
-/// What a detection without any text is taken to weigh.
-const BARE: usize = 256;
+/// What a detection without any text counts for.
+const BASE_ROW_BYTES: usize = 256;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -58,49 +56,44 @@ struct Row {
     url: Option<String>,
 }
 
-/// A session with what was recorded in it.
+/// A session with everything recorded in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// The session.
     pub session: Session,
     /// In the order of their times, then of their ids.
-    pub detections: Vec<Moment>,
-    /// Whether older detections than these were left out, since all of them would take more memory than one answer may.
+    pub detections: Vec<DetectionRecord>,
+    /// Whether older detections were omitted, because all of them take more memory than one response may.
     pub truncated: bool,
 }
 
-/// A detection with all that belongs to it.
+/// A detection with everything that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Key.
+pub struct DetectionRecord {
     pub id: DetectionId,
-    /// When.
     pub timestamp: Timestamp,
-    /// The face, and the emotion in it as it was sent.
+    /// The emotion as the client sent it.
     pub face: Option<(FaceId, String)>,
-    /// What was said, in clear. `None` also where no key of ours opens it: one text that is lost does not cost its owner the others.
+    /// The decrypted voice text. None also when it cannot be decrypted, so that one lost text does not make the others unreadable.
     pub voice: Option<(VoiceId, String)>,
-    /// What was suggested.
     pub suggestion: Option<Suggestion>,
 }
 
-/// Words of comfort and tips.
+/// An acknowledgement and tips.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
-    /// Key.
     pub id: SuggestionId,
-    /// As it is stored: lines with `- ` before each.
+    /// As stored: each line begins with `- `.
     pub stored: String,
     /// Its first line.
     pub acknowledgment: String,
     /// The other lines.
     pub suggestions: Vec<String>,
-    /// Where to read on.
+    /// Web pages.
     pub urls: Vec<String>,
 }
 
 impl History {
-    /// Where to read on, each address once, in the order in which they were suggested.
+    /// The web pages of all suggestions, each once, in the order of the suggestions.
     pub fn relevant_urls(&self) -> Vec<&str> {
         let mut known = HashSet::new();
         let suggestions = self.detections.iter().filter_map(|detection| detection.suggestion.as_ref());
@@ -112,8 +105,8 @@ impl History {
     }
 }
 
-impl Moment {
-    /// `#RRGGBB`, also where no emotion was seen.
+impl DetectionRecord {
+    /// `#RRGGBB`, also without an emotion.
     pub fn colour(&self) -> &'static str {
         emotion::colour(self.face.as_ref().map_or("", |(_, emotion)| emotion))
     }
@@ -129,17 +122,16 @@ impl Suggestion {
 }
 
 impl Row {
-    /// Bytes that it takes, about.
-    fn weight(&self) -> usize {
+    fn approx_bytes(&self) -> usize {
         let texts = [&self.emotion, &self.content, &self.suggestion, &self.url];
-        texts.into_iter().flatten().map(String::len).sum::<usize>() + BARE
+        texts.into_iter().flatten().map(String::len).sum::<usize>() + BASE_ROW_BYTES
     }
 
-    fn open(self, keyring: &Keyring) -> Moment {
-        let content = self.content.and_then(|stored| said(keyring, self.id, &stored));
+    fn decrypt(self, keyring: &Keyring) -> DetectionRecord {
+        let content = self.content.and_then(|stored| decrypt_voice(keyring, self.id, &stored));
         let url = self.url.unwrap_or_default();
         let suggestion = self.suggestion_id.zip(self.suggestion);
-        Moment {
+        DetectionRecord {
             id: self.id,
             timestamp: self.timestamp,
             face: self.face_id.zip(self.emotion),
@@ -149,51 +141,41 @@ impl Row {
     }
 }
 
-fn said(keyring: &Keyring, detection: DetectionId, stored: &str) -> Option<String> {
-    let opened = keyring.open(&voice_place(detection), stored);
-    opened.inspect_err(|failure| tracing::warn!(%failure, "a history lacks a text that cannot be opened")).ok()
+fn decrypt_voice(keyring: &Keyring, detection: DetectionId, stored: &str) -> Option<String> {
+    let decrypted = keyring.open(&voice_aad(detection), stored);
+    decrypted.inspect_err(|error| tracing::warn!(%error, "failed to decrypt a voice text; the history omits it")).ok()
 }
 
-impl Sessions {
-    /// One session with all that was recorded in it, as far as one answer may hold it.
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`], also for another user's.
-    pub async fn history(&self, user: UserId, id: SessionId) -> Result<History, SessionError> {
-        self.address.ask(|reply| Message::Read(Read::History(user, id, reply))).await
-    }
-}
-
-/// A session of the user with what was recorded in it: the newest detections, up to about so many bytes.
+/// Reads a session with its newest detections, up to about `max_bytes`.
 pub(super) async fn read(
     db: &Database,
     keyring: &Keyring,
     (user, id): (UserId, SessionId),
-    largest: usize,
+    max_bytes: usize,
 ) -> Result<History, SessionError> {
-    let session = reading::get(db, user, id).await?;
-    let (mut newest_first, truncated) = detections(db, keyring, id, largest).await?;
+    let session = queries::get(db, user, id).await?;
+    let (mut newest_first, truncated) = detections(db, keyring, id, max_bytes).await?;
     newest_first.reverse();
     Ok(History { session, detections: newest_first, truncated })
 }
 
-/// Newest first, and whether there are more.
+/// Returns the detections, newest first, and whether there are more.
 async fn detections(
     db: &Database,
     keyring: &Keyring,
     id: SessionId,
-    largest: usize,
-) -> Result<(Vec<Moment>, bool), Failure> {
-    let (mut detections, mut weight) = (Vec::new(), 0);
+    max_bytes: usize,
+) -> Result<(Vec<DetectionRecord>, bool), StoreError> {
+    let (mut detections, mut bytes) = (Vec::new(), 0);
     let mut reader = db.read_conn().await?;
     with_conn!(reader.connection(), c => {
         let mut rows = sqlx::query_as::<_, Row>(DETECTIONS).bind(id).fetch(c);
         while let Some(row) = rows.try_next().await? {
-            weight += row.weight();
-            if weight > largest && !detections.is_empty() {
+            bytes += row.approx_bytes();
+            if bytes > max_bytes && !detections.is_empty() {
                 return Ok((detections, true));
             }
-            detections.push(row.open(keyring));
+            detections.push(row.decrypt(keyring));
         }
     });
     Ok((detections, false))
@@ -204,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suggestion_is_its_lines_and_its_addresses() {
+    fn a_suggestion_is_split_into_its_lines_and_web_pages() {
         let stored = "- I hear you. It is hard.\n- Breathe.\n\n-Walk a well-known way.\nCall a friend.";
         let read = Suggestion::read(SuggestionId(1), stored.to_owned(), "https://a.example/x, https://b.example/,,");
         assert_eq!(read.acknowledgment, "I hear you. It is hard.");

@@ -1,4 +1,4 @@
-//! Windows of days that charts look through, and the days in them as a time zone cuts them. No I/O.
+//! Windows of days for charts, and their days in a time zone. Pure.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-/// Which days to look at.
+/// A range of days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// Today.
@@ -23,10 +23,9 @@ pub enum Window {
 }
 
 impl Window {
-    /// As many days as a window has at most.
-    pub(super) const LONGEST: usize = 31;
+    pub(super) const MAX_DAYS: usize = 31;
 
-    /// As clients write it: `day`, `3days`, `week` or `month`.
+    /// The name in requests: `day`, `3days`, `week` or `month`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Day => "day",
@@ -36,8 +35,8 @@ impl Window {
         }
     }
 
-    /// As it stands in a sentence.
-    pub(super) const fn in_words(self) -> &'static str {
+    /// The window as part of a sentence.
+    pub(super) const fn phrase(self) -> &'static str {
         match self {
             Self::Day => "today",
             Self::ThreeDays => "in the last four days",
@@ -46,8 +45,8 @@ impl Window {
         }
     }
 
-    /// The days of this window around `now`, as `zone` cuts them.
-    pub(super) fn days(self, now: Timestamp, zone: &TimeZone) -> Days {
+    /// The days of this window around `now`, in `zone`.
+    pub(super) fn days(self, now: Timestamp, zone: &TimeZone) -> DayRange {
         let today = now.to_jiff().to_zoned_datetime(zone.clone()).date();
         let (first, days) = match self {
             Self::Day => (today, 1),
@@ -55,7 +54,7 @@ impl Window {
             Self::Week => (today.saturating_sub(today.weekday().since(Weekday::Monday).days()), 7),
             Self::Month => (today.saturating_sub(30.days()), 31),
         };
-        Days::new(first, days, zone)
+        DayRange::new(first, days, zone)
     }
 }
 
@@ -73,21 +72,21 @@ impl FromStr for Window {
     }
 }
 
-/// Days that follow each other, each from its first moment to the first of the next: 23, 24 or 25 hours mostly. A day that its zone
-/// skipped (Samoa had no 30 December 2011) is there and has no moment.
+/// Consecutive days, each from its start to the start of the next: mostly 23, 24 or 25 hours. A day that the zone skipped (Samoa had no
+/// 30 December 2011) is listed and has length 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Days {
+pub(super) struct DayRange {
     dates: Vec<Date>,
-    /// When each begins, and at last when the one behind them does.
-    bounds: Vec<Timestamp>,
+    /// The start of each day, then the end of the last.
+    boundaries: Vec<Timestamp>,
 }
 
-impl Days {
+impl DayRange {
     fn new(first: Date, days: i64, zone: &TimeZone) -> Self {
         let date = |day: i64| first.saturating_add(day.days());
         Self {
             dates: (0..days).map(date).collect(),
-            bounds: (0..=days).map(|day| first_moment(date(day), zone)).collect(),
+            boundaries: (0..=days).map(|day| start_of_day(date(day), zone)).collect(),
         }
     }
 
@@ -96,26 +95,26 @@ impl Days {
     }
 
     /// One more than there are days.
-    pub(super) fn bounds(&self) -> &[Timestamp] {
-        &self.bounds
+    pub(super) fn boundaries(&self) -> &[Timestamp] {
+        &self.boundaries
     }
 
-    /// All of them as if they were one day.
-    pub(super) fn as_one(&self) -> Self {
-        let ends = self.bounds.first().into_iter().chain(self.bounds.last());
-        Self { dates: self.dates.iter().take(1).copied().collect(), bounds: ends.copied().collect() }
+    /// All days as one.
+    pub(super) fn merged(&self) -> Self {
+        let ends = self.boundaries.first().into_iter().chain(self.boundaries.last());
+        Self { dates: self.dates.iter().take(1).copied().collect(), boundaries: ends.copied().collect() }
     }
 }
 
-/// Midnight, or, where the clocks skip it, the moment at which they do: jiff's `start_of_day` would come too late where they jump from before
+/// Midnight, or, where the clocks skip it, the time of the jump. jiff's `start_of_day` is too late where the clocks jump from before
 /// midnight to after it.
-fn first_moment(date: Date, zone: &TimeZone) -> Timestamp {
+fn start_of_day(date: Date, zone: &TimeZone) -> Timestamp {
     let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
     let is_skipped = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
-    let Ok(moment) = midnight.compatible() else { return jiff::Timestamp::MAX.into() };
-    let jump = || zone.preceding(moment.checked_add(1.second()).ok()?).next();
+    let Ok(start) = midnight.compatible() else { return jiff::Timestamp::MAX.into() };
+    let jump = || zone.preceding(start.checked_add(1.second()).ok()?).next();
     let jump = if is_skipped { jump() } else { None };
-    jump.map_or(moment, |jump| jump.timestamp()).into()
+    jump.map_or(start, |jump| jump.timestamp()).into()
 }
 
 #[cfg(test)]
@@ -124,10 +123,10 @@ mod tests {
 
     /// The first and the last date, and the length of each day in hours.
     fn days(window: Window, now: &str, zone: &str) -> (String, String, Vec<f64>) {
-        let now = Timestamp::from(now.parse::<jiff::Timestamp>().expect("a moment"));
+        let now = Timestamp::from(now.parse::<jiff::Timestamp>().expect("a timestamp"));
         let days = window.days(now, &TimeZone::get(zone).expect("a zone"));
         let (first, last) = (days.dates[0], days.dates[days.dates.len() - 1]);
-        let hours = days.bounds.windows(2).map(|ends| ends[1].since(ends[0]).as_secs_f64() / 3600.0);
+        let hours = days.boundaries.windows(2).map(|ends| ends[1].since(ends[0]).as_secs_f64() / 3600.0);
         (first.to_string(), last.to_string(), hours.collect())
     }
 
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_week_begins_on_monday_and_ends_on_sunday_whatever_day_it_is() {
+    fn a_week_is_monday_to_sunday_on_every_day_of_it() {
         for day in 23..=29 {
             let now = format!("2026-11-{day}T12:00:00Z");
             assert_eq!(span(Window::Week, &now, "UTC"), ("2026-11-23".into(), "2026-11-29".into(), 7));
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_never_was_is_there_and_has_no_moment() {
+    fn a_skipped_day_is_listed_with_length_zero() {
         let (first, last, hours) = days(Window::ThreeDays, "2011-12-31T12:00:00Z", "Pacific/Apia");
         assert_eq!((first.as_str(), last.as_str()), ("2011-12-29", "2012-01-01"));
         assert_eq!(hours, [24.0, 0.0, 24.0, 24.0]);
@@ -188,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_are_no_reason_to_panic() {
+    fn the_extreme_timestamps_do_not_panic() {
         for now in [i64::MIN, i64::MAX, 0] {
             for window in [Window::Day, Window::ThreeDays, Window::Week, Window::Month] {
                 let days = window.days(Timestamp::from_micros(now), &TimeZone::get("Pacific/Apia").expect("a zone"));
-                assert_eq!(days.bounds.len(), days.dates.len() + 1);
+                assert_eq!(days.boundaries.len(), days.dates.len() + 1);
             }
         }
     }

@@ -1,18 +1,18 @@
-//! What nodes tell one another of changes, over core NATS: no stream, no delay.
+//! Invalidations between nodes, over core NATS: no stream, no delay.
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::{Change, Views};
+use super::{AuthCache, Invalidation};
 use crate::nats::Nats;
 
 const SUBJECT: &str = "fom.internal.invalidate";
-const REST: Duration = Duration::from_millis(100);
+const RESUBSCRIBE_DELAY: Duration = Duration::from_millis(100);
 
-/// Tells the other nodes, those that hear: who has lost the link believes nothing. While our own is down nobody is told, but
-/// everything is put out there once it is up again.
-pub(super) fn publish(nats: &Nats, change: Change) {
+/// Sends an invalidation to the other nodes that are connected; a node without a link treats its cache as invalid. While the link of
+/// this node is down it sends nothing. When the link is up again, it invalidates everything on the other nodes.
+pub(super) fn publish(nats: &Nats, change: Invalidation) {
     if !nats.link().is_up() {
         return;
     }
@@ -20,42 +20,44 @@ pub(super) fn publish(nats: &Nats, change: Change) {
     let nats = nats.clone();
     tokio::spawn(async move {
         if let Err(error) = nats.client().publish(SUBJECT, payload.into()).await {
-            tracing::warn!(%error, "other nodes were not told of a change");
+            tracing::warn!(%error, "invalidation was not sent to other nodes; their entries stay valid for at most 5 seconds");
         }
     });
 }
 
-/// Puts out what changes on other nodes, for as long as the actor lives. Each connection is subscribed to anew.
-pub async fn subscribe_remote(nats: Nats, views: Views) {
+/// Applies the invalidations of other nodes. Never returns. Subscribes again on each connection.
+pub async fn subscribe(nats: Nats, cache: AuthCache) {
     loop {
-        let turn = nats.link().turn();
-        let listening = async {
+        let epoch = nats.link().turn();
+        let subscription = async {
             if nats.link().is_up() {
-                listen(&nats, &views).await;
-                tokio::time::sleep(REST).await;
+                apply_invalidations(&nats, &cache).await;
+                tokio::time::sleep(RESUBSCRIBE_DELAY).await;
             } else {
                 std::future::pending().await
             }
         };
         tokio::select! {
-            () = listening => {}
-            () = nats.link().moved_from(turn) => {}
+            () = subscription => {}
+            () = nats.link().moved_from(epoch) => {}
         }
     }
 }
 
-/// From the first round trip on: the server deals with what a connection sends in order, so who is answered is subscribed.
-async fn listen(nats: &Nats, views: &Views) {
-    let mut others = match nats.client().subscribe(SUBJECT).await {
-        Ok(others) => others,
-        Err(error) => return tracing::warn!(%error, "news from other nodes cannot be subscribed to"),
+/// The subscription stands after the first round trip, because the server processes a connection's commands in order.
+async fn apply_invalidations(nats: &Nats, cache: &AuthCache) {
+    let mut invalidations = match nats.client().subscribe(SUBJECT).await {
+        Ok(invalidations) => invalidations,
+        Err(error) => {
+            return tracing::warn!(%error, "subscription to invalidations of other nodes failed; it is retried");
+        }
     };
     if !nats.answers().await {
         return;
     }
-    let _listening = views.listen();
-    publish(nats, Change::Anything);
-    while let Some(message) = others.next().await {
-        views.put_out(serde_json::from_slice(&message.payload).unwrap_or(Change::Anything));
+    let _subscribed = cache.mark_subscribed();
+    publish(nats, Invalidation::All);
+    while let Some(message) = invalidations.next().await {
+        cache.invalidate(serde_json::from_slice(&message.payload).unwrap_or(Invalidation::All));
     }
 }

@@ -1,7 +1,8 @@
-//! What was read of log-ins and their users, kept to answer without I/O.
+//! A cache of logins and their users, which answers without I/O.
 //!
-//! A change puts out what it concerns before it is answered. A read that was under way meanwhile is not kept: it began in another epoch.
-//! A log-in is believed only together with the revision of its user, which was read before it: what ends a user's log-ins bumps that.
+//! Writers invalidate affected entries before they reply. A read that started before an invalidation is not cached, because its epoch is
+//! stale. A login is valid only together with the revision of its user that was read before it: a change that ends a user's logins bumps
+//! that revision.
 
 use std::{
     sync::{
@@ -11,246 +12,256 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_db::Tx;
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::{LoginId, User, UserId};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::{login_store::Login, nats::Nats};
-use faceofmind_model::LoginId;
-use faceofmind_model::user::{User, UserId};
 
 mod invalidation;
-pub use invalidation::subscribe_remote;
 
-/// However good the news from other nodes are, nothing is believed longer: a node that ends a log-in while it has lost its own link tells
-/// nobody, and the others do not know that they were not told. It costs each node a read per log-in in use and so many seconds.
-const BELIEVED: Duration = Duration::from_secs(5);
-const MOST: u64 = 100_000;
-/// Changes that who waits for them may not have heard yet; with more they have to think of any.
-const UNHEARD: usize = 256;
+pub use invalidation::subscribe;
 
-/// What has changed, and is therefore to be read again.
+/// The longest that an entry is valid. A node that ends a login while its own link is down cannot reach the others, and they cannot know
+/// that. The bound costs each node one read per login in use and period.
+const TTL: Duration = Duration::from_secs(5);
+/// The most logins, and the most users.
+const CAPACITY: u64 = 100_000;
+/// The most invalidations that a subscriber can lag behind. A subscriber that lags further must assume that everything has changed.
+const INVALIDATION_BUFFER: usize = 256;
+
+/// What has changed and must be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// One log-in: it has ended.
+pub enum Invalidation {
+    /// A login has ended.
     Login(LoginId),
-    /// A user, whose revision is another now; all log-ins read with the old one count no more.
+    /// The revision of a user has changed: every login that was read with the old one is invalid.
     User(UserId),
-    /// Nobody knows what.
-    Anything,
+    /// Anything may have changed.
+    #[serde(rename = "anything")]
+    All,
 }
 
 /// The cache. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Views(Arc<Inner>);
+pub struct AuthCache(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    logins: Cache<LoginId, (Turn, i64, Arc<Login>)>,
-    users: Cache<UserId, (Turn, Arc<User>)>,
-    /// How many changes there were. Who keeps something holds it, so that no change comes between looking at it and keeping.
-    changes: RwLock<u64>,
-    /// Who waits for changes hears of each once it is put out.
-    told: broadcast::Sender<Change>,
-    sources: Sources,
-    listening: AtomicBool,
+    logins: Cache<LoginId, (ConnectionEpoch, i64, Arc<Login>)>,
+    users: Cache<UserId, (ConnectionEpoch, Arc<User>)>,
+    /// The number of invalidations. An insertion holds the lock, so that no invalidation comes between the check of the epoch and the
+    /// insertion.
+    invalidations: RwLock<u64>,
+    subscribers: broadcast::Sender<Invalidation>,
+    source: InvalidationSource,
+    subscribed: AtomicBool,
 }
 
-/// How this node hears of what others change.
+/// How this node learns of changes on other nodes.
 #[derive(Clone, Debug)]
-pub enum Sources {
-    /// There are no others.
-    Alone,
-    /// Others may be, and do not tell: everything is read again each time.
-    Untold,
-    /// They tell over NATS, as long as the link is up and somebody listens.
-    Told(Nats),
+pub enum InvalidationSource {
+    /// There are no other nodes.
+    SingleNode,
+    /// Other nodes cannot send invalidations, so nothing is cached.
+    None,
+    /// Other nodes send invalidations over NATS. Entries are valid while the link is up and the subscription stands.
+    Nats(Nats),
 }
 
-/// Which connection to the others it is; what was kept under another may have changed unheard.
-type Turn = u64;
+/// Identifies a connection to the other nodes. An entry of an earlier connection may have missed an invalidation.
+type ConnectionEpoch = u64;
 
-/// The time before a read began.
+/// The moment before a read began.
 #[derive(Clone, Copy, Debug)]
-pub struct Epoch {
-    turn: Option<Turn>,
-    pub changes: u64,
+pub struct ReadEpoch {
+    connection: Option<ConnectionEpoch>,
+    invalidations: u64,
 }
 
-impl Views {
-    /// An empty cache.
-    pub fn new(sources: Sources) -> Self {
-        let logins = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
-        let users = Cache::builder().max_capacity(MOST).time_to_live(BELIEVED).build();
-        let (told, listening) = (broadcast::Sender::new(UNHEARD), AtomicBool::new(false));
-        Self(Arc::new(Inner { logins, users, changes: RwLock::default(), told, sources, listening }))
+impl AuthCache {
+    pub fn new(source: InvalidationSource) -> Self {
+        let logins = Cache::builder().max_capacity(CAPACITY).time_to_live(TTL).build();
+        let users = Cache::builder().max_capacity(CAPACITY).time_to_live(TTL).build();
+        let (subscribers, subscribed) = (broadcast::Sender::new(INVALIDATION_BUFFER), AtomicBool::new(false));
+        Self(Arc::new(Inner { logins, users, invalidations: RwLock::default(), subscribers, source, subscribed }))
     }
 
-    /// The log-in and its user, if both are known and may be believed.
+    /// Returns the login and its user if both are cached and valid.
     pub fn get(&self, login: LoginId) -> Option<(Arc<Login>, Arc<User>)> {
-        let turn = self.turn()?;
-        let (login_turn, revision, login) = self.0.logins.get(&login)?;
-        let (user_turn, user) = self.0.users.get(&login.user_id)?;
-        let believed = turn == login_turn && turn == user_turn && revision == user.revision;
-        believed.then_some((login, user))
+        let epoch = self.connection_epoch()?;
+        let (login_epoch, revision, login) = self.0.logins.get(&login)?;
+        let (user_epoch, user) = self.0.users.get(&login.user_id)?;
+        let is_valid = epoch == login_epoch && epoch == user_epoch && revision == user.revision;
+        is_valid.then_some((login, user))
     }
 
-    /// To be taken before reading what shall be [kept](Views::keep).
-    pub fn epoch(&self) -> Epoch {
-        Epoch { turn: self.turn(), changes: *self.0.changes.read().unwrap_or_else(PoisonError::into_inner) }
+    /// Returns the current epoch. Take it before you read what you [insert](Self::insert_if_current).
+    pub fn epoch(&self) -> ReadEpoch {
+        ReadEpoch { connection: self.connection_epoch(), invalidations: self.invalidations() }
     }
 
-    /// Keeps what was read since `epoch`, the user before the log-in, unless anything has changed since.
-    pub fn keep(&self, epoch: Epoch, login: &Arc<Login>, user: &Arc<User>) {
-        let Some(turn) = epoch.turn else { return };
-        let changes = self.0.changes.read().unwrap_or_else(PoisonError::into_inner);
-        if *changes == epoch.changes {
-            self.0.logins.insert(login.id, (turn, user.revision, Arc::clone(login)));
-            self.0.users.insert(user.id, (turn, Arc::clone(user)));
+    /// Caches what was read since `epoch`, the user before the login, unless there was an invalidation since then.
+    pub fn insert_if_current(&self, epoch: ReadEpoch, login: &Arc<Login>, user: &Arc<User>) {
+        let Some(connection) = epoch.connection else { return };
+        let invalidations = self.0.invalidations.read().unwrap_or_else(PoisonError::into_inner);
+        if *invalidations == epoch.invalidations {
+            self.0.logins.insert(login.id, (connection, user.revision, Arc::clone(login)));
+            self.0.users.insert(user.id, (connection, Arc::clone(user)));
         }
     }
 
-    /// Commits, and then puts out what has changed, here and on the other nodes. When nobody learns whether it was committed, because the
-    /// connection breaks or the actor dies meanwhile, everything is put out.
-    ///
-    /// # Errors
-    /// [`Failure::Store`].
-    pub async fn commit(&self, tx: Tx, changes: impl IntoIterator<Item = Change>) -> Result<(), Failure> {
-        let mut doubt = Doubt(Some(self));
+    /// Commits, then invalidates the changes on every node. When the outcome of the commit is unknown, because the connection broke or the
+    /// task was dropped, it invalidates everything.
+    pub async fn commit(&self, tx: Tx, changes: impl IntoIterator<Item = Invalidation>) -> Result<(), StoreError> {
+        let mut unknown_outcome = InvalidateOnDrop(Some(self));
         tx.commit().await?;
-        doubt.0 = None;
-        changes.into_iter().for_each(|change| self.announce(change));
+        unknown_outcome.0 = None;
+        changes.into_iter().for_each(|change| self.invalidate_everywhere(change));
         Ok(())
     }
 
-    /// Puts out what has changed, here and on the other nodes. To be called after the commit and before the answer.
-    fn announce(&self, change: Change) {
-        self.put_out(change);
-        if let Sources::Told(nats) = &self.0.sources {
+    fn invalidate_everywhere(&self, change: Invalidation) {
+        self.invalidate(change);
+        if let InvalidationSource::Nats(nats) = &self.0.source {
             invalidation::publish(nats, change);
         }
     }
 
-    /// Puts out what has changed, here only: another node has told.
-    pub fn put_out(&self, change: Change) {
-        let mut changes = self.0.changes.write().unwrap_or_else(PoisonError::into_inner);
-        *changes += 1;
+    /// Invalidates entries on this node.
+    fn invalidate(&self, change: Invalidation) {
+        let mut invalidations = self.0.invalidations.write().unwrap_or_else(PoisonError::into_inner);
+        *invalidations += 1;
         match change {
-            Change::Login(login) => self.0.logins.invalidate(&login),
-            Change::User(user) => self.0.users.invalidate(&user),
-            Change::Anything => {
+            Invalidation::Login(login) => self.0.logins.invalidate(&login),
+            Invalidation::User(user) => self.0.users.invalidate(&user),
+            Invalidation::All => {
                 self.0.logins.invalidate_all();
                 self.0.users.invalidate_all();
             }
         }
-        let _nobody_waits = self.0.told.send(change);
+        let _no_subscriber = self.0.subscribers.send(change);
     }
 
-    /// Every change that is put out from now on, on whichever node, as far as this one hears of it.
-    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.0.told.subscribe()
+    /// Returns every invalidation from now on: of this node, and of the others while the subscription stands.
+    pub fn watch(&self) -> broadcast::Receiver<Invalidation> {
+        self.0.subscribers.subscribe()
     }
 
-    /// Says that what other nodes tell is heard from now on, until the guard is dropped. What was told before may have been missed.
-    pub(crate) fn listen(&self) -> Listening {
-        self.put_out(Change::Anything);
-        self.0.listening.store(true, Ordering::SeqCst);
-        Listening(self.clone())
+    /// Marks the subscription to other nodes as standing until the guard is dropped. Earlier invalidations may have been missed.
+    fn mark_subscribed(&self) -> SubscriptionGuard {
+        self.invalidate(Invalidation::All);
+        self.0.subscribed.store(true, Ordering::SeqCst);
+        SubscriptionGuard(self.clone())
     }
 
-    /// The connection to the other nodes, where there are any.
+    /// Returns the connection to the other nodes.
     pub fn nats(&self) -> Option<&Nats> {
-        match &self.0.sources {
-            Sources::Told(nats) => Some(nats),
-            Sources::Alone | Sources::Untold => None,
+        match &self.0.source {
+            InvalidationSource::Nats(nats) => Some(nats),
+            InvalidationSource::SingleNode | InvalidationSource::None => None,
         }
     }
 
-    fn turn(&self) -> Option<Turn> {
-        match &self.0.sources {
-            Sources::Alone => Some(0),
-            Sources::Untold => None,
-            Sources::Told(nats) => {
-                let turn = nats.link().turn();
-                let hears = nats.link().is_up() && self.0.listening.load(Ordering::SeqCst);
-                hears.then_some(turn)
+    fn connection_epoch(&self) -> Option<ConnectionEpoch> {
+        match &self.0.source {
+            InvalidationSource::SingleNode => Some(0),
+            InvalidationSource::None => None,
+            InvalidationSource::Nats(nats) => {
+                let epoch = nats.link().turn();
+                let is_current = nats.link().is_up() && self.0.subscribed.load(Ordering::SeqCst);
+                is_current.then_some(epoch)
             }
         }
     }
 
-    /// How many log-ins are known.
-    pub fn known(&self) -> u64 {
+    /// The number of cached logins.
+    pub fn cached_logins(&self) -> u64 {
         self.0.logins.entry_count()
+    }
+
+    /// The number of invalidations since the start.
+    pub fn invalidations(&self) -> u64 {
+        *self.0.invalidations.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Dropped while it doubts, it puts everything out.
-struct Doubt<'a>(Option<&'a Views>);
+/// Invalidates everything on drop, unless it is disarmed.
+struct InvalidateOnDrop<'a>(Option<&'a AuthCache>);
 
-impl Drop for Doubt<'_> {
+impl Drop for InvalidateOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(views) = self.0 {
-            views.announce(Change::Anything);
+        if let Some(cache) = self.0 {
+            cache.invalidate_everywhere(Invalidation::All);
         }
     }
 }
 
-/// Somebody hears what other nodes tell.
-pub(crate) struct Listening(Views);
+/// The subscription to other nodes stands.
+struct SubscriptionGuard(AuthCache);
 
-impl Drop for Listening {
+impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
-        self.0.0.listening.store(false, Ordering::SeqCst);
+        self.0.0.subscribed.store(false, Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use faceofmind_base::Timestamp;
+    use serde_json::json;
 
-    fn known() -> (Arc<Login>, Arc<User>) {
+    use super::*;
+
+    fn read() -> (Arc<Login>, Arc<User>) {
         (Arc::new(Login::sample(Timestamp::from_micros(0))), Arc::new(User::sample()))
     }
 
     #[test]
-    fn what_was_kept_is_found_until_it_changes() {
-        let (views, (login, user)) = (Views::new(Sources::Alone), known());
-        for change in [Change::Login(login.id), Change::User(user.id)] {
-            views.keep(views.epoch(), &login, &user);
-            assert!(views.get(login.id).is_some());
-            views.put_out(change);
-            assert!(views.get(login.id).is_none(), "{change:?}");
+    fn an_entry_is_found_until_it_is_invalidated() {
+        let (cache, (login, user)) = (AuthCache::new(InvalidationSource::SingleNode), read());
+        for change in [Invalidation::Login(login.id), Invalidation::User(user.id)] {
+            cache.insert_if_current(cache.epoch(), &login, &user);
+            assert!(cache.get(login.id).is_some());
+            cache.invalidate(change);
+            assert!(cache.get(login.id).is_none(), "{change:?}");
         }
     }
 
     #[test]
-    fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let (views, (login, user)) = (Views::new(Sources::Alone), known());
-        let before = views.epoch();
-        views.put_out(Change::Login(login.id));
-        views.keep(before, &login, &user);
-        assert!(views.get(login.id).is_none());
+    fn what_was_read_before_an_invalidation_is_not_cached_after_it() {
+        let (cache, (login, user)) = (AuthCache::new(InvalidationSource::SingleNode), read());
+        let before = cache.epoch();
+        cache.invalidate(Invalidation::Login(login.id));
+        cache.insert_if_current(before, &login, &user);
+        assert!(cache.get(login.id).is_none());
     }
 
     #[test]
-    fn a_log_in_read_with_an_older_revision_of_its_user_counts_no_more() {
-        let (views, (login, user)) = (Views::new(Sources::Alone), known());
-        views.keep(views.epoch(), &login, &user);
+    fn a_login_that_was_read_with_an_older_revision_of_its_user_is_invalid() {
+        let (cache, (login, user)) = (AuthCache::new(InvalidationSource::SingleNode), read());
+        cache.insert_if_current(cache.epoch(), &login, &user);
         let other = Arc::new(Login { id: LoginId(8), ..(*login).clone() });
         let newer = Arc::new(User { revision: 2, ..(*user).clone() });
-        views.keep(views.epoch(), &other, &newer);
-        assert!(views.get(other.id).is_some());
-        assert!(views.get(login.id).is_none());
+        cache.insert_if_current(cache.epoch(), &other, &newer);
+        assert!(cache.get(other.id).is_some());
+        assert!(cache.get(login.id).is_none());
     }
 
     #[test]
-    fn a_node_that_is_not_told_keeps_nothing() {
-        let (views, (login, user)) = (Views::new(Sources::Untold), known());
-        views.keep(views.epoch(), &login, &user);
-        assert!(views.get(login.id).is_none());
+    fn a_node_that_gets_no_invalidations_caches_nothing() {
+        let (cache, (login, user)) = (AuthCache::new(InvalidationSource::None), read());
+        cache.insert_if_current(cache.epoch(), &login, &user);
+        assert!(cache.get(login.id).is_none());
+    }
+
+    /// Nodes of different versions run beside each other during an upgrade.
+    #[test]
+    fn nodes_of_earlier_versions_understand_an_invalidation() {
+        let sent = [Invalidation::Login(LoginId(7)), Invalidation::User(UserId(1)), Invalidation::All];
+        assert_eq!(json!(sent), json!([{ "login": 7 }, { "user": 1 }, "anything"]));
     }
 }

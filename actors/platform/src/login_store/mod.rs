@@ -1,25 +1,22 @@
-//! The table of log-ins. A log-in is one row, and its refresh tokens are generations of it.
+//! The table of logins. A login is one row, and its refresh tokens are generations of it.
 
 use std::time::Duration;
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{Connection, Tx, with_conn};
+use faceofmind_db::{Connection, StoreError, Tx, with_conn};
 use faceofmind_model::{LoginId, UserId};
-use faceofmind_runtime::legacy::Failure;
 use sqlx::FromRow;
 
-/// A log-in: one row, whose refresh tokens are generations of it.
+/// A login: one signed-in device.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Login {
-    /// Key.
     pub id: LoginId,
-    /// Whose.
     pub user_id: UserId,
-    /// Of the current refresh token, from 1.
+    /// The generation of the current refresh token, from 1.
     pub generation: i64,
-    /// The last generation that its client is known to have received; 0 before the first.
-    pub proven_generation: i64,
-    /// When the person logged in.
+    /// The last generation that the client is known to have received: one of its access tokens was used. 0 before the first.
+    #[sqlx(rename = "proven_generation")]
+    pub used_generation: i64,
     pub created_at: Timestamp,
     /// When the current generation was made, in whole seconds.
     pub rotated_at: Timestamp,
@@ -27,16 +24,16 @@ pub struct Login {
     pub last_used_at: Timestamp,
     /// When the current refresh token expires, in whole seconds.
     pub expires_at: Timestamp,
-    /// When it ended, if it did.
     pub ended_at: Option<Timestamp>,
-    /// A label of what the person logged in with.
+    /// The device, as the client named it at the login.
     pub device: String,
-    /// The network address that they logged in from.
-    pub address: String,
+    /// The client's network address at the login.
+    #[sqlx(rename = "address")]
+    pub client_ip: String,
 }
 
 impl Login {
-    /// Whether it can still be used.
+    /// Whether it has neither ended nor expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.expires_at
     }
@@ -44,26 +41,26 @@ impl Login {
 
 #[cfg(any(test, feature = "test-hooks"))]
 impl Login {
-    /// Returns a log-in of [`User::sample`](faceofmind_model::User::sample) that was made at `now`, for tests.
+    /// Returns a login of [`User::sample`](faceofmind_model::User::sample) that was made at `now`, for tests.
     pub fn sample(now: Timestamp) -> Self {
         Self {
             id: LoginId(7),
             user_id: UserId(1),
             generation: 1,
-            proven_generation: 0,
+            used_generation: 0,
             created_at: now,
             rotated_at: now,
             last_used_at: now,
             expires_at: now + Duration::from_secs(3600),
             ended_at: None,
             device: "test".into(),
-            address: "127.0.0.1".into(),
+            client_ip: "127.0.0.1".into(),
         }
     }
 }
 
-/// Ended and expired log-ins are kept so long: they tell which devices and addresses a person is known by.
-const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long ended and expired logins are kept: they say which devices and network addresses a user is known by.
+const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
 macro_rules! columns {
     () => {
@@ -71,15 +68,13 @@ macro_rules! columns {
     };
 }
 
-/// A person who has proven who they are, from somewhere.
-#[derive(Clone, Debug)]
 pub struct NewLogin<'a> {
     pub user: UserId,
     pub device: &'a str,
-    pub address: &'a str,
+    pub client_ip: &'a str,
 }
 
-pub async fn insert(tx: &mut Tx, new: &NewLogin<'_>, now: Timestamp, life: Duration) -> Result<Login, Failure> {
+pub async fn insert(tx: &mut Tx, new: &NewLogin<'_>, now: Timestamp, lifetime: Duration) -> Result<Login, StoreError> {
     let insert = concat!(
         "INSERT INTO logins (user_id, created_at, rotated_at, last_used_at, expires_at, device, address) ",
         "VALUES ($1, $2, $3, $2, $4, $5, $6) RETURNING ",
@@ -87,23 +82,24 @@ pub async fn insert(tx: &mut Tx, new: &NewLogin<'_>, now: Timestamp, life: Durat
     );
     let rotated_at = whole_seconds(now);
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(insert)
-        .bind(new.user).bind(now).bind(rotated_at).bind(rotated_at + life).bind(new.device).bind(new.address)
+        .bind(new.user).bind(now).bind(rotated_at).bind(rotated_at + lifetime).bind(new.device).bind(new.client_ip)
         .fetch_one(c).await)?)
 }
 
-pub async fn find(connection: Connection<'_>, id: LoginId) -> Result<Option<Login>, Failure> {
+pub async fn find(connection: Connection<'_>, id: LoginId) -> Result<Option<Login>, StoreError> {
     let select = concat!("SELECT ", columns!(), " FROM logins WHERE id = $1");
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(id).fetch_optional(c).await)?)
 }
 
-/// Makes the next generation, if `generation` is still the current one and the log-in lives. Who loses the race gets `None`.
+/// Makes the next generation, if `generation` is still the current one and the login is live: a compare-and-set, of which one concurrent
+/// caller gets the login and the others `None`.
 pub async fn rotate(
     tx: &mut Tx,
     id: LoginId,
     generation: i64,
     now: Timestamp,
-    life: Duration,
-) -> Result<Option<Login>, Failure> {
+    lifetime: Duration,
+) -> Result<Option<Login>, StoreError> {
     let update = concat!(
         "UPDATE logins SET generation = generation + 1, rotated_at = $3, expires_at = $4, last_used_at = $5 ",
         "WHERE id = $1 AND generation = $2 AND ended_at IS NULL AND expires_at > $5 RETURNING ",
@@ -111,12 +107,12 @@ pub async fn rotate(
     );
     let rotated_at = whole_seconds(now);
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(update)
-        .bind(id).bind(generation).bind(rotated_at).bind(rotated_at + life).bind(now)
+        .bind(id).bind(generation).bind(rotated_at).bind(rotated_at + lifetime).bind(now)
         .fetch_optional(c).await)?)
 }
 
-/// Notes that the client has received this generation.
-pub async fn prove(tx: &mut Tx, id: LoginId, generation: i64, now: Timestamp) -> Result<(), Failure> {
+/// Records that the client has received this generation.
+pub async fn mark_used(tx: &mut Tx, id: LoginId, generation: i64, now: Timestamp) -> Result<(), StoreError> {
     let update = "UPDATE logins SET proven_generation = $2, last_used_at = $3 \
         WHERE id = $1 AND proven_generation < $2 AND generation >= $2";
     Ok(
@@ -124,22 +120,22 @@ pub async fn prove(tx: &mut Tx, id: LoginId, generation: i64, now: Timestamp) ->
     )
 }
 
-/// Ends one log-in of the user's; false when it is not theirs or has ended already.
-pub async fn end(tx: &mut Tx, user: UserId, id: LoginId, now: Timestamp) -> Result<bool, Failure> {
+/// Ends one login of the user. Returns false when it is another user's or has ended before.
+pub async fn end(tx: &mut Tx, user: UserId, id: LoginId, now: Timestamp) -> Result<bool, StoreError> {
     let update = "UPDATE logins SET ended_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL RETURNING id";
     let ended: Option<(LoginId,)> =
         with_conn!(tx.connection(), c => sqlx::query_as(update).bind(id).bind(user).bind(now).fetch_optional(c).await)?;
     Ok(ended.is_some())
 }
 
-/// Ends the user's log-ins but `except` in the caller's transaction, and returns them. The caller has incremented the user's revision, and
-/// commits with the change of the user ([`Views::commit`](crate::auth_cache::Views::commit)).
+/// Ends the user's logins except one, and returns those that it ended. The caller has incremented the user's revision, and commits with
+/// [`AuthCache::commit`](crate::auth_cache::AuthCache::commit).
 pub async fn end_all(
     tx: &mut Tx,
     user: UserId,
     except: Option<LoginId>,
     now: Timestamp,
-) -> Result<Vec<LoginId>, Failure> {
+) -> Result<Vec<LoginId>, StoreError> {
     let update = "UPDATE logins SET ended_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL RETURNING id";
     let except = except.unwrap_or(LoginId(0));
     let ended: Vec<(LoginId,)> =
@@ -147,8 +143,8 @@ pub async fn end_all(
     Ok(ended.into_iter().map(|(id,)| id).collect())
 }
 
-/// The user's log-ins that can still be used, newest first.
-pub async fn live(connection: Connection<'_>, user: UserId, now: Timestamp) -> Result<Vec<Login>, Failure> {
+/// Returns the user's logins that have neither ended nor expired, newest first.
+pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp) -> Result<Vec<Login>, StoreError> {
     let select = concat!(
         "SELECT ",
         columns!(),
@@ -157,31 +153,31 @@ pub async fn live(connection: Connection<'_>, user: UserId, now: Timestamp) -> R
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
-/// Whether the user logged in from exactly this address, as far as is remembered.
-pub async fn knows(connection: Connection<'_>, user: UserId, address: &str) -> Result<bool, Failure> {
+/// Whether the user logged in from exactly this network address within the retention period.
+pub async fn has_logged_in_from(connection: Connection<'_>, user: UserId, client_ip: &str) -> Result<bool, StoreError> {
     let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2)";
     let (known,): (bool,) =
-        with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(address).fetch_one(c).await)?;
+        with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(client_ip).fetch_one(c).await)?;
     Ok(known)
 }
 
-/// The addresses that the user logged in from, as far as is remembered.
-pub async fn addresses(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, Failure> {
+/// Returns the network addresses that the user logged in from within the retention period.
+pub async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
     let known: Vec<(String,)> = with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_all(c).await)?;
-    Ok(known.into_iter().map(|(address,)| address).collect())
+    Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
 }
 
-/// Whether the user has logged in with that device before.
-pub async fn knows_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
+/// Whether the user has logged in with that device.
+pub async fn has_logged_in_with(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
     let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
     let (known,): (bool,) =
         with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
     Ok(known)
 }
 
-/// Whether the user has logged in before, and never with that device.
-pub async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, Failure> {
+/// Whether the user has logged in, and never with that device.
+pub async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
     let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1) \
         AND NOT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
     let (is_new,): (bool,) =
@@ -189,19 +185,18 @@ pub async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bo
     Ok(is_new)
 }
 
-/// Removes the user's log-ins.
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     let delete = "DELETE FROM logins WHERE user_id = $1";
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-/// Removes what ended or expired long ago.
-pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), Failure> {
+/// Deletes logins that ended or expired before the retention period.
+pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
     let delete = "DELETE FROM logins WHERE expires_at < $1 OR ended_at < $1";
-    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - REMEMBERED).execute(c).await.map(drop))?)
+    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(drop))?)
 }
 
-/// Returns the moment without its fraction of a second: tokens and rotations are dated in whole seconds.
-pub fn whole_seconds(moment: Timestamp) -> Timestamp {
-    Timestamp::from_micros(moment.seconds() * 1_000_000)
+/// Drops the fraction of a second: tokens and rotations are dated in whole seconds.
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.seconds() * 1_000_000)
 }

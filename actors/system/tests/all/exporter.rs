@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::support;
 use crate::support::until;
-use faceofmind_domain::sessions::voice_place;
+use faceofmind_domain::sessions::voice_aad;
 use faceofmind_model::session::{DetectionId, SessionId};
 
 struct World {
@@ -230,7 +230,7 @@ async fn a_text_that_no_key_opens_costs_its_owner_none_of_the_others() {
         let ada = faceofmind_testing::user(&world.db, "ada@example.org").await;
         let session = world.session(ada).await;
         let detections = world.detect(session, [1, 2, 3]).await;
-        let sealed = faceofmind_testing::keyring().seal(&voice_place(detections[0]), "good words").expect("seals");
+        let sealed = faceofmind_testing::keyring().seal(&voice_aad(detections[0]), "good words").expect("seals");
         world.run(voice, detections[0].0, &sealed).await;
         world.run(voice, detections[1].0, &sealed).await;
         world.run(voice, detections[2].0, "plain words").await;

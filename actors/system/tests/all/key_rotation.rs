@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::support;
-use faceofmind_domain::sessions::voice_place;
+use faceofmind_domain::sessions::voice_aad;
 use faceofmind_model::session::DetectionId;
 use faceofmind_model::user::UserId;
 use faceofmind_platform::idempotency::{Answer, Claim, Key, claim, settle};
@@ -43,7 +43,7 @@ async fn voices(db: &Database, user: UserId, number: i64) {
             with_conn!(tx.connection(), c => sqlx::query_as(insert).bind(session).bind(moment).fetch_one(c).await)
                 .expect("inserts");
         let plain = said(detection.0);
-        let stored = if number % 10 == 0 { plain } else { old().seal(&voice_place(detection), &plain).expect("seals") };
+        let stored = if number % 10 == 0 { plain } else { old().seal(&voice_aad(detection), &plain).expect("seals") };
         let insert = "INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)";
         with_conn!(tx.connection(), c => sqlx::query(insert).bind(detection).bind(stored).execute(c).await.map(drop))
             .expect("inserts");
@@ -91,7 +91,7 @@ async fn all_is_there(db: &Database, voices: usize) {
     let new = keyring(&[("k2", 2)]);
     for (detection, stored) in rows {
         assert!(new.is_current(&stored));
-        assert_eq!(new.open(&voice_place(detection), &stored).expect("opens"), said(detection.0));
+        assert_eq!(new.open(&voice_aad(detection), &stored).expect("opens"), said(detection.0));
     }
 }
 

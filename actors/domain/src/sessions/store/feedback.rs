@@ -1,24 +1,23 @@
-//! The statements about feedback. The caller holds the sessions' locks: nothing else keeps a session from having two.
+//! The SQL of feedback. The caller holds the sessions' locks. Nothing else keeps a session from having two.
 
 use std::sync::LazyLock;
 
-use faceofmind_db::{BulkStatement, Tx, pad_with_nulls, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{BulkStatement, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_model::{FeedbackId, SessionId};
 
 use crate::sessions::feedback::Rating;
-use faceofmind_model::session::{FeedbackId, SessionId};
 
 static RATED: LazyLock<BulkStatement> =
     LazyLock::new(|| BulkStatement::new("SELECT session_id FROM feedback WHERE session_id IN (VALUES {rows})", 1, 1));
 static INSERT: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO feedback (session_id, comment, rating) \
-               SELECT column1, column2, column3 FROM (VALUES {rows}) AS asked WHERE column1 IS NOT NULL \
+               SELECT column1, column2, column3 FROM (VALUES {rows}) AS new_rows WHERE column1 IS NOT NULL \
                RETURNING session_id, id";
     BulkStatement::new(sql, 1, 3)
 });
 
-/// Those of the sessions that have their feedback.
-pub(in crate::sessions) async fn rated(tx: &mut Tx, sessions: &[SessionId]) -> Result<Vec<SessionId>, Failure> {
+/// Returns those of the sessions that have feedback.
+pub(in crate::sessions) async fn rated(tx: &mut Tx, sessions: &[SessionId]) -> Result<Vec<SessionId>, StoreError> {
     let rows: Vec<(SessionId,)> = with_conn!(tx.connection(), c => {
         let mut query = sqlx::query_as(RATED.sql(sessions.len()));
         for session in pad_with_nulls(sessions.iter().copied()) {
@@ -29,11 +28,11 @@ pub(in crate::sessions) async fn rated(tx: &mut Tx, sessions: &[SessionId]) -> R
     Ok(rows.into_iter().map(|(session,)| session).collect())
 }
 
-/// Inserts one for each session, none of which stands there twice; the keys by session.
+/// Inserts feedback, at most one a session, and returns the ids by session.
 pub(in crate::sessions) async fn insert(
     tx: &mut Tx,
     rows: &[(SessionId, &Rating)],
-) -> Result<Vec<(SessionId, FeedbackId)>, Failure> {
+) -> Result<Vec<(SessionId, FeedbackId)>, StoreError> {
     Ok(with_conn!(tx.connection(), c => {
         let mut query = sqlx::query_as(INSERT.sql(rows.len()));
         for row in pad_with_nulls(rows.iter()) {

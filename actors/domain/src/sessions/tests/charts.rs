@@ -1,14 +1,14 @@
-//! Charts, held against the slow and obvious way: each detection is put on the date that its zone's calendar shows.
+//! Charts, compared with counting by hand: each detection counts for the date that the calendar of its zone shows.
 
 use std::collections::BTreeMap;
 
 use faceofmind_base::Timestamp;
 use jiff::{ToSpan, civil::Date};
 
-use super::{super::charts as counted, *};
+use super::{super::charts, *};
 
-/// Clocks that go forward and back, by halves of hours and by two, at midnight; that skipped a day; that never change. Left out are those few
-/// that once fell back from after midnight to before it (St. John's until 2011), where a date came, went and came again.
+/// Zones whose clocks change by half an hour, by two hours, or at midnight, that skipped a day, or that never change. Zones whose clocks once
+/// fell back from after midnight to before it (St. John's until 2011) are omitted, because a date occurred twice there.
 const ZONES: [&str; 18] = [
     "Africa/Casablanca",
     "America/Asuncion",
@@ -53,17 +53,17 @@ const WINDOWS: [Window; 4] = [Window::Day, Window::ThreeDays, Window::Week, Wind
 const CASES: u32 = 48;
 const HOUR: i64 = 3600 * 1_000_000;
 
-/// One detection, as it is to be found in the database.
+/// One detection as it is in the database.
 #[derive(Clone, Debug)]
 struct Seen {
     id: i64,
     session: i64,
     at: Timestamp,
-    /// The newest last; none when no face was seen.
+    /// The newest last. Empty without a face.
     faces: Vec<&'static str>,
 }
 
-/// A story at random, and how to tell it again.
+/// A random case, and how to reproduce it.
 struct Case {
     rng: Rng,
     zone: TimeZone,
@@ -162,10 +162,10 @@ fn dominant(seen: &[&Seen]) -> Option<String> {
     seen.iter().max_by_key(|one| rank(one)).map(|one| emotion(one))
 }
 
-fn intensities(seen: &[&Seen]) -> IntensityTally {
+fn intensities(seen: &[&Seen]) -> IntensityCounts {
     let among = |names: &[&str]| seen.iter().filter(|seen| names.contains(&emotion(seen).as_str())).count() as u64;
     let (mild, severe) = (among(&MILD), among(&SEVERE));
-    IntensityTally { mild, moderate: seen.len() as u64 - mild - severe, severe }
+    IntensityCounts { mild, moderate: seen.len() as u64 - mild - severe, severe }
 }
 
 /// Random unless `FOM_SEED` names one.
@@ -175,46 +175,46 @@ fn seed() -> u64 {
 }
 
 #[tokio::test]
-async fn charts_are_what_counting_by_hand_gives() {
+async fn charts_equal_a_count_by_hand() {
     let (seed, mut seen_somewhere) = (seed(), 0);
-    for world in worlds().await {
+    for test in contexts().await {
         for number in 1..=CASES {
             let case = Case::draw(seed, number);
-            let (ada, bob) = (world.user(&format!("ada{number}")).await, world.user(&format!("bob{number}")).await);
+            let (ada, bob) = (test.user(&format!("ada{number}")).await, test.user(&format!("bob{number}")).await);
             let of_ada: Vec<i64> =
                 (0..=i64::from(case.rng.random_below(6))).map(|n| i64::from(number) * 10 + n).collect();
             let of_bob = [i64::from(number) * 10 + 9];
-            world.insert_sessions(ada, &of_ada).await;
-            world.insert_sessions(bob, &of_bob).await;
+            test.insert_sessions(ada, &of_ada).await;
+            test.insert_sessions(bob, &of_bob).await;
             let seen = case.detections(&of_ada);
-            world.insert(&seen).await;
-            world.insert(&case.detections(&of_bob)).await;
-            seen_somewhere += check(&world.db, &case, ada, &seen).await;
+            test.insert(&seen).await;
+            test.insert(&case.detections(&of_bob)).await;
+            seen_somewhere += check(&test.db, &case, ada, &seen).await;
         }
     }
     assert!(seen_somewhere > 100, "the cases hold something: {seen_somewhere}");
 }
 
-/// How many detections the window held.
+/// Returns the number of detections in the window.
 async fn check(db: &Database, case: &Case, user: UserId, seen: &[Seen]) -> usize {
     let days = || case.window.days(case.now, &case.zone);
     let by_hand: Vec<_> = case.dates().into_iter().map(|date| (date, case.by_hand(seen, date))).collect();
     let expected: Vec<_> = by_hand
         .iter()
-        .map(|(date, seen)| Day { date: *date, dominant_emotion: dominant(seen), intensities: intensities(seen) })
+        .map(|(date, seen)| DayStats { date: *date, dominant_emotion: dominant(seen), intensities: intensities(seen) })
         .collect();
-    assert_eq!(counted::days(db, user, days()).await.expect("reads"), expected, "{}", case.name);
+    assert_eq!(charts::day_stats(db, user, days()).await.expect("reads"), expected, "{}", case.name);
     let all: Vec<_> = by_hand.into_iter().flat_map(|(_, seen)| seen).collect();
     let mut emotions = BTreeMap::new();
     all.iter().for_each(|seen| *emotions.entry(emotion(seen)).or_insert(0) += 1);
-    let diagnosis = counted::diagnosis(db, user, case.window, days()).await.expect("reads");
+    let diagnosis = charts::diagnosis(db, user, case.window, days()).await.expect("reads");
     assert_eq!((&diagnosis.emotions, diagnosis.intensities), (&emotions, intensities(&all)), "{}", case.name);
     let named = dominant(&all).unwrap_or_else(|| "No emotions".to_owned());
     assert!(diagnosis.sentence.contains(&named), "{}: {} says nothing of {named}", case.name, diagnosis.sentence);
     all.len()
 }
 
-impl World {
+impl TestContext {
     async fn insert_sessions(&self, user: UserId, ids: &[i64]) {
         let sql = rows("INSERT INTO sessions (id, user_id, start_time) VALUES", ids.len(), 3);
         let mut tx = self.db.begin().await.expect("begins");

@@ -1,81 +1,80 @@
 //! Starting with an `Idempotency-Key`.
 
 use super::*;
-use faceofmind_platform::idempotency::{Answer, Key};
 
-fn key(user: UserId, word: &str, body: &str) -> Option<Key> {
-    Some(Key::of(user, "POST /api/v1/sessions/", word, body.as_bytes()))
+fn key(user: UserId, word: &str, body: &str) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey::of(user, "POST /api/v1/sessions/", word, body.as_bytes()))
 }
 
 #[tokio::test]
-async fn the_same_key_gets_the_same_session_and_answer() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        let first = world.sessions.start(call(ada, key(ada, "k", "{}"))).await.expect("starts");
-        let first = fresh(first);
-        world.sessions.end(ada, first.id, origin(ada)).await.expect("ends");
+async fn a_repeated_key_gets_the_same_session_and_the_same_bytes() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let response = test.sessions.respond_to_start(command(ada, key(ada, "k", "{}"))).await.expect("starts");
+        let first: Session = parse(&response);
+        test.sessions.end(ada, first.id).await.expect("ends");
 
-        let again = world.sessions.start(call(ada, key(ada, "k", "{}"))).await.expect("replays");
+        let replay = test.sessions.respond_to_start(command(ada, key(ada, "k", "{}"))).await.expect("replays");
 
-        let body = serde_json::to_string(&first).expect("JSON");
-        assert_eq!(again, Once::Again(Answer { status: 201, body }), "as it was when it was started");
-        let reused = world.sessions.start(call(ada, key(ada, "k", "{\"a\":1}"))).await;
+        assert_eq!((&replay, replay.status), (&response, 201), "as it was when it was started");
+        let reused = test.sessions.start(command(ada, key(ada, "k", "{\"a\":1}"))).await;
         assert!(matches!(reused, Err(SessionError::KeyReused)), "{reused:?}");
-        let other = world.sessions.start(call(ada, key(ada, "other", "{}"))).await.expect("starts");
-        assert_ne!(fresh(other).id, first.id);
-        assert_eq!(world.told(ada).await.len(), 3);
-        assert_eq!(world.sessions.count(ada).await.expect("counts"), 2);
+        let other = test.sessions.start(command(ada, key(ada, "other", "{}"))).await.expect("starts");
+        assert_ne!(other.id, first.id);
+        assert_eq!(test.events(ada).await.len(), 3);
+        assert_eq!(test.sessions.count(ada).await.expect("counts"), 2);
     }
 }
 
 #[tokio::test]
 async fn a_key_is_its_users_own() {
-    for world in worlds().await {
-        let (ada, bob) = (world.user("ada@example.org").await, world.user("bob@example.org").await);
-        world.sessions.start(call(ada, key(ada, "k", "{}"))).await.expect("starts");
-        let bobs = world.sessions.start(call(bob, key(bob, "k", "{}"))).await.expect("starts");
-        assert_eq!(fresh(bobs).user_id, bob);
+    for test in contexts().await {
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        test.sessions.start(command(ada, key(ada, "k", "{}"))).await.expect("starts");
+        let bobs = test.sessions.start(command(bob, key(bob, "k", "{}"))).await.expect("starts");
+        assert_eq!(bobs.user_id, bob);
     }
 }
 
 #[tokio::test]
 async fn twenty_parallel_requests_with_one_key_start_one_session() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        let (held, ahead) = world.hold(ada).await;
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let (held, ahead) = test.hold(ada).await;
         let asking: Vec<_> = (0..20)
-            .map(|_| world.ask(move |sessions| async move { sessions.start(call(ada, key(ada, "k", "{}"))).await }))
+            .map(|_| {
+                test.ask(
+                    move |sessions| async move { sessions.respond_to_start(command(ada, key(ada, "k", "{}"))).await },
+                )
+            })
             .collect();
-        world.until_waiting(20).await;
-        world.release(held).await;
+        test.until_waiting(20).await;
+        test.release(held).await;
         ahead.await.expect("no panic").expect("starts");
         let mut started = Vec::new();
         for asked in asking {
             started.push(asked.await.expect("no panic").expect("starts or replays"));
         }
-        let (fresh, again): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| matches!(one, Once::Now(_)));
-        let [Once::Now(session)] = fresh[..] else { panic!("one is started: {fresh:?}") };
-        let answer = Answer::of(201, &session).expect("JSON");
-        assert!(again.len() == 19 && again.into_iter().all(|one| one == Once::Again(answer.clone())));
-        assert_eq!((world.sessions.count(ada).await.expect("counts"), world.told(ada).await.len()), (2, 2));
+        assert!(started.iter().all(|response| *response == started[0]), "{started:?}");
+        assert_eq!((test.sessions.count(ada).await.expect("counts"), test.events(ada).await.len()), (2, 2));
     }
 }
 
 #[tokio::test]
-async fn with_and_without_a_key_go_into_one_batch() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        world.sessions.start(call(ada, key(ada, "k", "{}"))).await.expect("starts");
-        let (held, ahead) = world.hold(ada).await;
-        let plain = world.ask_to_start(ada);
-        world.until_waiting(1).await;
-        let reused = world.ask(move |sessions| async move { sessions.start(call(ada, key(ada, "k", "2"))).await });
-        let new = world.ask(move |sessions| async move { sessions.start(call(ada, key(ada, "n", "{}"))).await });
-        world.until_waiting(3).await;
-        let last = world.ask_to_start(ada);
-        world.until_waiting(4).await;
-        world.release(held).await;
-        let id = |started: Result<Once<Session>, SessionError>| fresh(started.expect("starts")).id;
+async fn starts_with_and_without_a_key_go_into_one_batch() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        test.sessions.start(command(ada, key(ada, "k", "{}"))).await.expect("starts");
+        let (held, ahead) = test.hold(ada).await;
+        let plain = test.ask_to_start(ada);
+        test.until_waiting(1).await;
+        let reused = test.ask(move |sessions| async move { sessions.start(command(ada, key(ada, "k", "2"))).await });
+        let new = test.ask(move |sessions| async move { sessions.start(command(ada, key(ada, "n", "{}"))).await });
+        test.until_waiting(3).await;
+        let last = test.ask_to_start(ada);
+        test.until_waiting(4).await;
+        test.release(held).await;
+        let id = |started: Result<Session, SessionError>| started.expect("starts").id;
         let ids = [ahead, plain, new, last].map(|asked| async { id(asked.await.expect("no panic")) });
         let mut seen = Vec::new();
         for id in ids {
@@ -87,13 +86,13 @@ async fn with_and_without_a_key_go_into_one_batch() {
 }
 
 #[tokio::test]
-async fn keys_are_forgotten_after_a_day() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        world.sessions.start(call(ada, key(ada, "k", "{}"))).await.expect("starts");
-        world.clock.advance(Duration::from_secs(24 * 3600));
-        world.tree.children()[0].panic();
+async fn keys_are_deleted_after_a_day() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        test.sessions.start(command(ada, key(ada, "k", "{}"))).await.expect("starts");
+        test.clock.advance(Duration::from_secs(24 * 3600));
+        test.tree.children()[0].panic();
         let sql = "SELECT count(*) FROM idempotency_keys WHERE user_id = $1 AND created_at < $2";
-        crate::testing::until("a start sweeps", async || world.sql(sql, ada.0).await == 0).await;
+        crate::testing::until("a start sweeps", async || test.sql(sql, ada.0).await == 0).await;
     }
 }

@@ -1,22 +1,34 @@
-//! The tracker on each database, and a way to hold it back so that a batch is what the story says.
+//! The tracker on each database, and a way to hold the database so that a test decides what goes into a batch.
 
 use std::{future::Future, time::Duration};
 
-use faceofmind_base::Backoff;
-use faceofmind_db::{Tx, with_conn};
-use faceofmind_runtime::{RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use faceofmind_base::{Backoff, Clock, Rng};
+use faceofmind_db::{Database, Tx, with_conn};
+use faceofmind_model::{
+    UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::idempotency::{Answer as StoredResponse, Key as IdempotencyKey};
+use faceofmind_runtime::{AskError, Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
-use tokio::task::JoinHandle;
+use tokio::{sync::oneshot, task::JoinHandle};
+use tracing::Span;
 
-use super::*;
-use crate::suggestions::Advice;
-use crate::{suggestions, testing};
-use faceofmind_model::event::Initiator;
+use super::{
+    commands::{Caller, Command, CommandResult, Enqueue, PendingCommand},
+    *,
+};
+use crate::{
+    suggestions::{self, Advice, Suggestions},
+    testing,
+};
 
 mod batches;
 mod charts;
-mod deaths;
+mod crashes;
 mod failures;
 mod history;
 mod idempotent;
@@ -25,84 +37,186 @@ mod rating;
 mod recording;
 mod sessions;
 
-struct World {
+struct TestContext {
     db: Database,
-    sessions: Sessions,
+    sessions: Client,
     clock: Clock,
     tree: SupervisorHandle,
 }
 
 /// A tracker on each database.
-async fn worlds() -> Vec<World> {
-    worlds_of(Settings::default()).await
+async fn contexts() -> Vec<TestContext> {
+    contexts_with(Settings::default()).await
 }
 
-async fn worlds_of(settings: Settings) -> Vec<World> {
-    let mut worlds = Vec::new();
+async fn contexts_with(settings: Settings) -> Vec<TestContext> {
+    let mut contexts = Vec::new();
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
-        let neighbours = Neighbours {
+        let deps = Deps {
+            db: db.clone(),
             publisher: testing::publisher(&db),
             suggestions: Suggestions::new(suggestions::Settings::default(), None, clock.clone(), rng.clone()).0,
             keyring: testing::keyring(),
             time_zone: TimeZone::UTC,
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (sessions, child) = Sessions::new(settings, db.clone(), neighbours, (clock.clone(), rng.clone()));
+        let (handle, child) = SessionTracker::new(settings, deps);
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };
-        let family = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng };
-        worlds.push(World { db, sessions, clock, tree: Supervisor::start(family).await.expect("starts") });
+        let spec = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng };
+        let tree = Supervisor::start(spec).await.expect("starts");
+        contexts.push(TestContext { db, sessions: Client(handle), clock, tree });
     }
-    worlds
+    contexts
 }
 
-fn call(user: UserId, key: Option<idempotency::Key>) -> Call {
-    Call { user, origin: origin(user), key }
+/// Sends commands whose responses hold what was made as JSON, and parses them.
+#[derive(Clone)]
+struct Client(Handle<SessionTracker>);
+
+/// [`EmotionProcessed`], parsed.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Processed {
+    session_id: SessionId,
+    emotion: String,
+    voice_content: String,
+    suggestions: Vec<String>,
+    emotion_color: String,
+    urls: Vec<String>,
 }
 
-/// Processes a detection without looking first whose session it is: a held database lets nobody look.
-async fn processed(
-    sessions: Sessions,
-    call: Call,
-    session: SessionId,
-    detection: Detection,
-) -> Result<Once<Processed>, SessionError> {
-    let advice = Advice { lines: vec!["I hear you.".into(); 5], urls: Vec::new(), crisis: false };
-    sessions.make(call, Change::Process { session, detection, advice }).await
+fn respond<T: Serialize>(made: T) -> StoredResponse {
+    StoredResponse::of(201, &made).expect("JSON")
 }
 
-/// What was done now, and not before.
-fn fresh<T>(once: Once<T>) -> T {
-    match once {
-        Once::Now(made) => made,
-        Once::Again(answer) => panic!("was answered before: {answer:?}"),
+fn parse<T: DeserializeOwned>(response: &StoredResponse) -> T {
+    serde_json::from_str(&response.body).expect("what was made")
+}
+
+impl Client {
+    async fn start(&self, context: CommandContext) -> Result<Session, SessionError> {
+        self.respond_to_start(context).await.map(|response| parse(&response))
+    }
+
+    async fn respond_to_start(&self, context: CommandContext) -> Result<StoredResponse, SessionError> {
+        self.0.ask(StartSession { context, respond }).await
+    }
+
+    async fn end(&self, user: UserId, session: SessionId) -> Result<Session, SessionError> {
+        let ended = self.0.ask(EndSession { context: command(user, None), session, respond }).await;
+        ended.map(|response| parse(&response))
+    }
+
+    async fn delete(&self, user: UserId, session: SessionId) -> Result<Session, SessionError> {
+        let deleted = self.0.ask(DeleteSession { context: command(user, None), session, respond }).await;
+        deleted.map(|response| parse(&response))
+    }
+
+    async fn detect(
+        &self,
+        context: CommandContext,
+        session: SessionId,
+        detections: Vec<Detection>,
+    ) -> Result<DetectionsRecorded, SessionError> {
+        let locale = AdviceLocale::default();
+        let recorded = self.0.ask(RecordDetections { context, session, detections, locale, respond }).await;
+        recorded.map(|response| parse(&response))
+    }
+
+    async fn process(
+        &self,
+        context: CommandContext,
+        session: SessionId,
+        detection: Detection,
+    ) -> Result<Processed, SessionError> {
+        let locale = AdviceLocale::default();
+        let processed = self.0.ask(ProcessEmotion { context, session, detection, locale, respond }).await;
+        processed.map(|response| parse(&response))
+    }
+
+    /// Processes a detection without a look at the session before, which a held database does not allow.
+    async fn process_without_look_up(
+        &self,
+        context: CommandContext,
+        session: SessionId,
+        detection: Detection,
+    ) -> Result<Processed, SessionError> {
+        let advice = Advice { lines: vec!["I hear you.".into(); 5], urls: Vec::new(), crisis: false };
+        let (sender, reply) = oneshot::channel();
+        let command = Command::Process { session, detection, advice, respond };
+        self.0.tell(Enqueue(PendingCommand::new(context, command, TestCaller(sender, Span::none()))));
+        let reply = reply.await.map_err(|_| AskError::Unavailable("session_tracker"))?;
+        reply.map(|response| parse(&response))
+    }
+
+    async fn rate(
+        &self,
+        context: CommandContext,
+        session: SessionId,
+        rating: Rating,
+    ) -> Result<Feedback, SessionError> {
+        self.0.ask(RateSession { context, session, rating, respond }).await.map(|response| parse(&response))
+    }
+
+    async fn get(&self, user: UserId, session: SessionId) -> Result<Session, SessionError> {
+        self.0.ask(GetSession { user, session }).await
+    }
+
+    async fn count(&self, user: UserId) -> Result<u64, SessionError> {
+        self.0.ask(CountSessions { user }).await
+    }
+
+    async fn list(&self, user: UserId, skip: u32, limit: u32) -> Result<Vec<SessionSummary>, SessionError> {
+        self.0.ask(ListSessions { user, skip, limit }).await
+    }
+
+    async fn history(&self, user: UserId, session: SessionId) -> Result<History, SessionError> {
+        self.0.ask(GetHistory { user, session }).await
     }
 }
 
-fn origin(user: UserId) -> EventContext {
-    EventContext::new(Initiator::User(user))
+struct TestCaller(oneshot::Sender<CommandResult>, Span);
+
+impl Caller for TestCaller {
+    fn reply(self: Box<Self>, result: CommandResult) {
+        drop(self.0.send(result));
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn span(&self) -> &Span {
+        &self.1
+    }
 }
 
-impl World {
+fn command(user: UserId, key: Option<IdempotencyKey>) -> CommandContext {
+    CommandContext { user, event: EventContext::new(Initiator::User(user)), key }
+}
+
+impl TestContext {
     async fn user(&self, email: &str) -> UserId {
         testing::user(&self.db, email).await
     }
 
     async fn start(&self, user: UserId) -> Session {
-        fresh(self.sessions.start(call(user, None)).await.expect("starts"))
+        self.sessions.start(command(user, None)).await.expect("starts")
     }
 
-    /// Asks, beside the test.
-    fn ask<F: Future<Output: Send> + Send + 'static>(&self, ask: impl FnOnce(Sessions) -> F) -> JoinHandle<F::Output> {
+    /// Asks in a task.
+    fn ask<F: Future<Output: Send> + Send + 'static>(&self, ask: impl FnOnce(Client) -> F) -> JoinHandle<F::Output> {
         tokio::spawn(ask(self.sessions.clone()))
     }
 
-    fn ask_to_start(&self, user: UserId) -> JoinHandle<Result<Once<Session>, SessionError>> {
-        self.ask(|sessions| async move { sessions.start(call(user, None)).await })
+    fn ask_to_start(&self, user: UserId) -> JoinHandle<Result<Session, SessionError>> {
+        self.ask(|sessions| async move { sessions.start(command(user, None)).await })
     }
 
-    /// Takes all that a write needs, so that it waits, and sends one along that is in flight until [`World::release`].
-    async fn hold(&self, user: UserId) -> (Vec<Tx>, JoinHandle<Result<Once<Session>, SessionError>>) {
+    /// Takes every connection that a batch needs, and sends a start, whose batch is in flight until [`TestContext::release`].
+    async fn hold(&self, user: UserId) -> (Vec<Tx>, JoinHandle<Result<Session, SessionError>>) {
         let writers = if matches!(self.db, Database::Sqlite(..)) { 1 } else { 4 };
         let mut held = Vec::new();
         for _ in 0..writers {
@@ -115,30 +229,30 @@ impl World {
 
     async fn release(&self, held: Vec<Tx>) {
         for tx in held {
-            tx.rollback().await.expect("let go");
+            tx.rollback().await.expect("rolls back");
         }
     }
 
-    /// Waits until so many writes wait for the one in flight.
-    async fn until_waiting(&self, writes: usize) {
-        self.until(|seen| seen["waiting"] == writes).await;
+    /// Waits until that number of commands wait for the batch in flight.
+    async fn until_waiting(&self, commands: usize) {
+        self.until(|seen| seen["pending"] == commands).await;
     }
 
-    async fn until(&self, so: impl Fn(&Value) -> bool) {
-        let patience = async {
-            while !self.observed().await.is_ok_and(|seen| so(&seen)) {
+    async fn until(&self, holds: impl Fn(&Value) -> bool) {
+        let polling = async {
+            while !self.observed().await.is_ok_and(|seen| holds(&seen)) {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), patience).await.expect("the tracker comes so far");
+        tokio::time::timeout(Duration::from_secs(5), polling).await.expect("the status");
     }
 
-    async fn observed(&self) -> Result<Value, Failure> {
-        Ok(self.tree.children()[0].status().await?)
+    async fn observed(&self) -> Result<Value, AskError> {
+        self.tree.children()[0].status().await
     }
 
-    /// The names of the events recorded about a user, in their order.
-    async fn told(&self, user: UserId) -> Vec<String> {
+    /// The types and subjects of the events about a user, in their order.
+    async fn events(&self, user: UserId) -> Vec<String> {
         let mut reader = self.db.read_conn().await.expect("reads");
         let sql = "SELECT envelope FROM events WHERE user_id = $1 ORDER BY seq";
         let rows: Vec<(String,)> =
@@ -151,7 +265,7 @@ impl World {
         rows.iter().map(|(envelope,)| name(envelope)).collect()
     }
 
-    /// Runs SQL with one id and gives back the id that it returns.
+    /// Runs SQL with one id, and returns the id that it returns.
     async fn sql(&self, sql: &'static str, id: i64) -> i64 {
         let mut tx = self.db.begin().await.expect("begins");
         let (returned,): (i64,) =
@@ -161,7 +275,7 @@ impl World {
         returned
     }
 
-    /// A detection with its emotion.
+    /// Inserts a detection with its emotion.
     async fn detect(&self, session: SessionId, emotion: &'static str) -> i64 {
         self.clock.advance(Duration::from_secs(1));
         let detection = "INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id";
@@ -178,13 +292,13 @@ impl World {
         tx.commit().await.expect("commits");
     }
 
-    /// A detection with all that may stand under it, and feedback.
+    /// Inserts a detection with a row in every table that belongs to it, and feedback.
     async fn fill(&self, session: SessionId) {
         let detection = self.detect(session, "Sad").await;
         self.texts("INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)", detection, "so-so").await;
         self.suggest(detection, "- Breathe.").await;
-        let sure = "INSERT INTO detection_details (detection_id, confidence) SELECT $1, 0.5 WHERE $2 <> ''";
-        self.texts(sure, detection, "surely").await;
+        let confidence = "INSERT INTO detection_details (detection_id, confidence) SELECT $1, 0.5 WHERE $2 <> ''";
+        self.texts(confidence, detection, "some").await;
         self.texts("INSERT INTO feedback (session_id, rating, comment) VALUES ($1, 5, $2)", session.0, "fine").await;
     }
 
@@ -193,7 +307,7 @@ impl World {
         self.texts(sql, detection, suggestion).await;
     }
 
-    /// Makes the tables under a session as some legacy databases have them: nothing in them goes by itself.
+    /// Recreates the tables that belong to a session without cascades, as some legacy databases have them.
     async fn without_cascades(&self) {
         let mut tx = self.db.begin().await.expect("begins");
         for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback", "detection_details"] {
@@ -207,7 +321,7 @@ impl World {
         tx.commit().await.expect("commits");
     }
 
-    /// Rows in the tables of this room, all users' together.
+    /// Counts the rows in the tables of this module.
     async fn rows(&self) -> i64 {
         let sql = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM emotion_detections) \
             + (SELECT count(*) FROM facial_data) + (SELECT count(*) FROM voice_data) \

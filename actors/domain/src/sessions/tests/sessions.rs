@@ -3,83 +3,84 @@
 use super::*;
 
 #[tokio::test]
-async fn a_session_is_started_ended_and_told_of() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        let started = world.start(ada).await;
+async fn a_session_is_started_and_ended_with_an_event_each() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let started = test.start(ada).await;
         assert_eq!((started.user_id, started.end_time), (ada, None));
-        assert_eq!(world.sessions.get(ada, started.id).await.expect("is there"), started);
+        assert_eq!(test.sessions.get(ada, started.id).await.expect("is there"), started);
 
-        world.clock.advance(Duration::from_secs(60));
-        let ended = world.sessions.end(ada, started.id, origin(ada)).await.expect("ends");
+        test.clock.advance(Duration::from_secs(60));
+        let ended = test.sessions.end(ada, started.id).await.expect("ends");
         assert!(ended.end_time.expect("ended").since(started.start_time) >= Duration::from_secs(60));
-        assert_eq!(world.sessions.get(ada, started.id).await.expect("is there"), ended);
-        let told = [format!("session.started session/{}", started.id), format!("session.ended session/{}", started.id)];
-        assert_eq!(world.told(ada).await, told);
+        assert_eq!(test.sessions.get(ada, started.id).await.expect("is there"), ended);
+        let events =
+            [format!("session.started session/{}", started.id), format!("session.ended session/{}", started.id)];
+        assert_eq!(test.events(ada).await, events);
     }
 }
 
 #[tokio::test]
-async fn ending_twice_changes_nothing_and_tells_nothing() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        let id = world.start(ada).await.id;
-        let ended = world.sessions.end(ada, id, origin(ada)).await.expect("ends");
-        world.clock.advance(Duration::from_secs(60));
-        assert_eq!(world.sessions.end(ada, id, origin(ada)).await.expect("has ended"), ended);
-        assert_eq!(world.told(ada).await.len(), 2, "started, ended");
+async fn a_second_end_changes_nothing_and_records_no_event() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let id = test.start(ada).await.id;
+        let ended = test.sessions.end(ada, id).await.expect("ends");
+        test.clock.advance(Duration::from_secs(60));
+        assert_eq!(test.sessions.end(ada, id).await.expect("has ended"), ended);
+        assert_eq!(test.events(ada).await.len(), 2, "started, ended");
     }
 }
 
 #[tokio::test]
 async fn another_users_session_is_not_found() {
-    for world in worlds().await {
-        let (ada, bob) = (world.user("ada@example.org").await, world.user("bob@example.org").await);
-        let id = world.start(ada).await.id;
-        assert!(matches!(world.sessions.get(bob, id).await, Err(SessionError::NotFound)));
-        assert!(matches!(world.sessions.end(bob, id, origin(bob)).await, Err(SessionError::NotFound)));
-        assert!(matches!(world.sessions.delete(bob, id, origin(bob)).await, Err(SessionError::NotFound)));
-        assert_eq!(world.sessions.get(ada, id).await.expect("untouched").end_time, None);
-        assert_eq!((world.told(ada).await.len(), world.told(bob).await.len()), (1, 0));
-        assert_eq!(world.sessions.count(bob).await.expect("counts"), 0);
+    for test in contexts().await {
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let id = test.start(ada).await.id;
+        assert!(matches!(test.sessions.get(bob, id).await, Err(SessionError::NotFound)));
+        assert!(matches!(test.sessions.end(bob, id).await, Err(SessionError::NotFound)));
+        assert!(matches!(test.sessions.delete(bob, id).await, Err(SessionError::NotFound)));
+        assert_eq!(test.sessions.get(ada, id).await.expect("untouched").end_time, None);
+        assert_eq!((test.events(ada).await.len(), test.events(bob).await.len()), (1, 0));
+        assert_eq!(test.sessions.count(bob).await.expect("counts"), 0);
     }
 }
 
 #[tokio::test]
-async fn a_deleted_session_takes_along_what_was_recorded_in_it_and_nothing_else() {
-    for world in worlds().await {
-        let ada = world.user("ada@example.org").await;
-        world.without_cascades().await;
-        let (kept, gone) = (world.start(ada).await.id, world.start(ada).await.id);
-        world.fill(kept).await;
-        let before = world.rows().await - 1;
-        world.fill(gone).await;
+async fn deleting_a_session_deletes_everything_recorded_in_it_and_nothing_else() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        test.without_cascades().await;
+        let (kept, gone) = (test.start(ada).await.id, test.start(ada).await.id);
+        test.fill(kept).await;
+        let before = test.rows().await - 1;
+        test.fill(gone).await;
 
-        world.sessions.delete(ada, gone, origin(ada)).await.expect("deletes");
+        test.sessions.delete(ada, gone).await.expect("deletes");
 
-        assert_eq!(world.rows().await, before);
-        assert!(matches!(world.sessions.get(ada, gone).await, Err(SessionError::NotFound)));
-        assert!(matches!(world.sessions.delete(ada, gone, origin(ada)).await, Err(SessionError::NotFound)));
-        assert_eq!(world.sessions.count(ada).await.expect("counts"), 1);
-        assert_eq!(world.told(ada).await.last(), Some(&format!("session.deleted session/{gone}")));
+        assert_eq!(test.rows().await, before);
+        assert!(matches!(test.sessions.get(ada, gone).await, Err(SessionError::NotFound)));
+        assert!(matches!(test.sessions.delete(ada, gone).await, Err(SessionError::NotFound)));
+        assert_eq!(test.sessions.count(ada).await.expect("counts"), 1);
+        assert_eq!(test.events(ada).await.last(), Some(&format!("session.deleted session/{gone}")));
     }
 }
 
 #[tokio::test]
-async fn an_erased_users_sessions_are_gone_and_nobody_elses() {
-    for world in worlds().await {
-        let (ada, bob) = (world.user("ada@example.org").await, world.user("bob@example.org").await);
-        world.without_cascades().await;
-        let kept = world.start(bob).await.id;
-        world.fill(kept).await;
-        let before = world.rows().await;
+async fn erasing_a_users_sessions_leaves_those_of_others() {
+    for test in contexts().await {
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        test.without_cascades().await;
+        let kept = test.start(bob).await.id;
+        test.fill(kept).await;
+        let before = test.rows().await;
         for _ in 0..3 {
-            let id = world.start(ada).await.id;
-            world.fill(id).await;
+            let id = test.start(ada).await.id;
+            test.fill(id).await;
         }
-        let mut tx = world.db.begin().await.expect("begins");
+        let mut tx = test.db.begin().await.expect("begins");
         erase(&mut tx, ada).await.expect("erases");
         tx.commit().await.expect("commits");
-        assert_eq!(world.rows().await, before);
+        assert_eq!(test.rows().await, before);
     }
 }

@@ -1,31 +1,28 @@
-//! Many at once, also on several nodes: nothing is lost, and nobody waits in a circle.
-
-use std::time::Duration;
+//! Concurrent requests, also on several nodes: nothing is lost, and no deadlock occurs.
 
 use faceofmind_base::Clock;
+use faceofmind_platform::mail::Transport;
 use tokio::time::timeout;
 
 use super::*;
-use crate::support::{bounds, until};
-use faceofmind_domain::sessions::Call;
-use faceofmind_platform::mail::Transport;
+use crate::support::settings;
 
-/// Two nodes on one database: PostgreSQL only, a file has one process.
-async fn two_nodes() -> Option<(World, World)> {
-    let first = worlds().await.into_iter().find(|world| matches!(world.db, Database::Postgres(_)))?;
+/// Two nodes on one database. PostgreSQL only: one process at a time opens an SQLite file.
+async fn two_nodes() -> (World, World) {
+    let postgres = |world: &World| matches!(world.db, Database::Postgres(_));
+    let first = worlds().await.into_iter().find(postgres).expect("a system on PostgreSQL");
     let transport = Transport::files(&first.folder);
-    let second = World::with(first.db.clone(), transport, None, &Clock::system(), bounds()).await;
-    Some((first, second))
+    let second = World::with(first.db.clone(), transport, None, &Clock::system(), settings()).await;
+    (first, second)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_admins_who_remove_each_other_one_stays() {
-    let Some((one, two)) = two_nodes().await else { return };
+    let (one, two) = two_nodes().await;
     for round in 0..10 {
         let [a, b] = [format!("a{round}@example.org"), format!("b{round}@example.org")];
         let (a, b) = (one.admin(&a).await.id, one.admin(&b).await.id);
-        let (first, second) =
-            tokio::join!(one.set_status(b, Status::Suspended), two.house.registry.delete(a, by_admin()));
+        let (first, second) = tokio::join!(one.set_status(b, Status::Suspended), two.system.accounts.ask(delete(a)));
         assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
         assert_eq!(one.number("SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'").await, 1);
         one.run("UPDATE users SET role = 'user'").await;
@@ -33,13 +30,12 @@ async fn of_two_admins_who_remove_each_other_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_one_user_from_everywhere_are_all_made() {
-    let Some((one, two)) = two_nodes().await else { return };
+async fn concurrent_changes_of_one_user_on_two_nodes_are_all_written() {
+    let (one, two) = two_nodes().await;
     let ada = one.person(ADA).await;
     let changes = (0..20).map(|index| {
-        let registry = if index % 2 == 0 { &one } else { &two }.house.registry.clone();
-        let name = AccountChange { first_name: Some(format!("Ada {index}")), ..AccountChange::default() };
-        tokio::spawn(async move { registry.change(ada.id, name, by_admin()).await })
+        let accounts = if index % 2 == 0 { &one } else { &two }.system.accounts.clone();
+        tokio::spawn(async move { accounts.ask(update(ada.id, first_name(&format!("Ada {index}")))).await })
     });
     for change in changes.collect::<Vec<_>>() {
         change.await.expect("no panic").expect("changes");
@@ -47,30 +43,29 @@ async fn changes_of_one_user_from_everywhere_are_all_made() {
     assert_eq!(one.credentials(ADA).await.user.revision, ada.revision + 20);
 }
 
-/// As log-ins of one user do, of which each sees to it that the password still is what was compared.
+/// A login checks in its transaction that the user has not changed since the password was verified.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_relies_on_a_user_waits_for_nobody_but_who_changes_them() {
-    let Some((one, two)) = two_nodes().await else { return };
+async fn transactions_that_rely_on_a_user_wait_for_changes_only() {
+    let (one, two) = two_nodes().await;
     let ada = one.person(ADA).await;
     let mut relying = Vec::new();
     for world in [&one, &two] {
         let mut tx = world.db.begin().await.expect("begins");
-        let unchanged = timeout(Duration::from_secs(10), is_unchanged(&mut tx, ada.id, ada.revision)).await;
+        let unchanged = timeout(Duration::from_secs(10), accounts::has_revision(&mut tx, ada.id, ada.revision)).await;
         assert!(unchanged.expect("at once").expect("reads"));
         relying.push(tx);
     }
-    let registry = one.house.registry.clone();
-    let name = AccountChange { first_name: Some("Augusta".into()), ..AccountChange::default() };
-    let changing = tokio::spawn(async move { registry.change(ada.id, name, by_admin()).await });
+    let accounts = one.system.accounts.clone();
+    let changing = tokio::spawn(async move { accounts.ask(update(ada.id, first_name("Augusta"))).await });
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until("the change waits", || async { one.number(waiting).await == 1 }).await;
     for tx in relying {
-        tx.rollback().await.expect("lets go");
+        tx.rollback().await.expect("releases");
     }
     changing.await.expect("no panic").expect("changes");
     let mut tx = two.db.begin().await.expect("begins");
-    assert!(!is_unchanged(&mut tx, ada.id, ada.revision).await.expect("reads"));
+    assert!(!accounts::has_revision(&mut tx, ada.id, ada.revision).await.expect("reads"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,23 +80,23 @@ async fn one_address_registered_many_times_at_once_is_one_account() {
         assert_eq!(world.number("SELECT count(*) FROM claims").await, 3);
         assert_eq!(world.number("SELECT count(*) FROM user_profiles WHERE claims_made = 8").await, 1);
         let ada = world.id_of(ADA).await;
-        assert_eq!(world.told(ada).await, ["user.registered"]);
+        assert_eq!(world.event_names(ada).await, ["user.registered"]);
     }
 }
 
-/// Sessions refer to the user who is deleted meanwhile, from another node.
+/// The sessions that another node starts meanwhile refer to the user.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
-    let Some((one, two)) = two_nodes().await else { return };
+    let (one, two) = two_nodes().await;
     for round in 0..5 {
-        let who = format!("ada{round}@example.org");
-        let ada = one.logged_in(&who).await.user.id;
-        let (sessions, logins) = (two.house.sessions.clone(), &two);
-        let starting = (0..20).map(|_| sessions.start(Call { user: ada, origin: by_admin(), key: None }));
+        let address = format!("ada{round}@example.org");
+        let ada = one.logged_in(&address).await.user.id;
+        let (sessions, logins) = (two.system.sessions.clone(), &two);
+        let starting = (0..20).map(|_| sessions.ask(start_session(ada)));
         let (_, _, deleted) = tokio::join!(
             futures_util::future::join_all(starting),
-            logins.log_in(&who, PASSWORD),
-            one.house.registry.delete(ada, by_admin())
+            logins.log_in(&address, PASSWORD),
+            one.system.accounts.ask(delete(ada))
         );
         deleted.expect("deletes");
         assert_eq!(one.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
@@ -109,39 +104,111 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
 }
 
 #[tokio::test]
-async fn who_reads_does_not_wait_for_who_writes() {
+async fn reads_do_not_wait_for_writes() {
     for world in worlds().await {
         let ada = world.person(ADA).await.id;
         let mut held = world.db.begin().await.expect("begins");
-        super::super::store::lock(&mut held, ada).await.expect("locks").expect("is there");
-        let registry = world.house.registry.clone();
-        let writing = tokio::spawn(async move { registry.change(ada, AccountChange::default(), by_admin()).await });
-        until("the write waits", async || world.house.tree.snapshot().iter().any(|row| row.queue_len > 0)).await;
-        world.house.registry.get(ada).await.expect("reads").expect("is there");
+        lock(&mut held, ada).await;
+        let accounts = world.system.accounts.clone();
+        let writing = tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await });
+        until("the write waits", async || world.system.tree.snapshot().iter().any(|row| row.queue_len > 0)).await;
+        world.system.accounts.ask(GetUser { id: ada }).await.expect("reads").expect("exists");
         assert!(!writing.is_finished());
-        held.rollback().await.expect("lets go");
+        held.rollback().await.expect("releases");
         writing.await.expect("no panic").expect("changes nothing");
     }
 }
 
 #[tokio::test]
-async fn who_waits_on_a_registry_that_dies_hears_so_at_once() {
+async fn callers_of_a_registry_that_dies_get_an_error_at_once() {
     for world in worlds().await {
         let ada = world.person(ADA).await.id;
         let mut held = world.db.begin().await.expect("begins");
-        super::super::store::lock(&mut held, ada).await.expect("locks").expect("is there");
+        lock(&mut held, ada).await;
         let asking = [(); 3].map(|()| {
-            let registry = world.house.registry.clone();
-            tokio::spawn(async move { registry.change(ada, AccountChange::default(), by_admin()).await })
+            let accounts = world.system.accounts.clone();
+            tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await })
         });
-        let busy = || world.house.tree.snapshot().into_iter().find(|row| row.queue_len == 3).map(|row| row.name);
+        let busy = || world.system.tree.snapshot().into_iter().find(|row| row.queue_len == 3).map(|row| row.name);
         until("all wait", async || busy().is_some()).await;
         world.kill(busy().expect("waits")).await;
         for asked in asking {
             let answer = asked.await.expect("no panic");
-            assert!(matches!(answer, Err(ChangeError::Failed(Failure::Unavailable(_)))), "{answer:?}");
+            assert!(matches!(answer, Err(AccountError::Ask(AskError::Unavailable(_)))), "{answer:?}");
         }
-        held.rollback().await.expect("lets go");
-        world.set_status(ada, Status::Suspended).await.expect("is at work again");
+        held.rollback().await.expect("releases");
+        world.set_status(ada, Status::Suspended).await.expect("it runs again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_codes_for_one_address_entered_at_once_one_verifies() {
+    for world in worlds().await {
+        world.register(ADA, PASSWORD, "phone").await;
+        let first = world.mail(ADA, 1).await;
+        world.register(ADA, "a stranger's password", "stranger").await;
+        let second = world.mail(ADA, 2).await;
+        let (first, second) = tokio::join!(world.verify(ADA, &first), world.verify(ADA, &second));
+        let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+        assert!(matches!(refused[..], [AccountError::InvalidCode]), "{refused:?}");
+        let ada = world.id_of(ADA).await;
+        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_resets_with_one_code_at_once_one_sets_the_password() {
+    for world in worlds().await {
+        let ada = world.person(ADA).await.id;
+        world.request_reset(ADA, "phone").await;
+        let mail = world.mail(ADA, 2).await;
+        let (first, second) =
+            tokio::join!(world.reset(&mail, "a first new password"), world.reset(&mail, "a second new password"));
+        let password = if first.is_ok() { "a first new password" } else { "a second new password" };
+        let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+        assert!(matches!(refused[..], [PasswordError::InvalidCode]), "{refused:?}");
+        world.log_in(ADA, password).await.expect("logs in");
+        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_password_changes_after_one_check_one_is_written() {
+    for world in worlds().await {
+        let phone = world.logged_in(ADA).await;
+        let change = || world.change_password(&phone, (*phone.user).clone());
+        let (first, second) = tokio::join!(change(), change());
+        let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+        assert!(matches!(refused[..], [PasswordError::Store(StoreError::Conflict)]), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_hash_of_an_old_password_does_not_replace_a_new_one() {
+    for world in worlds().await {
+        let phone = world.logged_in(ADA).await;
+        let old = world.credentials(ADA).await.password.expect("a hash");
+        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
+        let changed = world.credentials(ADA).await.password.expect("a hash");
+        let renew = RenewPasswordHash { user: phone.user.id, old: old.clone(), new: old };
+        world.system.accounts.ask(renew).await.expect("changes nothing");
+        assert_eq!(world.credentials(ADA).await.password.expect("a hash").as_str(), changed.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_registered_while_an_admin_is_created_has_one_account() {
+    for world in worlds().await {
+        let (first_name, last_name) = ("Root".into(), "Admin".into());
+        let admin = CreateAdmin { email: email(ADA), password: secret(PASSWORD), first_name, last_name };
+        let (created, ()) =
+            tokio::join!(world.system.accounts.ask(admin), world.register(ADA, "a stranger's password", "stranger"));
+        let role = match created {
+            Ok(_) => Role::Admin,
+            Err(AccountError::EmailTaken) => Role::User,
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(world.credentials(ADA).await.user.role, role);
+        assert_eq!(world.number("SELECT count(*) FROM users").await, 1);
     }
 }

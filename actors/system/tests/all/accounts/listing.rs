@@ -1,11 +1,11 @@
-//! The admins' list.
+//! The list of users.
 
 use super::*;
 
 impl World {
     async fn found(&self, query: &str) -> Vec<String> {
-        let filter = Filter { query: Some(query.into()), limit: 50, ..Filter::default() };
-        let page = self.house.registry.list(filter).await.expect("lists");
+        let filter = ListUsers { query: Some(query.into()), limit: 50, ..ListUsers::default() };
+        let page = self.system.accounts.ask(filter).await.expect("lists");
         assert_eq!(page.total, i64::try_from(page.results.len()).expect("few"));
         page.results.into_iter().map(|user| user.last_name).collect()
     }
@@ -20,7 +20,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn what_is_searched_for_is_taken_literally_and_ascii_letters_in_either_case() {
+async fn a_search_is_literal_and_matches_ascii_letters_in_either_case() {
     for world in worlds().await {
         world.admin("root@example.org").await;
         for (number, (first, last)) in
@@ -50,8 +50,8 @@ async fn pages_follow_the_key_whatever_is_added_or_removed() {
             world.insert(number, "Ada", "Lovelace").await;
         }
         let list = async |after, limit| {
-            let filter = Filter { role: Some(Role::User), after, limit, ..Filter::default() };
-            world.house.registry.list(filter).await.expect("lists")
+            let filter = ListUsers { role: Some(Role::User), after, limit, ..ListUsers::default() };
+            world.system.accounts.ask(filter).await.expect("lists")
         };
         let first = list(None, 4).await;
         assert_eq!((first.results.len(), first.total), (4, 6));
@@ -70,8 +70,9 @@ async fn filters_are_joined() {
     for world in worlds().await {
         world.admin("root@example.org").await;
         world.insert(1, "Ada", "Lovelace").await;
-        let filter = |role, status| Filter { role: Some(role), status: Some(status), limit: 5, ..Filter::default() };
-        let total = async |filter| world.house.registry.list(filter).await.expect("lists").total;
+        let filter =
+            |role, status| ListUsers { role: Some(role), status: Some(status), limit: 5, ..ListUsers::default() };
+        let total = async |filter: ListUsers| world.system.accounts.ask(filter).await.expect("lists").total;
         assert_eq!(total(filter(Role::Admin, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::User, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::Admin, Status::Inactive)).await, 0);

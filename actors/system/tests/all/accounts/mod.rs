@@ -1,16 +1,34 @@
-//! What may become of an account, on both databases.
+//! What may become of an account.
 
-use super::*;
-use crate::support::{PASSWORD, World, client, email, secret, worlds};
-use faceofmind_domain::logins::LogInError;
-use faceofmind_model::event::Initiator;
+use std::time::Duration;
 
-mod accounts;
-mod addresses;
-mod claims;
+use faceofmind_db::{Database, StoreError, Tx, with_conn};
+use faceofmind_domain::{
+    accounts::{
+        self, AccountError, ChangePassword, ConfirmEmailChange, CreateAdmin, Credentials, DeleteUser, GetCredentials,
+        GetMailContext, GetUser, ListUsers, PasswordError, Register, RenewPasswordHash, RequestEmailChange,
+        RequestPasswordReset, ResendVerificationCode, ResetPassword, UpdateUser,
+    },
+    logins::{LogInError, LoggedIn},
+    sessions::{CommandContext, StartSession},
+};
+use faceofmind_model::{
+    ClaimId, MailReason, RequestContext, Role, Status, User, UserChange, UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::idempotency::Answer as StoredResponse;
+use faceofmind_runtime::{ActorState, AskError};
+use faceofmind_testing::user as insert_user;
+use secrecy::SecretString;
+
+use crate::support::{PASSWORD, Received, World, client, email, secret, until, verify_email, worlds};
+
+mod changes;
 mod concurrency;
+mod email_change;
 mod listing;
 mod passwords;
+mod pending_registrations;
 mod sweeping;
 
 const ADA: &str = "ada@example.org";
@@ -19,16 +37,51 @@ fn by_admin() -> EventContext {
     EventContext::new(Initiator::Admin(UserId(1)))
 }
 
+fn update(user: UserId, change: UserChange) -> UpdateUser {
+    UpdateUser { user, change, require_user_role: false, events: by_admin() }
+}
+
+fn delete(user: UserId) -> DeleteUser {
+    DeleteUser { user, expected_revision: None, events: by_admin() }
+}
+
+fn start_session(user: UserId) -> StartSession {
+    StartSession {
+        context: CommandContext { user, event: by_admin(), key: None },
+        respond: |_| StoredResponse { status: 201, body: String::new() },
+    }
+}
+
+fn first_name(name: &str) -> UserChange {
+    UserChange { first_name: Some(name.into()), ..UserChange::default() }
+}
+
 impl World {
-    async fn set_status(&self, user: UserId, status: Status) -> Result<User, ChangeError> {
-        self.house.registry.change(user, AccountChange::of_status(status, false), by_admin()).await
+    async fn change(&self, user: UserId, change: UserChange) -> Result<User, AccountError> {
+        self.system.accounts.ask(update(user, change)).await
     }
 
-    async fn id_of(&self, who: &str) -> UserId {
-        self.credentials(who).await.user.id
+    async fn set_status(&self, user: UserId, status: Status) -> Result<User, AccountError> {
+        self.change(user, UserChange::status(status)).await
     }
 
-    async fn credentials(&self, who: &str) -> Credentials {
-        self.house.registry.credentials(&email(who)).await.expect("reads").expect("there is one")
+    async fn request_reset(&self, address: &str, from: &str) {
+        let request = RequestPasswordReset { email: email(address), context: client(from) };
+        self.system.accounts.ask(request).await.expect("is accepted");
     }
+
+    async fn id_of(&self, address: &str) -> UserId {
+        self.credentials(address).await.user.id
+    }
+
+    async fn credentials(&self, address: &str) -> Credentials {
+        let credentials = self.system.accounts.ask(GetCredentials { email: email(address) }).await;
+        credentials.expect("reads").expect("there is an account")
+    }
+}
+
+/// Locks the user's row, as a change in progress does.
+async fn lock(tx: &mut Tx, user: UserId) {
+    let lock = "UPDATE users SET email = email WHERE id = $1";
+    with_conn!(tx.connection(), c => sqlx::query(lock).bind(user).execute(c).await.map(drop)).expect("locks");
 }

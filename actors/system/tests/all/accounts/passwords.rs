@@ -1,27 +1,22 @@
 //! Resetting and changing passwords.
 
-use faceofmind_db::Tx;
-use faceofmind_runtime::ActorState;
-
 use super::*;
-use crate::support::until;
-use faceofmind_domain::logins::LoggedIn;
 
 const NEW: &str = "a new and longer word";
 
+fn reset(code: SecretString, password: &str) -> ResetPassword {
+    ResetPassword { email: email(ADA), code, new_password: secret(password), context: client("phone") }
+}
+
 impl World {
-    async fn reset(&self, mail: &crate::support::Received, password: &str) -> Result<(), PasswordError> {
-        let code = mail.code().expect("a code");
-        self.house.registry.reset(&email(ADA), &code, secret(password), &client("phone")).await
+    pub(super) async fn reset(&self, mail: &Received, password: &str) -> Result<(), PasswordError> {
+        self.system.accounts.ask(reset(mail.code().expect("a code"), password)).await
     }
 
-    async fn ask_for_reset(&self) {
-        self.house.registry.request_reset(&email(ADA), &client("phone")).await.expect("is taken");
-    }
-
-    async fn change_password(&self, logged_in: &LoggedIn, proven: &User) -> Result<(), PasswordError> {
-        let identity = self.house.logins.identify(&logged_in.access_token).await.expect("is good");
-        self.house.registry.change_password(proven, secret(NEW), identity.login, &client("phone")).await
+    pub(super) async fn change_password(&self, by: &LoggedIn, verified: User) -> Result<(), PasswordError> {
+        let keep = self.system.logins.identify(&by.access_token).await.expect("is valid").login;
+        let change = ChangePassword { verified, new_password: secret(NEW), keep, context: client("phone") };
+        self.system.accounts.ask(change).await
     }
 }
 
@@ -29,29 +24,33 @@ impl World {
 async fn the_code_comes_before_the_password_and_is_kept_when_that_is_refused() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         for refused in ["dummyPassword123", "short"] {
-            assert!(matches!(world.reset(&mail, refused).await, Err(PasswordError::Refused(_))));
+            assert!(matches!(world.reset(&mail, refused).await, Err(PasswordError::Policy(_))));
         }
         assert!(world.is_good(&phone).await, "nothing has changed");
         world.reset(&mail, NEW).await.expect("resets");
-        assert!(!world.is_good(&phone).await, "every log-in ends");
-        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::BadCode)));
+        assert!(!world.is_good(&phone).await, "every login ends");
+        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::InvalidCode)));
         world.log_in(ADA, NEW).await.expect("logs in");
         assert!(world.mail(ADA, 3).await.subject.contains("password"));
-        let told = world.told(phone.user.id).await;
-        assert_eq!(told, ["user.registered", "user.verified", "user.password_changed"]);
+        let events = world.event_names(phone.user.id).await;
+        assert_eq!(events, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_code_tells_nothing_of_the_password() {
+async fn a_wrong_code_reveals_nothing_about_the_password() {
     for world in worlds().await {
         world.person(ADA).await;
-        for who in [ADA, "nobody@example.org"] {
-            let asked = world.house.registry.reset(&email(who), &secret("000000"), secret("x"), &client("phone")).await;
-            assert!(matches!(asked, Err(PasswordError::BadCode)), "{who}");
+        for address in [ADA, "unknown@example.org"] {
+            let asked = world
+                .system
+                .accounts
+                .ask(ResetPassword { email: email(address), ..reset(secret("000000"), "x") })
+                .await;
+            assert!(matches!(asked, Err(PasswordError::InvalidCode)), "{address}");
         }
     }
 }
@@ -61,30 +60,30 @@ async fn a_reset_activates_an_account_that_was_never_verified() {
     for world in worlds().await {
         world.register(ADA, "a stranger's password", "stranger").await;
         world.mail(ADA, 1).await;
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         world.reset(&mail, NEW).await.expect("resets");
         let ada = world.log_in(ADA, NEW).await.expect("logs in").user.id;
         assert_eq!(world.number("SELECT count(*) FROM claims").await, 0);
-        assert_eq!(world.told(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
+        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test]
-async fn a_reset_proves_the_address_of_an_account_that_an_admin_activated() {
+async fn a_reset_verifies_the_address_of_an_account_that_an_admin_activated() {
     for world in worlds().await {
         for _ in 0..2 {
-            world.register(ADA, PASSWORD, "somebody").await;
+            world.register(ADA, PASSWORD, "phone").await;
         }
         world.mail(ADA, 2).await;
         let ada = world.id_of(ADA).await;
         world.set_status(ada, Status::Active).await.expect("activates");
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 3).await;
         world.reset(&mail, NEW).await.expect("resets");
         world.set_status(ada, Status::Suspended).await.expect("suspends");
         world.set_status(ada, Status::Active).await.expect("activates");
-        world.log_in(ADA, NEW).await.expect("the password is proven to be the owner's");
+        world.log_in(ADA, NEW).await.expect("the password is verified as the owner's");
     }
 }
 
@@ -93,7 +92,7 @@ async fn a_suspended_user_may_reset_but_not_log_in() {
     for world in worlds().await {
         let ada = world.person(ADA).await.id;
         world.set_status(ada, Status::Suspended).await.expect("suspends");
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         world.reset(&mail, NEW).await.expect("resets");
         assert!(matches!(world.log_in(ADA, NEW).await, Err(LogInError::Barred(Status::Suspended))));
@@ -101,51 +100,50 @@ async fn a_suspended_user_may_reset_but_not_log_in() {
 }
 
 #[tokio::test]
-async fn a_code_whose_password_could_not_be_written_stays_good() {
+async fn a_code_whose_password_could_not_be_written_stays_valid() {
     for world in worlds().await {
         world.person(ADA).await;
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         world.run("ALTER TABLE logins RENAME TO mislaid").await;
-        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::Failed(_))));
+        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::Store(_))));
         world.run("ALTER TABLE mislaid RENAME TO logins").await;
         world.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
         world.reset(&mail, NEW).await.expect("resets");
     }
 }
 
-/// The actor dies while PostgreSQL commits: whoever asked hears of a failure, and yet the password is written.
+/// The actor dies while PostgreSQL commits. The caller gets an error, and yet the password is written.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_has_set_a_password_unheard_of_sets_no_other() {
+async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
     for world in worlds().await.into_iter().filter(|world| matches!(world.db, Database::Postgres(_))) {
         let ada = world.person(ADA).await.id;
-        world.ask_for_reset().await;
+        world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         for statement in HALF_WAY {
             world.run(statement).await;
         }
         let Tx::Postgres(mut gate) = world.db.begin().await.expect("begins") else { continue };
-        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("is shut");
-        let (registry, code) = (world.house.registry.clone(), mail.code().expect("a code"));
-        let asking =
-            tokio::spawn(async move { registry.reset(&email(ADA), &code, secret(NEW), &client("phone")).await });
+        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("locks");
+        let (accounts, code) = (world.system.accounts.clone(), mail.code().expect("a code"));
+        let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
         until("it commits", async || world.number(WAITING).await == 1).await;
-        let shard = world.house.registry.shard(&ada).name();
-        world.house.tree.child(shard).expect("is there").panic();
-        assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Failed(_))));
-        gate.commit().await.expect("opens");
-        until("it is at work again", async || {
-            let row = world.house.tree.snapshot().into_iter().find(|row| row.name == shard).expect("is there");
-            row.restarts == 1 && row.state == State::Running
+        world.system.accounts.panic();
+        assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::Unavailable(_)))));
+        gate.commit().await.expect("unlocks");
+        until("it runs again", async || {
+            let row = world.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("exists");
+            row.restarts == 1 && row.state == ActorState::Running
         })
         .await;
-        until("it is written", async || world.told(ada).await.last().expect("some") == "user.password_changed").await;
+        until("it is written", async || world.event_names(ada).await.last().expect("some") == "user.password_changed")
+            .await;
         world.log_in(ADA, NEW).await.expect("logs in");
-        assert!(matches!(world.reset(&mail, "yet another word").await, Err(PasswordError::BadCode)));
+        assert!(matches!(world.reset(&mail, "yet another word").await, Err(PasswordError::InvalidCode)));
     }
 }
 
-/// Holds each commit of a new password until nobody holds the lock 4.
+/// Holds each commit of a new password until the lock 4 is free.
 const HALF_WAY: [&str; 2] = [
     "CREATE FUNCTION half_way() RETURNS trigger LANGUAGE plpgsql AS \
      $$ BEGIN PERFORM pg_advisory_xact_lock(4); RETURN NULL; END $$",
@@ -156,25 +154,25 @@ const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid
     WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted";
 
 #[tokio::test]
-async fn changing_the_password_ends_the_other_log_ins_only() {
+async fn changing_the_password_ends_the_other_logins_only() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
-        let desk = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(world.is_good(&desk).await);
-        world.change_password(&phone, &phone.user).await.expect("changes");
+        let laptop = world.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(world.is_good(&laptop).await);
+        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
         assert!(world.is_good(&phone).await);
-        assert!(!world.is_good(&desk).await);
-        assert!(world.house.logins.refresh(&desk.refresh_token).await.is_err());
-        world.house.logins.refresh(&phone.refresh_token).await.expect("goes on");
+        assert!(!world.is_good(&laptop).await);
+        assert!(world.system.logins.refresh(&laptop.refresh_token).await.is_err());
+        world.system.logins.refresh(&phone.refresh_token).await.expect("goes on");
     }
 }
 
 #[tokio::test]
-async fn a_password_that_was_proven_before_another_change_is_to_be_proven_again() {
+async fn a_password_verified_before_another_change_must_be_verified_again() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
-        world.change_password(&phone, &phone.user).await.expect("changes");
-        let outdated = world.change_password(&phone, &phone.user).await;
-        assert!(matches!(outdated, Err(PasswordError::Failed(failure)) if failure.is_transient()));
+        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
+        let outdated = world.change_password(&phone, (*phone.user).clone()).await;
+        assert!(matches!(outdated, Err(PasswordError::Store(StoreError::Conflict))));
     }
 }

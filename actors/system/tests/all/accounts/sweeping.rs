@@ -1,14 +1,13 @@
-//! What goes by itself, and what never does.
+//! What the sweep deletes and what it keeps.
 
 use super::*;
-use crate::support::until;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl World {
-    /// A start sweeps at once.
+    /// The actor sweeps when it starts.
     async fn sweep(&self) {
-        self.kill("registry-0").await;
+        self.kill("user_registry").await;
     }
 
     async fn users(&self) -> i64 {
@@ -17,7 +16,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn accounts_never_verified_go_after_30_days_from_their_last_claim() {
+async fn accounts_never_verified_are_erased_30_days_after_their_last_registration() {
     for world in worlds().await {
         world.register("old@example.org", PASSWORD, "phone").await;
         world.register(ADA, PASSWORD, "phone").await;
@@ -29,8 +28,8 @@ async fn accounts_never_verified_go_after_30_days_from_their_last_claim() {
         world.advance(2 * DAY);
         assert_eq!(world.users().await, 3, "it is not time yet");
         world.sweep().await;
-        until("the old one goes", async || world.users().await == 2).await;
-        assert_eq!(world.told(old).await, ["user.deleted"], "what was told of it before is erased");
+        until("the old one is erased", async || world.users().await == 2).await;
+        assert_eq!(world.event_names(old).await, ["user.deleted"], "its earlier events are erased");
         world.credentials(ADA).await;
         world.credentials("bob@example.org").await;
     }
@@ -47,13 +46,13 @@ async fn an_account_that_was_active_once_is_never_swept() {
         world.register("old@example.org", PASSWORD, "phone").await;
         world.advance(60 * DAY);
         world.sweep().await;
-        until("the old one goes", async || world.users().await == 1).await;
+        until("the old one is erased", async || world.users().await == 1).await;
         world.credentials(ADA).await;
     }
 }
 
 #[tokio::test]
-async fn claims_on_accounts_that_need_none_go_after_a_day() {
+async fn registrations_of_active_accounts_are_deleted_after_a_day() {
     for world in worlds().await {
         world.person(ADA).await;
         world.register(ADA, PASSWORD, "stranger").await;
@@ -61,6 +60,9 @@ async fn claims_on_accounts_that_need_none_go_after_a_day() {
         assert_eq!(world.number("SELECT count(*) FROM claims").await, 2);
         world.advance(2 * DAY);
         world.sweep().await;
-        until("the needless one goes", async || world.number("SELECT count(*) FROM claims").await == 1).await;
+        until("the registration of the active account is deleted", async || {
+            world.number("SELECT count(*) FROM claims").await == 1
+        })
+        .await;
     }
 }

@@ -1,29 +1,27 @@
-//! FinalChunk log-ins.
+//! How logins end.
+
+use faceofmind_platform::login_store as store;
+use faceofmind_runtime::AskError;
 
 use super::*;
-
-impl World {
-    async fn login_of(&self, logged_in: &LoggedIn) -> LoginId {
-        self.house.logins.identify(&logged_in.access_token).await.expect("is good").login
-    }
-}
 
 #[tokio::test]
 async fn logging_out_ends_one_and_logging_out_everywhere_all() {
     for world in worlds().await {
         let phone = world.logged_in(ADA).await;
-        let desk = world.log_in(ADA, PASSWORD).await.expect("logs in");
+        let laptop = world.log_in(ADA, PASSWORD).await.expect("logs in");
         let car = world.log_in(ADA, PASSWORD).await.expect("logs in");
         let ada = phone.user.id;
-        for logged_in in [&phone, &desk, &car] {
+        for logged_in in [&phone, &laptop, &car] {
             assert!(world.is_good(logged_in).await);
         }
-        assert!(world.house.logins.end(ada, world.login_of(&phone).await).await.expect("ends"));
-        assert!(!world.is_good(&phone).await && world.is_good(&desk).await);
-        let listed = world.house.logins.list(ada, world.login_of(&car).await).await.expect("lists");
+        assert!(world.end(ada, world.login_of(&phone).await).await.expect("ends"));
+        assert!(!world.is_good(&phone).await && world.is_good(&laptop).await);
+        let current = world.login_of(&car).await;
+        let listed = world.system.logins.ask(ListLogins { user: ada, current }).await.expect("lists");
         assert_eq!(listed.iter().map(|login| login.current).collect::<Vec<_>>(), [true, false]);
-        world.house.logins.end_all(ada).await.expect("ends");
-        for logged_in in [&phone, &desk, &car] {
+        world.end_all(ada).await;
+        for logged_in in [&phone, &laptop, &car] {
             assert!(!world.is_good(logged_in).await);
             assert!(world.refresh(&logged_in.refresh_token).await.is_err());
         }
@@ -31,17 +29,17 @@ async fn logging_out_ends_one_and_logging_out_everywhere_all() {
 }
 
 #[tokio::test]
-async fn nobody_ends_another_users_log_in() {
+async fn a_user_cannot_end_another_users_login() {
     for world in worlds().await {
         let (ada, bob) = (world.logged_in(ADA).await, world.person("bob@example.org").await);
         let adas = world.login_of(&ada).await;
-        assert!(!world.house.logins.end(bob.id, adas).await.expect("is no failure"));
+        assert!(!world.end(bob.id, adas).await.expect("is no failure"));
         assert!(world.is_good(&ada).await);
     }
 }
 
 #[tokio::test]
-async fn logging_out_while_refreshing_leaves_nothing_good() {
+async fn logging_out_while_refreshing_leaves_no_valid_token() {
     for world in worlds().await {
         for _ in 0..10 {
             let ada = match world.log_in(ADA, PASSWORD).await {
@@ -49,8 +47,7 @@ async fn logging_out_while_refreshing_leaves_nothing_good() {
                 Err(_) => world.logged_in(ADA).await,
             };
             let login = world.login_of(&ada).await;
-            let (refreshed, ended) =
-                tokio::join!(world.refresh(&ada.refresh_token), world.house.logins.end(ada.user.id, login));
+            let (refreshed, ended) = tokio::join!(world.refresh(&ada.refresh_token), world.end(ada.user.id, login));
             assert!(ended.expect("ends"));
             if let Ok(refreshed) = refreshed {
                 assert!(!world.is_good(&refreshed).await);
@@ -61,17 +58,17 @@ async fn logging_out_while_refreshing_leaves_nothing_good() {
 }
 
 #[tokio::test]
-async fn who_waits_on_logins_that_die_hears_so_at_once_and_what_they_asked_is_not_half_done() {
+async fn when_the_registry_dies_its_callers_fail_at_once_and_their_requests_are_not_half_done() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         let mut held = world.db.begin().await.expect("begins");
         store::end_all(&mut held, ada.user.id, None, world.clock.now()).await.expect("locks");
-        let (logins, token) = (world.house.logins.clone(), ada.refresh_token.clone());
-        let asking = tokio::spawn(async move { logins.refresh(&token).await });
-        until("it waits", async || world.house.tree.child("logins").expect("is there").depth() == 1).await;
+        let (logins, refresh_token) = (world.system.logins.clone(), ada.refresh_token.clone().into());
+        let asking = tokio::spawn(async move { logins.ask(RefreshTokens { refresh_token }).await });
+        until("it waits", async || world.system.logins.queue_len() == 1).await;
         world.kill("logins").await;
         let answer = asking.await.expect("no panic");
-        assert!(matches!(answer, Err(BearerError::Failed(Failure::Unavailable("logins")))), "{answer:?}");
+        assert!(matches!(answer, Err(TokenError::Ask(AskError::Unavailable("logins")))), "{answer:?}");
         held.rollback().await.expect("lets go");
         world.refresh(&ada.refresh_token).await.expect("refreshes");
         assert_eq!(world.number("SELECT generation FROM logins").await, 2);
@@ -79,12 +76,12 @@ async fn who_waits_on_logins_that_die_hears_so_at_once_and_what_they_asked_is_no
 }
 
 #[tokio::test]
-async fn what_ended_long_ago_is_swept_and_what_lives_is_not() {
+async fn logins_that_ended_long_ago_are_deleted_and_live_ones_are_not() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         world.log_in(ADA, PASSWORD).await.expect("logs in");
         let login = world.login_of(&ada).await;
-        world.house.logins.end(ada.user.id, login).await.expect("ends");
+        world.end(ada.user.id, login).await.expect("ends");
         let bob = world.logged_in("bob@example.org").await;
         for _ in 0..4 {
             world.advance(Duration::from_secs(25 * 24 * 3600));
@@ -96,6 +93,6 @@ async fn what_ended_long_ago_is_swept_and_what_lives_is_not() {
                 .await;
         }
         world.kill("logins").await;
-        until("the old one goes", async || world.number("SELECT count(*) FROM logins").await == 2).await;
+        until("the old one is deleted", async || world.number("SELECT count(*) FROM logins").await == 2).await;
     }
 }

@@ -1,10 +1,12 @@
-//! Two nodes on one PostgreSQL: what ends on one is over on the other.
+//! Two nodes on one PostgreSQL server: a login that ends on one is invalid on the other.
 
 use faceofmind_base::Clock;
+use faceofmind_db::Database;
+use faceofmind_platform::{mail::Transport, nats::Nats, testing::connect_nats};
+use faceofmind_testing::{TcpProxy, nats_account};
 
 use super::*;
-use crate::support::TcpProxy;
-use faceofmind_platform::nats::Nats;
+use crate::support::{databases, new_folder, settings};
 
 struct Nodes {
     one: World,
@@ -12,158 +14,146 @@ struct Nodes {
 }
 
 impl Nodes {
-    async fn open(one: Option<Nats>, two: Option<Nats>) -> Option<Self> {
-        let db = faceofmind_testing::databases().await.into_iter().find(|db| matches!(db, Database::Postgres(_)))?;
+    async fn open(one: Option<Nats>, two: Option<Nats>) -> Self {
+        let dbs = databases().await;
+        let db = dbs.into_iter().find(|db| matches!(db, Database::Postgres(_))).expect("a PostgreSQL server");
         let folder = new_folder();
         let node = async |nats| {
             let transport = Transport::files(&folder);
-            World::with(db.clone(), transport, nats, &Clock::system(), bounds()).await.reading(folder.clone())
+            World::with(db.clone(), transport, nats, &Clock::system(), settings()).await.reading(folder.clone())
         };
-        Some(Self { one: node(one).await, two: node(two).await })
+        Self { one: node(one).await, two: node(two).await }
     }
 
-    /// Somebody whom both nodes know without asking.
-    async fn known_to_both(&self, who: &str) -> LoggedIn {
+    /// Logs a user in whose login both nodes have cached.
+    async fn cached_on_both(&self, who: &str) -> TokenPair {
         let ada = self.one.logged_in(who).await;
         for node in [&self.one, &self.two] {
-            until("it is believed without asking", async || node.is_good(&ada).await && believes(node, &ada)).await;
+            until("it is cached", async || node.is_good(&ada).await && is_cached(node, &ada)).await;
         }
         ada
     }
 }
 
-/// Whether the node would answer from memory.
-fn believes(node: &World, ada: &LoggedIn) -> bool {
-    let ledger = &node.house.logins.ledger;
-    let bearer = ledger.tokens.read_access(&ada.access_token).expect("is ours");
-    ledger.views.get(bearer.login).is_some()
+fn is_cached(node: &World, ada: &TokenPair) -> bool {
+    node.system.authenticator.is_cached(&ada.access_token)
 }
 
-/// How many changes the node knows of.
-fn heard(node: &World) -> u64 {
-    node.house.logins.ledger.views.epoch().changes
+/// The number of invalidations that the node has received or made.
+async fn invalidations(node: &World) -> u64 {
+    node.system.logins.status().await.expect("runs").invalidations
 }
 
-/// Whether it is over on the node because that was told of a change, and not because nothing is believed for long.
-async fn is_over_once_told(node: &World, before: u64, ada: &LoggedIn) {
-    until("it is told", async || heard(node) > before).await;
+/// Asserts that the login is invalid on the node because of an invalidation, and not because its entry has expired.
+async fn is_invalidated(node: &World, before: u64, ada: &TokenPair) {
+    until("it is invalidated", async || invalidations(node).await > before).await;
     assert!(!node.is_good(ada).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_on_one_node_is_told_to_the_other_and_over_there() {
-    let account = faceofmind_testing::nats_account().await;
-    let nats =
-        [faceofmind_testing::connect_nats(account.url(&account.server)).await, account.connect(&account.server).await];
+async fn a_login_that_ends_on_one_node_is_invalidated_on_the_other() {
+    let account = nats_account().await;
+    let nats = [connect_nats(account.url(&account.server)).await, connect_nats(account.url(&account.server)).await];
     let [one, two] = nats.map(Some);
-    let Some(nodes) = Nodes::open(one, two).await else { return };
+    let nodes = Nodes::open(one, two).await;
     for (who, how) in [("a@example.org", 0), ("b@example.org", 1), ("c@example.org", 2)] {
-        let ada = nodes.known_to_both(who).await;
-        let (logins, before) = (&nodes.one.house.logins, heard(&nodes.two));
+        let ada = nodes.cached_on_both(who).await;
+        let before = invalidations(&nodes.two).await;
         match how {
             0 => {
-                let login = logins.identify(&ada.access_token).await.expect("is good").login;
-                assert!(logins.end(ada.user.id, login).await.expect("ends"));
+                let login = nodes.one.login_of(&ada).await;
+                assert!(nodes.one.end(ada.user.id, login).await.expect("ends"));
             }
-            1 => logins.end_all(ada.user.id).await.expect("ends"),
+            1 => nodes.one.end_all(ada.user.id).await,
             _ => nodes.one.suspend(ada.user.id).await,
         }
         assert!(!nodes.one.is_good(&ada).await, "at once on the same node");
-        is_over_once_told(&nodes.two, before, &ada).await;
+        is_invalidated(&nodes.two, before, &ada).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_nats_every_request_asks() {
-    let Some(nodes) = Nodes::open(None, None).await else { return };
+async fn without_nats_every_request_reads_the_database() {
+    let nodes = Nodes::open(None, None).await;
     let ada = nodes.one.logged_in(ADA).await;
     assert!(nodes.one.is_good(&ada).await && nodes.two.is_good(&ada).await);
-    assert!(!believes(&nodes.one, &ada) && !believes(&nodes.two, &ada));
-    nodes.one.house.logins.end_all(ada.user.id).await.expect("ends");
+    assert!(!is_cached(&nodes.one, &ada) && !is_cached(&nodes.two, &ada));
+    nodes.one.end_all(ada.user.id).await;
     assert!(!nodes.two.is_good(&ada).await, "the very next request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_loses_the_link_asks_and_believes_again_when_it_is_back() {
-    let account = faceofmind_testing::nats_account().await;
-    let wire = TcpProxy::start(&account.server).await;
-    let (one, two) = (
-        faceofmind_testing::connect_nats(account.url(&account.server)).await,
-        faceofmind_testing::connect_nats(account.url(&wire.address)).await,
-    );
+async fn a_node_without_its_link_reads_the_database_and_caches_again_when_the_link_is_back() {
+    let account = nats_account().await;
+    let proxy = TcpProxy::start(&account.server).await;
+    let (one, two) =
+        (connect_nats(account.url(&account.server)).await, connect_nats(account.url(&proxy.address)).await);
     let link = two.link().clone();
-    let Some(nodes) = Nodes::open(Some(one), Some(two)).await else { return };
-    let [ada, bob] = [nodes.known_to_both(ADA).await, nodes.known_to_both("bob@example.org").await];
-    wire.cut();
-    until("the break is seen", async || !link.is_up()).await;
-    assert!(!believes(&nodes.two, &ada));
-    nodes.one.house.logins.end_all(ada.user.id).await.expect("ends");
+    let nodes = Nodes::open(Some(one), Some(two)).await;
+    let [ada, bob] = [nodes.cached_on_both(ADA).await, nodes.cached_on_both("bob@example.org").await];
+    proxy.cut();
+    until("the broken link is noticed", async || !link.is_up()).await;
+    assert!(!is_cached(&nodes.two, &ada));
+    nodes.one.end_all(ada.user.id).await;
     assert!(!nodes.two.is_good(&ada).await && nodes.two.is_good(&bob).await);
-    wire.restore();
-    until("it believes again", async || nodes.two.is_good(&bob).await && believes(&nodes.two, &bob)).await;
+    proxy.restore();
+    until("it is cached again", async || nodes.two.is_good(&bob).await && is_cached(&nodes.two, &bob)).await;
     assert!(!nodes.two.is_good(&ada).await);
-    let before = heard(&nodes.two);
-    nodes.one.house.logins.end_all(bob.user.id).await.expect("ends");
-    is_over_once_told(&nodes.two, before, &bob).await;
+    let before = invalidations(&nodes.two).await;
+    nodes.one.end_all(bob.user.id).await;
+    is_invalidated(&nodes.two, before, &bob).await;
 }
 
-/// What a node changes while it cannot tell is put out elsewhere as soon as it can.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_node_could_not_tell_is_told_when_the_link_is_back() {
-    let account = faceofmind_testing::nats_account().await;
-    let wire = TcpProxy::start(&account.server).await;
-    let (one, two) = (
-        faceofmind_testing::connect_nats(account.url(&wire.address)).await,
-        faceofmind_testing::connect_nats(account.url(&account.server)).await,
-    );
+async fn invalidations_that_a_node_could_not_send_are_made_up_for_when_its_link_is_back() {
+    let account = nats_account().await;
+    let proxy = TcpProxy::start(&account.server).await;
+    let (one, two) =
+        (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
     let link = one.link().clone();
-    let Some(nodes) = Nodes::open(Some(one), Some(two)).await else { return };
-    let ada = nodes.known_to_both(ADA).await;
-    wire.cut();
-    until("the break is seen", async || !link.is_up()).await;
-    let before = heard(&nodes.two);
-    nodes.one.house.logins.end_all(ada.user.id).await.expect("ends");
-    assert_eq!(heard(&nodes.two), before, "it cannot know");
-    wire.restore();
-    is_over_once_told(&nodes.two, before, &ada).await;
+    let nodes = Nodes::open(Some(one), Some(two)).await;
+    let ada = nodes.cached_on_both(ADA).await;
+    proxy.cut();
+    until("the broken link is noticed", async || !link.is_up()).await;
+    let before = invalidations(&nodes.two).await;
+    nodes.one.end_all(ada.user.id).await;
+    assert_eq!(invalidations(&nodes.two).await, before, "it cannot know");
+    proxy.restore();
+    is_invalidated(&nodes.two, before, &ada).await;
 }
 
-/// And it may take long until the link is back.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_node_cannot_tell_is_believed_elsewhere_for_a_few_seconds_only() {
-    let account = faceofmind_testing::nats_account().await;
-    let wire = TcpProxy::start(&account.server).await;
-    let (one, two) = (
-        faceofmind_testing::connect_nats(account.url(&wire.address)).await,
-        faceofmind_testing::connect_nats(account.url(&account.server)).await,
-    );
+async fn entries_of_other_nodes_expire_within_seconds_when_a_node_cannot_send_invalidations() {
+    let account = nats_account().await;
+    let proxy = TcpProxy::start(&account.server).await;
+    let (one, two) =
+        (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
     let link = one.link().clone();
-    let Some(nodes) = Nodes::open(Some(one), Some(two)).await else { return };
-    let ada = nodes.known_to_both(ADA).await;
-    wire.cut();
-    until("the break is seen", async || !link.is_up()).await;
-    nodes.one.house.logins.end_all(ada.user.id).await.expect("ends");
-    until("it is over", async || !nodes.two.is_good(&ada).await).await;
+    let nodes = Nodes::open(Some(one), Some(two)).await;
+    let ada = nodes.cached_on_both(ADA).await;
+    proxy.cut();
+    until("the broken link is noticed", async || !link.is_up()).await;
+    nodes.one.end_all(ada.user.id).await;
+    until("it is invalid", async || !nodes.two.is_good(&ada).await).await;
 }
 
-/// While nobody listens nothing is believed; and what others change meanwhile is not missed.
+/// Without a subscription nothing is cached, so an invalidation that is missed meanwhile does no harm.
 #[tokio::test(flavor = "multi_thread")]
-async fn logins_that_die_on_one_node_miss_nothing() {
-    let account = faceofmind_testing::nats_account().await;
-    let nats =
-        [faceofmind_testing::connect_nats(account.url(&account.server)).await, account.connect(&account.server).await];
+async fn a_registry_that_dies_on_one_node_misses_no_invalidation() {
+    let account = nats_account().await;
+    let nats = [connect_nats(account.url(&account.server)).await, connect_nats(account.url(&account.server)).await];
     let [one, two] = nats.map(Some);
-    let Some(nodes) = Nodes::open(one, two).await else { return };
-    let ada = nodes.known_to_both(ADA).await;
-    nodes.two.house.tree.child("logins").expect("is there").panic();
-    until("nothing is believed", async || !believes(&nodes.two, &ada)).await;
+    let nodes = Nodes::open(one, two).await;
+    let ada = nodes.cached_on_both(ADA).await;
+    nodes.two.system.tree.child("logins").expect("is there").panic();
+    until("nothing is cached", async || !is_cached(&nodes.two, &ada)).await;
     nodes.one.suspend(ada.user.id).await;
-    until("it is at work again", async || {
-        matches!(nodes.two.house.logins.identify(&ada.access_token).await, Err(BearerError::Bad))
+    until("it runs again", async || {
+        matches!(nodes.two.system.authenticator.authenticate(&ada.access_token).await, Err(TokenError::Invalid))
     })
     .await;
-    let bob = nodes.known_to_both("bob@example.org").await;
-    nodes.one.house.tree.child("logins").expect("is there").panic();
+    let bob = nodes.cached_on_both("bob@example.org").await;
+    nodes.one.system.tree.child("logins").expect("is there").panic();
     nodes.one.suspend(bob.user.id).await;
-    until("it is over", async || !nodes.two.is_good(&bob).await).await;
+    until("it is invalid", async || !nodes.two.is_good(&bob).await).await;
 }

@@ -1,11 +1,11 @@
-//! Rotation: a log-in is lost neither to a lost answer nor to two tabs, and never forks.
+//! Rotation: a login survives a lost reply and two tabs, and never forks.
 
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_at_once_get_one_successor() {
+async fn twenty_concurrent_refreshes_get_one_successor() {
     for world in worlds().await {
         let mut token = world.logged_in(ADA).await.refresh_token;
         for _ in 0..5 {
@@ -21,14 +21,14 @@ async fn twenty_at_once_get_one_successor() {
 }
 
 #[tokio::test]
-async fn a_replay_after_the_grace_ends_the_log_in() {
+async fn reuse_after_the_grace_ends_the_login() {
     for world in worlds().await {
         let first = world.logged_in(ADA).await;
         let second = world.refresh(&first.refresh_token).await.expect("refreshes");
         assert!(world.is_good(&second).await);
         world.advance(GRACE + Duration::from_secs(1));
-        assert!(matches!(world.refresh(&first.refresh_token).await, Err(BearerError::Bad)));
-        assert!(matches!(world.refresh(&second.refresh_token).await, Err(BearerError::Bad)));
+        assert!(matches!(world.refresh(&first.refresh_token).await, Err(TokenError::Invalid)));
+        assert!(matches!(world.refresh(&second.refresh_token).await, Err(TokenError::Invalid)));
         assert!(!world.is_good(&second).await && !world.is_good(&first).await);
     }
 }
@@ -46,7 +46,7 @@ async fn the_grace_is_never_shorter_than_it_is_set() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_may_be_asked_for_again_however_late() {
+async fn a_lost_reply_may_be_asked_for_again_however_late() {
     for world in worlds().await {
         let first = world.logged_in(ADA).await;
         let lost = world.refresh(&first.refresh_token).await.expect("refreshes");
@@ -58,18 +58,18 @@ async fn a_lost_answer_may_be_asked_for_again_however_late() {
 }
 
 #[tokio::test]
-async fn who_uses_a_generation_has_proven_it_before_they_are_answered() {
+async fn the_first_use_of_a_generation_is_recorded_before_the_reply() {
     for world in worlds().await {
-        let proven = async || world.number("SELECT proven_generation FROM logins").await;
+        let used = async || world.number("SELECT proven_generation FROM logins").await;
         let first = world.logged_in(ADA).await;
-        assert_eq!(proven().await, 0);
+        assert_eq!(used().await, 0);
         assert!(world.is_good(&first).await);
-        assert_eq!(proven().await, 1);
+        assert_eq!(used().await, 1);
         let second = world.refresh(&first.refresh_token).await.expect("refreshes");
         assert!(world.is_good(&first).await, "access tokens of earlier generations live on");
-        assert_eq!(proven().await, 1);
+        assert_eq!(used().await, 1);
         assert!(world.is_good(&second).await);
-        assert_eq!(proven().await, 2);
+        assert_eq!(used().await, 2);
     }
 }
 
@@ -78,7 +78,7 @@ async fn a_suspended_user_refreshes_nothing() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
         world.suspend(ada.user.id).await;
-        assert!(matches!(world.refresh(&ada.refresh_token).await, Err(BearerError::Bad)));
+        assert!(matches!(world.refresh(&ada.refresh_token).await, Err(TokenError::Invalid)));
         assert_eq!(world.number("SELECT generation FROM logins").await, 1);
     }
 }
@@ -92,13 +92,13 @@ async fn thirty_days_count_from_the_last_rotation() {
             ada = world.refresh(&ada.refresh_token).await.expect("refreshes");
         }
         world.advance(Duration::from_secs(30 * 24 * 3600));
-        assert!(matches!(world.refresh(&ada.refresh_token).await, Err(BearerError::Bad)));
+        assert!(matches!(world.refresh(&ada.refresh_token).await, Err(TokenError::Invalid)));
     }
 }
 
-/// As after a backup was played back: such tokens were never made.
+/// As after a backup was restored.
 #[tokio::test]
-async fn a_generation_that_is_yet_to_come_is_not_good() {
+async fn a_generation_that_was_never_made_is_invalid() {
     for world in worlds().await {
         let first = world.logged_in(ADA).await;
         let second = world.refresh(&first.refresh_token).await.expect("refreshes");

@@ -10,9 +10,9 @@ use std::{
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::{
-    accounts::{self, PasswordRules, Registration, VerifyError},
+    accounts::{self, AccountError, CreateAdmin, PasswordPolicy, Register, VerifyEmail},
     community,
-    logins::{self, Attempt, LogInError, LogInLimits, LoggedIn, TokenSettings},
+    logins::{self, LoginError, LoginLimits, PasswordLogin, TokenPair, TokenSettings},
 };
 use faceofmind_model::{
     RequestContext,
@@ -96,16 +96,16 @@ pub(crate) fn settings() -> Settings {
             queue: 256,
             deadline: Duration::from_secs(20),
         },
-        registry: accounts::Settings {
-            passwords: PasswordRules { min_score: 0 },
+        accounts: accounts::Settings {
+            passwords: PasswordPolicy { min_score: 0 },
             registrations: limit("registrations", 60, Duration::from_secs(3600)),
         },
         logins: logins::Settings {
-            refresh_life: 30 * DAY,
+            refresh_lifetime: 30 * DAY,
             reuse_grace: Duration::from_secs(10),
-            limits: LogInLimits {
-                by_address: limit("failed-log-ins", 10, Duration::from_secs(600)),
-                by_strangers: limit("failed-log-ins-by-strangers", 100, DAY),
+            limits: LoginLimits {
+                per_client: limit("failed-log-ins", 10, Duration::from_secs(600)),
+                unknown_clients: limit("failed-log-ins-by-strangers", 100, DAY),
             },
             tokens: TokenSettings {
                 access_keys: vec![secret("access")],
@@ -203,17 +203,18 @@ impl World {
     }
 
     pub(crate) async fn register(&self, address: &str, password: &str, from: &str) {
-        let registration = Registration {
+        let registration = Register {
             email: email(address),
             password: secret(password),
             first_name: format!("Ada {from}"),
             last_name: "Lovelace".into(),
+            context: client(from),
         };
-        self.system.registry.register(registration, &client(from)).await.expect("registers");
+        self.system.accounts.ask(registration).await.expect("registers");
     }
 
-    pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, VerifyError> {
-        self.system.registry.verify(&email(address), &mail.code().expect("a code"), &client("phone")).await
+    pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, AccountError> {
+        self.system.accounts.ask(verify_email(address, mail.code().expect("a code"))).await
     }
 
     /// Creates a user with a verified address.
@@ -223,24 +224,34 @@ impl World {
         self.verify(address, &mail).await.expect("verifies")
     }
 
-    pub(crate) async fn log_in(&self, address: &str, password: &str) -> Result<LoggedIn, LogInError> {
-        let attempt = Attempt { email: email(address), password: secret(password), client: client("phone") };
-        self.system.logins.log_in(attempt).await
+    pub(crate) async fn log_in(&self, address: &str, password: &str) -> Result<TokenPair, LoginError> {
+        self.log_in_from(client("phone"), address, password).await
+    }
+
+    pub(crate) async fn log_in_from(
+        &self,
+        context: RequestContext,
+        address: &str,
+        password: &str,
+    ) -> Result<TokenPair, LoginError> {
+        let login = PasswordLogin { email: email(address), password: secret(password), context };
+        self.system.logins.ask(login).await
     }
 
     /// Creates a verified user and logs in.
-    pub(crate) async fn logged_in(&self, address: &str) -> LoggedIn {
+    pub(crate) async fn logged_in(&self, address: &str) -> TokenPair {
         self.person(address).await;
         self.log_in(address, PASSWORD).await.expect("logs in")
     }
 
-    pub(crate) async fn is_good(&self, logged_in: &LoggedIn) -> bool {
-        self.system.logins.identify(&logged_in.access_token).await.is_ok()
+    pub(crate) async fn is_good(&self, logged_in: &TokenPair) -> bool {
+        self.system.authenticator.authenticate(&logged_in.access_token).await.is_ok()
     }
 
     pub(crate) async fn admin(&self, address: &str) -> User {
-        let new = accounts::NewAdmin { email: email(address), first_name: "Root".into(), last_name: "Admin".into() };
-        self.system.registry.create_admin(new, secret(PASSWORD)).await.expect("creates")
+        let (first_name, last_name) = ("Root".into(), "Admin".into());
+        let new = CreateAdmin { email: email(address), password: secret(PASSWORD), first_name, last_name };
+        self.system.accounts.ask(new).await.expect("creates")
     }
 
     /// Makes an actor panic, and waits until it runs again.
@@ -288,6 +299,10 @@ impl World {
         };
         rows.iter().map(|(envelope,)| name(envelope)).collect()
     }
+}
+
+pub(crate) fn verify_email(address: &str, code: SecretString) -> VerifyEmail {
+    VerifyEmail { email: email(address), code, context: client("phone") }
 }
 
 pub(crate) fn email(address: &str) -> Email {

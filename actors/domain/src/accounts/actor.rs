@@ -1,0 +1,144 @@
+//! The actor: requests in progress, and what runs periodically.
+
+use std::{sync::Arc, time::Duration};
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::Database;
+use faceofmind_platform::{
+    auth_cache::AuthCache,
+    mail::Mailer,
+    otp::Otp,
+    outbox::Publisher,
+    password_hasher::Hasher,
+    rate_limit::{Limit, Limits},
+};
+use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::{
+    AccountHooks, ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser,
+    ListUsers, PasswordPolicy, Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset,
+    ResendVerificationCode, ResetPassword, UpdateUser, VerifyEmail, service::AccountService,
+};
+
+/// The actor's name in logs, metrics and status.
+pub const NAME: &str = "user_registry";
+/// Requests queued or in progress.
+const CAPACITY: usize = 4096;
+const DEADLINE: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+/// The pause after a rewrite of the database file, in which other writes proceed.
+const VACUUM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The bounds of accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub passwords: PasswordPolicy,
+    /// Registrations and requested e-mail changes from one client address.
+    pub registrations: Limit,
+}
+
+/// What the actor needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub db: Database,
+    pub hasher: Hasher,
+    pub limits: Limits,
+    pub otp: Otp,
+    pub mailer: Mailer,
+    pub publisher: Publisher,
+    pub auth_cache: AuthCache,
+    pub hooks: AccountHooks,
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+/// The actor's observable state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// Requests in progress.
+    pub in_progress: usize,
+    /// Requests that panicked since the actor started.
+    pub panics: u64,
+    pub sweep: BackgroundTaskStatus,
+    pub vacuum: BackgroundTaskStatus,
+}
+
+/// The actor.
+pub struct UserRegistry {
+    service: Arc<AccountService>,
+    /// A request is carried through although its caller has gone: a code must not be consumed for nothing.
+    tasks: TaskSet,
+    sweep: BackgroundTask,
+    vacuum: BackgroundTask,
+}
+
+impl UserRegistry {
+    /// Returns the handle, and the actor to supervise.
+    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
+        let service = Arc::new(AccountService { settings, deps, vacuum_requested: Notify::new() });
+        let child = ChildSpec::ready(handle.clone(), move || Self::start(&service));
+        (handle, child)
+    }
+
+    fn start(service: &Arc<AccountService>) -> Self {
+        let clock_and_rng = || (service.deps.clock.clone(), service.deps.rng.clone());
+        let (sweeping, vacuuming) = (Arc::clone(service), Arc::clone(service));
+        let sweep = BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, clock_and_rng(), move || {
+            let service = Arc::clone(&sweeping);
+            async move { service.sweep().await }
+        });
+        let vacuum = BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, clock_and_rng(), move || {
+            let service = Arc::clone(&vacuuming);
+            async move { service.vacuum_when_requested().await }
+        });
+        Self { service: Arc::clone(service), tasks: TaskSet::default(), sweep, vacuum }
+    }
+}
+
+impl Actor for UserRegistry {
+    type Status = Status;
+
+    fn status(&self) -> Status {
+        let (sweep, vacuum) = (self.sweep.status(), self.vacuum.status());
+        Status { in_progress: self.tasks.len(), panics: self.tasks.panics(), sweep, vacuum }
+    }
+
+    async fn on_stop(&mut self) {
+        self.tasks.join_all().await;
+    }
+}
+
+/// Answers each message with the service's method, in a task of its own.
+macro_rules! answer_with {
+    ($($message:ident => $method:ident),+ $(,)?) => {$(
+        impl Handler<$message> for UserRegistry {
+            fn handle(&mut self, message: $message, reply: ReplyTo<$message>) {
+                let service = Arc::clone(&self.service);
+                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
+            }
+        }
+    )+};
+}
+
+answer_with! {
+    GetUser => get_user,
+    GetCredentials => get_credentials,
+    GetMailContext => get_mail_context,
+    ListUsers => list_users,
+    Register => register,
+    VerifyEmail => verify_email,
+    ResendVerificationCode => resend_verification_code,
+    RequestPasswordReset => request_password_reset,
+    ResetPassword => reset_password,
+    ChangePassword => change_password,
+    RenewPasswordHash => renew_password_hash,
+    RequestEmailChange => request_email_change,
+    ConfirmEmailChange => confirm_email_change,
+    UpdateUser => update_user,
+    DeleteUser => delete_user,
+    CreateAdmin => create_admin,
+}

@@ -1,0 +1,184 @@
+//! The SQL of registering: `users`, and `claims`, the pending registrations of an address until the code of one of them is entered.
+
+use faceofmind_base::Timestamp;
+use faceofmind_db::{Connection, StoreError, Tx, with_conn};
+use faceofmind_model::{ClaimId, Email, Status, UserId};
+use faceofmind_platform::password_hasher::PasswordHash;
+use sqlx::FromRow;
+
+use super::store::Account;
+
+/// Pending registrations of one address. One more replaces the oldest.
+const MAX_PENDING: i64 = 3;
+
+/// A registration to be stored.
+pub(super) struct NewRegistration<'a> {
+    pub(super) email: &'a Email,
+    pub(super) first_name: &'a str,
+    pub(super) last_name: &'a str,
+    pub(super) password: &'a PasswordHash,
+    pub(super) language: Option<&'a str>,
+}
+
+/// A stored registration that is not verified.
+#[derive(FromRow)]
+pub(super) struct PendingRegistration {
+    pub(super) id: ClaimId,
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+    password: String,
+    pub(super) created_at: Timestamp,
+    /// BCP 47 tag of the client, where known.
+    pub(super) language: Option<String>,
+}
+
+impl PendingRegistration {
+    pub(super) fn password(&self) -> PasswordHash {
+        PasswordHash::stored(self.password.clone())
+    }
+}
+
+/// The rows of a stored registration.
+pub(super) struct RegistrationRow {
+    pub(super) user: UserId,
+    pub(super) claim: ClaimId,
+    /// Whether the address was unknown before.
+    pub(super) is_new: bool,
+}
+
+/// Stores a registration. An unknown address gets an inactive account. The row of an inactive account takes the newest registration; an
+/// active account does not change. The statements are the same in each case, so that timing does not reveal which it was.
+pub(super) async fn upsert(
+    tx: &mut Tx,
+    new: &NewRegistration<'_>,
+    now: Timestamp,
+) -> Result<RegistrationRow, StoreError> {
+    let (user, is_inactive, is_older) = upsert_user(tx, new, now).await?;
+    let revision = bump(tx, user, new.language, is_inactive, is_older).await?;
+    let claim = insert(tx, user, new, now).await?;
+    Ok(RegistrationRow { user, claim, is_new: !is_older && revision == 1 })
+}
+
+/// Locks the user's row. Returns its id, whether the account is inactive, and whether the row is older than this registration.
+async fn upsert_user(
+    tx: &mut Tx,
+    new: &NewRegistration<'_>,
+    now: Timestamp,
+) -> Result<(UserId, bool, bool), StoreError> {
+    let upsert = "INSERT INTO users (email, first_name, last_name, password, role, status, created_at) \
+        VALUES ($1, $2, $3, $4, 'user', 'inactive', $5) ON CONFLICT (email) DO UPDATE SET \
+        first_name = CASE users.status WHEN 'inactive' THEN excluded.first_name ELSE users.first_name END, \
+        last_name = CASE users.status WHEN 'inactive' THEN excluded.last_name ELSE users.last_name END, \
+        password = CASE users.status WHEN 'inactive' THEN excluded.password ELSE users.password END \
+        RETURNING id, status, created_at";
+    let (user, status, created_at): (UserId, String, Timestamp) = with_conn!(tx.connection(), c => sqlx::query_as(upsert)
+        .bind(new.email.as_str()).bind(new.first_name).bind(new.last_name)
+        .bind(new.password.as_str()).bind(now).fetch_one(c).await)?;
+    Ok((user, status == Status::Inactive.as_str(), created_at != now))
+}
+
+/// Counts the registration and bumps the revision, if the user's row took it. A user of the earlier program has no profile yet and stands
+/// for a registration of its own. The first registration's language is the account's until another is verified or set.
+async fn bump(
+    tx: &mut Tx,
+    user: UserId,
+    language: Option<&str>,
+    is_inactive: bool,
+    is_older: bool,
+) -> Result<i64, StoreError> {
+    let bump = "INSERT INTO user_profiles (user_id, revision, claims_made, language) VALUES ($1, 1, $2, $3) \
+        ON CONFLICT (user_id) DO UPDATE SET claims_made = user_profiles.claims_made + $4, \
+        revision = user_profiles.revision + $4 RETURNING revision";
+    let first = 1 + i32::from(is_inactive && is_older);
+    let (revision,): (i64,) = with_conn!(tx.connection(), c => sqlx::query_as(bump)
+        .bind(user).bind(first).bind(language.filter(|_| is_inactive)).bind(i32::from(is_inactive))
+        .fetch_one(c).await)?;
+    Ok(revision)
+}
+
+async fn insert(tx: &mut Tx, user: UserId, new: &NewRegistration<'_>, now: Timestamp) -> Result<ClaimId, StoreError> {
+    let insert = "INSERT INTO claims (user_id, first_name, last_name, password, created_at) \
+        VALUES ($1, $2, $3, $4, $5) RETURNING id";
+    let (id,): (ClaimId,) = with_conn!(tx.connection(), c => sqlx::query_as(insert)
+        .bind(user).bind(new.first_name).bind(new.last_name).bind(new.password.as_str()).bind(now)
+        .fetch_one(c).await)?;
+    if let Some(language) = new.language {
+        let insert = "INSERT INTO claim_languages (claim_id, language) VALUES ($1, $2)";
+        with_conn!(tx.connection(), c => sqlx::query(insert).bind(id).bind(language).execute(c).await.map(drop))?;
+    }
+    let replace = "DELETE FROM claims WHERE user_id = $1 AND id NOT IN \
+        (SELECT id FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT $2)";
+    with_conn!(tx.connection(), c => sqlx::query(replace).bind(user).bind(MAX_PENDING).execute(c).await.map(drop))?;
+    Ok(id)
+}
+
+/// Returns the registration that a code was sent for, unless it was replaced or verified.
+pub(super) async fn find(
+    connection: Connection<'_>,
+    user: UserId,
+    claim: ClaimId,
+) -> Result<Option<PendingRegistration>, StoreError> {
+    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language \
+        FROM claims c LEFT JOIN claim_languages l ON l.claim_id = c.id WHERE c.user_id = $1 AND c.id = $2";
+    Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
+}
+
+/// Returns the newest registration. Where there is none, as for an account that an admin has set back to inactive, it is made from the
+/// account's row.
+pub(super) async fn newest(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<Option<ClaimId>, StoreError> {
+    let select = "SELECT id FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+    let user = &account.user;
+    let found: Option<(ClaimId,)> =
+        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user.id).fetch_optional(c).await)?;
+    match (found, &account.password) {
+        (Some((id,)), _) => Ok(Some(id)),
+        (None, None) => Ok(None),
+        (None, Some(password)) => {
+            let (first_name, last_name) = (user.first_name.as_str(), user.last_name.as_str());
+            let language = user.language.as_deref();
+            let new = NewRegistration { email: &user.email, first_name, last_name, password, language };
+            insert(tx, user.id, &new, now).await.map(Some)
+        }
+    }
+}
+
+/// Deletes every pending registration of the user's address.
+pub(super) async fn delete_all(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    let delete = "DELETE FROM claims WHERE user_id = $1";
+    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
+}
+
+macro_rules! never_verified {
+    ($what:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM users u JOIN user_profiles p ON p.user_id = u.id ",
+            "WHERE u.status = 'inactive' AND p.verified_at IS NULL AND u.created_at < $1 ",
+            "AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.user_id = u.id AND c.created_at >= $1) ",
+            $rest
+        )
+    };
+}
+
+/// Returns the accounts that were never verified and whose last registration is older than `before`.
+pub(super) async fn never_verified(connection: Connection<'_>, before: Timestamp) -> Result<Vec<UserId>, StoreError> {
+    let select = never_verified!("u.id", "ORDER BY u.id");
+    let rows: Vec<(UserId,)> = with_conn!(connection, c => sqlx::query_as(select).bind(before).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Whether this account, which the caller has locked, is one of them.
+pub(super) async fn is_expired(tx: &mut Tx, user: UserId, before: Timestamp) -> Result<bool, StoreError> {
+    let select = never_verified!("count(*)", "AND u.id = $2");
+    let (found,): (i64,) =
+        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(before).bind(user).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
+/// Deletes the registrations older than `before` whose accounts are no longer inactive.
+pub(super) async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<(), StoreError> {
+    let delete = "DELETE FROM claims WHERE created_at < $1 AND NOT EXISTS \
+        (SELECT 1 FROM users u WHERE u.id = claims.user_id AND u.status = 'inactive')";
+    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(before).execute(c).await.map(drop))?)
+}

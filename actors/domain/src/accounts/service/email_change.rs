@@ -1,0 +1,160 @@
+//! Changes of the e-mail address. The old address holds until the code that was sent to the new one is entered.
+
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::{
+    ClaimId, Email, MailReason, User,
+    event::{EventContext, Initiator, UserEvent},
+};
+use faceofmind_platform::{
+    login_store, mail,
+    otp::{Proof, Purpose},
+    rate_limit::Use,
+};
+
+use super::{AccountService, code_entered, ensure_revision};
+use crate::accounts::{
+    AccountError, ConfirmEmailChange, RequestEmailChange, pending_email_changes, pending_registrations,
+    store::{self, Account},
+};
+
+/// Another client may register the address between the check and the change.
+const MAX_ATTEMPTS: usize = 3;
+
+impl AccountService {
+    pub(in crate::accounts) async fn request_email_change(
+        &self,
+        request: RequestEmailChange,
+    ) -> Result<(), AccountError> {
+        if request.new_email == request.verified.email {
+            return Err(AccountError::EmailUnchanged);
+        }
+        let limit = Use { limit: self.settings.registrations, subject: request.context.rate_limit_key() };
+        let reservation = self.deps.limits.take(&[limit]).await?;
+        let stored = self.store_request(request).await;
+        if stored.is_err() {
+            self.deps.limits.give_back(reservation).await;
+        }
+        stored
+    }
+
+    /// Whether the new address has an account is looked up only when the mail is about to be sent.
+    async fn store_request(&self, request: RequestEmailChange) -> Result<(), AccountError> {
+        let RequestEmailChange { verified, new_email, context } = request;
+        let user = verified.id;
+        let mut tx = self.deps.db.begin().await?;
+        let account = store::lock(&mut tx, user).await?.ok_or(StoreError::Conflict)?;
+        ensure_revision(&account.user, verified.revision)?;
+        let claim = pending_email_changes::upsert(&mut tx, user, &new_email, self.deps.clock.now()).await?;
+        self.queue_mail(&mut tx, &MailReason::AddressClaim { user, claim }, &context).await?;
+        let notice = MailReason::AddressChangeAsked { user, old: account.user.email };
+        self.queue_mail(&mut tx, &notice, &context).await?;
+        tx.commit().await?;
+        self.deps.mailer.wake();
+        Ok(())
+    }
+
+    pub(in crate::accounts) async fn confirm_email_change(
+        &self,
+        message: ConfirmEmailChange,
+    ) -> Result<User, AccountError> {
+        let (claim, address) = {
+            let mut reader = self.deps.db.read_conn().await?;
+            let now = self.deps.clock.now();
+            let pending = pending_email_changes::pending(reader.connection(), message.user, now).await?;
+            pending.ok_or(AccountError::InvalidCode)?
+        };
+        let entered = code_entered(Purpose::EmailChange, &address, &message.code, &message.context);
+        let code = self.deps.otp.redeem(entered).await?;
+        match self.change_email(&message, &code, claim, &address).await {
+            Ok((user, old)) => {
+                for address in [&old, &user.email] {
+                    self.revoke_codes(&[Purpose::Verification, Purpose::PasswordReset], address).await;
+                }
+                Ok(user)
+            }
+            Err(AccountError::EmailTaken) => Err(AccountError::EmailTaken),
+            // Nothing was written; or another user, who requested the same address, may still enter the code.
+            Err(error) => {
+                self.restore_code(&code).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the user, and the address before the change.
+    async fn change_email(
+        &self,
+        message: &ConfirmEmailChange,
+        code: &Proof,
+        claim: ClaimId,
+        address: &Email,
+    ) -> Result<(User, Email), AccountError> {
+        if code.claim() != Some(claim) {
+            return Err(AccountError::InvalidCode);
+        }
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(changed) = self.try_change_email(message, claim, address).await? {
+                return Ok(changed);
+            }
+        }
+        Err(AccountError::EmailTaken)
+    }
+
+    /// Returns `None` when the address was registered in between.
+    async fn try_change_email(
+        &self,
+        message: &ConfirmEmailChange,
+        claim: ClaimId,
+        address: &Email,
+    ) -> Result<Option<(User, Email)>, AccountError> {
+        let ConfirmEmailChange { user, keep, context, .. } = message;
+        let now = self.deps.clock.now();
+        let mut tx = self.deps.db.begin().await?;
+        let mut account = store::lock(&mut tx, *user).await?.ok_or(AccountError::InvalidCode)?;
+        let pending = pending_email_changes::pending(tx.connection(), *user, now).await?;
+        if pending.is_none_or(|(pending, _)| pending != claim) {
+            return Err(AccountError::InvalidCode);
+        }
+        let evicted = self.evict_unverified_holder(&mut tx, address).await?;
+        if !store::set_address(&mut tx, *user, address).await? {
+            return Ok(None);
+        }
+        let old = std::mem::replace(&mut account.user.email, address.clone());
+        mail::drop_resets(&mut tx, &old).await?;
+        self.finish_email_change(&mut tx, &mut account).await?;
+        login_store::end_all(&mut tx, *user, Some(*keep), now).await?;
+        self.record(&mut tx, &context.events, UserEvent::EmailChanged { user_id: *user }).await?;
+        let notice = MailReason::AddressChanged { user: *user, old: old.clone() };
+        self.queue_mail(&mut tx, &notice, context).await?;
+        self.commit(tx, *user).await?;
+        if evicted {
+            self.vacuum_requested.notify_one();
+        }
+        Ok(Some((account.user, old)))
+    }
+
+    /// The new address is verified. Pending registrations of the old one no longer concern the account.
+    async fn finish_email_change(&self, tx: &mut Tx, account: &mut Account) -> Result<(), StoreError> {
+        store::save(tx, account).await?;
+        store::mark_verified(tx, account.user.id, self.deps.clock.now()).await?;
+        pending_registrations::delete_all(tx, account.user.id).await?;
+        pending_email_changes::delete(tx, account.user.id).await
+    }
+
+    /// Erases an account that holds the address without ever having verified it. Returns whether there was one.
+    async fn evict_unverified_holder(&self, tx: &mut Tx, address: &Email) -> Result<bool, AccountError> {
+        let Some(holder) = store::by_email(tx.connection(), address).await? else { return Ok(false) };
+        let id = holder.user.id;
+        // Checked before the lock is taken, so that two users who request each other's address do not deadlock.
+        if !store::is_never_verified(tx.connection(), id).await? {
+            return Err(AccountError::EmailTaken);
+        }
+        let Some(holder) = store::lock_for_delete(tx, id).await? else { return Ok(false) };
+        if !store::is_never_verified(tx.connection(), id).await? {
+            return Err(AccountError::EmailTaken);
+        }
+        // The event names the system as its initiator, so that it does not reveal which account took the address.
+        self.erase(tx, &holder.user, &EventContext::new(Initiator::System)).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,96 @@
+//! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
+
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::{
+    Email, MailReason, RequestContext, User, UserId,
+    event::{DomainEvent, EventContext},
+};
+use faceofmind_platform::{
+    auth_cache::Invalidation,
+    mail,
+    otp::{Guess, Proof, Purpose},
+    outbox,
+};
+use faceofmind_runtime::legacy::Failure;
+use secrecy::SecretString;
+use tokio::sync::Notify;
+
+use super::{
+    AccountError, Credentials, Deps, GetCredentials, GetUser, ListUsers, Settings, UserPage, listing,
+    store::{self, Account},
+};
+
+mod changes;
+mod email_change;
+mod passwords;
+mod registration;
+mod sweep;
+
+/// What the handlers run on.
+pub(super) struct AccountService {
+    pub(super) settings: Settings,
+    pub(super) deps: Deps,
+    /// Notified when a user was erased: the database file is to be rewritten.
+    pub(super) vacuum_requested: Notify,
+}
+
+impl AccountService {
+    pub(super) async fn get_user(&self, GetUser { id }: GetUser) -> Result<Option<User>, AccountError> {
+        let account = store::by_id(self.deps.db.read_conn().await?.connection(), id).await?;
+        Ok(account.map(|account| account.user))
+    }
+
+    pub(super) async fn get_credentials(
+        &self,
+        GetCredentials { email }: GetCredentials,
+    ) -> Result<Option<Credentials>, AccountError> {
+        let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
+        Ok(account.map(|Account { user, password, .. }| Credentials { user, password }))
+    }
+
+    pub(super) async fn list_users(&self, filter: ListUsers) -> Result<UserPage, AccountError> {
+        Ok(listing::page(&self.deps.db, &filter).await?)
+    }
+
+    async fn record(&self, tx: &mut Tx, context: &EventContext, event: impl DomainEvent) -> Result<(), Failure> {
+        outbox::record(tx, &event.into_cloud_event(context, self.deps.clock.now(), &self.deps.rng)).await
+    }
+
+    async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), Failure> {
+        let now = self.deps.clock.now();
+        mail::queue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
+    }
+
+    /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
+    async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
+        self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
+        self.deps.publisher.wake();
+        self.deps.mailer.wake();
+        Ok(())
+    }
+
+    /// Revokes codes that no longer serve. A code that cannot be reached expires in minutes.
+    async fn revoke_codes(&self, purposes: &[Purpose], address: &Email) {
+        for &purpose in purposes {
+            if let Err(error) = self.deps.otp.forget(purpose, address).await {
+                tracing::warn!(%error, "failed to revoke codes that no longer serve; they expire in minutes");
+            }
+        }
+    }
+
+    /// Makes a code valid again whose change could not be written.
+    async fn restore_code(&self, code: &Proof) {
+        if let Err(error) = self.deps.otp.restore(code).await {
+            tracing::warn!(%error, "failed to restore the code after a failed write; the user must request a new one");
+        }
+    }
+}
+
+fn code_entered(purpose: Purpose, address: &Email, code: &SecretString, context: &RequestContext) -> Guess {
+    Guess { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key() }
+}
+
+/// The user changed after the password was verified.
+fn ensure_revision(user: &User, expected: i64) -> Result<(), StoreError> {
+    if user.revision == expected { Ok(()) } else { Err(StoreError::Conflict) }
+}

@@ -1,0 +1,124 @@
+//! New passwords.
+
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::{LoginId, MailReason, RequestContext, Status, User, UserId, event::UserEvent};
+use faceofmind_platform::{
+    login_store,
+    otp::{Proof, Purpose},
+    password_hasher::PasswordHash,
+};
+use secrecy::SecretString;
+
+use super::{AccountService, code_entered, ensure_revision};
+use crate::accounts::{
+    AccountError, ChangePassword, PasswordError, RenewPasswordHash, RequestPasswordReset, ResetPassword, has_revision,
+    pending_email_changes, store,
+};
+
+impl AccountService {
+    pub(in crate::accounts) async fn request_password_reset(
+        &self,
+        RequestPasswordReset { email, context }: RequestPasswordReset,
+    ) -> Result<(), AccountError> {
+        let mut tx = self.deps.db.begin().await?;
+        self.queue_mail(&mut tx, &MailReason::PasswordReset { email }, &context).await?;
+        tx.commit().await?;
+        self.deps.mailer.wake();
+        Ok(())
+    }
+
+    pub(in crate::accounts) async fn reset_password(&self, message: ResetPassword) -> Result<(), PasswordError> {
+        let ResetPassword { email, code, new_password, context } = message;
+        let code = self.deps.otp.check(code_entered(Purpose::PasswordReset, &email, &code, &context)).await?;
+        let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
+        let user = account.ok_or(PasswordError::InvalidCode)?.user;
+        let hash = self.check_and_hash(&user, new_password).await?;
+        if !self.deps.otp.consume(&code).await? {
+            return Err(PasswordError::InvalidCode);
+        }
+        let written = self.set_password_by_code(&user, hash, &context).await;
+        match &written {
+            Ok(()) => self.revoke_codes(&[Purpose::PasswordReset], &email).await,
+            Err(_) => self.restore_if_unwritten(&code, &user).await,
+        }
+        written
+    }
+
+    /// Restores the code after a failed write. A failed commit may have been written all the same, and a code that has set a password must
+    /// not set another: the code stays consumed when the user has changed, or when that cannot be read.
+    async fn restore_if_unwritten(&self, code: &Proof, read: &User) {
+        match self.is_unchanged(read).await {
+            Ok(true) => self.restore_code(code).await,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, user = %read.id, "the code stays consumed: it may have set a password")
+            }
+        }
+    }
+
+    async fn is_unchanged(&self, read: &User) -> Result<bool, StoreError> {
+        has_revision(&mut self.deps.db.begin().await?, read.id, read.revision).await
+    }
+
+    /// A code proves the address, so an inactive account becomes active. An account that has changed its address has no code there.
+    async fn set_password_by_code(
+        &self,
+        read: &User,
+        hash: PasswordHash,
+        context: &RequestContext,
+    ) -> Result<(), PasswordError> {
+        let user = read.id;
+        let mut tx = self.deps.db.begin().await?;
+        let account = store::lock(&mut tx, user).await?.filter(|account| account.user.email == read.email);
+        let mut account = account.ok_or(PasswordError::InvalidCode)?;
+        account.password = Some(hash);
+        if account.user.status == Status::Inactive {
+            self.activate(&mut tx, &mut account).await?;
+            self.record(&mut tx, &context.events, UserEvent::Verified { user_id: user }).await?;
+        } else {
+            store::save(&mut tx, &mut account).await?;
+            store::mark_verified(&mut tx, user, self.deps.clock.now()).await?;
+        }
+        self.finish_password_change(tx, user, None, context).await
+    }
+
+    pub(in crate::accounts) async fn change_password(&self, message: ChangePassword) -> Result<(), PasswordError> {
+        let ChangePassword { verified, new_password, keep, context } = message;
+        let hash = self.check_and_hash(&verified, new_password).await?;
+        let mut tx = self.deps.db.begin().await?;
+        let mut account = store::lock(&mut tx, verified.id).await?.ok_or(StoreError::Conflict)?;
+        ensure_revision(&account.user, verified.revision)?;
+        account.password = Some(hash);
+        store::save(&mut tx, &mut account).await?;
+        self.finish_password_change(tx, verified.id, Some(keep), &context).await
+    }
+
+    /// Ends the other logins. A pending e-mail change ends too: a new password stops an intruder who requested it with the old one.
+    async fn finish_password_change(
+        &self,
+        mut tx: Tx,
+        user: UserId,
+        keep: Option<LoginId>,
+        context: &RequestContext,
+    ) -> Result<(), PasswordError> {
+        pending_email_changes::delete(&mut tx, user).await?;
+        login_store::end_all(&mut tx, user, keep, self.deps.clock.now()).await?;
+        self.record(&mut tx, &context.events, UserEvent::PasswordChanged { user_id: user }).await?;
+        self.queue_mail(&mut tx, &MailReason::PasswordChanged { user }, context).await?;
+        Ok(self.commit(tx, user).await?)
+    }
+
+    async fn check_and_hash(&self, user: &User, password: SecretString) -> Result<PasswordHash, PasswordError> {
+        self.settings.passwords.check(&password, &user.email, [&user.first_name, &user.last_name])?;
+        Ok(self.deps.hasher.hash(password).await?)
+    }
+
+    pub(in crate::accounts) async fn renew_password_hash(
+        &self,
+        RenewPasswordHash { user, old, new }: RenewPasswordHash,
+    ) -> Result<(), AccountError> {
+        let mut tx = self.deps.db.begin().await?;
+        store::renew_hash(&mut tx, user, &old, &new).await?;
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,128 @@
+//! Registration, and verification of an address.
+
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::UserEvent};
+use faceofmind_platform::{
+    mail::Language,
+    otp::{Proof, Purpose},
+    password_hasher::PasswordHash,
+    rate_limit::Use,
+};
+
+use super::{AccountService, code_entered};
+use crate::accounts::{
+    AccountError, Register, ResendVerificationCode, VerifyEmail,
+    pending_registrations::{self, NewRegistration},
+    store::{self, Account},
+};
+
+impl AccountService {
+    pub(in crate::accounts) async fn register(&self, new: Register) -> Result<(), AccountError> {
+        self.settings.passwords.check(&new.password, &new.email, [&new.first_name, &new.last_name])?;
+        let limit = Use { limit: self.settings.registrations, subject: new.context.rate_limit_key() };
+        let reservation = self.deps.limits.take(&[limit]).await?;
+        let stored = self.hash_and_store(new).await;
+        if stored.is_err() {
+            self.deps.limits.give_back(reservation).await;
+        }
+        stored
+    }
+
+    async fn hash_and_store(&self, new: Register) -> Result<(), AccountError> {
+        let Register { email, password, first_name, last_name, context } = new;
+        let password = self.deps.hasher.hash(password).await?;
+        let language = Language::choose(&context.languages);
+        let registration = NewRegistration {
+            email: &email,
+            first_name: &first_name,
+            last_name: &last_name,
+            password: &password,
+            language,
+        };
+        let mut tx = self.deps.db.begin().await?;
+        let row = pending_registrations::upsert(&mut tx, &registration, self.deps.clock.now()).await?;
+        if row.is_new {
+            self.record(&mut tx, &context.events, UserEvent::Registered { user_id: row.user }).await?;
+        } else {
+            store::dummy_write(&mut tx, row.user).await?;
+        }
+        let reason = MailReason::Registration { user: row.user, claim: row.claim };
+        self.queue_mail(&mut tx, &reason, &context).await?;
+        Ok(self.commit(tx, row.user).await?)
+    }
+
+    pub(in crate::accounts) async fn verify_email(&self, message: VerifyEmail) -> Result<User, AccountError> {
+        let VerifyEmail { email, code, context } = message;
+        let code = self.deps.otp.redeem(code_entered(Purpose::Verification, &email, &code, &context)).await?;
+        let verified = self.verify(&email, &code, &context).await;
+        match &verified {
+            Ok(_) => self.revoke_codes(&[Purpose::Verification], &email).await,
+            Err(AccountError::InvalidCode) => {}
+            Err(_) => self.restore_code(&code).await,
+        }
+        verified
+    }
+
+    async fn verify(&self, email: &Email, code: &Proof, context: &RequestContext) -> Result<User, AccountError> {
+        let claim = code.claim().ok_or(AccountError::InvalidCode)?;
+        let mut tx = self.deps.db.begin().await?;
+        let found = store::by_email(tx.connection(), email).await?.ok_or(AccountError::InvalidCode)?;
+        let mut account = store::lock(&mut tx, found.user.id).await?.ok_or(AccountError::InvalidCode)?;
+        let user = account.user.id;
+        let registration = pending_registrations::find(tx.connection(), user, claim).await?;
+        let registration = registration.ok_or(AccountError::InvalidCode)?;
+        if account.user.status != Status::Inactive {
+            return Err(AccountError::InvalidCode);
+        }
+        account.password = Some(registration.password());
+        account.user.first_name = registration.first_name;
+        account.user.last_name = registration.last_name;
+        account.user.language = registration.language.or(account.user.language.take());
+        self.activate(&mut tx, &mut account).await?;
+        self.record(&mut tx, &context.events, UserEvent::Verified { user_id: user }).await?;
+        self.commit(tx, user).await?;
+        Ok(account.user)
+    }
+
+    /// Activates an account whose address is verified, and ends its pending registrations.
+    pub(super) async fn activate(&self, tx: &mut Tx, account: &mut Account) -> Result<(), StoreError> {
+        account.user.status = Status::Active;
+        store::save(tx, account).await?;
+        store::mark_verified(tx, account.user.id, self.deps.clock.now()).await?;
+        pending_registrations::delete_all(tx, account.user.id).await
+    }
+
+    /// The code is for the newest pending registration: its password is the one that the account's row holds at this revision.
+    pub(in crate::accounts) async fn resend_verification_code(
+        &self,
+        message: ResendVerificationCode,
+    ) -> Result<(), AccountError> {
+        let ResendVerificationCode { user, revision, context } = message;
+        let mut tx = self.deps.db.begin().await?;
+        let account = store::lock(&mut tx, user).await?;
+        let is_awaiting =
+            |account: &Account| account.user.status == Status::Inactive && account.user.revision == revision;
+        let Some(account) = account.filter(is_awaiting) else { return Ok(()) };
+        let newest = pending_registrations::newest(&mut tx, &account, self.deps.clock.now()).await?;
+        let Some(claim) = newest else { return Ok(()) };
+        self.queue_mail(&mut tx, &MailReason::Registration { user, claim }, &context).await?;
+        tx.commit().await?;
+        self.deps.mailer.wake();
+        Ok(())
+    }
+
+    /// Creates nothing unless the address is new.
+    pub(super) async fn insert_admin(
+        &self,
+        tx: &mut Tx,
+        (email, first_name, last_name): (&Email, &str, &str),
+        password: &PasswordHash,
+    ) -> Result<Account, AccountError> {
+        let new = NewRegistration { email, first_name, last_name, password, language: None };
+        let row = pending_registrations::upsert(tx, &new, self.deps.clock.now()).await?;
+        if !row.is_new {
+            return Err(AccountError::EmailTaken);
+        }
+        store::lock(tx, row.user).await?.ok_or(AccountError::EmailTaken)
+    }
+}

@@ -1,0 +1,198 @@
+//! The actor: the work on logins in progress, the subscription to other nodes' invalidations, and the sweep.
+
+use std::{sync::Arc, time::Duration};
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::Database;
+use faceofmind_platform::{
+    auth_cache::{self, AuthCache},
+    mail::Mailer,
+    password_hasher::Hasher,
+    rate_limit::{Limit, Limits},
+};
+use faceofmind_runtime::{
+    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Authenticator, EndAllLogins, EndLogin, FindLogin, ListLogins, PasswordLogin, RefreshTokens, TokenSettings,
+    VerifyPassword,
+    messages::{Authenticate, GetLoggedInUser},
+    service::LoginService,
+    tokens::Tokens,
+};
+use crate::accounts::UserRegistry;
+
+const NAME: &str = "logins";
+const CAPACITY: usize = 4096;
+const DEADLINE: Duration = Duration::from_secs(10);
+const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The lifetime of a refresh token from its rotation.
+    pub refresh_lifetime: Duration,
+    /// How long a replaced refresh token is accepted although its successor has been used.
+    pub reuse_grace: Duration,
+    pub limits: LoginLimits,
+    pub tokens: TokenSettings,
+}
+
+/// How many wrong passwords are accepted for one account.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginLimits {
+    /// From one client.
+    pub per_client: Limit,
+    /// From all clients together that the account was never logged in from. Other clients are not limited by it, so that strangers cannot
+    /// lock out the user.
+    pub unknown_clients: Limit,
+}
+
+#[derive(Clone)]
+pub struct Deps {
+    pub db: Database,
+    pub accounts: Handle<UserRegistry>,
+    pub hasher: Hasher,
+    pub limits: Limits,
+    pub mailer: Mailer,
+    pub cache: AuthCache,
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// Requests in progress.
+    pub in_progress: usize,
+    /// Logins in the cache.
+    pub cached_logins: u64,
+    /// Invalidations of the cache since the start of the process, also by other nodes.
+    pub invalidations: u64,
+    /// Requests that panicked since the actor started.
+    pub panics: u64,
+    pub sweep: BackgroundTaskStatus,
+}
+
+pub struct LoginRegistry {
+    service: Arc<LoginService>,
+    tasks: TaskSet,
+    /// Never ends by itself, so a stop does not wait for it.
+    _subscription: TaskSet,
+    sweep: BackgroundTask,
+}
+
+impl LoginRegistry {
+    /// Returns the handle, the authenticator, and the actor to supervise.
+    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, Authenticator, ChildSpec) {
+        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
+        let tokens = Arc::new(Tokens::new(settings.tokens.clone(), deps.clock.clone(), deps.rng.clone()));
+        let authenticator = Authenticator {
+            tokens: Arc::clone(&tokens),
+            cache: deps.cache.clone(),
+            clock: deps.clock.clone(),
+            registry: handle.clone(),
+        };
+        let service = Arc::new(LoginService::new(&settings, deps, tokens));
+        let child = ChildSpec::ready(handle.clone(), move || Self::start(Arc::clone(&service)));
+        (handle, authenticator, child)
+    }
+
+    fn start(service: Arc<LoginService>) -> Self {
+        let Deps { cache, clock, rng, .. } = &service.deps;
+        let mut subscription = TaskSet::default();
+        if let Some(nats) = cache.nats() {
+            subscription.spawn(auth_cache::subscribe(nats.clone(), cache.clone()));
+        }
+        let own = Arc::clone(&service);
+        let sweep = BackgroundTask::spawn("login sweep", SWEEP_PERIOD, (clock.clone(), rng.clone()), move || {
+            let service = Arc::clone(&own);
+            async move { service.sweep().await }
+        });
+        Self { service, tasks: TaskSet::default(), _subscription: subscription, sweep }
+    }
+
+    /// Runs `work` beside the mailbox. The database serialises concurrent requests for one login or user.
+    fn run<M: Message, F>(&mut self, reply: ReplyTo<M>, work: impl FnOnce(Arc<LoginService>) -> F)
+    where
+        F: Future<Output = Result<M::Output, M::Error>> + Send + 'static,
+    {
+        self.tasks.spawn_reply(reply, work(Arc::clone(&self.service)));
+    }
+}
+
+impl Actor for LoginRegistry {
+    type Status = Status;
+
+    fn status(&self) -> Status {
+        let cache = &self.service.deps.cache;
+        Status {
+            in_progress: self.tasks.len(),
+            cached_logins: cache.cached_logins(),
+            invalidations: cache.invalidations(),
+            panics: self.tasks.panics(),
+            sweep: self.sweep.status(),
+        }
+    }
+
+    async fn on_stop(&mut self) {
+        self.tasks.join_all().await;
+    }
+}
+
+impl Handler<PasswordLogin> for LoginRegistry {
+    fn handle(&mut self, message: PasswordLogin, reply: ReplyTo<PasswordLogin>) {
+        let service = Arc::clone(&self.service);
+        self.tasks.spawn_while_awaited(reply, async move { service.log_in(message).await });
+    }
+}
+
+impl Handler<VerifyPassword> for LoginRegistry {
+    fn handle(&mut self, message: VerifyPassword, reply: ReplyTo<VerifyPassword>) {
+        let service = Arc::clone(&self.service);
+        self.tasks.spawn_while_awaited(reply, async move { service.verify_password(message).await });
+    }
+}
+
+impl Handler<RefreshTokens> for LoginRegistry {
+    fn handle(&mut self, message: RefreshTokens, reply: ReplyTo<RefreshTokens>) {
+        self.run(reply, |service| async move { service.refresh(&message.refresh_token).await });
+    }
+}
+
+impl Handler<Authenticate> for LoginRegistry {
+    fn handle(&mut self, message: Authenticate, reply: ReplyTo<Authenticate>) {
+        self.run(reply, |service| async move { service.authenticate(message.user, message.token).await });
+    }
+}
+
+impl Handler<GetLoggedInUser> for LoginRegistry {
+    fn handle(&mut self, message: GetLoggedInUser, reply: ReplyTo<GetLoggedInUser>) {
+        self.run(reply, |service| async move { service.get_logged_in_user(message.user, message.login).await });
+    }
+}
+
+impl Handler<EndLogin> for LoginRegistry {
+    fn handle(&mut self, message: EndLogin, reply: ReplyTo<EndLogin>) {
+        self.run(reply, |service| async move { Ok(service.end(message.user, message.login).await?) });
+    }
+}
+
+impl Handler<EndAllLogins> for LoginRegistry {
+    fn handle(&mut self, message: EndAllLogins, reply: ReplyTo<EndAllLogins>) {
+        self.run(reply, |service| async move { Ok(service.end_all(message.user).await?) });
+    }
+}
+
+impl Handler<ListLogins> for LoginRegistry {
+    fn handle(&mut self, message: ListLogins, reply: ReplyTo<ListLogins>) {
+        self.run(reply, |service| async move { Ok(service.list(message.user, message.current).await?) });
+    }
+}
+
+impl Handler<FindLogin> for LoginRegistry {
+    fn handle(&mut self, message: FindLogin, reply: ReplyTo<FindLogin>) {
+        self.run(reply, |service| async move { Ok(service.find(message.login).await?) });
+    }
+}

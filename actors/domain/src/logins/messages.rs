@@ -1,0 +1,213 @@
+//! What the login registry can be asked. [`Authenticator`](super::Authenticator) answers for access tokens.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use faceofmind_base::Timestamp;
+use faceofmind_db::StoreError;
+use faceofmind_model::{Email, LoginId, RequestContext, Status, User, UserId};
+use faceofmind_platform::{login_store::Login, rate_limit::LimitError};
+use faceofmind_runtime::{AskError, Message, legacy::Failure, legacy_failure};
+use secrecy::SecretString;
+
+use super::{AuthenticatedUser, tokens::TokenRef};
+
+/// The deadline of requests that wait in the hash queue (20 s) and in the rate limiter. It is below the edge's own limit of 30 s, so that
+/// the caller hears which actor was slow.
+const HASHING_DEADLINE: Option<Duration> = Some(Duration::from_secs(28));
+
+/// Logs in with a password. For an unknown e-mail address it does the same work as for a wrong password.
+#[derive(Debug)]
+pub struct PasswordLogin {
+    pub email: Email,
+    pub password: SecretString,
+    pub context: RequestContext,
+}
+
+impl Message for PasswordLogin {
+    type Output = TokenPair;
+    type Error = LoginError;
+    const DEADLINE: Option<Duration> = HASHING_DEADLINE;
+}
+
+/// Verifies the password of a signed-in user and returns the user as they were then. A wrong password counts as a failed login.
+#[derive(Debug)]
+pub struct VerifyPassword {
+    pub user: UserId,
+    /// The user's address when the access token was read. [`StoreError::Conflict`] if it is another user's by now.
+    pub email: Email,
+    pub password: SecretString,
+    pub context: RequestContext,
+}
+
+impl Message for VerifyPassword {
+    type Output = User;
+    type Error = LoginError;
+    const DEADLINE: Option<Duration> = HASHING_DEADLINE;
+}
+
+/// Makes new tokens from a refresh token. Reuse of a replaced token ends the login.
+#[derive(Debug)]
+pub struct RefreshTokens {
+    pub refresh_token: SecretString,
+}
+
+impl Message for RefreshTokens {
+    type Output = TokenPair;
+    type Error = TokenError;
+}
+
+/// Ends one login of the user. Replies with false when it is another user's or has ended before.
+#[derive(Debug)]
+pub struct EndLogin {
+    pub user: UserId,
+    pub login: LoginId,
+}
+
+impl Message for EndLogin {
+    type Output = bool;
+    type Error = LoginError;
+}
+
+/// Ends every login of the user.
+#[derive(Debug)]
+pub struct EndAllLogins {
+    pub user: UserId,
+}
+
+impl Message for EndAllLogins {
+    type Output = ();
+    type Error = LoginError;
+}
+
+/// Lists the user's logins that have neither ended nor expired, newest first.
+#[derive(Debug)]
+pub struct ListLogins {
+    pub user: UserId,
+    /// The login that asks.
+    pub current: LoginId,
+}
+
+impl Message for ListLogins {
+    type Output = Vec<LoginSummary>;
+    type Error = LoginError;
+}
+
+/// Reads a login, ended or not.
+#[derive(Debug)]
+pub struct FindLogin {
+    pub login: LoginId,
+}
+
+impl Message for FindLogin {
+    type Output = Option<Login>;
+    type Error = LoginError;
+}
+
+/// Reads the user and the login of an access token, and marks its generation as used before it replies.
+pub(super) struct Authenticate {
+    pub(super) user: UserId,
+    pub(super) token: TokenRef,
+}
+
+impl Message for Authenticate {
+    type Output = AuthenticatedUser;
+    type Error = TokenError;
+}
+
+/// Reads the user of a login. The login is [`TokenError::Invalid`] when it has ended or expired, or the user is not active.
+pub(super) struct GetLoggedInUser {
+    pub(super) user: UserId,
+    pub(super) login: LoginId,
+}
+
+impl Message for GetLoggedInUser {
+    type Output = Arc<User>;
+    type Error = TokenError;
+}
+
+/// A login as its user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginSummary {
+    pub id: LoginId,
+    /// The device, as the client named it at the login.
+    pub device: String,
+    /// The client's network address at the login.
+    pub client_ip: String,
+    pub created_at: Timestamp,
+    /// When it was last refreshed, or a generation first used.
+    pub last_used_at: Timestamp,
+    /// Whether it is the login that asks.
+    pub current: bool,
+}
+
+/// The tokens of a login and its user. `Debug` prints no token.
+#[derive(Clone)]
+pub struct TokenPair {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// The lifetime of the access token in seconds.
+    pub expires_in: i64,
+    pub user: Arc<User>,
+}
+
+impl fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenPair").field("user", &self.user.id).finish_non_exhaustive()
+    }
+}
+
+/// Why a request about a login failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Unknown address or wrong password; the reply does not say which.
+    #[error("the credentials are invalid")]
+    InvalidCredentials,
+    /// The password is right, the address is not verified. A code is sent to it, within its quota.
+    #[error("the account is not active")]
+    Inactive,
+    /// The password is right, the account is suspended or deactivated.
+    #[error("the account is {}", .0.as_str())]
+    AccountDisabled(Status),
+    #[error("too many failed logins; retry in {} s", .retry_after.as_secs())]
+    RateLimited { retry_after: Duration },
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// [`StoreError::Conflict`] also when the user changed again and again while the password was verified.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Malformed, forged, expired, revoked, or of the other kind.
+    #[error("the token is invalid")]
+    Invalid,
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+legacy_failure!(LoginError);
+legacy_failure!(TokenError);
+
+impl From<LimitError> for LoginError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
+            LimitError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// For callers that still return a legacy failure.
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Ask(error) => error.into(),
+            LoginError::Store(error) => error.into(),
+            refusal => Self::Dependency { service: "logins", reason: refusal.to_string() },
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The actor: the commands that wait, the batch being written, and the queries beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::{Database, MAX_ROWS};
+use faceofmind_platform::{
+    encryption::Keyring,
+    idempotency::{self, Answer as StoredResponse},
+    outbox::Publisher,
+};
+use faceofmind_runtime::{
+    Actor, AskError, BackgroundTask, BackgroundTaskStatus, Batch, ChildSpec, FlushId, Handle, Handler, Message,
+    ReplyTo, TaskSet,
+};
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tracing::Instrument as _;
+
+use super::{
+    batch_writer::{BatchWriter, WriteCounts},
+    charts,
+    commands::{Caller, Command, Enqueue, PendingCommand},
+    detection::Detection,
+    failpoint::FailPoint,
+    history,
+    messages::{
+        AdviceLocale, CommandContext, CountSessions, DeleteSession, Diagnose, EndSession, GetDayStats, GetHistory,
+        GetSession, ListSessions, ProcessEmotion, RateSession, RecordDetections, SessionError, StartSession,
+    },
+    queries,
+    session::SessionId,
+    window::{DayRange, Window},
+};
+use crate::suggestions::{Advice, Ask, Suggestions};
+
+const NAME: &str = "session_tracker";
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The bounds of the tracker.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most unfinished requests. Beyond it, requests fail as busy.
+    pub capacity: usize,
+    /// The longest that a caller waits.
+    pub deadline: Duration,
+    /// The most rows of one table that a batch writes, 1 to 512. One command may bring more.
+    pub max_batch: usize,
+    /// About the most bytes of text in one history. Of a longer history the oldest detections are omitted.
+    pub max_history_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let deadline = Duration::from_secs(10);
+        Self { capacity: 4096, deadline, max_batch: MAX_ROWS, max_history_bytes: 32 << 20 }
+    }
+}
+
+/// What the tracker needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub db: Database,
+    /// Woken after every commit that recorded events.
+    pub publisher: Publisher,
+    /// Suggests what may help with an emotion.
+    pub suggestions: Suggestions,
+    /// Encrypts voice texts and stored responses.
+    pub keyring: Keyring,
+    /// Where the days of users without a time zone begin.
+    pub time_zone: TimeZone,
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+/// The actor's observable state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// Commands that wait for a batch.
+    pub pending: usize,
+    /// Commands in the batch that is being written.
+    pub in_flight: usize,
+    /// Commands in the last batch.
+    pub last_batch: usize,
+    /// Tasks that panicked since the actor started.
+    pub panics: u64,
+    pub writes: WriteCounts,
+    /// Deletes idempotency keys that have lapsed.
+    pub key_sweep: BackgroundTaskStatus,
+}
+
+/// The actor.
+pub struct SessionTracker {
+    settings: Settings,
+    deps: Arc<Deps>,
+    handle: Handle<Self>,
+    batch: Batch<PendingCommand>,
+    last_batch: usize,
+    writer: Arc<BatchWriter>,
+    tasks: TaskSet,
+    key_sweep: BackgroundTask,
+    #[cfg(any(test, feature = "test-hooks"))]
+    fail_point: FailPoint,
+}
+
+impl SessionTracker {
+    /// Returns the handle, and the actor to supervise.
+    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+        let handle = Handle::new(NAME, settings.capacity, settings.deadline);
+        let (deps, own, fail_point) = (Arc::new(deps), handle.clone(), FailPoint::new(&handle));
+        let child = ChildSpec::ready(handle.clone(), move || {
+            Self::start(settings, Arc::clone(&deps), own.clone(), fail_point.clone())
+        });
+        (handle, child)
+    }
+
+    fn start(settings: Settings, deps: Arc<Deps>, handle: Handle<Self>, fail_point: FailPoint) -> Self {
+        let flushed = handle.clone();
+        Self {
+            settings,
+            batch: Batch::new(settings.max_batch.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
+            last_batch: 0,
+            writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
+            tasks: TaskSet::default(),
+            key_sweep: sweep_keys(&deps),
+            deps,
+            handle,
+            #[cfg(any(test, feature = "test-hooks"))]
+            fail_point,
+        }
+    }
+
+    fn push(&mut self, context: CommandContext, command: Command, caller: impl Caller + 'static) {
+        self.enqueue(PendingCommand::new(context, command, caller));
+    }
+
+    fn enqueue(&mut self, pending: PendingCommand) {
+        let rows = pending.command.rows();
+        self.batch.push_weighted(pending, rows);
+        self.flush();
+    }
+
+    /// Writes the next batch, in a span that follows from the spans of its requests.
+    fn flush(&mut self) {
+        let Some((batch, guard)) = self.batch.start_flush() else { return };
+        self.last_batch = batch.len();
+        let span = tracing::debug_span!(parent: None, "session_batch", commands = batch.len());
+        for pending in &batch {
+            span.follows_from(pending.caller.span());
+        }
+        let writer = Arc::clone(&self.writer);
+        let write = async move {
+            writer.flush(batch).await;
+            drop(guard);
+        };
+        self.tasks.spawn(write.instrument(span));
+    }
+
+    fn days(&self, window: Window, zone: Option<&TimeZone>) -> DayRange {
+        window.days(self.deps.clock.now(), zone.unwrap_or(&self.deps.time_zone))
+    }
+}
+
+impl Actor for SessionTracker {
+    type Status = Status;
+
+    fn status(&self) -> Status {
+        Status {
+            pending: self.batch.pending(),
+            in_flight: usize::from(self.batch.is_in_flight()) * self.last_batch,
+            last_batch: self.last_batch,
+            panics: self.tasks.panics(),
+            writes: self.writer.counts(),
+            key_sweep: self.key_sweep.status(),
+        }
+    }
+
+    /// Writes what is pending. `Flushed` no longer reaches an actor that is stopping.
+    async fn on_stop(&mut self) {
+        while self.tasks.len() + self.batch.pending() > 0 {
+            self.tasks.join_all().await;
+            self.batch.reset();
+            self.flush();
+        }
+    }
+}
+
+impl Handler<StartSession> for SessionTracker {
+    fn handle(&mut self, StartSession { context, respond }: StartSession, reply: ReplyTo<StartSession>) {
+        self.push(context, Command::Start(respond), reply);
+    }
+}
+
+impl Handler<RecordDetections> for SessionTracker {
+    fn handle(&mut self, message: RecordDetections, reply: ReplyTo<RecordDetections>) {
+        let RecordDetections { context, session, detections, locale, respond } = message;
+        let Some(at) = detections.iter().position(Detection::is_crisis) else {
+            return self.push(context, Command::Record { session, detections, crisis: None, respond }, reply);
+        };
+        let (deps, handle) = (Arc::clone(&self.deps), self.handle.clone());
+        self.tasks.spawn(async move {
+            let crisis = Some(suggest(&deps, session, &detections[at], locale).await.into());
+            let command = Command::Record { session, detections, crisis, respond };
+            handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
+        });
+    }
+}
+
+impl Handler<ProcessEmotion> for SessionTracker {
+    fn handle(&mut self, message: ProcessEmotion, reply: ReplyTo<ProcessEmotion>) {
+        let (deps, handle) = (Arc::clone(&self.deps), self.handle.clone());
+        self.tasks.spawn(async move {
+            let ProcessEmotion { context, session, detection, locale, respond } = message;
+            if let Some(result) = replay_or_refuse(&deps, &context, session).await.transpose() {
+                return reply.send(result);
+            }
+            let advice = suggest(&deps, session, &detection, locale).await;
+            let command = Command::Process { session, detection, advice, respond };
+            handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
+        });
+    }
+}
+
+impl Handler<RateSession> for SessionTracker {
+    fn handle(&mut self, message: RateSession, reply: ReplyTo<RateSession>) {
+        let RateSession { context, session, rating, respond } = message;
+        self.push(context, Command::Rate { session, rating, respond }, reply);
+    }
+}
+
+impl Handler<EndSession> for SessionTracker {
+    fn handle(&mut self, EndSession { context, session, respond }: EndSession, reply: ReplyTo<EndSession>) {
+        self.push(context, Command::End(session, respond), reply);
+    }
+}
+
+impl Handler<DeleteSession> for SessionTracker {
+    fn handle(&mut self, DeleteSession { context, session, respond }: DeleteSession, reply: ReplyTo<DeleteSession>) {
+        self.push(context, Command::Delete(session, respond), reply);
+    }
+}
+
+impl Handler<Enqueue> for SessionTracker {
+    fn handle(&mut self, Enqueue(pending): Enqueue, _: ReplyTo<Enqueue>) {
+        self.enqueue(pending);
+    }
+}
+
+/// A flush has ended.
+struct Flushed(FlushId);
+
+impl Message for Flushed {
+    type Output = ();
+    type Error = AskError;
+}
+
+impl Handler<Flushed> for SessionTracker {
+    fn handle(&mut self, Flushed(flush): Flushed, _: ReplyTo<Flushed>) {
+        self.batch.finish_flush(flush);
+        self.flush();
+    }
+}
+
+impl Handler<GetSession> for SessionTracker {
+    fn handle(&mut self, GetSession { user, session }: GetSession, reply: ReplyTo<GetSession>) {
+        let deps = Arc::clone(&self.deps);
+        self.tasks.spawn_reply(reply, async move { queries::get(&deps.db, user, session).await });
+    }
+}
+
+impl Handler<CountSessions> for SessionTracker {
+    fn handle(&mut self, CountSessions { user }: CountSessions, reply: ReplyTo<CountSessions>) {
+        let deps = Arc::clone(&self.deps);
+        self.tasks.spawn_reply(reply, async move { Ok(queries::count(&deps.db, user).await?) });
+    }
+}
+
+impl Handler<ListSessions> for SessionTracker {
+    fn handle(&mut self, ListSessions { user, skip, limit }: ListSessions, reply: ReplyTo<ListSessions>) {
+        let deps = Arc::clone(&self.deps);
+        self.tasks.spawn_reply(reply, async move { Ok(queries::list(&deps.db, user, skip, limit).await?) });
+    }
+}
+
+impl Handler<GetHistory> for SessionTracker {
+    fn handle(&mut self, GetHistory { user, session }: GetHistory, reply: ReplyTo<GetHistory>) {
+        let (deps, max_bytes) = (Arc::clone(&self.deps), self.settings.max_history_bytes);
+        let read = async move { history::read(&deps.db, &deps.keyring, (user, session), max_bytes).await };
+        self.tasks.spawn_reply(reply, read);
+    }
+}
+
+impl Handler<GetDayStats> for SessionTracker {
+    fn handle(&mut self, GetDayStats { user, window, zone }: GetDayStats, reply: ReplyTo<GetDayStats>) {
+        let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
+        self.tasks.spawn_reply(reply, async move { Ok(charts::day_stats(&deps.db, user, days).await?) });
+    }
+}
+
+impl Handler<Diagnose> for SessionTracker {
+    fn handle(&mut self, Diagnose { user, window, zone }: Diagnose, reply: ReplyTo<Diagnose>) {
+        let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
+        self.tasks.spawn_reply(reply, async move { Ok(charts::diagnosis(&deps.db, user, window, days).await?) });
+    }
+}
+
+#[cfg(any(test, feature = "test-hooks"))]
+impl Handler<super::ArmFailPoint> for SessionTracker {
+    fn handle(&mut self, at: super::ArmFailPoint, reply: ReplyTo<super::ArmFailPoint>) {
+        self.fail_point.arm(at);
+        reply.send(Ok(self.fail_point.clone()));
+    }
+}
+
+/// The stored response to an earlier request with this key; else nothing, if the session exists.
+async fn replay_or_refuse(
+    deps: &Deps,
+    context: &CommandContext,
+    session: SessionId,
+) -> Result<Option<StoredResponse>, SessionError> {
+    if let Some(key) = &context.key
+        && let Some(claim) = idempotency::answered(&deps.db, &deps.keyring, key, deps.clock.now()).await?
+        && let Some(response) = claim.earlier(SessionError::KeyReused)?
+    {
+        return Ok(Some(response));
+    }
+    queries::get(&deps.db, context.user, session).await.map(|_| None)
+}
+
+async fn suggest(deps: &Deps, session: SessionId, detection: &Detection, locale: AdviceLocale) -> Advice {
+    let AdviceLocale { time_zone, language } = locale;
+    let emotion = detection.emotion().to_owned();
+    let words = Some(detection.voice_content()).filter(|words| !words.is_empty()).map(str::to_owned);
+    let seed = session.0.unsigned_abs();
+    deps.suggestions.advise(Ask { emotion, words, language, time_zone, seed }).await
+}
+
+/// Deletes lapsed idempotency keys of all modules, a thousand a transaction.
+fn sweep_keys(deps: &Arc<Deps>) -> BackgroundTask {
+    let time = (deps.clock.clone(), deps.rng.clone());
+    let deps = Arc::clone(deps);
+    BackgroundTask::spawn("idempotency_key_sweep", SWEEP_INTERVAL, time, move || {
+        let deps = Arc::clone(&deps);
+        async move {
+            loop {
+                let mut tx = deps.db.begin().await?;
+                let deleted = idempotency::sweep(&mut tx, deps.clock.now()).await?;
+                tx.commit().await?;
+                if deleted == 0 {
+                    return Ok::<_, SessionError>(());
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,160 @@
+//! One transaction over a batch. It needs a few statements a table, whatever the number of commands.
+//!
+//! Each round (1) claims idempotency keys and drops replays, (2) inserts new sessions, (3) locks the affected sessions, (4) decides all
+//! commands in request order, (5) writes the effects and makes the responses.
+
+use std::collections::HashSet;
+
+use faceofmind_base::Timestamp;
+use faceofmind_db::Tx;
+use faceofmind_model::event::{CloudEvent, DomainEvent, SessionEvent};
+use faceofmind_platform::{
+    idempotency::{self, Answer as StoredResponse, Key as IdempotencyKey},
+    outbox,
+};
+
+use super::{
+    actor::Deps,
+    commands::{Command, CommandResult, PendingCommand},
+    decide::{Conclude, LockedSessions, decide},
+    failpoint::{FailPoint, FailPointSite},
+    messages::SessionError,
+    session::SessionId,
+    store::{self, OwnedSession},
+    write_set::{InsertedIds, WriteSet},
+};
+
+pub(super) struct BatchTx<'a> {
+    tx: Tx,
+    batch: &'a [PendingCommand],
+    deps: &'a Deps,
+    fail_point: &'a FailPoint,
+    now: Timestamp,
+    /// By the index in the batch.
+    results: Vec<Option<CommandResult>>,
+    events: Vec<CloudEvent>,
+}
+
+impl<'a> BatchTx<'a> {
+    pub(super) fn new(tx: Tx, batch: &'a [PendingCommand], deps: &'a Deps, fail_point: &'a FailPoint) -> Self {
+        let (results, events) = (batch.iter().map(|_| None).collect(), Vec::with_capacity(batch.len()));
+        Self { tx, batch, deps, fail_point, now: deps.clock.now(), results, events }
+    }
+
+    /// Usually runs one round. A command with the key of another command of the batch waits for the next round, which replays the response
+    /// to the first or, when that was refused, carries out the second.
+    pub(super) async fn run(&mut self) -> Result<(), SessionError> {
+        let mut indices: Vec<usize> = (0..self.batch.len()).collect();
+        while !indices.is_empty() {
+            let (now, later) = self.claim_keys(indices).await?;
+            self.run_round(&now).await?;
+            indices = later;
+        }
+        self.pass(FailPointSite::Written);
+        Ok(outbox::record_many(&mut self.tx, &self.events).await?)
+    }
+
+    /// Commits, and returns the result of each command and whether there are events to publish.
+    pub(super) async fn commit(self) -> Result<(Vec<CommandResult>, bool), SessionError> {
+        let Self { tx, batch, fail_point, results, events, .. } = self;
+        tx.commit().await?;
+        fail_point.pass(FailPointSite::Committed, batch.len());
+        let results = results.into_iter().map(|result| result.unwrap_or(Err(SessionError::NotFound)));
+        Ok((results.collect(), !events.is_empty()))
+    }
+
+    /// Returns the commands to carry out and those that wait for the next round. Keys are claimed in their order, so that the batches of
+    /// two nodes do not deadlock.
+    async fn claim_keys(&mut self, indices: Vec<usize>) -> Result<(Vec<usize>, Vec<usize>), SessionError> {
+        let (mut now, mut later, mut claimed) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut keyed, unkeyed): (Vec<usize>, _) = indices.into_iter().partition(|&index| self.key(index).is_some());
+        keyed.sort_by_key(|&index| self.key(index).map(IdempotencyKey::scope));
+        for index in keyed {
+            let Some(key) = self.key(index) else { continue };
+            if claimed.contains(&key.scope()) {
+                later.push(index);
+                continue;
+            }
+            let claim = idempotency::claim(&mut self.tx, &self.deps.keyring, key, self.now).await?;
+            match claim.earlier(SessionError::KeyReused).transpose() {
+                Some(replay) => self.results[index] = Some(replay),
+                None => {
+                    claimed.insert(key.scope());
+                    now.push(index);
+                }
+            }
+        }
+        now.extend(unkeyed);
+        now.sort_unstable();
+        Ok((now, later))
+    }
+
+    async fn run_round(&mut self, indices: &[usize]) -> Result<(), SessionError> {
+        let commands = || indices.iter().map(|&index| &self.batch[index]);
+        let starts = commands().filter(|pending| matches!(pending.command, Command::Start(_)));
+        let mut writes = WriteSet::with_starts(starts.map(|pending| pending.context.user).collect());
+        let sessions = writes.insert_sessions(&mut self.tx, self.now).await?;
+        let mut locked = lock_sessions(&mut self.tx, commands()).await?;
+        self.pass(FailPointSite::Locked);
+        let decisions: Vec<_> = commands().map(|pending| decide(pending, self.now, &mut locked, &mut writes)).collect();
+        let detections = writes.insert_detections(&mut self.tx).await?;
+        self.pass(FailPointSite::DetectionsInserted);
+        let feedback = writes.write_rest(&mut self.tx, self.now, &self.deps.keyring, &detections).await?;
+        let ids = InsertedIds { sessions, detections, feedback };
+        for (&index, decision) in indices.iter().zip(decisions) {
+            let result = decision.map(|conclude| self.conclude(index, conclude, &ids));
+            self.results[index] = Some(result);
+        }
+        self.store_responses(indices).await
+    }
+
+    /// Collects the events of a command, and makes its response.
+    fn conclude(&mut self, index: usize, conclude: Conclude<'a>, ids: &InsertedIds) -> StoredResponse {
+        let context = &self.batch[index].context;
+        let (response, events) = conclude(ids);
+        let cloud_event = |event: SessionEvent| event.into_cloud_event(&context.event, self.now, &self.deps.rng);
+        self.events.extend(events.into_iter().map(cloud_event));
+        response
+    }
+
+    /// Stores the responses to commands with a key, and releases the keys of refused commands.
+    async fn store_responses(&mut self, indices: &[usize]) -> Result<(), SessionError> {
+        let (mut responses, mut refused) = (Vec::new(), Vec::new());
+        for &index in indices {
+            let Some(key) = self.key(index) else { continue };
+            match &self.results[index] {
+                Some(Ok(response)) => responses.push((key, response.clone())),
+                _ => refused.push(key),
+            }
+        }
+        idempotency::settle_all(&mut self.tx, &self.deps.keyring, &responses).await?;
+        Ok(idempotency::release_all(&mut self.tx, &refused).await?)
+    }
+
+    fn key(&self, index: usize) -> Option<&'a IdempotencyKey> {
+        self.batch[index].context.key.as_ref()
+    }
+
+    fn pass(&self, site: FailPointSite) {
+        self.fail_point.pass(site, self.batch.len());
+    }
+}
+
+/// Locks the sessions that these commands change.
+async fn lock_sessions<'a>(
+    tx: &mut Tx,
+    commands: impl Iterator<Item = &'a PendingCommand> + Clone,
+) -> Result<LockedSessions, SessionError> {
+    let owned = |pending: &PendingCommand| Some((pending.command.session()?, pending.context.user));
+    let rated = |pending: &PendingCommand| match pending.command {
+        Command::Rate { session, .. } => Some(session),
+        _ => None,
+    };
+    let mut requested: Vec<OwnedSession> = commands.clone().filter_map(owned).collect();
+    let rated: Vec<SessionId> = commands.filter_map(rated).collect();
+    requested.sort_unstable();
+    requested.dedup();
+    let sessions = if requested.is_empty() { Vec::new() } else { store::lock(tx, &requested).await? };
+    let rated = if rated.is_empty() { Vec::new() } else { store::feedback::rated(tx, &rated).await? };
+    Ok(LockedSessions::new(sessions, rated))
+}

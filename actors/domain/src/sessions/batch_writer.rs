@@ -1,0 +1,130 @@
+//! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails alone.
+
+use std::{
+    slice,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use faceofmind_db::StoreError;
+use faceofmind_runtime::AskError;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    actor::Deps,
+    batch_tx::BatchTx,
+    commands::{CommandResult, PendingCommand},
+    failpoint::FailPoint,
+    messages::SessionError,
+};
+
+/// What the writer has done since the actor started.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub struct WriteCounts {
+    /// Batches written or tried.
+    pub batches: u64,
+    /// Batches that failed as a whole and whose commands were written singly.
+    pub batches_split: u64,
+    /// Commands committed or replayed.
+    pub committed: u64,
+    /// Commands refused or failed.
+    pub rejected: u64,
+}
+
+pub(super) struct BatchWriter {
+    deps: Arc<Deps>,
+    fail_point: FailPoint,
+    counts: Mutex<WriteCounts>,
+}
+
+impl BatchWriter {
+    pub(super) fn new(deps: Arc<Deps>, fail_point: FailPoint) -> Self {
+        Self { deps, fail_point, counts: Mutex::default() }
+    }
+
+    /// Writes a batch and replies to every caller that still waits.
+    pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) {
+        batch.retain(|pending| !pending.caller.is_gone());
+        if batch.is_empty() {
+            return;
+        }
+        self.count(|counts| counts.batches += 1);
+        match self.commit(&batch).await {
+            Ok(results) => self.reply_all(batch, results),
+            Err(error) if batch.len() > 1 && is_row_error(&error) => {
+                tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands singly");
+                self.count(|counts| counts.batches_split += 1);
+                self.commit_individually(batch).await;
+            }
+            Err(error) => self.reject_all(batch, error),
+        }
+    }
+
+    async fn commit_individually(&self, batch: Vec<PendingCommand>) {
+        let mut rest = batch.into_iter();
+        while let Some(pending) = rest.next() {
+            if pending.caller.is_gone() {
+                continue;
+            }
+            match self.commit(slice::from_ref(&pending)).await {
+                Ok(results) => self.reply_all(vec![pending], results),
+                Err(error) if is_row_error(&error) => self.reject_all(vec![pending], error),
+                Err(error) => return self.reject_all([pending].into_iter().chain(rest).collect(), error),
+            }
+        }
+    }
+
+    /// Commits the whole batch or nothing.
+    async fn commit(&self, batch: &[PendingCommand]) -> Result<Vec<CommandResult>, SessionError> {
+        let tx = self.deps.db.begin().await?;
+        let mut batch_tx = BatchTx::new(tx, batch, &self.deps, &self.fail_point);
+        batch_tx.run().await?;
+        let (results, has_events) = batch_tx.commit().await?;
+        if has_events {
+            self.deps.publisher.wake();
+        }
+        Ok(results)
+    }
+
+    fn reply_all(&self, batch: Vec<PendingCommand>, results: Vec<CommandResult>) {
+        for (pending, result) in batch.into_iter().zip(results) {
+            self.count(|counts| *if result.is_ok() { &mut counts.committed } else { &mut counts.rejected } += 1);
+            pending.caller.reply(result);
+        }
+    }
+
+    /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable.
+    fn reject_all(&self, batch: Vec<PendingCommand>, error: SessionError) {
+        self.count(|counts| counts.rejected += batch.len() as u64);
+        let mut first = Some(map_error(error));
+        for pending in batch {
+            let error = first.take().unwrap_or_else(|| AskError::Unavailable("session batch").into());
+            pending.caller.reply(Err(error));
+        }
+    }
+
+    pub(super) fn counts(&self) -> WriteCounts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, add: impl FnOnce(&mut WriteCounts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Whether one of the commands may be to blame: the database rejected its row, a stored text of it cannot be read, or a concurrent change
+/// took its row.
+fn is_row_error(error: &SessionError) -> bool {
+    match error {
+        SessionError::Store(error) => error.is_row_error() || matches!(error, StoreError::Conflict),
+        _ => false,
+    }
+}
+
+/// Only the user can be missing, of an idempotency key or of a new session: the other sessions are locked.
+fn map_error(error: SessionError) -> SessionError {
+    match error {
+        SessionError::Store(error) if error.is_foreign_key_violation() => SessionError::NotFound,
+        error => error,
+    }
+}

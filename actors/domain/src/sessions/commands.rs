@@ -1,0 +1,98 @@
+//! Commands that wait for a batch.
+
+use faceofmind_platform::idempotency::Answer as StoredResponse;
+use faceofmind_runtime::{AskError, Message, ReplyTo};
+use tracing::Span;
+
+use super::{
+    detection::{CrisisResponse, Detection, DetectionsRecorded, EmotionProcessed},
+    feedback::{Feedback, Rating},
+    messages::{CommandContext, Respond, SessionError},
+    session::{Session, SessionId},
+};
+use crate::suggestions::Advice;
+
+/// A requested write, with what makes its response.
+pub(super) enum Command {
+    Start(Respond<Session>),
+    Record {
+        session: SessionId,
+        detections: Vec<Detection>,
+        crisis: Option<CrisisResponse>,
+        respond: Respond<DetectionsRecorded>,
+    },
+    Process {
+        session: SessionId,
+        detection: Detection,
+        advice: Advice,
+        respond: Respond<EmotionProcessed>,
+    },
+    Rate {
+        session: SessionId,
+        rating: Rating,
+        respond: Respond<Feedback>,
+    },
+    End(SessionId, Respond<Session>),
+    Delete(SessionId, Respond<Session>),
+}
+
+impl Command {
+    /// The existing session that it changes.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Start(_) => None,
+            Self::Record { session, .. } | Self::Process { session, .. } | Self::Rate { session, .. } => Some(*session),
+            Self::End(session, _) | Self::Delete(session, _) => Some(*session),
+        }
+    }
+
+    /// The number of rows that it writes into the table where it writes most.
+    pub(super) fn rows(&self) -> usize {
+        if let Self::Record { detections, .. } = self { detections.len() } else { 1 }
+    }
+}
+
+/// The outcome of one command.
+pub(super) type CommandResult = Result<StoredResponse, SessionError>;
+
+/// A command and the caller that waits for it.
+pub(super) struct PendingCommand {
+    pub(super) context: CommandContext,
+    pub(super) command: Command,
+    pub(super) caller: Box<dyn Caller>,
+}
+
+impl PendingCommand {
+    pub(super) fn new(context: CommandContext, command: Command, caller: impl Caller + 'static) -> Self {
+        Self { context, command, caller: Box::new(caller) }
+    }
+}
+
+/// The [`ReplyTo`] of any command's message.
+pub(super) trait Caller: Send + Sync {
+    fn reply(self: Box<Self>, result: CommandResult);
+    fn is_gone(&self) -> bool;
+    fn span(&self) -> &Span;
+}
+
+impl<M: Message<Output = StoredResponse, Error = SessionError>> Caller for ReplyTo<M> {
+    fn reply(self: Box<Self>, result: CommandResult) {
+        self.send(result);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.caller_gone()
+    }
+
+    fn span(&self) -> &Span {
+        ReplyTo::span(self)
+    }
+}
+
+/// Puts a prepared command into the next batch.
+pub(super) struct Enqueue(pub(super) PendingCommand);
+
+impl Message for Enqueue {
+    type Output = ();
+    type Error = AskError;
+}

@@ -1,0 +1,83 @@
+//! Reads sessions. One or two statements, whatever the number of rows.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use faceofmind_base::Timestamp;
+use faceofmind_db::{Database, ReadConn, StoreError, with_conn};
+use faceofmind_model::UserId;
+
+use super::{
+    counts::{EmotionCounts, EmotionStats, LATEST_FACE_FILTER},
+    messages::SessionError,
+    session::{DetectionId, Session, SessionId, SessionSummary, first_sentence},
+};
+
+const GET: &str = "SELECT id, user_id, start_time, end_time FROM sessions WHERE id = $1 AND user_id = $2";
+const COUNT: &str = "SELECT count(*) FROM sessions WHERE user_id = $1";
+const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
+    (SELECT w.suggestion FROM emotion_detections d JOIN wellness_suggestions w ON w.detection_id = d.id \
+     WHERE d.session_id = s.id ORDER BY w.id LIMIT 1) AS suggestion \
+    FROM sessions s WHERE s.user_id = $1 ORDER BY s.id DESC LIMIT $2 OFFSET $3";
+static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
+    let sql = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
+        FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
+        WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 AND";
+    format!("{sql} {LATEST_FACE_FILTER} GROUP BY s.id, f.emotion")
+});
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    session: Session,
+    suggestion: Option<String>,
+}
+
+pub(super) async fn get(db: &Database, user: UserId, id: SessionId) -> Result<Session, SessionError> {
+    let mut reader = db.read_conn().await?;
+    let found = with_conn!(reader.connection(), c => sqlx::query_as(GET).bind(id).bind(user).fetch_optional(c).await);
+    found.map_err(StoreError::from)?.ok_or(SessionError::NotFound)
+}
+
+pub(super) async fn count(db: &Database, user: UserId) -> Result<u64, StoreError> {
+    let mut reader = db.read_conn().await?;
+    let (count,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(COUNT).bind(user).fetch_one(c).await)?;
+    Ok(count.unsigned_abs())
+}
+
+pub(super) async fn list(
+    db: &Database,
+    user: UserId,
+    skip: u32,
+    limit: u32,
+) -> Result<Vec<SessionSummary>, StoreError> {
+    let mut reader = db.read_conn().await?;
+    let rows: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(PAGE)
+        .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
+        .fetch_all(c).await)?;
+    let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let counts = count_emotions(&mut reader, user, oldest.session.id, newest.session.id).await?;
+    Ok(rows.into_iter().map(|row| to_summary(row, &counts)).collect())
+}
+
+fn to_summary(row: Row, counts: &HashMap<SessionId, EmotionCounts>) -> SessionSummary {
+    let Session { id, user_id, start_time, end_time } = row.session;
+    let dominant_emotion = counts.get(&id).and_then(EmotionCounts::dominant).map(str::to_owned);
+    let suggestion = row.suggestion.as_deref().and_then(first_sentence);
+    SessionSummary { id, user_id, start_time, end_time, dominant_emotion, suggestion }
+}
+
+/// Counts the emotions in the user's sessions from `oldest` to `newest`. By ids and not by offset, because a new session shifts the offsets.
+async fn count_emotions(
+    reader: &mut ReadConn,
+    user: UserId,
+    oldest: SessionId,
+    newest: SessionId,
+) -> Result<HashMap<SessionId, EmotionCounts>, StoreError> {
+    let rows: Vec<(SessionId, String, i64, Timestamp, DetectionId)> = with_conn!(reader.connection(), c =>
+        sqlx::query_as(EMOTIONS.as_str()).bind(user).bind(oldest).bind(newest).fetch_all(c).await)?;
+    let mut counts: HashMap<_, EmotionCounts> = HashMap::new();
+    for (session, emotion, count, latest, detection) in rows {
+        counts.entry(session).or_default().add(&emotion, EmotionStats { count, latest, detection });
+    }
+    Ok(counts)
+}

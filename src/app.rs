@@ -68,7 +68,9 @@ impl App {
         let clock = ground.clock.clone();
         let bounds: HouseSettings = ground::actor_settings(&settings, secrets);
         let house = House::start(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
-        let state = State::new(AppState::new(house, db, settings.limits.auth_calls_per_minute));
+        let limits = &settings.limits;
+        let anonymous_calls = ground::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, ground::MINUTE);
+        let state = State::new(AppState::new(house, db, anonymous_calls));
         let edge = ground::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,
@@ -91,7 +93,7 @@ impl App {
         self.address = public.address;
         self.listeners.push(run(public));
         if let Some(address) = &mut self.operator_address {
-            let site = metrics::router().hoop(affix_state::inject(self.state.clone()));
+            let site = metrics::router(edge.metrics.clone()).hoop(affix_state::inject(self.state.clone()));
             let operators = Server::bind(*address, router::admin_service(site, edge), edge.limits).await?;
             *address = operators.address;
             self.listeners.push(run(operators));

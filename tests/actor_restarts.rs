@@ -100,7 +100,7 @@ async fn a_login_registry_that_panics_is_restarted_while_requests_run(app: &Test
     let row = row(app, "logins");
     assert!(row.last_cause.as_ref().is_some_and(|cause| cause.contains("a test asked for this panic")), "{row:?}");
     assert!(
-        logs::contain(&["failed: to be restarted", "logins", "a test asked for this panic"]),
+        logs::contain(&["actor failed; it restarts after the delay", "logins", "a test asked for this panic"]),
         "the log names the cause"
     );
 }
@@ -182,7 +182,7 @@ async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
     }
     assert_eq!(tree.escalated().await, "session_tracker");
     assert_eq!(row(app, "session_tracker").state, State::Escalated);
-    assert!(logs::contain(&["failed too often: giving up", "session_tracker"]));
+    assert!(logs::contain(&["actor failed too often and escalated", "session_tracker"]));
     ada.post("/sessions/", json!({})).await.assert_status(503);
     assert!(ada.is_logged_in().await, "the other actors work until the program exits");
 }

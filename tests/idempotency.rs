@@ -96,7 +96,7 @@ async fn a_stored_response_whose_encryption_key_is_missing_is_not_replayed(app: 
     app.allow_failures();
     let ada = ada.using(app.client());
     start(&ada, "one", "{}").await.assert_status(500);
-    assert!(logs::contain(&["was sealed with `test`: add that key again"]), "the log names the remedy");
+    assert!(logs::contain(&["was encrypted with `test`: add that key to DATA_KEY again"]), "the log names the remedy");
     start(&ada, "two", "{}").await.assert_status(201);
     assert_eq!(app.row_count("sessions").await, 2, "no session is started twice");
     app.stop().await;

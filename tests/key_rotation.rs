@@ -40,7 +40,7 @@ async fn keys_are_rotated_while_the_service_runs(app: &TestApp) {
     let status = program(app, NEW_FIRST).run(&["keys", "status"], "").await;
     assert_eq!(status.code, Some(0), "{status:?}");
     let lines = table_lines(&status.output);
-    for line in ["voice texts (not sealed) 1", "voice texts old 1", "kept answers old 1"] {
+    for line in ["voice texts (not encrypted) 1", "voice texts old 1", "stored responses old 1"] {
         assert!(lines.iter().any(|printed| printed == line), "{line} is not in {lines:#?}");
     }
     assert!(status.output.contains("keys rotate"), "{status:?}");
@@ -48,7 +48,7 @@ async fn keys_are_rotated_while_the_service_runs(app: &TestApp) {
     let rotated = program(app, NEW_FIRST).run(&["keys", "rotate"], "").await;
     assert_eq!(rotated.code, Some(0), "{rotated:?}");
     let lines = table_lines(&rotated.output);
-    for line in ["voice texts new 2 seals today", "kept answers new 1 seals today"] {
+    for line in ["voice texts new 2 current key", "stored responses new 1 current key"] {
         assert!(lines.iter().any(|printed| printed == line), "{line} is not in {lines:#?}");
     }
     assert!(!format!("{rotated:?}{status:?}").contains("sleep"), "the output contains no personal text");
@@ -84,7 +84,7 @@ async fn a_rotation_that_is_killed_is_completed_by_the_next(app: &TestApp) {
     let mut rotation = program(app, NEW_FIRST).start(&["keys", "rotate"]);
     let line = rotation.line().await;
     rotation.kill().await;
-    assert!(line.starts_with("voice texts: 200 looked at"), "{line}");
+    assert!(line.starts_with("voice texts: 200 read, "), "{line}");
     let encrypted = async || app.number("SELECT count(*) FROM voice_data WHERE content LIKE 'sealed:v1:new:%'").await;
     let before = encrypted().await;
     assert!((200..TEXTS).contains(&before), "{before} were encrypted when the rotation was killed");
@@ -114,7 +114,7 @@ async fn without_a_database_there_is_nothing_to_rotate() {
     let data = folder.path().join("data");
     let environment = [("DATA_DIR", data.to_str().expect("UTF-8"))];
     let exited = Program::with_only(&environment).run(&["keys", "status"], "").await;
-    assert!(exited.code == Some(0) && exited.output.starts_with("there is no"), "{exited:?}");
+    assert!(exited.code == Some(0) && exited.output.contains("does not exist yet"), "{exited:?}");
     assert!(!data.exists(), "the command creates no files");
 }
 

@@ -80,6 +80,7 @@ async fn the_openapi_document_is_served(app: &TestApp) {
 
 async fn metrics_are_served_to_operators_only(app: &TestApp) {
     let operator = app.client().at(app.operators.expect("an operator listener"));
+    app.verified("ada").await;
     let metrics = get(&operator, "/metrics").await.assert_status(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in
@@ -90,6 +91,16 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
             "{actor}: {}",
             metrics.text
         );
+    }
+    for sample in [
+        "faceofmind_http_request_seconds_count{method=\"POST\",route=\"/api/v1/auth/register\",status=\"2xx\"} 1",
+        "faceofmind_actor_messages_total{actor=\"hasher\",message=\"HashPassword\",outcome=\"Ok\"} 1",
+        "faceofmind_actor_batch_size_count{actor=\"limiter\"} ",
+        "faceofmind_password_hash_seconds_count 2",
+        "faceofmind_database_connections ",
+        "faceofmind_mail_waiting ",
+    ] {
+        assert!(metrics.text.contains(sample), "{sample}: {}", metrics.text);
     }
     get(&app.client(), "/metrics").await.assert_status(404);
     operator.get("/auth/me").await.assert_status(404);

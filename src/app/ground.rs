@@ -26,7 +26,7 @@ use crate::{
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -164,21 +164,22 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
         },
         accounts: user_registry::Settings {
             passwords: PasswordPolicy { min_score: passwords.min_score },
-            registrations: limit("registrations", settings.limits.registrations_per_hour, HOUR),
+            registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
         },
         logins: logins(settings, secrets),
         otp: otp(&settings.limits),
         community: community::Settings {
-            posts: limit("posts", settings.limits.posts_per_hour, HOUR),
-            comments: limit("comments", settings.limits.comments_per_hour, HOUR),
+            posts: limit(&settings.limits, "posts", settings.limits.posts_per_hour, HOUR),
+            comments: limit(&settings.limits, "comments", settings.limits.comments_per_hour, HOUR),
         },
         publisher: publisher(&settings.events),
         limits: settings.limits.rate_limits,
     }
 }
 
-const fn limit(name: &'static str, most: u32, within: Duration) -> Limit {
-    Limit { name, most, within }
+/// `RATE_LIMITS=off` switches every limit off, except those of one-time codes.
+pub(super) const fn limit(limits: &settings::Limits, name: &'static str, max: u32, window: Duration) -> Limit {
+    Limit { name, max: if limits.rate_limits { max } else { Limit::UNLIMITED }, window }
 }
 
 fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
@@ -187,8 +188,13 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
         refresh_lifetime: tokens.refresh_expires,
         reuse_grace: tokens.reuse_grace,
         limits: logins::LoginLimits {
-            per_client: limit("failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
-            unknown_clients: limit("failed-log-ins-by-strangers", limits.failed_logins_per_day_by_strangers, DAY),
+            per_client: limit(limits, "failed-log-ins", limits.failed_logins_per_10_minutes, MINUTE * 10),
+            unknown_clients: limit(
+                limits,
+                "failed-log-ins-by-strangers",
+                limits.failed_logins_per_day_by_strangers,
+                DAY,
+            ),
         },
         tokens: logins::TokenSettings {
             access_keys: std::iter::once(secrets.access).chain(secrets.access_also).collect(),
@@ -246,5 +252,6 @@ pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send 
         cors,
         proxies: http.trusted_proxies.iter().copied().collect(),
         new_request_id: Arc::new(new_id),
+        metrics: Default::default(),
     }
 }

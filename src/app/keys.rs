@@ -3,10 +3,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use faceofmind_actors::{
-    keyring::{Keyring, Tally as RotationStats},
+    keyring::{Keyring, RotationStats},
     resealing as key_rotation, schema,
 };
-use faceofmind_kit::Database;
+use faceofmind_kit::{Database, Failure};
 use tokio::time::Instant;
 
 use super::{
@@ -54,7 +54,7 @@ async fn run(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(),
     if action == KeysAction::Rotate {
         rotate(db, keyring).await?;
     }
-    let stats = key_rotation::status(db, keyring).await?;
+    let stats = key_rotation::status(db, keyring).await.map_err(Failure::from)?;
     println_stdout(&table(keyring, &stats));
     match (outdated_count(keyring, &stats), action) {
         (0, _) => {
@@ -78,10 +78,10 @@ async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
     let print_progress = |column: &'static str, stats: &RotationStats| {
         if printed.is_none_or(|(of, at)| of != column || at.elapsed() >= PROGRESS_INTERVAL) {
             printed = Some((column, Instant::now()));
-            println_stdout(&format!("{}: {} read, {} re-encrypted", column, stats.seen, stats.renewed));
+            println_stdout(&format!("{}: {} read, {} re-encrypted", column, stats.seen, stats.rewritten));
         }
     };
-    Ok(key_rotation::rotate(db, keyring, print_progress).await?)
+    Ok(key_rotation::rotate(db, keyring, print_progress).await.map_err(Failure::from)?)
 }
 
 /// A line for each column and each key.

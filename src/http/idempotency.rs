@@ -59,9 +59,9 @@ pub struct IdempotentRequest {
 
 impl Idempotency {
     /// The key of this user's request, if it has one.
-    pub fn into_key(self, user: UserId) -> Option<idempotency::Key> {
+    pub fn into_key(self, user: UserId) -> Option<idempotency::IdempotencyKey> {
         let IdempotentRequest { key, method, path, body } = self.0?;
-        Some(idempotency::Key::of(user, format!("{method} {path}"), key, &body))
+        Some(idempotency::IdempotencyKey::new(user, format!("{method} {path}"), key, &body))
     }
 
     async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {

@@ -1,74 +1,161 @@
-//! `/metrics` for operators, in the Prometheus text format 0.0.4. It has counts and times, and nothing about people.
+//! `/metrics` for operators, in the OpenMetrics text format 1.0. It has counts and times, and nothing about people.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
-use faceofmind_actors::House;
-use faceofmind_kit::{ChildStatus, supervisor};
-use salvo::{Response, Router, Writer, handler, http::header::CONTENT_TYPE};
+use faceofmind_db::Database;
+use faceofmind_runtime::{ActorState, ChildStatus};
+use faceofmind_system::ActorSystem;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, Router, Writer, async_trait,
+    http::{HeaderValue, header::CONTENT_TYPE},
+};
+use tokio::time::Instant;
 
 use super::{
+    layers::route,
     problem::Problem,
     state::{AppState, State},
 };
 
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+/// Upper bounds of the latency histogram, in seconds.
+const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    /// The status class: `2xx`.
+    status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActorLabels {
+    actor: &'static str,
+}
+
+/// A layer that measures requests. Clones share the measurements.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics(Family<RequestLabels, Histogram, fn() -> Histogram>);
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)))
+    }
+}
+
+impl HttpMetrics {
+    fn record(&self, req: &Request, res: &Response, latency: Duration) {
+        let status = format!("{}xx", res.status_code.unwrap_or_default().as_u16() / 100);
+        let labels = RequestLabels { method: method(req), route: route(req), status };
+        self.0.get_or_create(&labels).observe(latency.as_secs_f64());
+    }
+}
+
+/// A client may invent methods, and each would be a time series of its own.
+fn method(req: &Request) -> String {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&req.method().as_str());
+    if known { req.method().to_string() } else { "other".to_owned() }
+}
+
+#[async_trait]
+impl Handler for HttpMetrics {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        let started = Instant::now();
+        ctrl.call_next(req, depot, res).await;
+        self.record(req, res, started.elapsed());
+    }
+}
+
 /// `GET /metrics`, on the operators' listener only.
-pub fn router() -> Router {
-    Router::with_path("metrics").get(metrics)
+pub fn router(http: HttpMetrics) -> Router {
+    Router::with_path("metrics").get(Metrics(http))
 }
 
-#[handler]
-async fn metrics(state: State<AppState>, res: &mut Response) -> Result<(), Problem> {
-    let text = render(&state.system).await;
-    res.add_header(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8", true).map_err(|_| Problem::internal())?;
-    res.write_body(text).map_err(|_| Problem::internal())
+struct Metrics(HttpMetrics);
+
+#[async_trait]
+impl Handler for Metrics {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
+        match self.render(depot).await {
+            Ok(text) => {
+                res.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+                res.body(text);
+            }
+            Err(problem) => problem.write(req, depot, res).await,
+        }
+    }
 }
 
-/// The metrics of all actors. Those of an actor that does not answer are left out.
-async fn render(system: &House) -> String {
-    let mut text = actors(&system.tree.snapshot());
-    let up = i64::from(system.publisher.is_up());
-    family(&mut text, "faceofmind_events_up", "gauge", "Whether events are published.", &[("", up)]);
+impl Metrics {
+    async fn render(&self, depot: &Depot) -> Result<String, Problem> {
+        let state = State::<AppState>::of(depot)?;
+        let mut registry = Registry::with_prefix("faceofmind");
+        let help = "Time from a request to its response headers, by route and status class";
+        registry.register_with_unit("http_request", help, Unit::Seconds, self.0.0.clone());
+        register_system(&mut registry, &state.system).await;
+        register_pool(&mut registry, &state.db);
+        let mut text = String::new();
+        encode(&mut text, &registry).map_err(|_| Problem::internal())?;
+        Ok(text)
+    }
+}
+
+/// Metrics of an actor that does not answer are left out.
+async fn register_system(registry: &mut Registry, system: &ActorSystem) {
+    system.tree.metrics().register(registry);
+    register_actors(registry, &system.tree.snapshot());
+    let help = "Time that a worker took for one password hash";
+    registry.register_with_unit("password_hash", help, Unit::Seconds, system.hash_time.clone());
+    gauge(registry, "events_up", "Whether events are published", i64::from(system.publisher.is_up()));
     if let Ok(events) = system.publisher.observe().await
         && let Some(backlog) = events["backlog"]["events"].as_i64()
     {
-        family(&mut text, "faceofmind_events_backlog", "gauge", "Events that wait to be published.", &[("", backlog)]);
+        gauge(registry, "events_backlog", "Events that wait to be published", backlog);
     }
     if let Ok(queue) = system.mailer.count().await {
-        let waiting = [("", queue.waiting)];
-        family(&mut text, "faceofmind_mail_waiting", "gauge", "Mails that wait for an attempt.", &waiting);
-        family(
-            &mut text,
-            "faceofmind_mail_dead",
-            "gauge",
-            "Mails that were given up after too many attempts.",
-            &[("", queue.dead)],
-        );
+        gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
+        gauge(registry, "mail_dead", "Mails that were given up", queue.dead);
     }
-    text
 }
 
-fn actors(rows: &[ChildStatus]) -> String {
-    let mut text = String::new();
-    let mut each = |name, kind, help, value: &dyn Fn(&ChildStatus) -> i64| {
-        let samples: Vec<_> = rows.iter().map(|row| (row.name, value(row))).collect();
-        family(&mut text, name, kind, help, &samples);
-    };
-    each("faceofmind_actor_up", "gauge", "Whether the actor runs.", &|row| {
-        i64::from(row.state == supervisor::State::Running)
-    });
-    each("faceofmind_actor_restarts_total", "counter", "How often the actor was restarted.", &|row| {
-        i64::try_from(row.restarts).unwrap_or(i64::MAX)
-    });
-    each("faceofmind_actor_mailbox", "gauge", "Messages queued or in progress.", &|row| {
-        i64::try_from(row.queue_len).unwrap_or(i64::MAX)
-    });
-    text
+fn register_actors(registry: &mut Registry, actors: &[ChildStatus]) {
+    let [up, mailbox] = [(); 2].map(|()| Family::<ActorLabels, Gauge>::default());
+    let restarts = Family::<ActorLabels, Counter>::default();
+    for row in actors {
+        let labels = ActorLabels { actor: row.name };
+        up.get_or_create(&labels).set(i64::from(row.state == ActorState::Running));
+        mailbox.get_or_create(&labels).set(count(row.queue_len));
+        restarts.get_or_create(&labels).inc_by(row.restarts);
+    }
+    registry.register("actor_up", "Whether the actor is running", up);
+    registry.register("actor_restarts", "Restarts of the actor", restarts);
+    registry.register("actor_mailbox", "Requests to the actor that are queued or in progress", mailbox);
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str, samples: &[(&str, i64)]) {
-    let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    for (actor, value) in samples {
-        let label = if actor.is_empty() { String::new() } else { format!("{{actor=\"{actor}\"}}") };
-        let _infallible = writeln!(text, "{name}{label} {value}");
-    }
+fn register_pool(registry: &mut Registry, db: &Database) {
+    let (open, idle) = db.pool_size();
+    gauge(registry, "database_connections", "Open connections of the database pool", i64::from(open));
+    gauge(
+        registry,
+        "database_connections_idle",
+        "Open connections of the database pool that are not in use",
+        count(idle),
+    );
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
+    let gauge = Gauge::<i64>::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

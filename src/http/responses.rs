@@ -1,6 +1,6 @@
 //! Successful responses. `Json<T>` is a 200; these are the others.
 
-use faceofmind_platform::idempotency::{Answer as StoredResponse, Once};
+use faceofmind_platform::idempotency::{Once, StoredResponse};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::StatusCode,

@@ -17,6 +17,7 @@ use super::{
     layers::{
         BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestContext, ResponseDefaults, compression,
     },
+    metrics::HttpMetrics,
     responses::MessageBody,
     server::Limits,
 };
@@ -32,6 +33,8 @@ pub struct HttpConfig {
     pub proxies: TrustedProxies,
     /// Makes the id of a request that brings none.
     pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Measures the requests of clients.
+    pub metrics: HttpMetrics,
 }
 
 /// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
@@ -42,7 +45,8 @@ pub fn public_routes(routes: fn() -> Router) -> Router {
 
 /// The public routes behind all layers, the outermost first.
 pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
-    let mut service = Service::new(routes).hoop(config.request_context()).hoop(ResponseDefaults);
+    let service = Service::new(routes).hoop(config.metrics.clone());
+    let mut service = service.hoop(config.request_context()).hoop(ResponseDefaults);
     if let Some(cors) = config.cors.hoop() {
         service = service.hoop(cors);
     }

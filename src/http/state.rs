@@ -1,6 +1,6 @@
 //! The state that all handlers share.
 
-use std::{any::type_name, ops::Deref, sync::Arc, time::Duration};
+use std::{any::type_name, ops::Deref, sync::Arc};
 
 use faceofmind_db::Database;
 use faceofmind_platform::rate_limit::Limit;
@@ -26,10 +26,8 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// A client may make `max_anonymous_calls` calls a minute under `/auth` without a token.
-    pub fn new(system: ActorSystem, db: Database, max_anonymous_calls: u32) -> Self {
-        let anonymous_calls =
-            Limit { name: "anonymous-calls", most: max_anonymous_calls, within: Duration::from_secs(60) };
+    /// The state of a service that is not stopping.
+    pub fn new(system: ActorSystem, db: Database, anonymous_calls: Limit) -> Self {
         Self { system, db, anonymous_calls, stopping: CancellationToken::new() }
     }
 }

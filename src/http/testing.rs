@@ -35,7 +35,8 @@ pub(crate) struct Answer {
 pub(crate) fn http_config() -> HttpConfig {
     let limits = Limits { body_bytes: 1 << 20, request: Duration::from_millis(300), ..Limits::default() };
     let new_request_id = Arc::new(|| Uuid::from_u128(7));
-    HttpConfig { limits, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id }
+    let metrics = Default::default();
+    HttpConfig { limits, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id, metrics }
 }
 
 impl Served {

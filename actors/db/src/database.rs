@@ -187,6 +187,14 @@ impl Database {
         }
     }
 
+    /// Returns the numbers of open and of idle connections.
+    pub fn pool_size(&self) -> (u32, usize) {
+        match self {
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Self::Sqlite(pool, _) => (pool.size(), pool.num_idle()),
+        }
+    }
+
     /// Closes every connection after its current use.
     pub async fn close(&self) {
         match self {

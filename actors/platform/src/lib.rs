@@ -1,18 +1,19 @@
-//! What every module stands on.
+//! What every domain module builds on.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`outbox`] | events: recorded with the change, published in order, streamed |
 //! | [`mail`] | the queue of mails, their text, and the way out |
 //! | [`otp`] | one-time codes |
-//! | [`password_hasher`] | the CPU for hashing |
-//! | [`rate_limit`] | counters per window |
+//! | [`password_hasher`] | CPU for password hashing |
+//! | [`rate_limit`] | rate limits: counters per window |
 //! | [`idempotency`] | stored responses of an `Idempotency-Key` |
 //! | [`login_store`], [`auth_cache`] | the table of log-ins; who is signed in, without I/O |
 //! | [`encryption`], [`keyed_hash`] | texts and keys at rest |
 //! | [`nats`], [`redis`] | connections to other servers |
 
 pub mod auth_cache;
+mod dependency;
 pub mod encryption;
 pub mod idempotency;
 pub mod keyed_hash;
@@ -24,6 +25,8 @@ pub mod outbox;
 pub mod password_hasher;
 pub mod rate_limit;
 pub mod redis;
+
+pub use dependency::DependencyError;
 
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod testing;

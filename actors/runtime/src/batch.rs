@@ -11,6 +11,8 @@ use std::{
     },
 };
 
+use crate::{Actor, Handle};
+
 /// Flush ids are unique in the process, so that an actor ignores the end of a flush that its predecessor at the same handle began.
 static NEXT_FLUSH_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -26,13 +28,21 @@ pub struct Batch<T> {
     in_flight: Option<FlushId>,
     max_weight: usize,
     on_flushed: OnFlushed,
+    record_size: Option<Box<dyn Fn(usize) + Send>>,
 }
 
 impl<T> Batch<T> {
     /// Returns an empty batch whose flushes weigh at most `max_weight`. `on_flushed` is called when a flush has ended, also by a panic; it
     /// tells the actor, which calls [`Batch::finish_flush`].
     pub fn new(max_weight: usize, on_flushed: impl Fn(FlushId) + Send + Sync + 'static) -> Self {
-        Self { pending: VecDeque::new(), in_flight: None, max_weight, on_flushed: Arc::new(on_flushed) }
+        let on_flushed = Arc::new(on_flushed);
+        Self { pending: VecDeque::new(), in_flight: None, max_weight, on_flushed, record_size: None }
+    }
+
+    /// Records the number of commands of each flush in the metrics of that actor.
+    pub fn record_sizes<A: Actor>(self, handle: &Handle<A>) -> Self {
+        let handle = handle.clone();
+        Self { record_size: Some(Box::new(move |size| handle.record_batch_size(size))), ..self }
     }
 
     /// Adds a command of weight 1.
@@ -54,6 +64,9 @@ impl<T> Batch<T> {
         let id = FlushId(NEXT_FLUSH_ID.fetch_add(1, Ordering::Relaxed));
         self.in_flight = Some(id);
         let size = self.next_len();
+        if let Some(record) = &self.record_size {
+            record(size);
+        }
         let guard = FlushGuard { id, on_flushed: Arc::clone(&self.on_flushed) };
         Some((self.pending.drain(..size).map(|(item, _)| item).collect(), guard))
     }

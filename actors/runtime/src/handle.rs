@@ -140,6 +140,12 @@ impl<A: Actor> Handle<A> {
         *self.0.actor_ref.write().unwrap_or_else(PoisonError::into_inner) = actor_ref;
     }
 
+    pub(crate) fn record_batch_size(&self, size: usize) {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.record_batch_size(self.0.name, size);
+        }
+    }
+
     fn metrics_of<M: Message>(&self) -> Option<MessageMetrics> {
         self.0.metrics.get().map(|metrics| metrics.of(self.0.name, M::name()))
     }

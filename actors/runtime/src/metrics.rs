@@ -11,6 +11,9 @@ use prometheus_client::{
 /// Upper bounds of the time histograms, in seconds.
 const BUCKETS: [f64; 11] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 
+/// Upper bounds of the histogram of batch sizes.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Outcome {
@@ -28,6 +31,11 @@ pub enum Outcome {
     Panicked,
     /// The caller went away before the reply.
     Abandoned,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActorLabels {
+    actor: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +57,7 @@ pub struct RuntimeMetrics {
     outcomes: Family<OutcomeLabels, Counter>,
     queue_time: Family<MessageLabels, Histogram, fn() -> Histogram>,
     handling_time: Family<MessageLabels, Histogram, fn() -> Histogram>,
+    batch_size: Family<ActorLabels, Histogram, fn() -> Histogram>,
 }
 
 impl Default for RuntimeMetrics {
@@ -58,6 +67,7 @@ impl Default for RuntimeMetrics {
             outcomes: Family::default(),
             queue_time: Family::new_with_constructor(histogram),
             handling_time: Family::new_with_constructor(histogram),
+            batch_size: Family::new_with_constructor(|| Histogram::new(BATCH_BUCKETS)),
         }
     }
 }
@@ -71,6 +81,11 @@ impl RuntimeMetrics {
         registry.register_with_unit("actor_message_queue", help, Unit::Seconds, self.queue_time.clone());
         let help = "Time from taking a message out of the mailbox to its reply";
         registry.register_with_unit("actor_message_handling", help, Unit::Seconds, self.handling_time.clone());
+        registry.register("actor_batch_size", "Commands that one flush wrote", self.batch_size.clone());
+    }
+
+    pub(crate) fn record_batch_size(&self, actor: &'static str, size: usize) {
+        self.batch_size.get_or_create(&ActorLabels { actor }).observe(size as f64);
     }
 
     pub(crate) fn of(&self, actor: &'static str, message: &'static str) -> MessageMetrics {

@@ -2,9 +2,8 @@
 //!
 //! It may be interrupted at any time and started again: texts under the first key are skipped.
 
-use faceofmind_db::Database;
-use faceofmind_platform::encryption::{Keyring, Round, Tally};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError};
+use faceofmind_platform::encryption::{Keyring, RotationPass, RotationStats};
 
 use crate::modules::{MODULES, Reencrypt};
 
@@ -14,34 +13,29 @@ fn columns() -> impl Iterator<Item = (&'static str, Reencrypt)> {
 }
 
 /// Counts the encrypted texts of each kind by key. Changes nothing.
-///
-/// # Errors
-/// The database failed.
-pub async fn status(db: &Database, keyring: &Keyring) -> Result<Vec<(&'static str, Tally)>, Failure> {
+pub async fn status(db: &Database, keyring: &Keyring) -> Result<Vec<(&'static str, RotationStats)>, StoreError> {
     let mut counts = Vec::new();
     for (name, reencrypt) in columns() {
-        let ignore = &mut |_: &Tally| ();
-        let mut pass = Round::looking(keyring, ignore);
+        let ignore = &mut |_: &RotationStats| ();
+        let mut pass = RotationPass::dry_run(keyring, ignore);
         reencrypt(db, &mut pass).await?;
-        counts.push((name, pass.end()));
+        counts.push((name, pass.finish()));
     }
     Ok(counts)
 }
 
 /// Re-encrypts each text that the first key did not encrypt, and encrypts each that is not encrypted. `progress` is called after each page.
-///
-/// # Errors
-/// The database failed; the pages before stay done.
+/// After an error the pages before stay re-encrypted.
 pub async fn rotate(
     db: &Database,
     keyring: &Keyring,
-    mut progress: impl FnMut(&'static str, &Tally) + Send,
-) -> Result<(), Failure> {
+    mut progress: impl FnMut(&'static str, &RotationStats) + Send,
+) -> Result<(), StoreError> {
     for (name, reencrypt) in columns() {
-        let report = &mut |tally: &Tally| progress(name, tally);
-        let mut pass = Round::renewing(keyring, report);
+        let report = &mut |stats: &RotationStats| progress(name, stats);
+        let mut pass = RotationPass::rewrite(keyring, report);
         reencrypt(db, &mut pass).await?;
-        pass.end();
+        pass.finish();
     }
     if let Err(error) = db.vacuum().await {
         tracing::warn!(%error, "failed to vacuum the database file, which still holds texts under old keys; run the rotation again");

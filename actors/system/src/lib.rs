@@ -27,12 +27,13 @@ use faceofmind_platform::{
     nats::Nats,
     otp::{Codes, Otp, OtpSettings},
     outbox::{self, Publisher},
-    password_hasher::{self, Hasher},
-    rate_limit::{Counters, LimiterSettings, Limits},
+    password_hasher::{self, PasswordHasher},
+    rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
 };
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
 use jiff::tz::TimeZone;
+use prometheus_client::metrics::histogram::Histogram;
 
 pub mod asyncapi;
 pub mod exporter;
@@ -41,6 +42,9 @@ mod mail_content;
 pub mod modules;
 
 use self::{exporter::Exporter, mail_content::MailComposition};
+
+/// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
+const HASH_TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
 /// What the actors stand on: each part chosen and connected, no actor started.
 pub struct Resources {
@@ -130,6 +134,8 @@ pub struct ActorSystem {
     pub publisher: Publisher,
     /// The clock of all actors.
     pub clock: Clock,
+    /// The time that a worker takes for one password hash, in seconds.
+    pub hash_time: Histogram,
     /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
@@ -146,17 +152,20 @@ impl ActorSystem {
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
-        let (hasher, hashing) = Hasher::new(settings.hasher, rng.clone()).map_err(invalid_argon2_cost)?;
+        let hash_time = Histogram::new(HASH_TIME_BUCKETS);
+        let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
+        let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
-        let (counted, limiting) =
-            Limits::new(LimiterSettings::default(), counters, &code_key, clock.clone(), rng.clone());
-        let limits = if settings.limits { counted.clone() } else { Limits::off() };
+        let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
+        let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
+        let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
         let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
-        let (otp, minting) = Otp::new(settings.otp, codes, &code_key, counted, clock.clone(), rng.clone());
+        let (otp, minting) =
+            Otp::new(settings.otp, codes, &code_key, Limits(Some(limiter.clone())), clock.clone(), rng.clone());
         let deps = accounts::Deps {
             db: db.clone(),
             hasher: hasher.clone(),
-            limits: limits.clone(),
+            limiter: limiter.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
             publisher: publisher.clone(),
@@ -171,7 +180,7 @@ impl ActorSystem {
             cache: auth_cache,
             accounts: accounts.clone(),
             hasher,
-            limits: limits.clone(),
+            limiter: limiter.clone(),
             mailer: mailer.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
@@ -233,6 +242,7 @@ impl ActorSystem {
             mailer,
             publisher,
             clock,
+            hash_time,
             tree,
         })
     }

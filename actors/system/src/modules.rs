@@ -14,7 +14,7 @@ use faceofmind_domain::{
 };
 use faceofmind_model::{User, UserId};
 use faceofmind_platform::{
-    encryption::{Keyring, Round},
+    encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
 use faceofmind_runtime::legacy::Failure;
@@ -35,7 +35,7 @@ pub(crate) struct Module {
 pub(crate) type Export = for<'a> fn(ExportInput<'a>) -> BoxFuture<'a, Result<(), ExportAborted>>;
 
 /// Re-encrypts what the module holds.
-pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut Round<'_>) -> BoxFuture<'a, Result<(), Failure>>;
+pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut RotationPass<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
 
 /// What a module's export needs.
 pub(crate) struct ExportInput<'a> {
@@ -75,9 +75,9 @@ pub(crate) const MODULES: [Module; 8] = [
     },
     Module { erase: |tx, user| Box::pin(mail::erase(tx, user.id, &user.email)), export: None, reencrypt: None },
     Module {
-        erase: |tx, user| Box::pin(idempotency::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(idempotency::erase(tx, user.id).await?) }),
         export: None,
-        reencrypt: Some(("stored responses", |db, round| Box::pin(idempotency::reseal(db, round)))),
+        reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
     Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
 ];

@@ -9,5 +9,5 @@ mod response_defaults;
 pub use body_limit::BodyLimit;
 pub use cors::CorsPolicy;
 pub use failures::{CatchPanic, Deadline, ProblemBodies};
-pub use request_context::RequestContext;
+pub use request_context::{RequestContext, route};
 pub use response_defaults::{ResponseDefaults, compression};

@@ -48,8 +48,8 @@ impl Handler for RequestContext {
     }
 }
 
-/// The route that matched, `/api/v1/users/{id}`. It groups the log lines of a route and holds no id of a person.
-fn route(req: &Request) -> String {
+/// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
+pub fn route(req: &Request) -> String {
     match req.matched_path() {
         "" if req.uri().path() != "/" => "(none)".to_owned(),
         route => format!("/{route}"),

@@ -9,8 +9,8 @@ use faceofmind_platform::{
     mail::Mailer,
     otp::Otp,
     outbox::Publisher,
-    password_hasher::Hasher,
-    rate_limit::{Limit, Limits},
+    password_hasher::PasswordHasher,
+    rate_limit::{Limit, RateLimiter},
 };
 use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
@@ -44,8 +44,8 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Deps {
     pub db: Database,
-    pub hasher: Hasher,
-    pub limits: Limits,
+    pub hasher: Handle<PasswordHasher>,
+    pub limiter: Handle<RateLimiter>,
     pub otp: Otp,
     pub mailer: Mailer,
     pub publisher: Publisher,

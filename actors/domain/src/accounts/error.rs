@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use faceofmind_db::StoreError;
-use faceofmind_platform::{otp::OtpError, rate_limit::LimitError};
+use faceofmind_platform::{otp::OtpError, rate_limit::RateLimitError};
 use faceofmind_runtime::{AskError, legacy::Failure, legacy_failure};
 
 use super::PolicyViolation;
@@ -67,11 +67,11 @@ impl From<AccountError> for Failure {
     }
 }
 
-impl From<LimitError> for AccountError {
-    fn from(error: LimitError) -> Self {
+impl From<RateLimitError> for AccountError {
+    fn from(error: RateLimitError) -> Self {
         match error {
-            LimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
-            LimitError::Failed(failure) => failure.into(),
+            RateLimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
+            RateLimitError::Ask(error) => error.into(),
         }
     }
 }

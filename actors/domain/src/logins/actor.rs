@@ -7,8 +7,8 @@ use faceofmind_db::Database;
 use faceofmind_platform::{
     auth_cache::{self, AuthCache},
     mail::Mailer,
-    password_hasher::Hasher,
-    rate_limit::{Limit, Limits},
+    password_hasher::PasswordHasher,
+    rate_limit::{Limit, RateLimiter},
 };
 use faceofmind_runtime::{
     Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet,
@@ -54,8 +54,8 @@ pub struct LoginLimits {
 pub struct Deps {
     pub db: Database,
     pub accounts: Handle<UserRegistry>,
-    pub hasher: Hasher,
-    pub limits: Limits,
+    pub hasher: Handle<PasswordHasher>,
+    pub limiter: Handle<RateLimiter>,
     pub mailer: Mailer,
     pub cache: AuthCache,
     pub clock: Clock,

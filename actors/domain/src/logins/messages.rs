@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use faceofmind_base::Timestamp;
 use faceofmind_db::StoreError;
 use faceofmind_model::{Email, LoginId, RequestContext, Status, User, UserId};
-use faceofmind_platform::{login_store::Login, rate_limit::LimitError};
+use faceofmind_platform::{login_store::Login, rate_limit::RateLimitError};
 use faceofmind_runtime::{AskError, Message, legacy::Failure, legacy_failure};
 use secrecy::SecretString;
 
@@ -192,11 +192,11 @@ pub enum TokenError {
 legacy_failure!(LoginError);
 legacy_failure!(TokenError);
 
-impl From<LimitError> for LoginError {
-    fn from(error: LimitError) -> Self {
+impl From<RateLimitError> for LoginError {
+    fn from(error: RateLimitError) -> Self {
         match error {
-            LimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
-            LimitError::Failed(failure) => failure.into(),
+            RateLimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
+            RateLimitError::Ask(error) => error.into(),
         }
     }
 }

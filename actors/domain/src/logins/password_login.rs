@@ -8,8 +8,8 @@ use faceofmind_model::{Email, MailReason, RequestContext, Status, User, UserId};
 use faceofmind_platform::{
     login_store::{self as store, Login, NewLogin},
     mail,
-    password_hasher::{PasswordHash, Verdict},
-    rate_limit::{Taken, Use},
+    password_hasher::{self, HashPassword, PasswordHash, VerifyOutcome},
+    rate_limit::{Acquire, RateLimitKey, Refund, Reservation},
 };
 use faceofmind_runtime::legacy::Failure;
 use secrecy::SecretString;
@@ -51,19 +51,20 @@ impl LoginService {
         let counted = self.count_attempt(email, known.as_ref().map(|known| known.user.id), context).await?;
         let (user, hash) = known.map(|known| (known.user, known.password)).unzip();
         let hash = hash.flatten();
-        let verified = self.deps.hasher.verify(password.clone(), hash.clone()).await;
+        let verify = password_hasher::VerifyPassword { password: password.clone(), hash: hash.clone() };
+        let verified = self.deps.hasher.ask(verify).await;
         match (user, verified) {
-            (Some(user), Ok(Verdict { matches: true, outdated })) => {
-                self.deps.limits.give_back(counted).await;
+            (Some(user), Ok(VerifyOutcome { matches: true, outdated })) => {
+                self.deps.limiter.tell(Refund(counted));
                 if let (true, Some(old)) = (outdated, hash) {
                     self.renew_hash(user.id, old, password).await;
                 }
                 Ok(user)
             }
             (_, Ok(_)) => Err(LoginError::InvalidCredentials),
-            (_, Err(failure)) => {
-                self.deps.limits.give_back(counted).await;
-                Err(failure.into())
+            (_, Err(error)) => {
+                self.deps.limiter.tell(Refund(counted));
+                Err(error.into())
             }
         }
     }
@@ -73,20 +74,21 @@ impl LoginService {
         email: &Email,
         user: Option<UserId>,
         context: &RequestContext,
-    ) -> Result<Taken, LoginError> {
+    ) -> Result<Reservation, LoginError> {
         let client = context.rate_limit_key();
         // An unknown address costs the same query, so that timing does not reveal which accounts exist.
         let is_known = self.has_logged_in_from(user.unwrap_or(UserId(0)), &client).await?;
-        let per_client = Use { limit: self.limits.per_client, subject: format!("{} {client}", email.as_str()) };
-        let unknown_clients = Use { limit: self.limits.unknown_clients, subject: email.as_str().to_owned() };
-        let uses = if is_known { vec![per_client] } else { vec![per_client, unknown_clients] };
-        Ok(self.deps.limits.take(&uses).await?)
+        let per_client =
+            RateLimitKey { limit: self.limits.per_client, subject: format!("{} {client}", email.as_str()) };
+        let unknown_clients = RateLimitKey { limit: self.limits.unknown_clients, subject: email.as_str().to_owned() };
+        let keys = if is_known { vec![per_client] } else { vec![per_client, unknown_clients] };
+        Ok(self.deps.limiter.ask(Acquire(keys)).await?)
     }
 
     /// Replaces a hash of an earlier cost. A failure does not fail the login.
     async fn renew_hash(&self, user: UserId, old: PasswordHash, password: &SecretString) {
         let renewed: Result<(), Failure> = async {
-            let new = self.deps.hasher.hash(password.clone()).await?;
+            let new = self.deps.hasher.ask(HashPassword { password: password.clone() }).await?;
             Ok(self.deps.accounts.ask(RenewPasswordHash { user, old, new }).await?)
         }
         .await;

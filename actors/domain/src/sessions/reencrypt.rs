@@ -1,7 +1,7 @@
 //! Re-encryption of voice texts, beside a running service.
 
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
-use faceofmind_platform::encryption::Round;
+use faceofmind_platform::encryption::RotationPass;
 use sqlx::FromRow;
 
 use super::{detection::voice_aad, history::VoiceId, session::DetectionId};
@@ -24,7 +24,7 @@ struct Row {
 
 /// Re-encrypts the voice texts, page by page, each page in one transaction. A text that changes meanwhile is skipped. After an error the
 /// pages before stay re-encrypted.
-pub async fn reencrypt(db: &Database, pass: &mut Round<'_>) -> Result<(), StoreError> {
+pub async fn reencrypt(db: &Database, pass: &mut RotationPass<'_>) -> Result<(), StoreError> {
     let mut after = VoiceId(0);
     loop {
         let mut reader = db.read_conn().await?;

@@ -1,31 +1,63 @@
-//! How personal texts rest: sealed, each bound to its place. Whoever reads the database without the key learns their length alone.
+//! Encryption of personal texts at rest. A reader of the database without the key learns their length and nothing more.
 //!
-//! A sealed text is `sealed:v1:<key id>:<base64url of nonce ‖ ciphertext ‖ tag>`, AES-256-GCM (NIST SP 800-38D) with a random nonce of 96
-//! bits, under which one key may seal 2³² texts. The place (`voice_data/17`) is authenticated with it: a text moved to another row does not
-//! open. A text of an older database, not sealed at all, is read as it stands.
+//! An encrypted text is `sealed:v1:<key id>:<base64url of nonce ‖ ciphertext ‖ tag>`: AES-256-GCM (NIST SP 800-38D) with a random nonce of
+//! 96 bits, under which one key may encrypt 2³² texts. The place of the text (`voice_data/17`) is its additional authenticated data (AAD),
+//! so a text that was moved to another row is not decrypted. A text of an older database that is not encrypted is returned as it is.
 
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use faceofmind_db::StoreError;
 use faceofmind_runtime::legacy::Failure;
 
-mod round;
-pub use round::{Round, Tally};
+mod legacy;
+mod rotation;
 
-/// Who fails, when a text can be neither sealed nor opened.
-pub const SERVICE: &str = "DATA_KEY";
-const MARK: &str = "sealed:v1:";
+pub use legacy::{Round, SERVICE, Tally};
+pub use rotation::{RotationPass, RotationStats};
 
-/// The keys of `DATA_KEY`: the first seals, all open. Clones share them.
+const PREFIX: &str = "sealed:v1:";
+
+/// The keys of `DATA_KEY`: the first encrypts, all decrypt. Clones share them. `Debug` shows their ids alone.
 #[derive(Clone)]
 pub struct Keyring(Arc<Vec<(String, RandomizedNonceKey)>>);
 
+/// Why a text was not encrypted or decrypted. It quotes no text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncryptionError {
+    /// The key is not in `DATA_KEY`.
+    #[error("{aad} was encrypted with `{key}`: add that key to DATA_KEY again")]
+    UnknownKey { aad: String, key: String },
+    /// The text is not what was encrypted at this place.
+    #[error("{aad} was changed or moved since it was encrypted")]
+    Corrupt { aad: String },
+    /// The cipher refused: the text has 64 GiB, or the system has no randomness.
+    #[error("{aad} could not be encrypted")]
+    Refused { aad: String },
+}
+
+/// A text that cannot be decrypted is stored data that cannot be read.
+impl From<EncryptionError> for StoreError {
+    fn from(error: EncryptionError) -> Self {
+        match error {
+            EncryptionError::Refused { .. } => Self::encode(error),
+            _ => Self::corrupt(error.to_string()),
+        }
+    }
+}
+
+impl From<EncryptionError> for Failure {
+    fn from(error: EncryptionError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
 impl Keyring {
-    /// `keys` are ids and 32 bytes each, that which seals first.
+    /// `keys` are ids and 32 bytes each. The first one encrypts.
     ///
     /// # Errors
-    /// In words, when there is no key, or one is not 32 bytes long.
+    /// There is no key, or a key is not 32 bytes long.
     pub fn new<'a>(keys: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, String> {
         let key = |(id, bytes): (&str, &[u8])| match RandomizedNonceKey::new(&AES_256_GCM, bytes) {
             Ok(key) => Ok((id.to_owned(), key)),
@@ -35,37 +67,39 @@ impl Keyring {
         if keys.is_empty() { Err("there is no key".to_owned()) } else { Ok(Self(Arc::new(keys))) }
     }
 
-    /// Seals a text for its place, as `voice_data/17`.
+    /// Encrypts a text for its place, such as `voice_data/17`.
     ///
     /// # Errors
-    /// [`Failure::Dependency`] when the cipher refuses: a text of 64 GiB, or no randomness.
-    pub fn seal(&self, place: &str, text: &str) -> Result<String, Failure> {
+    /// [`EncryptionError::Refused`].
+    pub fn encrypt(&self, aad: &str, text: &str) -> Result<String, EncryptionError> {
         let (id, key) = &self.0[0];
-        let mut sealed = text.as_bytes().to_vec();
-        let nonce =
-            key.seal_in_place_append_tag(Aad::from(place), &mut sealed).map_err(|_| unable("it seals nothing"))?;
-        let whole = [nonce.as_ref().as_slice(), &sealed].concat();
-        Ok(format!("{MARK}{id}:{}", URL_SAFE_NO_PAD.encode(whole)))
+        let mut ciphertext = text.as_bytes().to_vec();
+        let nonce = key
+            .seal_in_place_append_tag(Aad::from(aad), &mut ciphertext)
+            .map_err(|_| EncryptionError::Refused { aad: aad.to_owned() })?;
+        let whole = [nonce.as_ref().as_slice(), &ciphertext].concat();
+        Ok(format!("{PREFIX}{id}:{}", URL_SAFE_NO_PAD.encode(whole)))
     }
 
-    /// The text that rests at this place.
+    /// Decrypts the text stored at this place.
     ///
     /// # Errors
-    /// [`Failure::Dependency`] when its key is not in `DATA_KEY`, or it was changed or moved since it was sealed.
-    pub fn open(&self, place: &str, stored: &str) -> Result<String, Failure> {
-        let Some(sealed) = stored.strip_prefix(MARK) else { return Ok(stored.to_owned()) };
-        let (id, sealed) = sealed.split_once(':').ok_or_else(|| damaged(place))?;
-        let known = self.0.iter().find(|(known, _)| known == id);
-        let (_, key) = known.ok_or_else(|| unable(&format!("{place} was sealed with `{id}`: add that key again")))?;
-        decrypt(key, place, sealed).ok_or_else(|| damaged(place))
+    /// [`EncryptionError::UnknownKey`], [`EncryptionError::Corrupt`].
+    pub fn decrypt(&self, aad: &str, stored: &str) -> Result<String, EncryptionError> {
+        let Some(encrypted) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
+        let corrupt = || EncryptionError::Corrupt { aad: aad.to_owned() };
+        let (id, encoded) = encrypted.split_once(':').ok_or_else(corrupt)?;
+        let unknown = || EncryptionError::UnknownKey { aad: aad.to_owned(), key: id.to_owned() };
+        let (_, key) = self.0.iter().find(|(known, _)| known == id).ok_or_else(unknown)?;
+        decrypt(key, aad, encoded).ok_or_else(corrupt)
     }
 
-    /// Whether it is sealed, and with the key that seals today.
+    /// Whether the text is encrypted with the current key.
     pub fn is_current(&self, stored: &str) -> bool {
-        key_of(stored) == Some(self.current())
+        key_id(stored) == Some(self.current())
     }
 
-    /// The id of the key that seals today.
+    /// The id of the key that encrypts.
     pub fn current(&self) -> &str {
         &self.0[0].0
     }
@@ -76,26 +110,18 @@ impl Keyring {
     }
 }
 
-/// The id of the key that sealed it; `None` where it is not sealed.
-fn key_of(stored: &str) -> Option<&str> {
-    let (id, _) = stored.strip_prefix(MARK)?.split_once(':')?;
+/// Returns the id of the key that encrypted the text; `None` where it is not encrypted.
+fn key_id(stored: &str) -> Option<&str> {
+    let (id, _) = stored.strip_prefix(PREFIX)?.split_once(':')?;
     Some(id)
 }
 
-fn decrypt(key: &RandomizedNonceKey, place: &str, sealed: &str) -> Option<String> {
-    let mut sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let (nonce, text) = sealed.split_at_mut_checked(NONCE_LEN)?;
+fn decrypt(key: &RandomizedNonceKey, aad: &str, encoded: &str) -> Option<String> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+    let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let text = key.open_in_place(nonce, Aad::from(place), text).ok()?;
+    let text = key.open_in_place(nonce, Aad::from(aad), text).ok()?;
     String::from_utf8(text.to_vec()).ok()
-}
-
-fn damaged(place: &str) -> Failure {
-    unable(&format!("{place} was changed or moved since it was sealed"))
-}
-
-fn unable(reason: &str) -> Failure {
-    Failure::Dependency { service: SERVICE, reason: reason.to_owned() }
 }
 
 impl fmt::Debug for Keyring {
@@ -115,52 +141,52 @@ mod tests {
         Keyring::new(bytes.iter().map(|(id, bytes)| (*id, bytes.as_slice()))).expect("keys")
     }
 
-    fn sealed(keyring: &Keyring) -> String {
-        keyring.seal("voice_data/1", TEXT).expect("sealed")
+    fn encrypted(keyring: &Keyring) -> String {
+        keyring.encrypt("voice_data/1", TEXT).expect("encrypts")
     }
 
     #[test]
-    fn what_was_sealed_opens_at_its_place() {
+    fn an_encrypted_text_is_decrypted_at_its_place() {
         let keyring = keyring(&[("k1", 1)]);
-        let stored = sealed(&keyring);
+        let stored = encrypted(&keyring);
         assert!(stored.starts_with("sealed:v1:k1:") && !stored.contains("lost"), "{stored}");
-        assert_eq!(keyring.open("voice_data/1", &stored).expect("opens"), TEXT);
-        assert_ne!(stored, sealed(&keyring), "a nonce is never used twice");
+        assert_eq!(keyring.decrypt("voice_data/1", &stored).expect("decrypts"), TEXT);
+        assert_ne!(stored, encrypted(&keyring), "a nonce is never used twice");
     }
 
     #[test]
-    fn at_another_place_or_changed_it_does_not_open() {
+    fn a_moved_or_changed_text_is_not_decrypted() {
         let keyring = keyring(&[("k1", 1)]);
-        let stored = sealed(&keyring);
-        keyring.open("voice_data/2", &stored).expect_err("moved");
-        for at in MARK.len()..stored.len() {
+        let stored = encrypted(&keyring);
+        keyring.decrypt("voice_data/2", &stored).expect_err("moved");
+        for at in PREFIX.len()..stored.len() {
             let mut bytes = stored.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'Q' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("ASCII");
-            let error = keyring.open("voice_data/1", &changed).expect_err("changed").to_string();
+            let error = keyring.decrypt("voice_data/1", &changed).expect_err("changed").to_string();
             assert!(!error.contains("lost"), "{error}");
         }
         for broken in ["sealed:v1:", "sealed:v1:k1", "sealed:v1:k1:", "sealed:v1:k1:AAAA", "sealed:v1:k1:?"] {
-            keyring.open("voice_data/1", broken).expect_err(broken);
+            keyring.decrypt("voice_data/1", broken).expect_err(broken);
         }
     }
 
     #[test]
-    fn the_first_key_seals_and_all_open() {
+    fn the_first_key_encrypts_and_all_decrypt() {
         let old = keyring(&[("k1", 1)]);
         let both = keyring(&[("k2", 2), ("k1", 1)]);
-        let stored = sealed(&old);
+        let stored = encrypted(&old);
         assert!(old.is_current(&stored) && !both.is_current(&stored));
-        assert_eq!(both.open("voice_data/1", &stored).expect("opens"), TEXT);
-        assert!(both.is_current(&sealed(&both)));
-        let error = keyring(&[("k2", 2)]).open("voice_data/1", &stored).expect_err("its key is gone").to_string();
-        assert_eq!(error, "DATA_KEY: voice_data/1 was sealed with `k1`: add that key again");
+        assert_eq!(both.decrypt("voice_data/1", &stored).expect("decrypts"), TEXT);
+        assert!(both.is_current(&encrypted(&both)));
+        let error = keyring(&[("k2", 2)]).decrypt("voice_data/1", &stored).expect_err("its key is gone").to_string();
+        assert_eq!(error, "voice_data/1 was encrypted with `k1`: add that key to DATA_KEY again");
     }
 
     #[test]
-    fn a_plain_text_of_an_older_database_stands_as_it_is() {
+    fn a_plain_text_of_an_older_database_is_returned_as_it_is() {
         let keyring = keyring(&[("k1", 1)]);
-        assert_eq!(keyring.open("voice_data/1", TEXT).expect("opens"), TEXT);
+        assert_eq!(keyring.decrypt("voice_data/1", TEXT).expect("decrypts"), TEXT);
         assert!(!keyring.is_current(TEXT));
     }
 

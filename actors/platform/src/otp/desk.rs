@@ -113,7 +113,7 @@ impl Desk {
 
     fn daily(&self, guess: &Guess) -> [Use; 2] {
         let (account, client) = (guess.address.as_str(), &guess.client);
-        let a_day = |name, most| Limit { name, most, within: DAY };
+        let a_day = |name, max| Limit { name, max, window: DAY };
         [
             Use { limit: a_day("wrong codes for an account", self.settings.wrong_a_day), subject: account.to_owned() },
             Use {

@@ -1,4 +1,4 @@
-//! Argon2id (RFC 9106) in memory that is used again.
+//! Argon2id (RFC 9106) in reused memory.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 const OUTPUT_BYTES: usize = 32;
 
-/// What a hash costs. The defaults are OWASP's (Password Storage Cheat Sheet, Argon2id).
+/// The cost of a hash. The defaults are OWASP's (Password Storage Cheat Sheet, Argon2id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// Memory in KiB.
+    /// In KiB.
     pub memory_kib: u32,
-    /// Passes over it.
+    /// Passes over the memory.
     pub iterations: u32,
     /// Lanes.
     pub parallelism: u32,
@@ -30,27 +30,25 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// The parameters for the algorithm.
+    /// Returns the parameters for the algorithm.
     ///
     /// # Errors
-    /// When Argon2 does not allow them (RFC 9106 §3.1), in words.
+    /// Argon2 does not allow them (RFC 9106 §3.1).
     pub fn params(self) -> Result<Params, String> {
         Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES))
             .map_err(|error| format!("Argon2 does not allow {self:?}: {error}"))
     }
 }
 
-/// A password's hash in the PHC string format. Debug prints nothing of it.
+/// A password's hash in the PHC string format. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// As read from the database.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// As to be written to the database.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,21 +60,21 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Whether a password is the one that was hashed.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// It is.
+pub struct VerifyOutcome {
+    /// The password is the one that was hashed.
     pub matches: bool,
-    /// The hash was made at another cost than today's and should be made again.
+    /// The hash was made at another cost than the current one and should be made again.
     pub outdated: bool,
 }
 
 /// The memory of one worker.
 #[derive(Default)]
-pub(super) struct Arena(Vec<Block>);
+pub(super) struct ArgonMemory(Vec<Block>);
 
-impl Arena {
-    fn of(&mut self, params: &Params) -> &mut [Block] {
+impl ArgonMemory {
+    fn blocks(&mut self, params: &Params) -> &mut [Block] {
         if self.0.len() < params.block_count() {
             self.0.resize(params.block_count(), Block::default());
         }
@@ -90,51 +88,59 @@ impl Arena {
             password.expose_secret().as_bytes(),
             salt,
             &mut output,
-            self.of(params),
+            self.blocks(params),
         )?;
         Ok(output)
     }
 
     /// Hashes with a new salt of 16 bytes.
-    pub(super) fn hash(&mut self, params: &Params, password: &SecretString, rng: &Rng) -> Result<PasswordHash, String> {
+    ///
+    /// # Panics
+    /// Argon2 refuses the password, which is possible from 4 GiB on.
+    pub(super) fn hash(&mut self, params: &Params, password: &SecretString, rng: &Rng) -> PasswordHash {
         let salt = rng.bytes::<16>();
-        let output = self.run(params, password, &salt).map_err(|error| error.to_string())?;
-        phc(params, &salt, &output).map(PasswordHash)
+        let output = self.run(params, password, &salt).expect("Argon2 accepts the parameters and the salt");
+        PasswordHash(phc(params, &salt, &output).expect("the parameters and the salt fit a PHC string"))
     }
 
-    /// Compares with a hash, or does the same work for nothing when there is none.
-    pub(super) fn verify(&mut self, today: &Params, password: &SecretString, hash: Option<&PasswordHash>) -> Verdict {
-        let Some(known) = hash.and_then(Known::read) else {
-            let _same_work = self.run(today, password, b"nobody's salt...");
-            return Verdict { matches: false, outdated: false };
+    /// Compares with a hash. Without a readable hash it does the same work, and nothing matches.
+    pub(super) fn verify(
+        &mut self,
+        current: &Params,
+        password: &SecretString,
+        hash: Option<&PasswordHash>,
+    ) -> VerifyOutcome {
+        let Some(known) = hash.and_then(StoredHash::parse) else {
+            let _same_work = self.run(current, password, b"a constant salt.");
+            return VerifyOutcome { matches: false, outdated: false };
         };
         let matches = self
             .run(&known.params, password, &known.salt)
             .is_ok_and(|output| constant_time::verify_slices_are_equal(&output, &known.output).is_ok());
         let same = |cost: &Params| (cost.m_cost(), cost.t_cost(), cost.p_cost());
-        Verdict { matches, outdated: same(&known.params) != same(today) }
+        VerifyOutcome { matches, outdated: same(&known.params) != same(current) }
     }
 }
 
-fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<String, String> {
+fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
     let hash = argon2::PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(params).map_err(|error| error.to_string())?,
-        salt: Some(Salt::new(salt).map_err(|error| error.to_string())?),
-        hash: Some(Output::new(output).map_err(|error| error.to_string())?),
+        params: ParamsString::try_from(params)?,
+        salt: Some(Salt::new(salt)?),
+        hash: Some(Output::new(output)?),
     };
     Ok(hash.to_string())
 }
 
-struct Known {
+struct StoredHash {
     params: Params,
     salt: Vec<u8>,
     output: Vec<u8>,
 }
 
-impl Known {
-    fn read(hash: &PasswordHash) -> Option<Self> {
+impl StoredHash {
+    fn parse(hash: &PasswordHash) -> Option<Self> {
         let parsed = argon2::PasswordHash::new(hash.as_str()).ok()?;
         let params = Params::try_from(&parsed).ok()?;
         let argon2id = parsed.algorithm == Algorithm::Argon2id.ident();
@@ -157,36 +163,39 @@ mod tests {
 
     #[test]
     fn the_right_password_matches_and_another_does_not() {
-        let (mut arena, params) = (Arena::default(), cheap(64));
-        let hash = arena.hash(&params, &secret("correct horse"), &Rng::seeded(1)).expect("hashes");
+        let (mut memory, params) = (ArgonMemory::default(), cheap(64));
+        let hash = memory.hash(&params, &secret("correct horse"), &Rng::seeded(1));
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{}", hash.as_str());
         assert_eq!(
-            arena.verify(&params, &secret("correct horse"), Some(&hash)),
-            Verdict { matches: true, outdated: false }
+            memory.verify(&params, &secret("correct horse"), Some(&hash)),
+            VerifyOutcome { matches: true, outdated: false }
         );
-        assert!(!arena.verify(&params, &secret("wrong horse"), Some(&hash)).matches);
+        assert!(!memory.verify(&params, &secret("wrong horse"), Some(&hash)).matches);
     }
 
     #[test]
     fn a_hash_of_another_cost_still_matches_and_is_outdated() {
-        let mut arena = Arena::default();
-        let hash = arena.hash(&cheap(64), &secret("pass"), &Rng::seeded(1)).expect("hashes");
-        assert_eq!(arena.verify(&cheap(128), &secret("pass"), Some(&hash)), Verdict { matches: true, outdated: true });
+        let mut memory = ArgonMemory::default();
+        let hash = memory.hash(&cheap(64), &secret("pass"), &Rng::seeded(1));
+        assert_eq!(
+            memory.verify(&cheap(128), &secret("pass"), Some(&hash)),
+            VerifyOutcome { matches: true, outdated: true }
+        );
     }
 
     #[test]
     fn the_same_password_is_hashed_differently_each_time() {
-        let (mut arena, rng) = (Arena::default(), Rng::system());
-        let mut hash = || arena.hash(&cheap(64), &secret("pass"), &rng).expect("hashes");
+        let (mut memory, rng) = (ArgonMemory::default(), Rng::system());
+        let mut hash = || memory.hash(&cheap(64), &secret("pass"), &rng);
         assert_ne!(hash(), hash());
     }
 
     #[test]
     fn nothing_matches_no_hash_or_one_that_cannot_be_read() {
-        let (mut arena, params) = (Arena::default(), cheap(64));
+        let (mut memory, params) = (ArgonMemory::default(), cheap(64));
         for hash in [None, Some("x"), Some("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ"), Some("")] {
             let hash = hash.map(|text| PasswordHash::stored(text.to_owned()));
-            assert!(!arena.verify(&params, &secret("pass"), hash.as_ref()).matches);
+            assert!(!memory.verify(&params, &secret("pass"), hash.as_ref()).matches);
         }
     }
 
@@ -195,6 +204,6 @@ mod tests {
         // `echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 32 -e`, from the reference implementation's test.c.
         let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let hash = PasswordHash::stored(text.to_owned());
-        assert!(Arena::default().verify(&cheap(64), &secret("password"), Some(&hash)).matches);
+        assert!(ArgonMemory::default().verify(&cheap(64), &secret("password"), Some(&hash)).matches);
     }
 }

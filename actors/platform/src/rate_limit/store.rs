@@ -1,64 +1,62 @@
-//! Where the counters are.
+//! The counters: in the database, in Redis, or on this node while Redis is away.
+
+use std::{error::Error, time::Duration};
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_db::Database;
-use faceofmind_runtime::legacy::Failure;
-use std::time::Duration;
+use faceofmind_db::{Database, StoreError};
 use tokio::sync::watch;
 
-use self::node::NodeCounters;
-use super::window::{Counted, Order, Verdict};
-use crate::redis::RedisServer;
+use self::local::LocalCounters;
+use super::{
+    messages::RateLimitError,
+    window::{Counted, CounterRequest, Decision},
+};
+use crate::{DependencyError, redis::RedisClient};
 
-mod node;
+mod local;
 mod redis;
 mod sql;
 
-/// Where all nodes see them.
+/// Where all nodes share their counters.
 #[derive(Clone, Debug)]
 pub enum Counters {
     /// The table `counters`.
     Sql(Database),
-    /// Redis; while it is away each node counts for itself.
-    Redis(RedisServer),
+    /// Redis. While it is away, each node counts alone.
+    Redis(RedisClient),
 }
 
-/// What was counted, and where, so that it can be given back.
+/// Counted uses, and where they were counted, so that they can be refunded.
 #[derive(Debug, Default)]
-#[must_use = "what was counted stays counted unless it is given back"]
-pub struct Taken {
-    pub(super) counted: Vec<Counted>,
-    by_node: bool,
+#[must_use = "the uses stay counted unless they are refunded"]
+pub struct Reservation {
+    counted: Vec<Counted>,
+    is_local: bool,
 }
 
-/// What came of one order: taken, or how long to wait.
-pub(super) type Outcome = Result<Taken, Duration>;
+impl Reservation {
+    pub(super) fn is_empty(&self) -> bool {
+        self.counted.is_empty()
+    }
+}
 
-/// The counters as the limiter uses them. Clones share the state, which outlives the actor.
+/// The counters and their fallback. Clones share the state, which outlives the actor.
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
+pub(super) struct CounterStore {
     counters: Counters,
-    node: NodeCounters,
-    alone: watch::Sender<bool>,
+    local: LocalCounters,
+    degraded: watch::Sender<bool>,
     clock: Clock,
 }
 
-impl Ledger {
-    pub(super) fn new(counters: Counters, node_counters: u64, clock: Clock) -> Self {
-        Self { counters, node: NodeCounters::new(node_counters), alone: watch::Sender::new(false), clock }
+impl CounterStore {
+    pub(super) fn new(counters: Counters, max_local_counters: u64, clock: Clock) -> Self {
+        Self { counters, local: LocalCounters::new(max_local_counters), degraded: watch::Sender::new(false), clock }
     }
 
-    /// Whether this node counts for itself, because Redis is away.
+    /// Whether this node counts alone because Redis is away.
     pub(super) fn is_degraded(&self) -> bool {
-        *self.alone.borrow()
-    }
-
-    /// Whether the counters that all nodes see can be reached now.
-    pub(super) async fn is_up(&self) -> bool {
-        match &self.counters {
-            Counters::Sql(db) => db.is_up().await,
-            Counters::Redis(server) => server.is_up().await,
-        }
+        *self.degraded.borrow()
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -68,67 +66,68 @@ impl Ledger {
         }
     }
 
-    /// Counts the orders, one after the other, in one round trip.
-    pub(super) async fn take(&self, orders: &[Order]) -> Result<Vec<Outcome>, Failure> {
+    /// Counts the uses of each caller, one caller after the other, in one round trip.
+    pub(super) async fn acquire(
+        &self,
+        requests: &[Vec<CounterRequest>],
+    ) -> Result<Vec<Result<Reservation, RateLimitError>>, StoreError> {
         let now = self.clock.now();
-        match &self.counters {
-            Counters::Sql(db) => Ok(outcomes(sql::take(db, orders, now).await?, false)),
-            Counters::Redis(server) if !self.is_degraded() => match redis::take(server, orders, now).await {
-                Ok(verdicts) => Ok(outcomes(verdicts, false)),
-                Err(failure) => {
-                    self.degrade(&failure);
-                    Ok(outcomes(self.node.take(orders, now), true))
+        let (decisions, is_local) = match &self.counters {
+            Counters::Sql(db) => (sql::acquire(db, requests, now).await?, false),
+            Counters::Redis(redis) if !self.is_degraded() => match redis::acquire(redis, requests, now).await {
+                Ok(decisions) => (decisions, false),
+                Err(error) => {
+                    self.degrade(&error);
+                    (self.local.acquire(requests, now), true)
                 }
             },
-            Counters::Redis(_) => Ok(outcomes(self.node.take(orders, now), true)),
-        }
+            Counters::Redis(_) => (self.local.acquire(requests, now), true),
+        };
+        let outcome = |decision| match decision {
+            Decision::Counted(counted) => Ok(Reservation { counted, is_local }),
+            Decision::Refused { retry_after } => Err(RateLimitError::Exceeded { retry_after }),
+        };
+        Ok(decisions.into_iter().map(outcome).collect())
     }
 
     /// Takes uses back where they were counted.
-    pub(super) async fn give_back(&self, taken: Vec<Taken>) -> Result<(), Failure> {
-        let (by_node, by_all): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| taken.by_node);
-        let [by_node, by_all] =
-            [by_node, by_all].map(|taken| taken.into_iter().flat_map(|t| t.counted).collect::<Vec<_>>());
-        self.node.give_back(&by_node, self.clock.now());
+    pub(super) async fn refund(&self, reservations: Vec<Reservation>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let (local, shared): (Vec<_>, Vec<_>) = reservations.into_iter().partition(|reservation| reservation.is_local);
+        let [local, shared] =
+            [local, shared].map(|reservations| reservations.into_iter().flat_map(|r| r.counted).collect::<Vec<_>>());
+        self.local.refund(&local, self.clock.now());
         match &self.counters {
-            _ if by_all.is_empty() => Ok(()),
-            Counters::Sql(db) => sql::give_back(db, by_all).await,
-            Counters::Redis(server) => redis::give_back(server, &by_all).await,
+            _ if shared.is_empty() => {}
+            Counters::Sql(db) => sql::refund(db, shared).await?,
+            Counters::Redis(redis) => redis::refund(redis, &shared).await?,
         }
+        Ok(())
     }
 
-    /// Deletes what is over; Redis does so by itself.
-    pub(super) async fn sweep(&self) -> Result<u64, Failure> {
+    /// Deletes expired counters. Redis does so by itself.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
         match &self.counters {
             Counters::Sql(db) => sql::sweep(db, self.clock.now()).await,
-            Counters::Redis(_) => Ok(0),
+            Counters::Redis(_) => Ok(()),
         }
     }
 
-    fn degrade(&self, cause: &Failure) {
-        if !self.alone.send_replace(true) {
-            tracing::warn!(%cause, "limits are counted on this node alone until Redis returns");
+    fn degrade(&self, error: &DependencyError) {
+        if !self.degraded.send_replace(true) {
+            tracing::warn!(%error, "lost Redis; rate limits are counted on this node alone until it returns");
         }
     }
 
-    /// Goes back to Redis, whenever it returns. Never ends.
-    pub(super) async fn watch(self, every: Duration, rng: Rng) {
-        let Counters::Redis(server) = &self.counters else { return };
-        let mut alone = self.alone.subscribe();
-        while alone.wait_for(|&alone| alone).await.is_ok() {
-            tokio::time::sleep(rng.jitter(every)).await;
-            if server.is_up().await {
-                self.alone.send_replace(false);
-                tracing::info!("Redis is back: limits are counted there again");
+    /// Returns to Redis whenever it is back. Never ends.
+    pub(super) async fn watch(self, interval: Duration, rng: Rng) {
+        let Counters::Redis(redis) = &self.counters else { return };
+        let mut degraded = self.degraded.subscribe();
+        while degraded.wait_for(|&degraded| degraded).await.is_ok() {
+            tokio::time::sleep(rng.jitter(interval)).await;
+            if redis.is_up().await {
+                self.degraded.send_replace(false);
+                tracing::info!("Redis is back; rate limits are counted there again");
             }
         }
     }
-}
-
-fn outcomes(verdicts: Vec<Verdict>, by_node: bool) -> Vec<Outcome> {
-    let outcome = |verdict| match verdict {
-        Verdict::Taken(counted) => Ok(Taken { counted, by_node }),
-        Verdict::Refused { retry_after } => Err(retry_after),
-    };
-    verdicts.into_iter().map(outcome).collect()
 }

@@ -38,11 +38,11 @@ impl Home {
     }
 
     async fn change(&self, user: UserId, change: AccountChange) {
-        self.world.house.registry.change(user, change, EventContext::new(Initiator::System)).await.expect("changes");
+        self.world.system.registry.change(user, change, EventContext::new(Initiator::System)).await.expect("changes");
     }
 
     async fn remind(&self, user: UserId, date: &str) -> ReminderId {
-        fresh(self.world.house.reminders.create(user, new(date), None).await).id
+        fresh(self.world.system.reminders.create(user, new(date), None).await).id
     }
 
     /// How often it was told, by events.
@@ -139,7 +139,7 @@ async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
         let put = |date| ReminderChange { reminder_time: Some(on_day(date)), ..ReminderChange::default() };
         let changes = async {
             for date in [TUESDAY, WEDNESDAY, TUESDAY, WEDNESDAY] {
-                home.world.house.reminders.change(ada, kept, put(date)).await.expect("changes");
+                home.world.system.reminders.change(ada, kept, put(date)).await.expect("changes");
             }
         };
         let ((), ids, ()) = tokio::join!(moves, writes, changes);
@@ -159,7 +159,7 @@ async fn who_is_deleted_while_their_reminders_are_told_leaves_nothing() {
         }
         set(&home.world.clock, TUESDAY_AT_EIGHT);
         until("the first are told", async || home.world.told(ada).await.len() > 1).await;
-        home.world.house.registry.delete(ada, EventContext::new(Initiator::System)).await.expect("deletes");
+        home.world.system.registry.delete(ada, EventContext::new(Initiator::System)).await.expect("deletes");
         assert_eq!(home.world.told(ada).await, ["user.deleted"]);
         for table in ["reminders", "reminder_schedules", "mail_intents"] {
             assert_eq!(home.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
@@ -172,7 +172,7 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
         let new = NewReminder { description: "about my sleep".into(), title: "Dr. Cruz".into(), ..new(TUESDAY) };
-        let id = fresh(home.world.house.reminders.create(ada, new, None).await).id;
+        let id = fresh(home.world.system.reminders.create(ada, new, None).await).id;
         set(&home.world.clock, TUESDAY_AT_EIGHT);
         home.until_told(id).await;
         let mails = home.mails();
@@ -202,7 +202,7 @@ async fn what_is_switched_off_or_barred_before_its_mail_leaves_is_not_mailed() {
         })
         .await;
         let change = ReminderChange { is_active: Some(false), ..ReminderChange::default() };
-        home.world.house.reminders.change(ada, off, change).await.expect("changes");
+        home.world.system.reminders.change(ada, off, change).await.expect("changes");
         home.change(bob, AccountChange::of_status(Status::Suspended, false)).await;
         let ids = |mails: &[Received]| mails.iter().map(|mail| mail.id.clone()).collect::<HashSet<_>>();
         let before = home.mails();

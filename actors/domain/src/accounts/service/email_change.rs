@@ -8,7 +8,7 @@ use faceofmind_model::{
 use faceofmind_platform::{
     login_store, mail,
     otp::{Proof, Purpose},
-    rate_limit::Use,
+    rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
 use super::{AccountService, code_entered, ensure_revision};
@@ -28,11 +28,11 @@ impl AccountService {
         if request.new_email == request.verified.email {
             return Err(AccountError::EmailUnchanged);
         }
-        let limit = Use { limit: self.settings.registrations, subject: request.context.rate_limit_key() };
-        let reservation = self.deps.limits.take(&[limit]).await?;
+        let key = RateLimitKey { limit: self.settings.registrations, subject: request.context.rate_limit_key() };
+        let reservation = self.deps.limiter.ask(Acquire(vec![key])).await?;
         let stored = self.store_request(request).await;
         if stored.is_err() {
-            self.deps.limits.give_back(reservation).await;
+            self.deps.limiter.tell(Refund(reservation));
         }
         stored
     }

@@ -5,7 +5,7 @@ use faceofmind_model::{LoginId, MailReason, RequestContext, Status, User, UserId
 use faceofmind_platform::{
     login_store,
     otp::{Proof, Purpose},
-    password_hasher::PasswordHash,
+    password_hasher::{HashPassword, PasswordHash},
 };
 use secrecy::SecretString;
 
@@ -110,7 +110,7 @@ impl AccountService {
 
     async fn check_and_hash(&self, user: &User, password: SecretString) -> Result<PasswordHash, PasswordError> {
         self.settings.passwords.check(&password, &user.email, [&user.first_name, &user.last_name])?;
-        Ok(self.deps.hasher.hash(password).await?)
+        Ok(self.deps.hasher.ask(HashPassword { password }).await?)
     }
 
     pub(in crate::accounts) async fn renew_password_hash(

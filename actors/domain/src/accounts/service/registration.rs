@@ -5,8 +5,8 @@ use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::U
 use faceofmind_platform::{
     mail::Language,
     otp::{Proof, Purpose},
-    password_hasher::PasswordHash,
-    rate_limit::Use,
+    password_hasher::{HashPassword, PasswordHash},
+    rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
 use super::{AccountService, code_entered};
@@ -19,18 +19,18 @@ use crate::accounts::{
 impl AccountService {
     pub(in crate::accounts) async fn register(&self, new: Register) -> Result<(), AccountError> {
         self.settings.passwords.check(&new.password, &new.email, [&new.first_name, &new.last_name])?;
-        let limit = Use { limit: self.settings.registrations, subject: new.context.rate_limit_key() };
-        let reservation = self.deps.limits.take(&[limit]).await?;
+        let key = RateLimitKey { limit: self.settings.registrations, subject: new.context.rate_limit_key() };
+        let reservation = self.deps.limiter.ask(Acquire(vec![key])).await?;
         let stored = self.hash_and_store(new).await;
         if stored.is_err() {
-            self.deps.limits.give_back(reservation).await;
+            self.deps.limiter.tell(Refund(reservation));
         }
         stored
     }
 
     async fn hash_and_store(&self, new: Register) -> Result<(), AccountError> {
         let Register { email, password, first_name, last_name, context } = new;
-        let password = self.deps.hasher.hash(password).await?;
+        let password = self.deps.hasher.ask(HashPassword { password }).await?;
         let language = Language::choose(&context.languages);
         let registration = NewRegistration {
             email: &email,

@@ -44,7 +44,7 @@ pub(super) async fn mint(server: &RedisServer, slot: &Slot, code: &NewCode, budg
         .arg(&code.id)
         .arg(record(code)?)
         .arg(keep);
-    server.run(&call).await
+    Ok(server.run(&call).await?)
 }
 
 fn record(code: &NewCode) -> Result<String, Failure> {
@@ -75,15 +75,15 @@ pub(super) async fn guess(
 }
 
 pub(super) async fn consume(server: &RedisServer, slot: &Slot, id: &str, now: Timestamp) -> Result<bool, Failure> {
-    server.run(CONSUME.key(key(slot)).arg(millis(now)).arg(id)).await
+    Ok(server.run(CONSUME.key(key(slot)).arg(millis(now)).arg(id)).await?)
 }
 
 pub(super) async fn restore(server: &RedisServer, slot: &Slot, id: &str) -> Result<(), Failure> {
-    server.run(RESTORE.key(key(slot)).arg(id)).await
+    Ok(server.run(RESTORE.key(key(slot)).arg(id)).await?)
 }
 
 pub(super) async fn forget(server: &RedisServer, slot: &Slot) -> Result<(), Failure> {
-    server.send(::redis::pipe().del(key(slot)).ignore()).await
+    Ok(server.send(::redis::pipe().del(key(slot)).ignore()).await?)
 }
 
 fn key(slot: &Slot) -> String {

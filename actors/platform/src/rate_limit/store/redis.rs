@@ -1,84 +1,98 @@
-//! Counters in Redis, each a hash of count and end, dropped by Redis a minute after its window.
+//! Counters in Redis. Each is a hash of the count and the end of the window, which Redis deletes a minute after the window has ended.
 //!
-//! A script touches one key, so an order over several counters is counted in each, and taken back from the others when one is full. Between
-//! the two another caller may be refused who would just have fitted; nobody is let through who does not fit.
+//! A script touches one key. So a request over several counters is counted in each, and refunded in the others when one is full. Between the
+//! two, a request of another caller may be refused that would have fitted. No request passes that does not fit.
 
 use std::{sync::LazyLock, time::Duration};
 
 use ::redis::{Pipeline, Script};
 use faceofmind_base::Timestamp;
-use faceofmind_runtime::legacy::Failure;
 
-use crate::rate_limit::window::{Counted, Order, Verdict, Wanted};
-use crate::redis::RedisServer;
+use crate::{
+    DependencyError,
+    rate_limit::window::{Counted, CounterRequest, Decision},
+    redis::RedisClient,
+};
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("give_back.lua")));
-/// Kept so much longer than its window, for nodes whose clocks are behind.
+static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("acquire.lua")));
+static REFUND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("refund.lua")));
+/// A counter outlives its window by this, for nodes whose clocks are behind.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Counts every order in one round trip, and one more when an order was refused.
-pub(super) async fn take(server: &RedisServer, orders: &[Order], now: Timestamp) -> Result<Vec<Verdict>, Failure> {
-    let mut answers = send_takes(server, orders, now).await?.into_iter();
-    let mut verdicts = Vec::with_capacity(orders.len());
-    let mut too_many = Vec::new();
-    for order in orders {
-        let (verdict, undo) = judge(order, &mut answers, now);
-        verdicts.push(verdict);
-        too_many.extend(undo);
+/// Counts the uses of each caller in one round trip, and in a second one if a caller was refused.
+pub(super) async fn acquire(
+    redis: &RedisClient,
+    requests: &[Vec<CounterRequest>],
+    now: Timestamp,
+) -> Result<Vec<Decision>, DependencyError> {
+    let mut replies = send(redis, requests, now).await?.into_iter();
+    let mut decisions = Vec::with_capacity(requests.len());
+    let mut excess = Vec::new();
+    for requests in requests {
+        let (decision, refunds) = decide(requests, &mut replies, now);
+        decisions.push(decision);
+        excess.extend(refunds);
     }
-    give_back(server, &too_many).await?;
-    Ok(verdicts)
+    refund(redis, &excess).await?;
+    Ok(decisions)
 }
 
-/// Whether each use was counted, and when its window ends in microseconds.
-type Answer = (bool, i64);
+/// Whether a use was counted, and when its window ends in microseconds.
+type Reply = (bool, i64);
 
-async fn send_takes(server: &RedisServer, orders: &[Order], now: Timestamp) -> Result<Vec<Answer>, Failure> {
+async fn send(
+    redis: &RedisClient,
+    requests: &[Vec<CounterRequest>],
+    now: Timestamp,
+) -> Result<Vec<Reply>, DependencyError> {
     let mut pipeline = ::redis::pipe();
-    pipeline.load_script(&TAKE).ignore();
-    for wanted in orders.iter().flatten() {
-        ask(&mut pipeline, wanted, now);
+    pipeline.load_script(&ACQUIRE).ignore();
+    for request in requests.iter().flatten() {
+        push(&mut pipeline, request, now);
     }
-    server.send(&pipeline).await
+    redis.send(&pipeline).await
 }
 
-fn ask(pipeline: &mut Pipeline, wanted: &Wanted, now: Timestamp) {
-    let keep = u64::try_from((wanted.within + MARGIN).as_millis()).unwrap_or(u64::MAX);
-    let mut call = TAKE.key(key(&wanted.name));
-    call.arg(now.micros()).arg((now + wanted.within).micros()).arg(wanted.most).arg(keep);
+fn push(pipeline: &mut Pipeline, request: &CounterRequest, now: Timestamp) {
+    let expire_ms = u64::try_from((request.window + MARGIN).as_millis()).unwrap_or(u64::MAX);
+    let mut call = ACQUIRE.key(key(&request.name));
+    call.arg(now.micros()).arg((now + request.window).micros()).arg(request.max).arg(expire_ms);
     pipeline.invoke_script(&call);
 }
 
-/// The verdict on an order, and what of it has to be taken back.
-fn judge(order: &Order, answers: &mut impl Iterator<Item = Answer>, now: Timestamp) -> (Verdict, Vec<Counted>) {
+/// Returns the decision on one caller's uses, and the counted uses to refund.
+fn decide(
+    requests: &[CounterRequest],
+    replies: &mut impl Iterator<Item = Reply>,
+    now: Timestamp,
+) -> (Decision, Vec<Counted>) {
     let mut counted = Vec::new();
     let mut wait = None;
-    for (wanted, (taken, ends)) in order.iter().zip(answers) {
+    for (request, (was_counted, ends)) in requests.iter().zip(replies) {
         let expires_at = Timestamp::from_micros(ends);
-        if taken {
-            counted.push(Counted { name: wanted.name.clone(), expires_at });
+        if was_counted {
+            counted.push(Counted { name: request.name.clone(), expires_at });
         } else {
             wait = wait.max(Some(expires_at.since(now)));
         }
     }
     match wait {
-        None => (Verdict::Taken(counted), Vec::new()),
-        Some(retry_after) => (Verdict::Refused { retry_after }, counted),
+        None => (Decision::Counted(counted), Vec::new()),
+        Some(retry_after) => (Decision::Refused { retry_after }, counted),
     }
 }
 
-/// Takes uses back, those whose window is not over.
-pub(super) async fn give_back(server: &RedisServer, counted: &[Counted]) -> Result<(), Failure> {
+/// Takes uses back whose window has not ended.
+pub(super) async fn refund(redis: &RedisClient, counted: &[Counted]) -> Result<(), DependencyError> {
     if counted.is_empty() {
         return Ok(());
     }
     let mut pipeline = ::redis::pipe();
-    pipeline.load_script(&GIVE_BACK).ignore();
+    pipeline.load_script(&REFUND).ignore();
     for Counted { name, expires_at } in counted {
-        pipeline.invoke_script(GIVE_BACK.key(key(name)).arg(expires_at.micros())).ignore();
+        pipeline.invoke_script(REFUND.key(key(name)).arg(expires_at.micros())).ignore();
     }
-    server.send(&pipeline).await
+    redis.send(&pipeline).await
 }
 
 fn key(name: &str) -> String {

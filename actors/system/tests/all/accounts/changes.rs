@@ -44,7 +44,7 @@ async fn a_status_other_than_active_ends_all_logins_at_once() {
             assert!(!world.is_good(&logged_in).await, "{status:?}");
             world.set_status(logged_in.user.id, Status::Active).await.expect("activates");
             assert!(!world.is_good(&logged_in).await, "an ended login stays ended");
-            assert!(world.system.logins.refresh(&logged_in.refresh_token).await.is_err());
+            assert!(world.refresh(&logged_in.refresh_token).await.is_err());
         }
     }
 }

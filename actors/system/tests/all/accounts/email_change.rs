@@ -16,18 +16,18 @@ impl World {
         self.system.accounts.ask(request).await
     }
 
-    async fn confirm(&self, by: &LoggedIn, mail: &Received) -> Result<User, AccountError> {
+    async fn confirm(&self, by: &TokenPair, mail: &Received) -> Result<User, AccountError> {
         self.enter_code(by, mail.code().expect("a code")).await
     }
 
-    async fn enter_code(&self, by: &LoggedIn, code: SecretString) -> Result<User, AccountError> {
-        let keep = self.system.logins.identify(&by.access_token).await.expect("is valid").login;
+    async fn enter_code(&self, by: &TokenPair, code: SecretString) -> Result<User, AccountError> {
+        let keep = self.system.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
         let confirm = ConfirmEmailChange { user: by.user.id, code, keep, context: client("phone") };
         self.system.accounts.ask(confirm).await
     }
 
     /// A logged-in user, and the mail with the code to the new address.
-    async fn with_pending_change(&self) -> (LoggedIn, Received) {
+    async fn with_pending_change(&self) -> (TokenPair, Received) {
         let ada = self.logged_in(ADA).await;
         self.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted");
         (ada, self.mail(NEW, 1).await)
@@ -39,11 +39,11 @@ async fn the_old_address_holds_until_the_new_one_is_verified() {
     for world in worlds().await {
         let (ada, mail) = world.with_pending_change().await;
         world.log_in(ADA, PASSWORD).await.expect("holds");
-        assert!(matches!(world.log_in(NEW, PASSWORD).await, Err(LogInError::BadPair)));
+        assert!(matches!(world.log_in(NEW, PASSWORD).await, Err(LoginError::InvalidCredentials)));
         let moved = world.confirm(&ada, &mail).await.expect("changes the address");
         assert_eq!((moved.id, moved.email, moved.status), (ada.user.id, email(NEW), Status::Active));
         world.log_in(NEW, PASSWORD).await.expect("is the account's");
-        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LogInError::BadPair)));
+        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LoginError::InvalidCredentials)));
         assert_eq!(world.event_names(ada.user.id).await, ["user.registered", "user.verified", "user.email_changed"]);
         world.all_is_mailed().await;
         let subjects: Vec<_> = world.mails(ADA).into_iter().skip(1).map(|mail| mail.subject).collect();
@@ -65,7 +65,7 @@ async fn the_other_logins_end_with_the_email_change() {
         world.confirm(&ada, &mail).await.expect("changes the address");
         assert!(!world.is_good(&laptop).await);
         assert!(world.is_good(&ada).await, "the confirming login stays");
-        let refreshed = world.system.logins.refresh(&ada.refresh_token).await.expect("goes on");
+        let refreshed = world.refresh(&ada.refresh_token).await.expect("goes on");
         assert_eq!(refreshed.user.email, email(NEW));
     }
 }
@@ -127,7 +127,7 @@ async fn a_verified_address_change_goes_before_unverified_registrations() {
         let mail = world.mail(NEW, 2).await;
         world.confirm(&ada, &mail).await.expect("changes the address");
         assert_eq!(world.event_names(squatter).await, ["user.deleted"], "the unverified account was erased");
-        assert!(matches!(world.log_in(NEW, OTHERS).await, Err(LogInError::BadPair)));
+        assert!(matches!(world.log_in(NEW, OTHERS).await, Err(LoginError::InvalidCredentials)));
         assert!(matches!(world.verify(NEW, &strangers).await, Err(AccountError::InvalidCode)));
         assert_eq!(world.id_of(NEW).await, ada.user.id);
     }

@@ -9,7 +9,7 @@ use faceofmind_domain::{
         GetMailContext, GetUser, ListUsers, PasswordError, Register, RenewPasswordHash, RequestEmailChange,
         RequestPasswordReset, ResendVerificationCode, ResetPassword, UpdateUser,
     },
-    logins::{LogInError, LoggedIn},
+    logins::{LoginError, TokenPair},
     sessions::{CommandContext, StartSession},
 };
 use faceofmind_model::{

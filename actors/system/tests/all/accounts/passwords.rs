@@ -13,8 +13,8 @@ impl World {
         self.system.accounts.ask(reset(mail.code().expect("a code"), password)).await
     }
 
-    pub(super) async fn change_password(&self, by: &LoggedIn, verified: User) -> Result<(), PasswordError> {
-        let keep = self.system.logins.identify(&by.access_token).await.expect("is valid").login;
+    pub(super) async fn change_password(&self, by: &TokenPair, verified: User) -> Result<(), PasswordError> {
+        let keep = self.system.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
         let change = ChangePassword { verified, new_password: secret(NEW), keep, context: client("phone") };
         self.system.accounts.ask(change).await
     }
@@ -95,7 +95,7 @@ async fn a_suspended_user_may_reset_but_not_log_in() {
         world.request_reset(ADA, "phone").await;
         let mail = world.mail(ADA, 2).await;
         world.reset(&mail, NEW).await.expect("resets");
-        assert!(matches!(world.log_in(ADA, NEW).await, Err(LogInError::Barred(Status::Suspended))));
+        assert!(matches!(world.log_in(ADA, NEW).await, Err(LoginError::AccountDisabled(Status::Suspended))));
     }
 }
 
@@ -162,8 +162,8 @@ async fn changing_the_password_ends_the_other_logins_only() {
         world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
         assert!(world.is_good(&phone).await);
         assert!(!world.is_good(&laptop).await);
-        assert!(world.system.logins.refresh(&laptop.refresh_token).await.is_err());
-        world.system.logins.refresh(&phone.refresh_token).await.expect("goes on");
+        assert!(world.refresh(&laptop.refresh_token).await.is_err());
+        world.refresh(&phone.refresh_token).await.expect("goes on");
     }
 }
 

@@ -25,7 +25,7 @@ async fn a_stranger_who_registers_first_gains_nothing() {
         assert!(mail.text.contains("Ada owner"), "{}", mail.text);
         let ada = world.verify(ADA, &mail).await.expect("verifies");
         assert_eq!(ada.first_name, "Ada owner");
-        assert!(matches!(world.log_in(ADA, STRANGERS).await, Err(LogInError::BadPair)));
+        assert!(matches!(world.log_in(ADA, STRANGERS).await, Err(LoginError::InvalidCredentials)));
         world.log_in(ADA, OWNERS).await.expect("is the owner's");
         assert_eq!(world.event_names(ada.id).await, ["user.registered", "user.verified"]);
     }
@@ -77,7 +77,7 @@ async fn activation_by_an_admin_drops_the_password_after_several_registrations()
         let ada = world.id_of(ADA).await;
         world.set_status(ada, Status::Active).await.expect("activates");
         for password in [OWNERS, STRANGERS] {
-            assert!(matches!(world.log_in(ADA, password).await, Err(LogInError::BadPair)));
+            assert!(matches!(world.log_in(ADA, password).await, Err(LoginError::InvalidCredentials)));
         }
     }
 }
@@ -103,7 +103,7 @@ async fn a_registration_of_a_verified_account_that_was_set_back_gains_nothing_by
         world.set_status(ada, Status::Inactive).await.expect("sets back");
         world.register(ADA, STRANGERS, "stranger").await;
         world.set_status(ada, Status::Active).await.expect("activates");
-        assert!(matches!(world.log_in(ADA, STRANGERS).await, Err(LogInError::BadPair)));
+        assert!(matches!(world.log_in(ADA, STRANGERS).await, Err(LoginError::InvalidCredentials)));
     }
 }
 
@@ -117,7 +117,7 @@ async fn a_registration_of_an_active_account_cannot_be_verified_after_it_is_set_
         world.set_status(ada, Status::Inactive).await.expect("sets back");
         assert_eq!(world.number("SELECT count(*) FROM claims").await, 0);
         world.advance(Duration::from_secs(601));
-        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LogInError::Inactive)));
+        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LoginError::Inactive)));
         let mail = world.mail(ADA, 3).await;
         assert!(mail.text.contains("Ada phone"), "{}", mail.text);
         world.verify(ADA, &mail).await.expect("verifies");

@@ -14,7 +14,7 @@ use faceofmind_platform::mail::Transport;
 
 /// Waits until that many letters are under way, and on PostgreSQL one of them waits for a lock.
 async fn until_waiting(world: &World, letters: usize) {
-    let row = || world.house.tree.snapshot().into_iter().find(|row| row.name == "community").expect("a row");
+    let row = || world.system.tree.snapshot().into_iter().find(|row| row.name == "community").expect("a row");
     until("the letters are under way", async || row().queue_len == letters).await;
     if matches!(world.db, Database::Postgres(_)) {
         let waiting =
@@ -38,7 +38,7 @@ async fn who_writes_while_they_are_removed_holds_up_nobody() {
         let id = post(&world, ada, "one").await.id;
         let mut removing = world.db.begin().await.expect("begins");
         lock_for_removal(&mut removing, ada).await;
-        let community = world.house.community.clone();
+        let community = world.system.community.clone();
         let writing = tokio::spawn(async move { community.comment(id, draft(ada, "under my own")).await });
         until_waiting(&world, 1).await;
         // In a circle PostgreSQL would wait a second and then refuse one of the two.
@@ -68,12 +68,12 @@ async fn posts_and_people_are_deleted_while_others_write_under_them() {
             people.push(user);
         }
         let everywhere = people.iter().flat_map(|&user| written.iter().map(move |&id| (user, id)));
-        let commenting = everywhere.clone().map(|(user, id)| one.house.community.comment(id, draft(user, "c")));
-        let again = everywhere.map(|(user, id)| two.house.community.comment(id, draft(user, "d")));
+        let commenting = everywhere.clone().map(|(user, id)| one.system.community.comment(id, draft(user, "c")));
+        let again = everywhere.map(|(user, id)| two.system.community.comment(id, draft(user, "d")));
         let moderator = admin(people[0]);
-        let deleting = written.iter().step_by(2).map(|&id| two.house.community.delete_post(id, moderator));
+        let deleting = written.iter().step_by(2).map(|&id| two.system.community.delete_post(id, moderator));
         let origin = || EventContext::new(Initiator::System);
-        let removing = people[1..].iter().map(|&user| one.house.registry.delete(user, origin()));
+        let removing = people[1..].iter().map(|&user| one.system.registry.delete(user, origin()));
         let (commented, more, deleted, removed) =
             tokio::join!(join_all(commenting), join_all(again), join_all(deleting), join_all(removing));
         for said in commented.into_iter().chain(more) {
@@ -89,7 +89,7 @@ async fn posts_and_people_are_deleted_while_others_write_under_them() {
         assert_eq!(one.number(&left).await, 0);
         let left = format!("SELECT count(*) FROM community_comments WHERE user_id <> {}", people[0]);
         assert_eq!(one.number(&left).await, 0);
-        one.house.registry.delete(people[0], origin()).await.expect("deletes");
+        one.system.registry.delete(people[0], origin()).await.expect("deletes");
         assert_eq!(rows(&one).await, (0, 0));
     }
 }
@@ -103,7 +103,7 @@ async fn comments_under_one_post_are_told_in_the_order_in_which_they_stand() {
         }
         let id = post(&world, people[0], "one").await.id;
         let saying = (0..80).map(|number| {
-            let (community, user) = (world.house.community.clone(), people[number % 8]);
+            let (community, user) = (world.system.community.clone(), people[number % 8]);
             tokio::spawn(async move { community.comment(id, draft(user, &format!("no. {number}"))).await })
         });
         for said in saying.collect::<Vec<_>>() {
@@ -131,7 +131,7 @@ async fn who_waits_on_a_community_that_dies_hears_so_at_once_and_nothing_is_half
         let mut held = world.db.begin().await.expect("begins");
         posts::lock(&mut held, id).await.expect("locks").expect("is there");
         let asking = [(); 2].map(|()| {
-            let community = world.house.community.clone();
+            let community = world.system.community.clone();
             tokio::spawn(async move { community.comment(id, keyed(ada, "k", content)).await })
         });
         until_waiting(&world, 2).await;
@@ -142,7 +142,7 @@ async fn who_waits_on_a_community_that_dies_hears_so_at_once_and_nothing_is_half
             assert!(is_told, "{heard:?}");
         }
         held.rollback().await.expect("lets go");
-        fresh(world.house.community.comment(id, keyed(ada, "k", content)).await.expect("nothing was done"));
+        fresh(world.system.community.comment(id, keyed(ada, "k", content)).await.expect("nothing was done"));
         assert_eq!((rows(&world).await, world.told(ada).await.len()), ((1, 1), 2));
     }
 }
@@ -155,7 +155,7 @@ async fn an_edit_and_a_deletion_take_turns() {
         let said = comment(&world, id, ada, "said").await.id;
         let mut deleting = world.db.begin().await.expect("begins");
         comments::lock(&mut deleting, (id, said)).await.expect("locks").expect("is there");
-        let community = world.house.community.clone();
+        let community = world.system.community.clone();
         let editing = tokio::spawn(async move { community.edit_comment(id, said, "late".into(), member(ada)).await });
         until_waiting(&world, 1).await;
         comments::delete(&mut deleting, said).await.expect("deletes");

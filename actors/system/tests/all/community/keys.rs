@@ -7,7 +7,7 @@ use faceofmind_platform::idempotency::Answer;
 async fn the_same_key_gets_the_same_answer_again_even_when_what_it_made_is_gone() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let written = fresh(community.post(keyed(ada, "k", "one")).await.expect("is published"));
         let first = Answer::of(201, &written).expect("JSON");
         community.edit_post(written.id, "another".into(), member(ada)).await.expect("edits");
@@ -25,7 +25,7 @@ async fn the_same_key_gets_the_same_answer_again_even_when_what_it_made_is_gone(
 async fn a_refused_comment_leaves_its_key_free() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let lost = community.comment(NOWHERE, keyed(ada, "k", "lost")).await;
         assert!(matches!(lost, Err(CommunityError::NoPost)), "{lost:?}");
         let id = post(&world, ada, "one").await.id;
@@ -41,7 +41,7 @@ async fn twenty_at_once_with_one_key_write_one_post() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
         let asking = (0..20).map(|_| {
-            let community = world.house.community.clone();
+            let community = world.system.community.clone();
             tokio::spawn(async move { community.post(keyed(ada, "k", "one")).await })
         });
         let (mut now, mut again) = (Vec::new(), Vec::new());

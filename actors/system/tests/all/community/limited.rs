@@ -3,7 +3,7 @@
 use faceofmind_db::with_conn;
 
 use super::*;
-use crate::Settings as Bounds;
+use faceofmind_system::Settings as Bounds;
 use crate::support::{bounds, until};
 use faceofmind_platform::idempotency;
 use faceofmind_platform::idempotency::Answer;
@@ -28,7 +28,7 @@ async fn strict_worlds() -> Vec<World> {
 async fn two_an_hour_are_two_an_hour_for_each_user() {
     for world in strict_worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.house.community;
+        let community = &world.system.community;
         let id = post(&world, ada, "one").await.id;
         post(&world, ada, "two").await;
         comment(&world, id, ada, "comments are counted apart").await;
@@ -49,7 +49,7 @@ async fn two_an_hour_are_two_an_hour_for_each_user() {
 async fn what_is_refused_or_repeated_costs_nothing() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let id = post(&world, ada, "one").await.id;
         for _ in 0..5 {
             let lost = community.comment(NOWHERE, draft(ada, "lost")).await;
@@ -83,9 +83,9 @@ async fn the_twin_of_the_last_that_is_allowed_is_answered_like_it() {
         idempotency::settle(&mut twin, &keyring, &key, &answer).await.expect("settles");
         let lock = "UPDATE counters SET count = count";
         with_conn!(twin.connection(), c => sqlx::query(lock).execute(c).await.map(drop)).expect("locks");
-        let community = world.house.community.clone();
+        let community = world.system.community.clone();
         let asking = tokio::spawn(async move { community.post(keyed(ada, "k", "two")).await });
-        let limiter = || world.house.tree.snapshot().into_iter().find(|row| row.name == "limiter").expect("a row");
+        let limiter = || world.system.tree.snapshot().into_iter().find(|row| row.name == "limiter").expect("a row");
         until("the limiter is asked", async || limiter().queue_len == 1).await;
         twin.commit().await.expect("commits");
         assert_eq!(asking.await.expect("no panic").expect("replays"), Once::Again(answer));
@@ -98,7 +98,7 @@ async fn many_at_once_are_counted_too() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;
         let asking = (0..10).map(|number| {
-            let community = world.house.community.clone();
+            let community = world.system.community.clone();
             tokio::spawn(async move { community.post(draft(ada, &format!("no. {number}"))).await.is_ok() })
         });
         let mut published = 0;

@@ -10,7 +10,7 @@ fn first<Id>(limit: u32) -> Part<Id> {
 async fn posts_come_newest_first_and_page_by_page_whatever_is_written_meanwhile() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let mut ids = Vec::new();
         for number in 0..7 {
             ids.push(post(&world, ada, &format!("no. {number}")).await.id);
@@ -38,7 +38,7 @@ async fn posts_come_newest_first_and_page_by_page_whatever_is_written_meanwhile(
 async fn comments_come_newest_first_and_under_their_own_post() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let (one, other) = (post(&world, ada, "one").await.id, post(&world, ada, "other").await.id);
         let mut said = Vec::new();
         for number in 0..5 {
@@ -58,7 +58,7 @@ async fn comments_come_newest_first_and_under_their_own_post() {
 async fn a_post_without_comments_has_none_and_no_post_is_not_found() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         assert_eq!(community.posts(first(5)).await.expect("lists").results, []);
         let id = post(&world, ada, "one").await.id;
         assert_eq!(community.comments(id, first(5)).await.expect("lists"), Page { results: vec![], next: None });

@@ -1,11 +1,20 @@
-//! The community in a whole house, on each database.
+//! The community in a whole actor system, on each database.
 
-use super::*;
-use crate::support;
+use std::time::Duration;
+
+use faceofmind_base::Clock;
+use faceofmind_db::Database;
+use faceofmind_domain::community::{Comment, CommunityError, Draft, Member, Page, Part, Post, Settings};
+use faceofmind_model::{
+    CommentId, PostId, UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::{
+    idempotency::{Key, Once},
+    rate_limit::Limit,
+};
+
 use crate::support::{World, worlds};
-use faceofmind_model::event::{EventContext, Initiator};
-use faceofmind_model::user::UserId;
-use faceofmind_platform::idempotency::Key;
 
 mod concurrency;
 mod keys;
@@ -45,11 +54,11 @@ async fn person(world: &World, name: &str) -> UserId {
 }
 
 async fn post(world: &World, user: UserId, content: &str) -> Post {
-    fresh(world.house.community.post(draft(user, content)).await.expect("is published"))
+    fresh(world.system.community.post(draft(user, content)).await.expect("is published"))
 }
 
 async fn comment(world: &World, post: PostId, user: UserId, content: &str) -> Comment {
-    fresh(world.house.community.comment(post, draft(user, content)).await.expect("is put there"))
+    fresh(world.system.community.comment(post, draft(user, content)).await.expect("is put there"))
 }
 
 /// All that is written.

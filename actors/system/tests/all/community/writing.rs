@@ -15,7 +15,7 @@ async fn without_cascades(world: &World) {
 async fn what_is_written_is_there_and_told_of() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.house.community;
+        let community = &world.system.community;
         let written = post(&world, ada, "What helps you?").await;
         assert_eq!((written.user_id, written.content.as_str()), (ada, "What helps you?"));
         assert_eq!((written.updated_at, written.comment_count), (written.created_at, 0));
@@ -34,7 +34,7 @@ async fn what_is_written_is_there_and_told_of() {
 async fn only_its_author_edits_and_the_same_words_again_change_nothing() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.house.community;
+        let community = &world.system.community;
         let written = post(&world, ada, "What helps you?").await;
         let said = comment(&world, written.id, bob, "A walk.").await;
         world.advance(Duration::from_secs(60));
@@ -70,7 +70,7 @@ async fn authors_and_admins_delete_and_comments_go_with_their_post() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
         let root = person(&world, "root").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let (gone, kept) = (post(&world, ada, "one").await.id, post(&world, ada, "two").await.id);
         let [first, second] = [comment(&world, gone, bob, "a").await.id, comment(&world, gone, bob, "b").await.id];
         comment(&world, gone, ada, "c").await;
@@ -95,7 +95,7 @@ async fn authors_and_admins_delete_and_comments_go_with_their_post() {
 async fn what_is_not_there_is_not_found() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.house.community;
+        let community = &world.system.community;
         let (one, other) = (post(&world, ada, "one").await.id, post(&world, ada, "other").await.id);
         let said = comment(&world, one, ada, "said").await;
         let no_post = |result: Result<(), CommunityError>| assert!(matches!(result, Err(CommunityError::NoPost)));
@@ -118,9 +118,9 @@ async fn nobody_writes_who_is_not_there_any_more() {
     for world in worlds().await {
         let (ada, gone) = (person(&world, "ada").await, UserId(4_000_000));
         let id = post(&world, ada, "one").await.id;
-        let posted = world.house.community.post(keyed(gone, "k", "late")).await;
+        let posted = world.system.community.post(keyed(gone, "k", "late")).await;
         assert!(matches!(posted, Err(CommunityError::NoUser)), "{posted:?}");
-        let commented = world.house.community.comment(id, draft(gone, "late")).await;
+        let commented = world.system.community.comment(id, draft(gone, "late")).await;
         assert!(matches!(commented, Err(CommunityError::NoUser)), "{commented:?}");
         assert_eq!(rows(&world).await, (1, 0));
     }
@@ -141,6 +141,6 @@ async fn an_erased_user_takes_along_what_they_wrote_and_what_stands_under_it() {
         tx.commit().await.expect("commits");
         assert_eq!(rows(&world).await, (1, 1));
         assert_eq!(world.number("SELECT count(*) FROM community_comments WHERE content = 'under his'").await, 1);
-        assert_eq!(world.house.community.find(of_bob).await.expect("is there").comment_count, 1);
+        assert_eq!(world.system.community.find(of_bob).await.expect("is there").comment_count, 1);
     }
 }

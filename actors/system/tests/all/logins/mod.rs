@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use faceofmind_domain::{
-    accounts::AccountChange,
+    accounts::UpdateUser,
     logins::{EndAllLogins, EndLogin, ListLogins, LoginError, RefreshTokens, TokenError, TokenPair},
 };
 use faceofmind_model::{
-    LoginId, Status, UserId,
+    LoginId, Status, UserChange, UserId,
     event::{EventContext, Initiator},
 };
 
@@ -21,10 +21,6 @@ mod refreshing;
 const ADA: &str = "ada@example.org";
 
 impl World {
-    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, TokenError> {
-        self.system.logins.ask(RefreshTokens { refresh_token: refresh_token.into() }).await
-    }
-
     async fn login_of(&self, logged_in: &TokenPair) -> LoginId {
         self.system.authenticator.authenticate(&logged_in.access_token).await.expect("is good").login
     }
@@ -38,7 +34,9 @@ impl World {
     }
 
     async fn suspend(&self, user: UserId) {
-        let change = AccountChange::of_status(Status::Suspended, false);
-        self.system.registry.change(user, change, EventContext::new(Initiator::System)).await.expect("suspends");
+        let change = UserChange::status(Status::Suspended);
+        let update =
+            UpdateUser { user, change, require_user_role: false, events: EventContext::new(Initiator::System) };
+        self.system.accounts.ask(update).await.expect("suspends");
     }
 }

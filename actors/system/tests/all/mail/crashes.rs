@@ -48,14 +48,14 @@ async fn who_asks_a_mailer_that_dies_hears_so_at_once() {
         for _ in 0..4 {
             held.push(world.db.read_conn().await.expect("a connection"));
         }
-        let mailer = world.house.mailer.clone();
+        let mailer = world.system.mailer.clone();
         let asking = tokio::spawn(async move { mailer.count().await });
-        let waits = || world.house.tree.child("mailer").expect("is there").depth() == 1;
+        let waits = || world.system.tree.child("mailer").expect("is there").depth() == 1;
         until("it waits", async || waits()).await;
-        world.house.tree.child("mailer").expect("is there").panic();
+        world.system.tree.child("mailer").expect("is there").panic();
         assert!(matches!(asking.await.expect("no panic"), Err(Failure::Unavailable("mailer"))));
         drop(held);
-        until("it is at work again", async || world.house.mailer.count().await.is_ok()).await;
+        until("it is at work again", async || world.system.mailer.count().await.is_ok()).await;
     }
 }
 
@@ -87,7 +87,7 @@ async fn a_mail_under_way_is_settled_before_the_mailer_stops() {
     for (world, server) in worlds().await {
         world.register(ADA, PASSWORD, "phone").await;
         until_mailed(&server, 1).await;
-        world.house.tree.stop(Duration::from_secs(10)).await;
+        world.system.tree.stop(Duration::from_secs(10)).await;
         assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
     }
 }

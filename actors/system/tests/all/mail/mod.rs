@@ -34,7 +34,7 @@ async fn worlds() -> Vec<(World, MailServer)> {
 
 impl World {
     async fn queue(&self) -> Queue {
-        self.house.mailer.count().await.expect("counts")
+        self.system.mailer.count().await.expect("counts")
     }
 
     async fn until_queued(&self, waiting: i64, dead: i64) {
@@ -43,7 +43,7 @@ impl World {
 
     /// What the actor has done since the start.
     async fn done(&self, what: &str) -> Value {
-        self.house.tree.child("mailer").expect("is there").status().await.expect("observed")[what].clone()
+        self.system.tree.child("mailer").expect("is there").status().await.expect("observed")[what].clone()
     }
 
     async fn until_done(&self, what: &str, times: u64) {

@@ -12,7 +12,7 @@ use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::{
     accounts::{self, AccountError, CreateAdmin, PasswordPolicy, Register, VerifyEmail},
     community,
-    logins::{self, LoginError, LoginLimits, PasswordLogin, TokenPair, TokenSettings},
+    logins::{self, LoginError, LoginLimits, PasswordLogin, RefreshTokens, TokenError, TokenPair, TokenSettings},
 };
 use faceofmind_model::{
     RequestContext,
@@ -88,7 +88,7 @@ impl Received {
 /// Settings as in production, except that a hash costs next to nothing.
 pub(crate) fn settings() -> Settings {
     let secret = |text: &str| SecretString::from(format!("{text}{}", "-".repeat(40)));
-    let limit = |name, most, within| Limit { name, most, within };
+    let limit = |name, max, window| Limit { name, max, window };
     Settings {
         hasher: password_hasher::Settings {
             cost: password_hasher::Cost { memory_kib: 64, iterations: 1, parallelism: 1 },
@@ -236,6 +236,10 @@ impl World {
     ) -> Result<TokenPair, LoginError> {
         let login = PasswordLogin { email: email(address), password: secret(password), context };
         self.system.logins.ask(login).await
+    }
+
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, TokenError> {
+        self.system.logins.ask(RefreshTokens { refresh_token: refresh_token.into() }).await
     }
 
     /// Creates a verified user and logs in.

@@ -1,6 +1,6 @@
--- Counts one use, unless the window is full. One key, as a cluster needs it.
--- KEYS: counter. ARGV: now, when a window that begins now ends (microseconds), most, how long to keep it (milliseconds).
--- Returns whether it was counted, and when the window ends.
+-- Counts one use, unless the window is full. It touches one key, as a Redis cluster requires.
+-- KEYS: the counter. ARGV: now and the end of a window that starts now (microseconds), the maximum, the time to live (milliseconds).
+-- Returns whether the use was counted, and the end of the window.
 local held = redis.call('HMGET', KEYS[1], 'count', 'expires_at')
 local count, expires_at = tonumber(held[1]), tonumber(held[2])
 if not count or expires_at <= tonumber(ARGV[1]) then

@@ -1,0 +1,284 @@
+//! The actor: its workers, their memory, and the queue in front of them.
+
+use std::{collections::VecDeque, time::Duration};
+
+use argon2::Params;
+use faceofmind_base::Rng;
+use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
+use prometheus_client::metrics::histogram::Histogram;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    argon::{ArgonMemory, Cost},
+    messages::{HashPassword, VerifyPassword},
+};
+
+const NAME: &str = "hasher";
+/// Idle memory is released after this time without work.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The bounds of hashing.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The cost of one hash.
+    pub cost: Cost,
+    /// The most hashes at a time: one a core.
+    pub workers: usize,
+    /// The most passwords that wait. A caller beyond that gets [`AskError::Busy`] at once.
+    pub queue: usize,
+    /// The longest that a caller waits.
+    pub deadline: Duration,
+}
+
+/// What the hasher needs.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Makes salts.
+    pub rng: Rng,
+    /// Observes the seconds that each hash takes a worker.
+    pub hash_time: Histogram,
+}
+
+/// The actor's observable state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// Passwords that wait for a worker.
+    pub waiting: usize,
+    /// Workers without work.
+    pub free_workers: usize,
+    /// Hashes begun since the actor started.
+    pub started: u64,
+    /// Memory blocks of idle workers, which are kept for the next hash.
+    pub idle_memory: usize,
+}
+
+/// The actor.
+pub struct PasswordHasher {
+    waiting: VecDeque<Job>,
+    idle: Vec<ArgonMemory>,
+    free_workers: usize,
+    last_finished: Instant,
+    release_scheduled: bool,
+    started: u64,
+    tasks: TaskSet,
+    params: Params,
+    deps: Deps,
+    handle: Handle<Self>,
+}
+
+impl PasswordHasher {
+    /// Returns the handle, and the actor to supervise.
+    ///
+    /// # Errors
+    /// Argon2 does not allow the cost.
+    pub fn new(settings: Settings, deps: Deps) -> Result<(Handle<Self>, ChildSpec), String> {
+        let params = settings.cost.params()?;
+        let handle = Handle::new(NAME, settings.queue + settings.workers, settings.deadline);
+        let own = handle.clone();
+        let child = ChildSpec::ready(handle.clone(), move || Self {
+            waiting: VecDeque::new(),
+            idle: Vec::new(),
+            free_workers: settings.workers,
+            last_finished: Instant::now(),
+            release_scheduled: false,
+            started: 0,
+            tasks: TaskSet::default(),
+            params: params.clone(),
+            deps: deps.clone(),
+            handle: own.clone(),
+        });
+        Ok((handle, child))
+    }
+
+    fn queue(&mut self, job: Job) {
+        self.waiting.push_back(job);
+        self.start_jobs();
+    }
+
+    fn start_jobs(&mut self) {
+        while self.free_workers > 0 {
+            let Some(job) = self.waiting.pop_front() else { return };
+            if !job.caller_gone() {
+                self.free_workers -= 1;
+                self.started += 1;
+                self.start(job);
+            }
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let mut memory = self.idle.pop().unwrap_or_default();
+        let (params, deps, handle) = (self.params.clone(), self.deps.clone(), self.handle.clone());
+        self.tasks.spawn(async move {
+            let working = tokio::task::spawn_blocking(move || {
+                let begun = Instant::now();
+                job.run(&mut memory, &params, &deps.rng);
+                deps.hash_time.observe(begun.elapsed().as_secs_f64());
+                memory
+            });
+            handle.tell(Finished(working.await.ok()));
+        });
+    }
+
+    fn schedule_release(&mut self) {
+        if !self.release_scheduled {
+            self.release_scheduled = true;
+            let handle = self.handle.clone();
+            self.tasks.spawn(async move {
+                tokio::time::sleep(IDLE_TIMEOUT).await;
+                handle.tell(ReleaseMemory);
+            });
+        }
+    }
+}
+
+impl Actor for PasswordHasher {
+    type Status = Status;
+
+    fn status(&self) -> Status {
+        Status {
+            waiting: self.waiting.len(),
+            free_workers: self.free_workers,
+            started: self.started,
+            idle_memory: self.idle.len(),
+        }
+    }
+}
+
+impl Handler<HashPassword> for PasswordHasher {
+    fn handle(&mut self, message: HashPassword, reply: ReplyTo<HashPassword>) {
+        self.queue(Job::Hash(message, reply));
+    }
+}
+
+impl Handler<VerifyPassword> for PasswordHasher {
+    fn handle(&mut self, message: VerifyPassword, reply: ReplyTo<VerifyPassword>) {
+        self.queue(Job::Verify(message, reply));
+    }
+}
+
+impl Handler<Finished> for PasswordHasher {
+    fn handle(&mut self, Finished(memory): Finished, _: ReplyTo<Finished>) {
+        self.idle.extend(memory);
+        self.free_workers += 1;
+        self.last_finished = Instant::now();
+        self.schedule_release();
+        self.start_jobs();
+    }
+}
+
+impl Handler<ReleaseMemory> for PasswordHasher {
+    fn handle(&mut self, _: ReleaseMemory, _: ReplyTo<ReleaseMemory>) {
+        self.release_scheduled = false;
+        if self.last_finished.elapsed() < IDLE_TIMEOUT {
+            self.schedule_release();
+        } else {
+            self.idle = Vec::new();
+        }
+    }
+}
+
+/// A password that waits for a worker, with its place in the mailbox.
+enum Job {
+    Hash(HashPassword, ReplyTo<HashPassword>),
+    Verify(VerifyPassword, ReplyTo<VerifyPassword>),
+}
+
+impl Job {
+    fn caller_gone(&self) -> bool {
+        match self {
+            Self::Hash(_, reply) => reply.caller_gone(),
+            Self::Verify(_, reply) => reply.caller_gone(),
+        }
+    }
+
+    fn run(self, memory: &mut ArgonMemory, params: &Params, rng: &Rng) {
+        match self {
+            Self::Hash(HashPassword { password }, reply) => reply.send(Ok(memory.hash(params, &password, rng))),
+            Self::Verify(VerifyPassword { password, hash }, reply) => {
+                reply.send(Ok(memory.verify(params, &password, hash.as_ref())));
+            }
+        }
+    }
+}
+
+/// A worker has finished. It gives its memory back, unless it panicked.
+struct Finished(Option<ArgonMemory>);
+
+impl Message for Finished {
+    type Output = ();
+    type Error = AskError;
+}
+
+/// The idle timeout may have passed.
+struct ReleaseMemory;
+
+impl Message for ReleaseMemory {
+    type Output = ();
+    type Error = AskError;
+}
+
+#[cfg(test)]
+mod tests {
+    use faceofmind_base::Clock;
+    use faceofmind_runtime::SupervisorHandle;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::testing;
+
+    async fn hasher(queue: usize) -> (Handle<PasswordHasher>, SupervisorHandle) {
+        let cost = Cost { memory_kib: 64, ..Cost::default() };
+        let settings = Settings { cost, workers: 1, queue, deadline: Duration::from_secs(20) };
+        let deps = Deps { rng: Rng::system(), hash_time: Histogram::new([1.0]) };
+        let (hasher, child) = PasswordHasher::new(settings, deps).expect("an allowed cost");
+        (hasher, testing::supervise(vec![child], &Clock::system()).await)
+    }
+
+    fn password() -> SecretString {
+        SecretString::from("correct horse".to_owned())
+    }
+
+    fn hash() -> HashPassword {
+        HashPassword { password: password() }
+    }
+
+    #[tokio::test]
+    async fn hashes_and_compares() {
+        let (hasher, _tree) = hasher(4).await;
+        let hash = hasher.ask(hash()).await.expect("hashes");
+        let verify = async |hash| hasher.ask(VerifyPassword { password: password(), hash }).await.expect("compares");
+        assert!(verify(Some(hash)).await.matches);
+        assert!(!verify(None).await.matches);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_queue_callers_are_refused_at_once() {
+        let (hasher, tree) = hasher(1).await;
+        // On one thread nothing is hashed before all four have asked.
+        let (first, second, third, fourth) =
+            tokio::join!(hasher.ask(hash()), hasher.ask(hash()), hasher.ask(hash()), hasher.ask(hash()));
+        assert!(first.is_ok() && second.is_ok(), "one is in progress, one waits");
+        for refused in [third, fourth] {
+            assert!(matches!(refused, Err(AskError::Busy("hasher"))), "{refused:?}");
+        }
+        let freed = async {
+            while tree.snapshot()[0].queue_len > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), freed).await.expect("their places are free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_memory_is_released_after_a_minute() {
+        let (hasher, _tree) = hasher(2).await;
+        hasher.ask(hash()).await.expect("hashes");
+        let idle = async || hasher.status().await.expect("the actor runs").idle_memory;
+        while idle().await != 1 {}
+        tokio::time::sleep(IDLE_TIMEOUT * 3).await;
+        assert_eq!(idle().await, 0);
+    }
+}

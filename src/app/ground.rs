@@ -22,11 +22,11 @@ use uuid::Uuid;
 
 use super::StartError;
 use crate::{
-    http::{layers::Origins, router::Edge, server},
+    http::{layers::CorsPolicy, router::HttpConfig, server},
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -234,7 +234,7 @@ fn publisher(events: &settings::Events) -> publisher::Settings {
 }
 
 /// The limits, web origins and proxies of the HTTP edge.
-pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Edge {
+pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> HttpConfig {
     let http = &settings.http;
     let limits = server::Limits {
         body_bytes: http.body_limit,
@@ -242,13 +242,13 @@ pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send 
         headers: http.header_timeout,
         ..server::Limits::default()
     };
-    let origins = match &http.cors_origins {
-        settings::CorsOrigins::Any => Origins::Any,
-        settings::CorsOrigins::Only(origins) => Origins::only(origins),
+    let cors = match &http.cors_origins {
+        settings::CorsOrigins::Any => CorsPolicy::Any,
+        settings::CorsOrigins::Only(origins) => CorsPolicy::only(origins),
     };
-    Edge {
+    HttpConfig {
         limits,
-        origins,
+        cors,
         proxies: http.trusted_proxies.iter().copied().collect(),
         new_request_id: Arc::new(new_id),
         metrics: Default::default(),

@@ -1,14 +1,14 @@
-//! `/posts`: what people write for each other.
+//! `/posts`: the community's posts and comments.
 
 use faceofmind_actors::community::{Editor, NewContent, PageRequest};
 use salvo::{Router, oapi::RouterExt};
 
-use super::{caller::Caller, idempotency::Idempotency, page::Wanted};
+use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};
 
 mod comments;
 mod posts;
 
-/// The calls under `/posts`.
+/// The routes under `/posts`.
 pub fn router() -> Router {
     Router::with_path("posts")
         .oapi_tag("posts")
@@ -19,13 +19,13 @@ pub fn router() -> Router {
 }
 
 fn new_content(caller: &Caller, key: Idempotency, content: String) -> NewContent {
-    NewContent { author: caller.user.id, content, events: caller.origin(), key: key.of(caller.user.id) }
+    NewContent { author: caller.user.id, content, events: caller.origin(), key: key.into_key(caller.user.id) }
 }
 
 fn editor(caller: &Caller) -> Editor {
     Editor { user: caller.user.id, is_admin: caller.is_admin() }
 }
 
-fn page_request<Id>(wanted: Wanted, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
-    PageRequest { after: wanted.after.map(id), skip: wanted.skip, limit: wanted.limit }
+fn page_request<Id>(query: PageQuery, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
+    PageRequest { after: query.after.map(id), skip: query.skip, limit: query.limit }
 }

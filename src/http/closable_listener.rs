@@ -1,5 +1,6 @@
-//! The door of a listener, which can be shut before the house is empty: whoever comes is refused at once, whoever came and has said
-//! nothing is let go, and whoever is being served stays. salvo alone keeps the socket open, and waits for the silent, until all are gone.
+//! A listener that can be closed while its connections continue: new connections are refused at once, and those that
+//! have not sent anything are closed. salvo alone keeps the socket open, and waits for silent connections, until all
+//! others have ended.
 
 use std::{
     future::pending,
@@ -18,42 +19,43 @@ use salvo::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A listener that can be shut.
-pub struct Door {
+/// A listener that can be closed.
+pub(super) struct ClosableListener {
     open: Option<TcpAcceptor>,
     holdings: Vec<Holding>,
-    latch: Latch,
+    shutdown: ShutdownSignal,
 }
 
-/// Shuts a door.
+/// Closes a listener.
 #[derive(Clone, Default)]
-pub struct Latch {
-    shutting: CancellationToken,
-    shut: CancellationToken,
+pub(super) struct ShutdownSignal {
+    requested: CancellationToken,
+    closed: CancellationToken,
 }
 
-impl Latch {
-    /// Has the socket closed and those who have said nothing let go.
-    pub(super) fn shut(&self) {
-        self.shutting.cancel();
+impl ShutdownSignal {
+    /// Asks the listener to close its socket and its silent connections.
+    pub(super) fn request(&self) {
+        self.requested.cancel();
     }
 
     /// Waits until the socket is closed.
-    pub(super) async fn is_shut(&self) {
-        self.shut.cancelled().await;
+    pub(super) async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 }
 
-impl Door {
-    pub(super) fn new(acceptor: TcpAcceptor) -> (Self, Latch) {
-        let latch = Latch::default();
-        (Self { holdings: acceptor.holdings().to_vec(), open: Some(acceptor), latch: latch.clone() }, latch)
+impl ClosableListener {
+    pub(super) fn new(acceptor: TcpAcceptor) -> (Self, ShutdownSignal) {
+        let shutdown = ShutdownSignal::default();
+        let holdings = acceptor.holdings().to_vec();
+        (Self { holdings, open: Some(acceptor), shutdown: shutdown.clone() }, shutdown)
     }
 }
 
-impl Acceptor for Door {
+impl Acceptor for ClosableListener {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = Guest<<TcpAcceptor as Acceptor>::Stream>;
+    type Stream = TrackedStream<<TcpAcceptor as Acceptor>::Stream>;
 
     fn holdings(&self) -> &[Holding] {
         &self.holdings
@@ -63,16 +65,16 @@ impl Acceptor for Door {
         let Some(acceptor) = &mut self.open else { return pending().await };
         let accepted = tokio::select! {
             accepted = acceptor.accept(policy) => accepted?,
-            () = self.latch.shutting.cancelled() => {
+            () = self.shutdown.requested.cancelled() => {
                 self.open = None;
-                self.latch.shut.cancel();
+                self.shutdown.closed.cancel();
                 return pending().await;
             }
         };
-        let shutting = Box::pin(self.latch.shutting.clone().cancelled_owned());
+        let shutdown = Box::pin(self.shutdown.requested.clone().cancelled_owned());
         Ok(Accepted {
             coupler: TcpCoupler::new(),
-            stream: Guest { stream: accepted.stream, shutting, has_spoken: false },
+            stream: TrackedStream { stream: accepted.stream, shutdown, received_bytes: false },
             fuse_config: accepted.fuse_config,
             conn_ctrl: accepted.conn_ctrl,
             local_addr: accepted.local_addr,
@@ -82,26 +84,26 @@ impl Acceptor for Door {
     }
 }
 
-/// A connection that counts as closed by the client if the door is shut before the client has said anything.
-pub struct Guest<S> {
+/// A connection that ends when the listener closes before the client has sent anything.
+pub(super) struct TrackedStream<S> {
     stream: S,
-    shutting: Pin<Box<WaitForCancellationFutureOwned>>,
-    has_spoken: bool,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    received_bytes: bool,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guest<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.has_spoken |= buffer.filled().len() > before;
-        if read.is_pending() && !self.has_spoken && self.shutting.as_mut().poll(cx).is_ready() {
+        self.received_bytes |= buffer.filled().len() > before;
+        if read.is_pending() && !self.received_bytes && self.shutdown.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guest<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -1,54 +1,51 @@
-//! What goes wrong outside of handlers still leaves as a problem: unknown paths, panics, and time running out.
+//! Failures outside of handlers, which become problems too: unknown paths, panics and deadlines.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use faceofmind_kit::panics::static_message as words;
+use faceofmind_kit::panics::static_message;
 use futures_util::FutureExt as _;
-use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait, http::StatusCode};
-use std::panic::AssertUnwindSafe;
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
 
 use crate::http::problem::Problem;
 
-/// Gives a problem body to every error status that has none: salvo's own 404 and 405 (it adds `Allow`), and whatever
-/// some part of it refuses.
-pub struct Faults;
+/// Gives every error status without a body the body of a problem: salvo's own 404 and 405 (with `Allow`), and other
+/// errors of salvo.
+pub struct ProblemBodies;
 
 #[async_trait]
-impl Handler for Faults {
+impl Handler for ProblemBodies {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         ctrl.call_next(req, depot, res).await;
-        let refused = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
-        if let Some(status) = refused.filter(|_| res.body.is_none() || res.body.is_error()) {
-            Problem::bare(status).write(req, depot, res).await;
+        let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
+        if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
+            Problem::from_status(status).write(req, depot, res).await;
         }
     }
 }
 
-/// Answers a panic with 500 and logs it. The connection and the other requests on it live on.
-pub struct Panics;
+/// Answers a panic with 500 and logs it. The connection and its other requests continue.
+pub struct CatchPanic;
 
 #[async_trait]
-impl Handler for Panics {
+impl Handler for CatchPanic {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if let Err(panic) = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind().await {
-            tracing::error!(panic = words(&*panic), "a handler panicked");
+            tracing::error!(panic = static_message(&*panic), "handler panicked");
             Problem::internal().write(req, depot, res).await;
             ctrl.skip_rest();
         }
     }
 }
 
-/// Answers 503 when a handler has taken this long. What it had asked an actor for is dropped there, not done later.
+/// Answers 503 when a handler has not finished within this time. Actors drop the messages that it still waits for.
 pub struct Deadline(pub Duration);
 
 #[async_trait]
 impl Handler for Deadline {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if tokio::time::timeout(self.0, ctrl.call_next(req, depot, res)).await.is_err() {
-            tracing::warn!(limit_ms = self.0.as_millis(), "a request ran out of time");
-            let detail = "The service could not do this in time. Please try again shortly.";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", detail);
-            problem.retry_after(Duration::from_secs(1)).write(req, depot, res).await;
+            tracing::warn!(limit_ms = self.0.as_millis(), "request timed out");
+            Problem::timed_out().write(req, depot, res).await;
             ctrl.skip_rest();
         }
     }
@@ -74,8 +71,8 @@ mod tests {
     }
 
     #[handler]
-    async fn refuses() -> Result<&'static str, StatusError> {
-        Err(StatusError::im_a_teapot().brief("internal words"))
+    async fn rejects() -> Result<&'static str, StatusError> {
+        Err(StatusError::im_a_teapot().brief("internal text"))
     }
 
     #[handler]
@@ -85,12 +82,12 @@ mod tests {
         Router::with_path("api")
             .push(Router::with_path("panics").get(panics))
             .push(Router::with_path("hangs").get(hangs))
-            .push(Router::with_path("refuses").get(refuses))
+            .push(Router::with_path("rejects").get(rejects))
             .push(Router::with_path("works").get(works))
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_500_that_keeps_its_reason_and_the_next_request_works() {
+    async fn a_panic_is_a_500_without_its_message_and_the_next_request_works() {
         let api = Served::api(routes).await;
         let panicked = answer(api.get("/api/panics")).await;
         assert_eq!((panicked.status, panicked.json["type"].as_str()), (500, Some("/problems/internal")));
@@ -99,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_hangs_is_a_503_in_time() {
+    async fn a_handler_that_hangs_is_a_503_after_the_deadline() {
         let api = Served::api(routes).await;
         let late = answer(api.get("/api/hangs")).await;
         assert_eq!((late.status, late.json["type"].as_str()), (503, Some("/problems/timed-out")));
@@ -107,10 +104,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_framework_refuses_is_a_problem_without_its_words() {
+    async fn an_error_of_the_framework_is_a_problem_without_its_text() {
         let api = Served::api(routes).await;
-        let refused = answer(api.get("/api/refuses")).await;
-        assert_eq!(refused.status, 418);
-        assert!(!refused.json.to_string().contains("internal words"));
+        let rejected = answer(api.get("/api/rejects")).await;
+        assert_eq!(rejected.status, 418);
+        assert!(!rejected.json.to_string().contains("internal text"));
     }
 }

@@ -8,7 +8,7 @@ use faceofmind_actors::{
     exporter::{Exporter, Handle},
     limits::{Limit, Limits},
     publisher::{PublishedEvent, Publisher},
-    reminders::Reminders,
+    reminders::ReminderScheduler,
     session_tracker::SessionTracker,
     user_registry::UserRegistry,
 };
@@ -57,8 +57,7 @@ pub struct Rooms {
     /// What happened.
     pub publisher: Publisher,
     pub community: Handle<Community>,
-    /// What they want to be reminded of.
-    pub reminders: Reminders,
+    pub reminders: Handle<ReminderScheduler>,
     /// All that is held about them.
     pub exporter: Handle<Exporter>,
     /// How often something was tried.

@@ -193,7 +193,8 @@ impl From<ReminderError> for Problem {
                 let detail = "You have as many reminders as one user may. Delete some of them first.";
                 Self::conflict(detail).kind("too-many-reminders")
             }
-            ReminderError::Failed(failure) => failure.into(),
+            ReminderError::Ask(error) => Failure::from(error).into(),
+            ReminderError::Store(error) => Failure::from(error).into(),
         }
     }
 }

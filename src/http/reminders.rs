@@ -1,6 +1,9 @@
 //! `/reminders`: what a person wants to be reminded of.
 
-use faceofmind_actors::reminders::{NewReminder, Reminder, ReminderChange, ReminderId};
+use faceofmind_actors::reminders::{
+    CreateReminder, DeleteReminder, GetReminder, ListReminders, NewReminder, Reminder, ReminderChange, ReminderId,
+    UpdateReminder,
+};
 use faceofmind_kit::{CivilDate, Timestamp};
 use salvo::{
     Router, Writer,
@@ -20,6 +23,7 @@ use super::{
     path::PathId,
     problem::Problem,
     query::Query,
+    sessions::respond,
     shared::Shared,
 };
 use crate::app::Rooms;
@@ -105,20 +109,23 @@ async fn create(
 ) -> Result<First<ReminderView>, Problem> {
     let Wanted { title, description, reminder_time, is_active } = body.0;
     let new = NewReminder { title, description, reminder_time, is_active };
-    Ok(rooms.reminders.create(caller.user.id, new, key.of(caller.user.id)).await?.into())
+    let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
+    Ok(First::Again(rooms.reminders.ask(CreateReminder { user, new, key: key.of(user), respond }).await?))
 }
 
 /// The user's reminders, newest first; 100 unless `limit` says otherwise.
 #[endpoint]
 async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<ReminderView>>, Problem> {
-    let listed = rooms.reminders.list(caller.user.id, part.0.skip, part.0.limit.unwrap_or(100)).await?;
+    let (user, skip, limit) = (caller.user.id, part.0.skip, part.0.limit.unwrap_or(100));
+    let listed = rooms.reminders.ask(ListReminders { user, skip, limit }).await?;
     Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
 }
 
 /// One reminder.
 #[endpoint(responses((status_code = 404, description = "There is no such reminder of yours")))]
 async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<ReminderView>, Problem> {
-    Ok(Json(rooms.reminders.get(caller.user.id, ReminderId(id.0)).await?.into()))
+    let message = GetReminder { user: caller.user.id, id: ReminderId(id.0) };
+    Ok(Json(rooms.reminders.ask(message).await?.into()))
 }
 
 /// What to change; what is left out stays.
@@ -163,12 +170,13 @@ async fn update(
 ) -> Result<Json<ReminderView>, Problem> {
     let Changed { title, description, reminder_time, is_active } = body.0;
     let change = ReminderChange { title, description, reminder_time, is_active };
-    Ok(Json(rooms.reminders.change(caller.user.id, ReminderId(id.0), change).await?.into()))
+    let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
+    Ok(Json(rooms.reminders.ask(message).await?.into()))
 }
 
 /// Deletes a reminder.
 #[endpoint(responses((status_code = 404, description = "There is no such reminder of yours")))]
 async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.reminders.delete(caller.user.id, ReminderId(id.0)).await?;
+    rooms.reminders.ask(DeleteReminder { user: caller.user.id, id: ReminderId(id.0) }).await?;
     Ok(Message::json("Reminder deleted successfully"))
 }

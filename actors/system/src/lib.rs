@@ -16,7 +16,7 @@ use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
     logins::{self, Authenticator, LoginRegistry},
-    reminders::{self, Reminders},
+    reminders::{self, ReminderScheduler},
     sessions::{self, SessionTracker},
     suggestions::{self, Endpoint, Suggestions},
 };
@@ -117,8 +117,7 @@ pub struct ActorSystem {
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
     pub community: Handle<Community>,
-    /// What they want to be reminded of.
-    pub reminders: Reminders,
+    pub reminders: Handle<ReminderScheduler>,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
@@ -147,7 +146,6 @@ impl ActorSystem {
     pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, Failure> {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
-        let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let mailer = Mailer::new(transport);
         let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
@@ -210,13 +208,16 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (community, sharing) = Community::new(settings.community, deps);
-        let neighbours = reminders::Neighbours {
+        let deps = reminders::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             mailer: mailer.clone(),
             keyring,
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
+        let (reminders, reminding) = ReminderScheduler::new(deps);
         let composer = MailComposition {
             accounts: accounts.clone(),
             logins: logins.clone(),

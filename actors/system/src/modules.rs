@@ -69,7 +69,7 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(reminders::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(reminders::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(reminders::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
@@ -85,9 +85,7 @@ pub(crate) const MODULES: [Module; 8] = [
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
     erase: |tx, user| Box::pin(erase(tx, user)),
-    time_zone_changed: |tx, user, zone| {
-        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
-    },
+    time_zone_changed: |tx, user, zone| Box::pin(reminders::rezone(tx, user, zone)),
 };
 
 async fn erase(tx: &mut Tx, user: &User) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use faceofmind_domain::{
     logins::{self, Authenticator, LoginRegistry},
     reminders::{self, ReminderScheduler},
     sessions::{self, SessionTracker},
-    suggestions::{self, Endpoint, Suggestions},
+    suggestions::{self, Endpoint, SuggestionEngine, Suggestions},
 };
 use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
@@ -183,8 +183,8 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
-        let (suggestions, suggesting) =
-            Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let deps = suggestions::Deps { endpoint, clock: clock.clone(), rng: rng.clone() };
+        let (suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },

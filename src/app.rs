@@ -7,7 +7,7 @@ use faceofmind_actors::{
     community::Community,
     exporter::{Exporter, Handle},
     limits::{Limit, Limits},
-    publisher::{PublishedEvent, Publisher},
+    publisher::{EventBus, PublishedEvent},
     reminders::ReminderScheduler,
     session_tracker::SessionTracker,
     user_registry::UserRegistry,
@@ -54,8 +54,8 @@ pub struct Rooms {
     pub accounts: Handle<UserRegistry>,
     /// Their sessions.
     pub sessions: Handle<SessionTracker>,
-    /// What happened.
-    pub publisher: Publisher,
+    /// The published events.
+    pub events: EventBus,
     pub community: Handle<Community>,
     pub reminders: Handle<ReminderScheduler>,
     /// All that is held about them.
@@ -149,7 +149,7 @@ impl App {
 
     /// The events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
-        self.rooms.house.publisher.subscribe()
+        self.rooms.events.subscribe()
     }
 
     /// Waits until an actor has failed too often, and names it.
@@ -191,7 +191,7 @@ impl Rooms {
         Self {
             accounts: house.accounts.clone(),
             sessions: house.sessions.clone(),
-            publisher: house.publisher.clone(),
+            events: house.events.clone(),
             community: house.community.clone(),
             reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
@@ -227,9 +227,13 @@ impl Rooms {
 
     /// Whether the service can serve, part by part.
     pub async fn readiness(&self) -> Readiness {
-        let (database, codes, mail) =
-            tokio::join!(within(self.db.is_up()), within(self.house.otp.is_up()), within(self.house.mailer.is_up()),);
-        let events = self.house.publisher.is_up();
+        let publisher = async { self.house.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let (database, codes, mail, events) = tokio::join!(
+            within(self.db.is_up()),
+            within(self.house.codes.is_up()),
+            within(self.house.transport.is_up()),
+            within(publisher),
+        );
         let serving = database && !self.stopping.is_cancelled();
         let status = match (serving, codes && mail && events) {
             (false, _) => "unavailable",

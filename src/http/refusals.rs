@@ -44,8 +44,8 @@ impl From<FeedError> for Problem {
                 let detail = "You have as many event streams open as one user may. Close one of them first.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
             }
-            FeedError::Full => Self::unavailable(STREAM_RETRY_AFTER),
-            FeedError::Failed(failure) => failure.into(),
+            FeedError::AtCapacity => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::Store(error) => Failure::from(error).into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/reminders`
 
-use faceofmind_actors::reminders::MAX_REMINDERS;
+use faceofmind_domain::reminders::MAX_REMINDERS;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};

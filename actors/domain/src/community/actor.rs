@@ -35,7 +35,7 @@ pub struct Settings {
 pub struct Deps {
     pub db: Database,
     /// Woken after every commit that recorded an event.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Counts what a user writes.
     pub limiter: Handle<RateLimiter>,
     /// Encrypts stored responses.

@@ -9,7 +9,7 @@ use faceofmind_model::{
 };
 use faceofmind_platform::{
     idempotency::{self, StoredResponse},
-    outbox,
+    outbox::{self, Wake},
     rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, Refund},
 };
 use schemars::JsonSchema;
@@ -198,7 +198,7 @@ impl CommunityService {
         }
         outbox::record(&mut tx, &event.into_cloud_event(&new.events, clock.now(), rng)).await?;
         tx.commit().await?;
-        publisher.wake();
+        publisher.tell(Wake);
         Ok(Creation::New(response))
     }
 

@@ -27,9 +27,9 @@ const BACKFILL_INTERVAL: Duration = Duration::from_secs(3600);
 pub struct Deps {
     pub db: Database,
     /// Woken after every commit that recorded events.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Woken after every commit that queued mail.
-    pub mailer: Mailer,
+    pub mailer: Handle<Mailer>,
     /// Encrypts stored responses.
     pub keyring: Keyring,
     /// The zone of users who have set none.

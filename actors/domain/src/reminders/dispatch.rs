@@ -15,7 +15,10 @@ use faceofmind_model::{
     MailReason, ReminderId,
     event::{DomainEvent, EventContext, Initiator, ReminderEvent},
 };
-use faceofmind_platform::{mail, outbox};
+use faceofmind_platform::{
+    mail::{self, Poll},
+    outbox::{self, Wake},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -118,8 +121,8 @@ impl ReminderService {
         schedule::skip(&mut tx, &skipped).await?;
         self.send(&mut tx, &sent, now).await?;
         tx.commit().await?;
-        self.deps.publisher.wake();
-        self.deps.mailer.wake();
+        self.deps.publisher.tell(Wake);
+        self.deps.mailer.tell(Poll);
         Ok(DispatchCounts { sent: sent.len() as u64, skipped: skipped.len() as u64, failed: 0 })
     }
 
@@ -132,7 +135,7 @@ impl ReminderService {
         self.fail_point.reached();
         for due in sent {
             let reason = MailReason::Reminder { user: due.user_id, reminder: due.id };
-            mail::queue(tx, rng.uuid_v7(now), &reason, "", now).await?;
+            mail::enqueue(tx, rng.uuid_v7(now), &reason, "", now).await?;
         }
         Ok(())
     }

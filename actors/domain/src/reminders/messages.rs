@@ -3,7 +3,7 @@
 use faceofmind_db::StoreError;
 use faceofmind_model::{ReminderId, UserId};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
-use faceofmind_runtime::{AskError, Message, legacy::Failure, legacy_failure};
+use faceofmind_runtime::{AskError, Message};
 
 use super::{NewReminder, Reminder, ReminderChange};
 
@@ -79,17 +79,4 @@ pub enum ReminderError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-legacy_failure!(ReminderError);
-
-/// For callers that still return a legacy failure.
-impl From<ReminderError> for Failure {
-    fn from(error: ReminderError) -> Self {
-        match error {
-            ReminderError::Ask(error) => error.into(),
-            ReminderError::Store(error) => error.into(),
-            refusal => Self::Dependency { service: "reminders", reason: refusal.to_string() },
-        }
-    }
 }

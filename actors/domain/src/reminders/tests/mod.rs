@@ -7,7 +7,7 @@ use faceofmind_db::{Database, with_conn};
 use faceofmind_model::{MailReason, UserId};
 use faceofmind_platform::{
     idempotency::{IdempotencyKey, StoredResponse},
-    mail::{Mailer, Transport},
+    mail::Mailer,
 };
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
@@ -89,7 +89,7 @@ impl TestContext {
         let service = Arc::new(ReminderService::new(Deps {
             db: db.clone(),
             publisher: testing::publisher(&db),
-            mailer: Mailer::new(Transport::files(testing::new_folder())),
+            mailer: Mailer::handle(),
             keyring: testing::keyring(),
             time_zone: TimeZone::get("Asia/Manila").expect("a zone"),
             clock: clock.clone(),

@@ -138,7 +138,7 @@ fn renderer(settings: &Settings) -> Result<Renderer, StartError> {
 fn endpoint(settings: &settings::Suggestions) -> Result<Option<Endpoint>, StartError> {
     let (Some(url), Some(model)) = (settings.url.clone(), settings.model.clone()) else { return Ok(None) };
     let opened = Endpoint::new(EndpointSettings { url, model, key: settings.key.clone() });
-    opened.map(Some).map_err(|failure| StartError::part("SUGGESTIONS_URL")(failure.to_string()))
+    opened.map(Some).map_err(StartError::part("SUGGESTIONS_URL"))
 }
 
 /// Derives a key for one purpose from a secret: HMAC-SHA256 of the label.

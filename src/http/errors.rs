@@ -338,7 +338,8 @@ impl From<ReminderError> for Problem {
                 let detail = "You have as many reminders as one user may. Delete some of them first.";
                 Self::conflict(detail).kind("too-many-reminders")
             }
-            ReminderError::Failed(failure) => failure.into(),
+            ReminderError::Ask(error) => error.into(),
+            ReminderError::Store(error) => error.into(),
         }
     }
 }

@@ -17,14 +17,13 @@ use faceofmind_platform::{
     encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
-use faceofmind_runtime::legacy::Failure;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One module that holds data of users.
 pub(crate) struct Module {
     /// Deletes what the module holds of a user, in the transaction that erases the user.
-    pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> BoxFuture<'a, Result<(), Failure>>,
+    pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> BoxFuture<'a, Result<(), StoreError>>,
     /// Writes what the module holds of a user into an export, where it does not repeat what another module writes.
     pub(crate) export: Option<Export>,
     /// The module's encrypted texts, and how they are re-encrypted with the first key.
@@ -54,17 +53,17 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(login_store::erase(tx, user.id).await?) }),
+        erase: |tx, user| Box::pin(login_store::erase(tx, user.id)),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(sessions::erase(tx, user.id).await?) }),
+        erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
         reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(community::erase(tx, user.id).await?) }),
+        erase: |tx, user| Box::pin(community::erase(tx, user.id)),
         export: Some(|of| Box::pin(community::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
@@ -73,38 +72,24 @@ pub(crate) const MODULES: [Module; 8] = [
         export: Some(|of| Box::pin(reminders::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
+    Module { erase: |tx, user| Box::pin(mail::erase(tx, user.id, &user.email)), export: None, reencrypt: None },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(mail::erase(tx, user.id, &user.email).await?) }),
-        export: None,
-        reencrypt: None,
-    },
-    Module {
-        erase: |tx, user| Box::pin(async { Ok(idempotency::erase(tx, user.id).await?) }),
+        erase: |tx, user| Box::pin(idempotency::erase(tx, user.id)),
         export: None,
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
-    Module {
-        erase: |tx, user| Box::pin(async { Ok(outbox::erase(tx, user.id).await?) }),
-        export: None,
-        reencrypt: None,
-    },
+    Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
 ];
 
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
     erase: |tx, user| Box::pin(erase(tx, user)),
-    time_zone_changed: |tx, user, zone| {
-        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
-    },
+    time_zone_changed: |tx, user, zone| Box::pin(reminders::rezone(tx, user, zone)),
 };
 
 async fn erase(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
     for module in MODULES {
-        (module.erase)(tx, user).await.map_err(store_error)?;
+        (module.erase)(tx, user).await?;
     }
     Ok(())
-}
-
-fn store_error(failure: Failure) -> StoreError {
-    failure.split().map_or_else(|store| store, |ask| StoreError::corrupt(ask.to_string()))
 }

@@ -1,7 +1,8 @@
 //! `/reminders`: the caller's reminders.
 
-use faceofmind_actors::reminders::{NewReminder, Reminder, ReminderChange, ReminderId};
-use faceofmind_kit::{CivilDate, Timestamp};
+use faceofmind_base::{CivilDate, Timestamp};
+use faceofmind_domain::reminders::{NewReminder, Reminder, ReminderChange};
+use faceofmind_model::ReminderId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},

@@ -1,6 +1,6 @@
 //! `/posts`: the community's posts and comments.
 
-use faceofmind_actors::community::{Draft, Member, Part};
+use faceofmind_domain::community::{Draft, Member, Part};
 use salvo::{Router, oapi::RouterExt};
 
 use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};

@@ -1,7 +1,8 @@
 //! Posts.
 
-use faceofmind_actors::community::{Post, PostId};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::community::Post;
+use faceofmind_model::PostId;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},

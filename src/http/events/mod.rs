@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use faceofmind_actors::publisher::{Feed, Told};
+use faceofmind_platform::outbox::{Feed, Told};
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, endpoint},
@@ -120,19 +120,17 @@ fn heartbeat_frame(position: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use faceofmind_actors::{
-        publisher::{Publisher, Settings},
-        schema,
-        user_registry::UserId,
-    };
-    use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+    use faceofmind_base::{Clock, Rng};
+    use faceofmind_db::{Database, database::PoolSettings, migrations};
+    use faceofmind_model::UserId;
+    use faceofmind_platform::outbox::{Publisher, Settings};
 
     use super::*;
 
     /// A feed whose only item is a gap, and its publisher, which must live as long.
     async fn feed(folder: &tempfile::TempDir) -> (Publisher, Feed) {
         let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
-        schema::migrate(&db).await.expect("migrates");
+        migrations::migrate(&db).await.expect("migrates");
         let (publisher, _) = Publisher::new(Settings::default(), db, None, Clock::system(), Rng::system());
         let feed = publisher.feed(UserId(1), None, Some(5)).await.expect("a feed");
         (publisher, feed)

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use faceofmind_actors::{Crew, House, Settings as HouseSettings, publisher::PublishedEvent};
-#[cfg(feature = "test-hooks")]
-use faceofmind_actors::{exporter::Handle, session_tracker::SessionTracker};
-use faceofmind_kit::{Clock, Rng, SupervisorHandle};
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::migrations;
+use faceofmind_model::event::PublishedEvent;
+use faceofmind_runtime::SupervisorHandle;
+use faceofmind_system::{ActorSet, ActorSystem};
 use salvo::{Router, affix_state};
 use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
@@ -21,11 +22,11 @@ use crate::{
     settings::Settings,
 };
 
+mod bootstrap;
 mod commands;
 mod error;
-mod ground;
+mod instance_lock;
 mod keys;
-mod sole;
 mod tail;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
@@ -33,12 +34,12 @@ pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
 pub(crate) use tail::tail;
 
-use self::sole::InstanceLock;
+use self::instance_lock::InstanceLock;
 
 /// A service that runs. Stop it with [`App::stop`]; dropped, it is cut off.
 pub struct App {
     state: State<AppState>,
-    sole: InstanceLock,
+    instance_lock: InstanceLock,
     address: SocketAddr,
     operator_address: Option<SocketAddr>,
     listeners: Vec<(ServerHandle, JoinHandle<()>)>,
@@ -59,22 +60,23 @@ impl App {
     /// # Errors
     /// [`StartError`] says which part could not start and what to do.
     pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
-        let secrets = ground::secrets(&settings, &rng)?;
-        let ground = ground::connect_resources(&settings, &secrets, clock, rng.clone()).await?;
-        let db = ground.db.clone();
-        ground::check_database(&db).await?;
-        let sole = InstanceLock::acquire(&settings.database_url())?;
-        faceofmind_actors::schema::migrate(&db).await?;
-        let clock = ground.clock.clone();
-        let bounds: HouseSettings = ground::actor_settings(&settings, secrets);
-        let house = House::start(ground, bounds, Crew::All).await.map_err(StartError::Actors)?;
+        let secrets = bootstrap::secrets(&settings, &rng)?;
+        let resources = bootstrap::connect_resources(&settings, &secrets, clock, rng.clone()).await?;
+        let db = resources.db.clone();
+        bootstrap::check_database(&db).await?;
+        let instance_lock = InstanceLock::acquire(&settings.database_url())?;
+        migrations::migrate(&db).await?;
+        let clock = resources.clock.clone();
+        let actors = bootstrap::actor_settings(&settings, secrets);
+        let system = ActorSystem::start(resources, actors, ActorSet::All).await.map_err(StartError::Actors)?;
         let limits = &settings.limits;
-        let anonymous_calls = ground::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, ground::MINUTE);
-        let state = State::new(AppState::new(house, db, anonymous_calls));
-        let edge = ground::http_config(&settings, move || rng.uuid_v7(clock.now()));
+        let anonymous_calls =
+            bootstrap::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, bootstrap::MINUTE);
+        let state = State::new(AppState::new(system, db, anonymous_calls));
+        let edge = bootstrap::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,
-            sole,
+            instance_lock,
             address: SocketAddr::new(settings.http.host, settings.http.port),
             operator_address: settings.http.operator_addr,
             listeners: Vec::new(),
@@ -104,7 +106,7 @@ impl App {
     async fn close(&self, within: Duration) {
         self.state.system.tree.stop(within).await;
         self.state.db.close().await;
-        self.sole.release();
+        self.instance_lock.release();
     }
 
     /// Where clients reach it.
@@ -124,7 +126,7 @@ impl App {
 
     /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
-    pub fn sessions(&self) -> &Handle<SessionTracker> {
+    pub fn sessions(&self) -> &faceofmind_runtime::Handle<faceofmind_domain::sessions::SessionTracker> {
         &self.state.system.sessions
     }
 

@@ -1,10 +1,10 @@
 //! `/reminders`: the caller's reminders.
 
-use faceofmind_actors::reminders::{
-    CreateReminder, DeleteReminder, GetReminder, ListReminders, NewReminder, Reminder, ReminderChange, ReminderId,
-    UpdateReminder,
+use faceofmind_base::{CivilDate, Timestamp};
+use faceofmind_domain::reminders::{
+    CreateReminder, DeleteReminder, GetReminder, ListReminders, NewReminder, Reminder, ReminderChange, UpdateReminder,
 };
-use faceofmind_kit::{CivilDate, Timestamp};
+use faceofmind_model::ReminderId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},

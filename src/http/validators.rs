@@ -6,8 +6,8 @@
 
 use std::{borrow::Cow, marker::PhantomData, ops::RangeInclusive};
 
-use faceofmind_actors::user_registry::{Email, Role, Status};
-use faceofmind_kit::{CivilDate, Timestamp};
+use faceofmind_base::{CivilDate, Timestamp};
+use faceofmind_model::{Email, Role, Status};
 use jiff::fmt::temporal::Pieces;
 use salvo::oapi::{
     BasicType, Components, KnownFormat, Object, RefOr, Schema, SchemaFormat, SchemaType, ToSchema, schema::OneOf,

@@ -1,9 +1,8 @@
 //! Comments under a post.
 
-use faceofmind_actors::community::{
-    Comment, CommentId, CreateComment, DeleteComment, ListComments, PostId, UpdateComment,
-};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
+use faceofmind_model::{CommentId, PostId};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},

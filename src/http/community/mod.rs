@@ -1,6 +1,6 @@
 //! `/posts`: the community's posts and comments.
 
-use faceofmind_actors::community::{Editor, NewContent, PageRequest};
+use faceofmind_domain::community::{Editor, NewContent, PageRequest};
 use salvo::{Router, oapi::RouterExt};
 
 use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};

@@ -1,7 +1,8 @@
 //! Posts.
 
-use faceofmind_actors::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, PostId, UpdatePost};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
+use faceofmind_model::PostId;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use faceofmind_kit::panics::static_message;
+use faceofmind_runtime::panics::static_message;
 use futures_util::FutureExt as _;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
 

@@ -3,20 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
-use faceofmind_actors::{
-    Ground, Settings as ActorSettings, community, hasher,
-    keyring::Keyring,
-    limits::Limit,
-    logins,
-    mailer::{Renderer, SmtpSettings, SmtpTls, Transport},
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::{Database, database::PoolSettings};
+use faceofmind_domain::{
+    accounts::{self, PasswordPolicy},
+    community, logins,
+    suggestions::{Endpoint, EndpointSettings},
+};
+use faceofmind_platform::{
+    encryption::Keyring,
+    mail::{Renderer, SmtpSettings, SmtpTls, Transport},
     nats::{self, NatsConnection},
     otp::{self, IssueQuota},
-    publisher::{self, StreamSettings},
-    redis_server::RedisServer,
-    suggestions::{Endpoint, EndpointSettings},
-    user_registry::{self, PasswordPolicy},
+    outbox::{self, StreamSettings},
+    password_hasher,
+    rate_limit::Limit,
+    redis::RedisServer,
 };
-use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+use faceofmind_system::{Resources, Settings as ActorSettings};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -48,8 +52,8 @@ pub(super) async fn connect_resources(
     secrets: &Secrets,
     clock: Clock,
     rng: Rng,
-) -> Result<Ground, StartError> {
-    Ok(Ground {
+) -> Result<Resources, StartError> {
+    Ok(Resources {
         db: database(settings)?,
         redis: redis(settings)?,
         nats: nats(settings).await?,
@@ -152,8 +156,8 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
     let passwords = &settings.passwords;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     ActorSettings {
-        hasher: hasher::Settings {
-            cost: hasher::Cost {
+        hasher: password_hasher::Settings {
+            cost: password_hasher::Cost {
                 memory_kib: passwords.argon2_memory_kib,
                 iterations: passwords.argon2_iterations,
                 parallelism: passwords.argon2_parallelism,
@@ -162,7 +166,7 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
             queue: passwords.hasher_queue,
             deadline: HASHING_DEADLINE,
         },
-        accounts: user_registry::Settings {
+        accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
         },
@@ -222,15 +226,15 @@ fn otp(limits: &settings::Limits) -> otp::Settings {
     }
 }
 
-fn publisher(events: &settings::Events) -> publisher::Settings {
-    let defaults = publisher::Settings::default();
+fn publisher(events: &settings::Events) -> outbox::Settings {
+    let defaults = outbox::Settings::default();
     let stream = StreamSettings {
         max_age: events.stream_age,
         duplicate_window: events.dedupe,
         window: events.window,
         ..defaults.stream
     };
-    publisher::Settings { retention: events.retention, stream, ..defaults }
+    outbox::Settings { retention: events.retention, stream, ..defaults }
 }
 
 /// The limits, web origins and proxies of the HTTP edge.

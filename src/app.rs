@@ -7,7 +7,7 @@ use faceofmind_actors::{
     community::Community,
     exporter::{Exporter, Handle},
     limits::{Limit, Limits},
-    publisher::{PublishedEvent, Publisher},
+    publisher::{EventBus, PublishedEvent},
     reminders::Reminders,
     session_tracker::SessionTracker,
     user_registry::UserRegistry,
@@ -54,10 +54,9 @@ pub struct Rooms {
     pub accounts: Handle<UserRegistry>,
     /// Their sessions.
     pub sessions: Handle<SessionTracker>,
-    /// What happened.
-    pub publisher: Publisher,
-    /// What they write for each other.
-    pub community: Community,
+    /// The published events.
+    pub events: EventBus,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// All that is held about them.
@@ -151,7 +150,7 @@ impl App {
 
     /// The events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
-        self.rooms.house.publisher.subscribe()
+        self.rooms.events.subscribe()
     }
 
     /// Waits until an actor has failed too often, and names it.
@@ -193,7 +192,7 @@ impl Rooms {
         Self {
             accounts: house.accounts.clone(),
             sessions: house.sessions.clone(),
-            publisher: house.publisher.clone(),
+            events: house.events.clone(),
             community: house.community.clone(),
             reminders: house.reminders.clone(),
             exporter: house.exporter.clone(),
@@ -229,12 +228,13 @@ impl Rooms {
 
     /// Whether the service can serve, part by part.
     pub async fn readiness(&self) -> Readiness {
-        let (database, codes, mail) = tokio::join!(
+        let publisher = async { self.house.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let (database, codes, mail, events) = tokio::join!(
             within(self.db.is_up()),
             within(self.house.codes.is_up()),
             within(self.house.transport.is_up()),
+            within(publisher),
         );
-        let events = self.house.publisher.is_up();
         let serving = database && !self.stopping.is_cancelled();
         let status = match (serving, codes && mail && events) {
             (false, _) => "unavailable",

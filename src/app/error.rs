@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use faceofmind_actors::{schema::SchemaError, user_registry::AccountError};
+use faceofmind_actors::{publisher::OutboxError, schema::SchemaError, user_registry::AccountError};
 use faceofmind_kit::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
@@ -44,8 +44,8 @@ pub enum StartError {
     #[error("--email: {0}")]
     Email(&'static str),
     /// Events cannot be read.
-    #[error("events cannot be read from {0}")]
-    Events(#[source] Failure),
+    #[error("events cannot be read: {0}")]
+    Events(#[source] OutboxError),
     /// A migration is not applied.
     #[error("the database is not up to date: run `faceofmind migrate` first")]
     Outdated,

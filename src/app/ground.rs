@@ -9,7 +9,7 @@ use faceofmind_actors::{
     limits::Limit,
     logins,
     mailer::{Renderer, SmtpSettings, SmtpTls, Transport},
-    nats::{self, Nats},
+    nats::{self, NatsConnection},
     otp::{self, IssueQuota},
     publisher::{self, StreamSettings},
     redis_server::RedisServer,
@@ -93,14 +93,14 @@ fn redis(settings: &Settings) -> Result<Option<RedisServer>, StartError> {
     opened.map_err(|failure| StartError::part("REDIS_URL")(failure.to_string()))
 }
 
-pub(super) async fn nats(settings: &Settings) -> Result<Option<Nats>, StartError> {
+pub(super) async fn nats(settings: &Settings) -> Result<Option<NatsConnection>, StartError> {
     let urls: Vec<&str> = settings.events.nats_urls.iter().map(settings::SecretUrl::expose).collect();
     if urls.is_empty() {
         return Ok(None);
     }
     let credentials = settings.events.nats_creds_file.clone();
     let settings = nats::Settings { credentials, ..nats::Settings::new(SecretString::from(urls.join(","))) };
-    let connected = Nats::connect(&settings).await;
+    let connected = NatsConnection::connect(&settings).await;
     connected.map(Some).map_err(|failure| StartError::part("NATS_URL")(failure.to_string()))
 }
 

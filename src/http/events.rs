@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use faceofmind_actors::publisher::{Feed, Told};
+use faceofmind_actors::publisher::{Feed, FeedItem};
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -74,7 +74,7 @@ async fn events(
     let of = (!query.0.all).then_some(caller.user.id);
     let over = rooms.house().authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = rooms.stopping();
-    let feed = rooms.publisher.feed(caller.user.id, of, resume.0).await?;
+    let feed = rooms.events.feed(caller.user.id, of, resume.0).await?;
     let (frames, stream) = EventStream::new(WAITING);
     tokio::spawn(async move {
         tokio::select! {
@@ -108,10 +108,10 @@ async fn flow(mut feed: Feed, frames: &mpsc::Sender<String>, patience: Duration)
 }
 
 /// The id stands last: who is cut off within a frame does not resume after it.
-fn told_in(told: &Told, position: i64) -> String {
+fn told_in(told: &FeedItem, position: i64) -> String {
     match told {
-        Told::Event(event) => format!("event: {}\ndata: {}\nid: {position}\n\n", event.kind(), event.envelope),
-        Told::Gap { after, from } => {
+        FeedItem::Event(event) => format!("event: {}\ndata: {}\nid: {position}\n\n", event.kind(), event.envelope),
+        FeedItem::Gap { after, from } => {
             format!("event: gap\ndata: {}\nid: {position}\n\n", json!({ "after": after, "from": from }))
         }
     }
@@ -125,21 +125,19 @@ fn sign_of_life(position: i64) -> String {
 #[cfg(test)]
 mod tests {
     use faceofmind_actors::{
-        publisher::{Publisher, Settings},
+        publisher::{EventBus, Settings},
         schema,
         user_registry::UserId,
     };
-    use faceofmind_kit::{Clock, Database, Rng, db::PoolSettings};
+    use faceofmind_kit::{Database, db::PoolSettings};
 
     use super::*;
 
-    /// A feed with one thing to say, that there is a gap, and the publisher by which it lasts.
-    async fn feed(folder: &tempfile::TempDir) -> (Publisher, Feed) {
+    /// Opens a feed whose only item is a gap.
+    async fn feed(folder: &tempfile::TempDir) -> Feed {
         let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
         schema::migrate(&db).await.expect("migrates");
-        let (publisher, _) = Publisher::new(Settings::default(), db, None, Clock::system(), Rng::system());
-        let feed = publisher.feed(UserId(1), None, Some(5)).await.expect("a feed");
-        (publisher, feed)
+        EventBus::new(&Settings::default(), db).feed(UserId(1), None, Some(5)).await.expect("a feed")
     }
 
     #[tokio::test]
@@ -148,20 +146,20 @@ mod tests {
         let patience = Duration::from_millis(20);
         let (frames, _unread) = mpsc::channel(WAITING);
         frames.try_send("not read".to_owned()).expect("there is room for one");
-        let (_publisher, unwanted) = feed(&folder).await;
+        let unwanted = feed(&folder).await;
         let cut_off = time::timeout(Duration::from_secs(5), flow(unwanted, &frames, patience)).await;
         assert!(cut_off.is_ok(), "whoever does not read is waited for");
         let (frames, mut read) = mpsc::channel(WAITING);
-        let (_publisher, wanted) = feed(&folder).await;
+        let wanted = feed(&folder).await;
         tokio::spawn(async move { flow(wanted, &frames, patience).await });
-        let gap = told_in(&Told::Gap { after: 5, from: 1 }, 0);
+        let gap = told_in(&FeedItem::Gap { after: 5, from: 1 }, 0);
         assert_eq!(read.recv().await, Some(gap));
         assert!(time::timeout(patience * 5, read.recv()).await.is_err(), "it goes on, and has nothing to say");
     }
 
     #[test]
     fn a_gap_says_what_is_missing() {
-        let frame = told_in(&Told::Gap { after: 3, from: 9 }, 8);
+        let frame = told_in(&FeedItem::Gap { after: 3, from: 9 }, 8);
         assert_eq!(frame, "event: gap\ndata: {\"after\":3,\"from\":9}\nid: 8\n\n");
     }
 

@@ -109,11 +109,11 @@ async fn register_system(registry: &mut Registry, system: &House) {
     register_actors(registry, &system.tree.snapshot());
     let help = "Time that a worker took for one password hash";
     registry.register_with_unit("password_hash", help, Unit::Seconds, system.hash_time.clone());
-    gauge(registry, "events_up", "Whether events are published", i64::from(system.publisher.is_up()));
-    if let Ok(events) = system.publisher.observe().await
-        && let Some(backlog) = events["backlog"]["events"].as_i64()
-    {
-        gauge(registry, "events_backlog", "Events that wait to be published", backlog);
+    let events = system.publisher.status().await;
+    let up = events.as_ref().is_ok_and(|events| events.is_up());
+    gauge(registry, "events_up", "Whether events are published", i64::from(up));
+    if let Ok(events) = events {
+        gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
     }
     if let Ok(queue) = system.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);

@@ -24,9 +24,9 @@ use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
     mail::{self, Mailer, Renderer, Transport},
-    nats::Nats,
+    nats::NatsConnection,
     otp::{self, CodeStore, OtpIssuer},
-    outbox::{self, Publisher},
+    outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
@@ -53,7 +53,7 @@ pub struct Resources {
     /// Codes and counters; in the database where there is none.
     pub redis: Option<RedisServer>,
     /// Events for other services, and news between nodes.
-    pub nats: Option<Nats>,
+    pub nats: Option<NatsConnection>,
     /// How mail leaves.
     pub transport: Transport,
     /// How it is written.
@@ -116,8 +116,7 @@ pub struct ActorSystem {
     pub authenticator: Authenticator,
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
-    /// What they write for each other.
-    pub community: Community,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// What is suggested to them.
@@ -134,8 +133,10 @@ pub struct ActorSystem {
     pub mailer: Handle<Mailer>,
     /// Sends the mails.
     pub transport: Arc<Transport>,
-    /// Events.
-    pub publisher: Publisher,
+    /// Publishes events.
+    pub publisher: Handle<Publisher>,
+    /// The published events.
+    pub events: EventBus,
     /// The clock of all actors.
     pub clock: Clock,
     /// The time that a worker takes for one password hash, in seconds.
@@ -155,7 +156,9 @@ impl ActorSystem {
         let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let (mailer, transport) = (Mailer::handle(), Arc::new(transport));
-        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
+        let events = EventBus::new(&settings.publisher, db.clone());
+        let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
+        let (publisher, publishing) = Publisher::new(settings.publisher, deps);
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
         let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
         let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
@@ -213,9 +216,15 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
-        let neighbours =
-            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
-        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let deps = community::Deps {
+            db: db.clone(),
+            publisher: publisher.clone(),
+            limiter: limiter.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (community, sharing) = Community::new(settings.community, deps);
         let neighbours = reminders::Neighbours {
             publisher: publisher.clone(),
             mailer: mailer.clone(),
@@ -261,6 +270,7 @@ impl ActorSystem {
             mailer,
             transport,
             publisher,
+            events,
             clock,
             hash_time,
             tree,
@@ -273,7 +283,7 @@ fn invalid_argon2_cost(reason: String) -> Failure {
 }
 
 /// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
+fn invalidation_source(db: &Database, nats: Option<&NatsConnection>) -> InvalidationSource {
     match (db, nats) {
         (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
         (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),

@@ -64,7 +64,7 @@ pub(crate) const MODULES: [Module; 8] = [
         reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
-        erase: |tx, user| Box::pin(community::erase(tx, user.id)),
+        erase: |tx, user| Box::pin(async { Ok(community::erase(tx, user.id).await?) }),
         export: Some(|of| Box::pin(community::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
@@ -83,7 +83,11 @@ pub(crate) const MODULES: [Module; 8] = [
         export: None,
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
-    Module { erase: |tx, user| Box::pin(outbox::erase(tx, user.id)), export: None, reencrypt: None },
+    Module {
+        erase: |tx, user| Box::pin(async { Ok(outbox::erase(tx, user.id).await?) }),
+        export: None,
+        reencrypt: None,
+    },
 ];
 
 /// What the modules do in a transaction of accounts.

@@ -50,7 +50,7 @@ pub struct Deps {
     pub mailer: Handle<Mailer>,
     /// Holds the mail files to delete with a user.
     pub transport: Arc<Transport>,
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     pub auth_cache: AuthCache,
     pub hooks: AccountHooks,
     pub clock: Clock,

@@ -85,7 +85,7 @@ impl Ledger {
         schedule::pass_over(&mut tx, &passed).await?;
         self.tell(&mut tx, &told, now).await?;
         tx.commit().await?;
-        self.neighbours.publisher.wake();
+        self.neighbours.publisher.tell(outbox::Wake);
         self.neighbours.mailer.tell(mail::Poll);
         Ok(Round { told: told.len(), passed: passed.len(), ..Round::default() })
     }

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, Tx};
-use faceofmind_runtime::ChildSpec;
 use faceofmind_runtime::legacy::{Address, Failure, Reply};
+use faceofmind_runtime::{ChildSpec, Handle};
 use jiff::tz::TimeZone;
 
 use faceofmind_model::user::UserId;
@@ -48,7 +48,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Neighbours {
     /// Tells of what is due.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Mails it.
     pub mailer: faceofmind_runtime::Handle<Mailer>,
     /// Seals the answers that are kept for those who ask again.

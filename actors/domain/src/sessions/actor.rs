@@ -63,7 +63,7 @@ impl Default for Settings {
 pub struct Deps {
     pub db: Database,
     /// Woken after every commit that recorded events.
-    pub publisher: Publisher,
+    pub publisher: Handle<Publisher>,
     /// Suggests what may help with an emotion.
     pub suggestions: Suggestions,
     /// Encrypts voice texts and stored responses.

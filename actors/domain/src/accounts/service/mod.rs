@@ -9,7 +9,7 @@ use faceofmind_platform::{
     auth_cache::Invalidation,
     mail,
     otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
-    outbox,
+    outbox::{self, Wake},
 };
 use faceofmind_runtime::legacy::Failure;
 use secrecy::SecretString;
@@ -52,7 +52,7 @@ impl AccountService {
         Ok(listing::page(&self.deps.db, &filter).await?)
     }
 
-    async fn record(&self, tx: &mut Tx, context: &EventContext, event: impl DomainEvent) -> Result<(), Failure> {
+    async fn record(&self, tx: &mut Tx, context: &EventContext, event: impl DomainEvent) -> Result<(), StoreError> {
         outbox::record(tx, &event.into_cloud_event(context, self.deps.clock.now(), &self.deps.rng)).await
     }
 
@@ -64,7 +64,7 @@ impl AccountService {
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
     async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
         self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
-        self.deps.publisher.wake();
+        self.deps.publisher.tell(Wake);
         self.deps.mailer.tell(mail::Poll);
         Ok(())
     }

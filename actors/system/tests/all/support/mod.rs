@@ -22,7 +22,7 @@ use faceofmind_model::{
 use faceofmind_platform::{
     encryption::Keyring,
     mail::{CountJobs, Renderer, Transport},
-    nats::Nats,
+    nats::NatsConnection,
     otp, outbox, password_hasher,
     rate_limit::Limit,
 };
@@ -149,7 +149,7 @@ impl World {
     pub(crate) async fn with(
         db: Database,
         transport: Transport,
-        nats: Option<Nats>,
+        nats: Option<NatsConnection>,
         clock: &Clock,
         settings: Settings,
     ) -> Self {

@@ -1,6 +1,9 @@
 //! The actor: calls the endpoint beside its mailbox, as often as the maximum of concurrent calls and the circuit breaker allow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use faceofmind_base::{Backoff, Clock, Rng};
 use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
@@ -14,7 +17,7 @@ use tokio::{
 use super::{
     breaker::{Breaker, BreakerSettings, BreakerState, CallPermit, Change},
     endpoint::{Endpoint, EndpointError},
-    suggestion::{Counters, SuggestionCounts, SuggestionRequest, Suggestions},
+    suggestion::{SuggestionCounts, SuggestionRequest, Suggestions},
 };
 
 const NAME: &str = "suggestions";
@@ -77,7 +80,7 @@ pub struct SuggestionEngine {
     /// A call holds its slot until it ends, also when it panics.
     slots: Arc<Semaphore>,
     last_error: Option<EndpointError>,
-    counters: Arc<Counters>,
+    counts: Arc<Mutex<SuggestionCounts>>,
     tasks: TaskSet,
 }
 
@@ -85,9 +88,9 @@ impl SuggestionEngine {
     /// Returns what suggests, and the actor to supervise.
     pub fn new(settings: Settings, deps: Deps) -> (Suggestions, ChildSpec) {
         let handle = Handle::new(NAME, settings.max_concurrent * 2, settings.deadline + GRACE);
-        let counters = Arc::<Counters>::default();
+        let counts = Arc::<Mutex<_>>::default();
         let engine = deps.endpoint.is_some().then(|| handle.clone());
-        let suggestions = Suggestions { engine, counters: Arc::clone(&counters) };
+        let suggestions = Suggestions { engine, counts: Arc::clone(&counts) };
         let own = handle.clone();
         let child = ChildSpec::ready(handle, move || Self {
             settings,
@@ -96,7 +99,7 @@ impl SuggestionEngine {
             breaker: Breaker::new(settings.breaker),
             slots: Arc::new(Semaphore::new(settings.max_concurrent)),
             last_error: None,
-            counters: Arc::clone(&counters),
+            counts: Arc::clone(&counts),
             tasks: TaskSet::default(),
         });
         (suggestions, child)
@@ -120,7 +123,7 @@ impl Actor for SuggestionEngine {
             panics: self.tasks.panics(),
             last_error: self.last_error.as_ref().map(ToString::to_string),
         });
-        Status { suggestions: self.counters.get(), endpoint }
+        Status { suggestions: *self.counts.lock().unwrap_or_else(PoisonError::into_inner), endpoint }
     }
 
     async fn on_stop(&mut self) {

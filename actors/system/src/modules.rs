@@ -60,7 +60,7 @@ pub(crate) const MODULES: [Module; 8] = [
     Module {
         erase: |tx, user| Box::pin(sessions::erase(tx, user.id)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(sessions::reencrypt(db, pass)))),
     },
     Module {
         erase: |tx, user| Box::pin(community::erase(tx, user.id)),

@@ -85,14 +85,14 @@ pub struct SuggestionEngine {
 }
 
 impl SuggestionEngine {
-    /// Returns what suggests, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Suggestions, ChildSpec) {
+    /// Returns the handle, what suggests with it, and the actor to supervise.
+    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, Suggestions, ChildSpec) {
         let handle = Handle::new(NAME, settings.max_concurrent * 2, settings.deadline + GRACE);
         let counts = Arc::<Mutex<_>>::default();
-        let engine = deps.endpoint.is_some().then(|| handle.clone());
-        let suggestions = Suggestions { engine, counts: Arc::clone(&counts) };
+        let endpoint = deps.endpoint.is_some().then(|| handle.clone());
+        let suggestions = Suggestions { endpoint, counts: Arc::clone(&counts) };
         let own = handle.clone();
-        let child = ChildSpec::ready(handle, move || Self {
+        let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
             deps: deps.clone(),
             handle: own.clone(),
@@ -102,7 +102,7 @@ impl SuggestionEngine {
             counts: Arc::clone(&counts),
             tasks: TaskSet::default(),
         });
-        (suggestions, child)
+        (handle, suggestions, child)
     }
 
     fn try_acquire(&mut self) -> Option<(Endpoint, CallPermit, OwnedSemaphorePermit)> {

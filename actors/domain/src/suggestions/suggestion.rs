@@ -56,7 +56,7 @@ impl fmt::Debug for Advice {
 #[derive(Clone, Debug)]
 pub struct Suggestions {
     /// None where no endpoint is set.
-    pub(super) engine: Option<Handle<SuggestionEngine>>,
+    pub(super) endpoint: Option<Handle<SuggestionEngine>>,
     pub(super) counts: Arc<Mutex<SuggestionCounts>>,
 }
 
@@ -78,7 +78,7 @@ impl Suggestions {
             self.count(|counts| counts.crises += 1);
             return crisis::answer(request.time_zone.as_deref(), request.language.as_deref());
         }
-        if let Some(lines) = self.from_endpoint(&request).await {
+        if let Some(lines) = self.ask_endpoint(&request).await {
             self.count(|counts| counts.from_endpoint += 1);
             return Advice { lines, urls: catalogue::urls(&request), crisis: false };
         }
@@ -86,8 +86,8 @@ impl Suggestions {
         catalogue::advice(&request)
     }
 
-    async fn from_endpoint(&self, request: &SuggestionRequest) -> Option<Vec<String>> {
-        self.engine.as_ref()?.ask(WriteLines(request.clone())).await.ok()
+    async fn ask_endpoint(&self, request: &SuggestionRequest) -> Option<Vec<String>> {
+        self.endpoint.as_ref()?.ask(WriteLines(request.clone())).await.ok()
     }
 
     fn count(&self, add: impl FnOnce(&mut SuggestionCounts)) {

@@ -18,7 +18,7 @@ use faceofmind_domain::{
     logins::{self, Authenticator, LoginRegistry},
     reminders::{self, ReminderScheduler},
     sessions::{self, SessionTracker},
-    suggestions::{self, Endpoint, SuggestionEngine, Suggestions},
+    suggestions::{self, Endpoint, SuggestionEngine},
 };
 use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
@@ -118,8 +118,6 @@ pub struct ActorSystem {
     pub sessions: Handle<SessionTracker>,
     pub community: Handle<Community>,
     pub reminders: Handle<ReminderScheduler>,
-    /// What is suggested to them.
-    pub suggestions: Suggestions,
     /// All that is held about them.
     pub exporter: Handle<Exporter>,
     /// One-time codes.
@@ -199,7 +197,7 @@ impl ActorSystem {
         };
         let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let deps = suggestions::Deps { endpoint, clock: clock.clone(), rng: rng.clone() };
-        let (suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
+        let (_, suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
@@ -207,7 +205,7 @@ impl ActorSystem {
         let deps = sessions::Deps {
             db: db.clone(),
             publisher: publisher.clone(),
-            suggestions: suggestions.clone(),
+            suggestions,
             keyring: keyring.clone(),
             time_zone: time_zone.clone(),
             clock: clock.clone(),
@@ -263,7 +261,6 @@ impl ActorSystem {
             sessions,
             community,
             reminders,
-            suggestions,
             exporter,
             otp,
             codes,

@@ -1,6 +1,9 @@
 //! The actor: requests in progress.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
@@ -64,7 +67,7 @@ impl Community {
     /// Returns the handle, and the actor to supervise.
     pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let service = Arc::new(CommunityService::new(settings, deps));
+        let service = Arc::new(CommunityService { settings, deps, counts: Mutex::default() });
         let child =
             ChildSpec::ready(handle.clone(), move || Self { service: Arc::clone(&service), tasks: TaskSet::default() });
         (handle, child)

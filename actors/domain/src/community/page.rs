@@ -3,7 +3,7 @@
 /// Which rows of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest<Id> {
-    /// Only rows older than this id, whose row may be deleted. None: from the newest on.
+    /// Only rows older than this one, which may be deleted. None: from the newest on.
     pub after: Option<Id>,
     /// The number of rows to leave out first.
     pub skip: u32,

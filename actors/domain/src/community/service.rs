@@ -1,6 +1,6 @@
 //! The use cases. Each change is one transaction.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use faceofmind_db::Tx;
 use faceofmind_model::{
@@ -24,15 +24,13 @@ use crate::accounts;
 
 /// What the handlers run on.
 pub(super) struct CommunityService {
-    settings: Settings,
-    deps: Deps,
-    created: AtomicU64,
-    replayed: AtomicU64,
-    refused: AtomicU64,
+    pub(super) settings: Settings,
+    pub(super) deps: Deps,
+    pub(super) counts: Mutex<CreationCounts>,
 }
 
 /// What became of requests that create, since the program started.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub struct CreationCounts {
     pub created: u64,
     /// Answered with a stored response.
@@ -47,14 +45,12 @@ enum Creation {
 }
 
 impl CommunityService {
-    pub(super) fn new(settings: Settings, deps: Deps) -> Self {
-        let (created, replayed, refused) = Default::default();
-        Self { settings, deps, created, replayed, refused }
+    pub(super) fn counts(&self) -> CreationCounts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn counts(&self) -> CreationCounts {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CreationCounts { created: count(&self.created), replayed: count(&self.replayed), refused: count(&self.refused) }
+    fn count(&self, add: impl FnOnce(&mut CreationCounts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) async fn list_posts(&self, ListPosts(page): ListPosts) -> Result<Page<Post, PostId>, CommunityError> {
@@ -109,12 +105,11 @@ impl CommunityService {
             Err(error) => return self.replay_or_refuse(new, error).await,
         };
         let result = write.await;
-        let counter = match result {
-            Ok(Creation::New(_)) => &self.created,
-            Ok(Creation::Replay(_)) => &self.replayed,
-            Err(_) => &self.refused,
-        };
-        increment(counter);
+        self.count(|counts| match result {
+            Ok(Creation::New(_)) => counts.created += 1,
+            Ok(Creation::Replay(_)) => counts.replayed += 1,
+            Err(_) => counts.refused += 1,
+        });
         if !matches!(result, Ok(Creation::New(_))) {
             self.deps.limiter.tell(Refund(reservation));
         }
@@ -130,7 +125,7 @@ impl CommunityService {
         if let Some(response) = self.look_up_response(new).await? {
             return Ok(response);
         }
-        increment(&self.refused);
+        self.count(|counts| counts.refused += 1);
         Err(error.into())
     }
 
@@ -139,7 +134,7 @@ impl CommunityService {
         let claim = idempotency::look_up(&self.deps.db, &self.deps.keyring, key, self.deps.clock.now()).await?;
         let response = claim.map_or(Ok(None), |claim| claim.into_replay(CommunityError::KeyReused))?;
         if response.is_some() {
-            increment(&self.replayed);
+            self.count(|counts| counts.replayed += 1);
         }
         Ok(response)
     }
@@ -244,8 +239,4 @@ impl CommunityService {
         comments::delete(&mut tx, id).await?;
         Ok(tx.commit().await?)
     }
-}
-
-fn increment(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,6 +1,9 @@
 //! The actor: requests in progress, and what runs periodically.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
@@ -93,7 +96,7 @@ impl Actor for ReminderScheduler {
         Status {
             in_progress: self.tasks.len(),
             panics: self.tasks.panics(),
-            dispatched: self.service.dispatched.get(),
+            dispatched: *self.service.dispatched.lock().unwrap_or_else(PoisonError::into_inner),
             dispatch: self.dispatch.status(),
             backfill: self.backfill.status(),
         }

@@ -3,11 +3,7 @@
 //! A pass takes up to [`MAX_PER_PASS`] of them. For each it records an event, queues a mail and marks the reminder as sent, all in one
 //! transaction. When the database rejects that, each gets a transaction of its own, so that a bad row fails alone.
 
-use std::{
-    ops::AddAssign,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{ops::AddAssign, sync::PoisonError, time::Duration};
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::Tx;
@@ -53,20 +49,6 @@ impl AddAssign for DispatchCounts {
     }
 }
 
-/// The sum over all passes.
-#[derive(Default)]
-pub(super) struct DispatchTotals(Mutex<DispatchCounts>);
-
-impl DispatchTotals {
-    pub(super) fn get(&self) -> DispatchCounts {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, counts: DispatchCounts) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
-    }
-}
-
 impl ReminderService {
     /// Dispatches all due reminders. A pass starts behind the last reminder of the pass before, so a reminder that fails is tried once.
     pub(super) async fn dispatch_due(&self) -> Result<(), ReminderError> {
@@ -84,7 +66,7 @@ impl ReminderService {
                 }
                 outcome => outcome?,
             };
-            self.dispatched.add(counts);
+            *self.dispatched.lock().unwrap_or_else(PoisonError::into_inner) += counts;
             if due.len() < MAX_PER_PASS {
                 return Ok(());
             }

@@ -1,5 +1,7 @@
 //! What users do with their reminders. Each change is one transaction.
 
+use std::sync::Mutex;
+
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::UserId;
 use faceofmind_platform::idempotency::{self, StoredResponse};
@@ -8,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::{
     CreateReminder, DeleteReminder, Deps, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
     ReminderError, UpdateReminder,
-    dispatch::{DispatchTotals, FailPoint},
+    dispatch::{DispatchCounts, FailPoint},
     reminder::{eight_am, next_due_at, zone_or},
     store::{self, schedule},
 };
@@ -17,13 +19,13 @@ use crate::accounts;
 /// What the handlers and the background tasks run on.
 pub(super) struct ReminderService {
     pub(super) deps: Deps,
-    pub(super) dispatched: DispatchTotals,
+    pub(super) dispatched: Mutex<DispatchCounts>,
     pub(super) fail_point: FailPoint,
 }
 
 impl ReminderService {
     pub(super) fn new(deps: Deps) -> Self {
-        Self { deps, dispatched: DispatchTotals::default(), fail_point: FailPoint::default() }
+        Self { deps, dispatched: Mutex::default(), fail_point: FailPoint::default() }
     }
 
     pub(super) async fn create(

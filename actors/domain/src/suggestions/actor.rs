@@ -1,6 +1,9 @@
 //! The actor: calls the endpoint beside its mailbox, as often as the maximum of concurrent calls and the circuit breaker allow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use faceofmind_base::{Backoff, Clock, Rng};
 use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
@@ -14,7 +17,7 @@ use tokio::{
 use super::{
     breaker::{Breaker, BreakerSettings, BreakerState, CallPermit, Change},
     endpoint::{Endpoint, EndpointError},
-    suggestion::{Counters, SuggestionCounts, SuggestionRequest, Suggestions},
+    suggestion::{SuggestionCounts, SuggestionRequest, Suggestions},
 };
 
 const NAME: &str = "suggestions";
@@ -77,29 +80,29 @@ pub struct SuggestionEngine {
     /// A call holds its slot until it ends, also when it panics.
     slots: Arc<Semaphore>,
     last_error: Option<EndpointError>,
-    counters: Arc<Counters>,
+    counts: Arc<Mutex<SuggestionCounts>>,
     tasks: TaskSet,
 }
 
 impl SuggestionEngine {
-    /// Returns what suggests, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Suggestions, ChildSpec) {
+    /// Returns the handle, what suggests with it, and the actor to supervise.
+    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, Suggestions, ChildSpec) {
         let handle = Handle::new(NAME, settings.max_concurrent * 2, settings.deadline + GRACE);
-        let counters = Arc::<Counters>::default();
-        let engine = deps.endpoint.is_some().then(|| handle.clone());
-        let suggestions = Suggestions { engine, counters: Arc::clone(&counters) };
+        let counts = Arc::<Mutex<_>>::default();
+        let endpoint = deps.endpoint.is_some().then(|| handle.clone());
+        let suggestions = Suggestions { endpoint, counts: Arc::clone(&counts) };
         let own = handle.clone();
-        let child = ChildSpec::ready(handle, move || Self {
+        let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
             deps: deps.clone(),
             handle: own.clone(),
             breaker: Breaker::new(settings.breaker),
             slots: Arc::new(Semaphore::new(settings.max_concurrent)),
             last_error: None,
-            counters: Arc::clone(&counters),
+            counts: Arc::clone(&counts),
             tasks: TaskSet::default(),
         });
-        (suggestions, child)
+        (handle, suggestions, child)
     }
 
     fn try_acquire(&mut self) -> Option<(Endpoint, CallPermit, OwnedSemaphorePermit)> {
@@ -120,7 +123,7 @@ impl Actor for SuggestionEngine {
             panics: self.tasks.panics(),
             last_error: self.last_error.as_ref().map(ToString::to_string),
         });
-        Status { suggestions: self.counters.get(), endpoint }
+        Status { suggestions: *self.counts.lock().unwrap_or_else(PoisonError::into_inner), endpoint }
     }
 
     async fn on_stop(&mut self) {

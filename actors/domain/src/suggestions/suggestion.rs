@@ -1,11 +1,8 @@
-//! What is suggested, and who writes it.
+//! What is suggested, and from which source.
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use faceofmind_runtime::Handle;
@@ -55,16 +52,16 @@ impl fmt::Debug for Advice {
     }
 }
 
-/// Suggests. Clones share the counters.
+/// Suggests. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Suggestions {
     /// None where no endpoint is set.
-    pub(super) engine: Option<Handle<SuggestionEngine>>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) endpoint: Option<Handle<SuggestionEngine>>,
+    pub(super) counts: Arc<Mutex<SuggestionCounts>>,
 }
 
-/// How many suggestions were made and who wrote them, since the program started.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+/// How many suggestions were made, by source, since the program started.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub struct SuggestionCounts {
     pub requests: u64,
     pub from_catalogue: u64,
@@ -72,48 +69,28 @@ pub struct SuggestionCounts {
     pub crises: u64,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    requests: AtomicU64,
-    from_catalogue: AtomicU64,
-    from_endpoint: AtomicU64,
-    crises: AtomicU64,
-}
-
 impl Suggestions {
     /// Suggests within 3 s, whatever the endpoint does: where it fails, the catalogue writes, and hotlines need nothing that can fail.
     pub async fn suggest(&self, request: SuggestionRequest) -> Advice {
-        increment(&self.counters.requests);
-        let mentions = |text: &str| crisis::mentions_self_harm(text);
-        if mentions(&request.emotion) || request.words.as_deref().is_some_and(mentions) {
-            increment(&self.counters.crises);
+        self.count(|counts| counts.requests += 1);
+        let SuggestionRequest { emotion, words, .. } = &request;
+        if crisis::mentions_self_harm(emotion) || words.as_deref().is_some_and(crisis::mentions_self_harm) {
+            self.count(|counts| counts.crises += 1);
             return crisis::answer(request.time_zone.as_deref(), request.language.as_deref());
         }
-        if let Some(lines) = self.from_endpoint(&request).await {
-            increment(&self.counters.from_endpoint);
+        if let Some(lines) = self.ask_endpoint(&request).await {
+            self.count(|counts| counts.from_endpoint += 1);
             return Advice { lines, urls: catalogue::urls(&request), crisis: false };
         }
-        increment(&self.counters.from_catalogue);
+        self.count(|counts| counts.from_catalogue += 1);
         catalogue::advice(&request)
     }
 
-    async fn from_endpoint(&self, request: &SuggestionRequest) -> Option<Vec<String>> {
-        self.engine.as_ref()?.ask(WriteLines(request.clone())).await.ok()
+    async fn ask_endpoint(&self, request: &SuggestionRequest) -> Option<Vec<String>> {
+        self.endpoint.as_ref()?.ask(WriteLines(request.clone())).await.ok()
     }
-}
 
-impl Counters {
-    pub(super) fn get(&self) -> SuggestionCounts {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SuggestionCounts {
-            requests: count(&self.requests),
-            from_catalogue: count(&self.from_catalogue),
-            from_endpoint: count(&self.from_endpoint),
-            crises: count(&self.crises),
-        }
+    fn count(&self, add: impl FnOnce(&mut SuggestionCounts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-fn increment(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -52,24 +52,24 @@ fn respond(reminder: Reminder) -> StoredResponse {
 }
 
 /// An actor system whose clock shows [`START`], and its mail server.
-struct Home {
+struct TestContext {
     world: World,
     server: MailServer,
 }
 
-async fn homes() -> Vec<Home> {
-    let mut homes = Vec::new();
+async fn contexts() -> Vec<TestContext> {
+    let mut contexts = Vec::new();
     for db in databases().await {
         let server = MailServer::start().await;
         let clock = Clock::system();
         set(&clock, START);
         let world = World::with(db, server.transport(), None, &clock, settings()).await;
-        homes.push(Home { world, server });
+        contexts.push(TestContext { world, server });
     }
-    homes
+    contexts
 }
 
-impl Home {
+impl TestContext {
     /// Creates Ada in that zone.
     async fn ada_in(&self, zone: &str) -> UserId {
         let ada = faceofmind_testing::user(&self.world.db, ADA).await;
@@ -127,113 +127,113 @@ impl Home {
 
 #[tokio::test]
 async fn a_reminder_follows_its_user_to_another_zone() {
-    for home in homes().await {
-        let ada = home.ada_in("Asia/Manila").await;
-        let id = home.remind(ada, TUESDAY).await;
+    for test in contexts().await {
+        let ada = test.ada_in("Asia/Manila").await;
+        let id = test.remind(ada, TUESDAY).await;
         for (zone, due_at) in [
             ("America/New_York", "2031-03-04T13:00:00Z"),
             ("Pacific/Kiritimati", "2031-03-03T18:00:00Z"),
             ("Europe/Berlin", "2031-03-04T07:00:00Z"),
         ] {
-            home.move_to(ada, zone).await;
-            assert_eq!(home.due_at(id).await, Some(at(due_at)), "{zone}");
+            test.move_to(ada, zone).await;
+            assert_eq!(test.due_at(id).await, Some(at(due_at)), "{zone}");
         }
-        set(&home.world.clock, "2031-03-04T07:00:00Z");
-        home.until_sent(id).await;
+        set(&test.world.clock, "2031-03-04T07:00:00Z");
+        test.until_sent(id).await;
         // In New York it is still before eight of that day.
-        home.move_to(ada, "America/New_York").await;
-        set(&home.world.clock, "2031-03-04T13:00:00Z");
-        let last = home.remind(ada, TUESDAY).await;
-        home.until_sent(last).await;
-        assert_eq!(home.times_sent(id).await, 1);
-        assert_eq!(home.mails().len(), 2);
+        test.move_to(ada, "America/New_York").await;
+        set(&test.world.clock, "2031-03-04T13:00:00Z");
+        let last = test.remind(ada, TUESDAY).await;
+        test.until_sent(last).await;
+        assert_eq!(test.times_sent(id).await, 1);
+        assert_eq!(test.mails().len(), 2);
     }
 }
 
 #[tokio::test]
 async fn a_move_to_where_eight_is_past_sends_the_reminder_at_once() {
-    for home in homes().await {
-        let ada = home.ada_in("America/New_York").await;
+    for test in contexts().await {
+        let ada = test.ada_in("America/New_York").await;
         // Monday, 18:00 in New York, is Tuesday, 13:00 on Kiritimati.
-        set(&home.world.clock, "2031-03-03T23:00:00Z");
-        let id = home.remind(ada, TUESDAY).await;
-        home.move_to(ada, "Pacific/Kiritimati").await;
-        home.until_sent(id).await;
+        set(&test.world.clock, "2031-03-03T23:00:00Z");
+        let id = test.remind(ada, TUESDAY).await;
+        test.move_to(ada, "Pacific/Kiritimati").await;
+        test.until_sent(id).await;
     }
 }
 
 #[tokio::test]
 async fn a_move_sends_no_reminder_for_a_past_day_and_skips_one_that_it_makes_a_day_late() {
-    for home in homes().await {
-        let ada = home.ada_in("Asia/Manila").await;
-        let past = home.remind(ada, SUNDAY).await;
+    for test in contexts().await {
+        let ada = test.ada_in("Asia/Manila").await;
+        let past = test.remind(ada, SUNDAY).await;
         // In Pago Pago it is Sunday, 15:00.
-        home.move_to(ada, "Pacific/Pago_Pago").await;
-        assert_eq!(home.due_at(past).await, None);
-        let id = home.remind(ada, TUESDAY).await;
-        assert_eq!(home.due_at(id).await, Some(at("2031-03-04T19:00:00Z")));
+        test.move_to(ada, "Pacific/Pago_Pago").await;
+        assert_eq!(test.due_at(past).await, None);
+        let id = test.remind(ada, TUESDAY).await;
+        assert_eq!(test.due_at(id).await, Some(at("2031-03-04T19:00:00Z")));
         // Half an hour before it is due in Pago Pago, and 24 and a half after it was due on Kiritimati.
-        set(&home.world.clock, "2031-03-04T18:30:00Z");
-        home.move_to(ada, "Pacific/Kiritimati").await;
-        until("it is skipped", async || home.due_at(id).await.is_none()).await;
-        assert_eq!((home.times_sent(past).await, home.times_sent(id).await), (0, 0));
+        set(&test.world.clock, "2031-03-04T18:30:00Z");
+        test.move_to(ada, "Pacific/Kiritimati").await;
+        until("it is skipped", async || test.due_at(id).await.is_none()).await;
+        assert_eq!((test.times_sent(past).await, test.times_sent(id).await), (0, 0));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reminders_written_during_a_move_are_due_in_the_last_zone() {
-    for home in homes().await {
-        let ada = home.ada_in("Asia/Manila").await;
-        let kept = home.remind(ada, WEDNESDAY).await;
+    for test in contexts().await {
+        let ada = test.ada_in("Asia/Manila").await;
+        let kept = test.remind(ada, WEDNESDAY).await;
         let zones = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Europe/London"];
         let moves = async {
             for zone in zones {
-                home.move_to(ada, zone).await;
+                test.move_to(ada, zone).await;
             }
         };
-        let writes = futures_util::future::join_all((0..24).map(|_| home.remind(ada, TUESDAY)));
+        let writes = futures_util::future::join_all((0..24).map(|_| test.remind(ada, TUESDAY)));
         let put = |date| ReminderChange { reminder_time: Some(on_day(date)), ..ReminderChange::default() };
         let changes = async {
             for date in [TUESDAY, WEDNESDAY, TUESDAY, WEDNESDAY] {
-                home.update(ada, kept, put(date)).await;
+                test.update(ada, kept, put(date)).await;
             }
         };
         let ((), ids, ()) = tokio::join!(moves, writes, changes);
         for id in ids {
-            assert_eq!(home.due_at(id).await, Some(at("2031-03-04T08:00:00Z")), "08:00 in London");
+            assert_eq!(test.due_at(id).await, Some(at("2031-03-04T08:00:00Z")), "08:00 in London");
         }
-        assert_eq!(home.due_at(kept).await, Some(at("2031-03-05T08:00:00Z")));
+        assert_eq!(test.due_at(kept).await, Some(at("2031-03-05T08:00:00Z")));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_user_during_the_dispatch_leaves_nothing() {
-    for home in homes().await {
-        let ada = home.ada_in("Asia/Manila").await;
+    for test in contexts().await {
+        let ada = test.ada_in("Asia/Manila").await;
         for _ in 0..150 {
-            home.remind(ada, TUESDAY).await;
+            test.remind(ada, TUESDAY).await;
         }
-        set(&home.world.clock, TUESDAY_AT_EIGHT);
-        until("the first are sent", async || home.world.event_names(ada).await.len() > 1).await;
+        set(&test.world.clock, TUESDAY_AT_EIGHT);
+        until("the first are sent", async || test.world.event_names(ada).await.len() > 1).await;
         let events = EventContext::new(Initiator::System);
         let message = DeleteUser { user: ada, expected_revision: None, events };
-        home.world.system.accounts.ask(message).await.expect("deletes");
-        assert_eq!(home.world.event_names(ada).await, ["user.deleted"]);
+        test.world.system.accounts.ask(message).await.expect("deletes");
+        assert_eq!(test.world.event_names(ada).await, ["user.deleted"]);
         for table in ["reminders", "reminder_schedules", "mail_intents"] {
-            assert_eq!(home.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+            assert_eq!(test.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
     }
 }
 
 #[tokio::test]
 async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
-    for home in homes().await {
-        let ada = home.ada_in("Asia/Manila").await;
+    for test in contexts().await {
+        let ada = test.ada_in("Asia/Manila").await;
         let new = NewReminder { description: "about my sleep".into(), title: "Dr. Cruz".into(), ..new(TUESDAY) };
-        let id = home.create(ada, new).await;
-        set(&home.world.clock, TUESDAY_AT_EIGHT);
-        home.until_sent(id).await;
-        let mails = home.mails();
+        let id = test.create(ada, new).await;
+        set(&test.world.clock, TUESDAY_AT_EIGHT);
+        test.until_sent(id).await;
+        let mails = test.mails();
         assert_eq!(mails.len(), 1);
         let Received { to, subject, text, .. } = &mails[0];
         assert_eq!((to.as_str(), subject.as_str()), (ADA, "A reminder from FaceofMind"));
@@ -247,28 +247,28 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_reminder_switched_off_or_of_a_suspended_user_before_its_mail_is_sent_is_not_mailed() {
-    for home in homes().await {
+    for test in contexts().await {
         let (ada, bob) =
-            (home.ada_in("Asia/Manila").await, faceofmind_testing::user(&home.world.db, "bob@example.org").await);
-        home.move_to(bob, "Asia/Manila").await;
-        home.server.answers(|_| "451 4.7.1 later");
+            (test.ada_in("Asia/Manila").await, faceofmind_testing::user(&test.world.db, "bob@example.org").await);
+        test.move_to(bob, "Asia/Manila").await;
+        test.server.answers(|_| "451 4.7.1 later");
         let (off, suspended, kept) =
-            (home.remind(ada, TUESDAY).await, home.remind(bob, TUESDAY).await, home.remind(ada, TUESDAY).await);
-        set(&home.world.clock, TUESDAY_AT_EIGHT);
+            (test.remind(ada, TUESDAY).await, test.remind(bob, TUESDAY).await, test.remind(ada, TUESDAY).await);
+        set(&test.world.clock, TUESDAY_AT_EIGHT);
         until("each is tried", async || {
-            home.world.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 3
+            test.world.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 3
         })
         .await;
         let change = ReminderChange { is_active: Some(false), ..ReminderChange::default() };
-        home.update(ada, off, change).await;
-        home.change(bob, UserChange::status(Status::Suspended)).await;
+        test.update(ada, off, change).await;
+        test.change(bob, UserChange::status(Status::Suspended)).await;
         let ids = |mails: &[Received]| mails.iter().map(|mail| mail.id.clone()).collect::<HashSet<_>>();
-        let before = home.mails();
-        home.server.answers(|_| "250 accepted");
-        home.world.advance(Duration::from_secs(3600));
-        home.world.all_is_mailed().await;
-        let after = ids(&home.mails()[before.len()..]);
+        let before = test.mails();
+        test.server.answers(|_| "250 accepted");
+        test.world.advance(Duration::from_secs(3600));
+        test.world.all_is_mailed().await;
+        let after = ids(&test.mails()[before.len()..]);
         assert!(after.len() == 1 && after.is_subset(&ids(&before)), "the same mail again, and no other: {after:?}");
-        assert_eq!((home.times_sent(suspended).await, home.times_sent(kept).await), (1, 1), "it was active at eight");
+        assert_eq!((test.times_sent(suspended).await, test.times_sent(kept).await), (1, 1), "it was active at eight");
     }
 }

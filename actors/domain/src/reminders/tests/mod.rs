@@ -128,10 +128,6 @@ impl TestContext {
         self.scheduler.ask(GetReminder { user, id }).await
     }
 
-    async fn list(&self, user: UserId, skip: u32, limit: u32) -> Vec<Reminder> {
-        self.scheduler.ask(ListReminders { user, skip, limit }).await.expect("lists")
-    }
-
     async fn update(&self, id: ReminderId, change: ReminderChange) -> Reminder {
         self.scheduler.ask(UpdateReminder { user: self.ada, id, change }).await.expect("updates")
     }

@@ -7,70 +7,11 @@ fn key(user: UserId, body: &[u8]) -> Option<IdempotencyKey> {
 }
 
 #[tokio::test]
-async fn a_reminder_is_created_read_updated_and_deleted() {
-    for test in contexts().await {
-        let ada = test.ada;
-        let id = test.remind(TUESDAY).await;
-        let created = test.get(ada, id).await.expect("exists");
-        assert_eq!((created.id, created.user_id, created.title.as_str()), (id, ada, "Breathe"));
-        assert_eq!((created.description.as_str(), created.reminder_time), ("Ten times", on_day(TUESDAY)));
-        let second = test.remind(SUNDAY).await;
-        let second = test.get(ada, second).await.expect("exists");
-        assert_eq!(test.list(ada, 0, 10).await, [second.clone(), created.clone()]);
-        assert_eq!(test.list(ada, 1, 1).await, std::slice::from_ref(&created));
-        assert_eq!(test.update(id, ReminderChange::default()).await, created);
-        let change = ReminderChange {
-            title: Some("Walk".into()),
-            description: Some(String::new()),
-            reminder_time: Some(on_day("9999-12-31")),
-            is_active: Some(false),
-        };
-        let updated = test.update(id, change).await;
-        assert_eq!((updated.title.as_str(), updated.description.as_str()), ("Walk", ""));
-        assert_eq!((updated.reminder_time, updated.is_active), (on_day("9999-12-31"), false));
-        assert_eq!(test.get(ada, id).await.expect("exists"), updated);
-        test.delete(ada, id).await.expect("deletes");
-        assert_eq!(test.list(ada, 0, 10).await, [second]);
-        assert!(matches!(test.get(ada, id).await, Err(ReminderError::NotFound)));
-        assert!(matches!(test.delete(ada, id).await, Err(ReminderError::NotFound)));
-    }
-}
-
-#[tokio::test]
-async fn the_reminder_of_another_user_is_not_found() {
-    for test in contexts().await {
-        let id = test.remind(TUESDAY).await;
-        let bob = testing::user(&test.db, "bob@example.org").await;
-        let change = ReminderChange { is_active: Some(false), ..Default::default() };
-        let updated = test.scheduler.ask(UpdateReminder { user: bob, id, change }).await;
-        assert!(matches!(updated, Err(ReminderError::NotFound)));
-        assert!(matches!(test.get(bob, id).await, Err(ReminderError::NotFound)));
-        assert!(matches!(test.delete(bob, id).await, Err(ReminderError::NotFound)));
-        assert!(test.list(bob, 0, 10).await.is_empty());
-        assert!(test.get(test.ada, id).await.expect("exists").is_active);
-    }
-}
-
-#[tokio::test]
 async fn a_user_who_does_not_exist_cannot_create_a_reminder() {
     for test in contexts().await {
         let missing = UserId(4_000_000);
         let created = test.create(missing, new(TUESDAY), key(missing, b"")).await;
         assert!(matches!(created, Err(ReminderError::NotFound)));
-    }
-}
-
-#[tokio::test]
-async fn a_repeated_key_creates_one_reminder() {
-    for test in contexts().await {
-        let ada = test.ada;
-        let message = || CreateReminder { user: ada, new: new(TUESDAY), key: key(ada, b"one"), respond };
-        let first = test.scheduler.ask(message()).await.expect("creates");
-        assert_eq!(test.scheduler.ask(message()).await.expect("replays"), first);
-        let other = test.create(ada, new(WEDNESDAY), key(ada, b"two")).await;
-        assert!(matches!(other, Err(ReminderError::KeyReused)));
-        assert_eq!(test.number("SELECT count(*) FROM reminders").await, 1);
-        assert_eq!(test.number("SELECT count(*) FROM reminder_schedules").await, 1);
     }
 }
 

@@ -54,7 +54,7 @@ async fn contexts_with(settings: Settings) -> Vec<TestContext> {
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
         let deps = suggestions::Deps { endpoint: None, clock: clock.clone(), rng: rng.clone() };
-        let (suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), deps);
+        let (_, suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let deps = Deps {
             db: db.clone(),
             publisher: testing::publisher(&db),

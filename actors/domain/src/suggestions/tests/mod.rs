@@ -6,7 +6,7 @@ mod stand_in;
 use std::time::Duration;
 
 use faceofmind_base::{Backoff, Clock, Rng};
-use faceofmind_runtime::SupervisorHandle;
+use faceofmind_runtime::{Handle, SupervisorHandle};
 use serde_json::json;
 
 use self::stand_in::{Behaviour, StandIn};
@@ -18,6 +18,7 @@ const WORDS: &str = "my neighbour's parrot sang all night";
 
 /// A running actor, and the endpoint that it calls.
 struct TestContext {
+    engine: Handle<SuggestionEngine>,
     suggestions: Suggestions,
     tree: SupervisorHandle,
     clock: Clock,
@@ -42,9 +43,9 @@ impl TestContext {
     async fn on(endpoint: Endpoint, stand_in: StandIn, settings: Settings) -> Self {
         let clock = Clock::system();
         let deps = Deps { endpoint: Some(endpoint), clock: clock.clone(), rng: Rng::system() };
-        let (suggestions, child) = SuggestionEngine::new(settings, deps);
+        let (engine, suggestions, child) = SuggestionEngine::new(settings, deps);
         let tree = supervise(vec![child], &clock).await;
-        Self { suggestions, tree, clock, stand_in }
+        Self { engine, suggestions, tree, clock, stand_in }
     }
 
     async fn suggest(&self, words: &str) -> Advice {
@@ -52,7 +53,7 @@ impl TestContext {
     }
 
     async fn status(&self) -> Status {
-        self.suggestions.engine.as_ref().expect("an endpoint is set").status().await.expect("runs")
+        self.engine.status().await.expect("runs")
     }
 
     async fn endpoint(&self) -> EndpointStatus {

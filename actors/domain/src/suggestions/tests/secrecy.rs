@@ -72,7 +72,7 @@ async fn no_debug_output_holds_the_words_or_the_key() {
     };
     let endpoint = Endpoint::new(settings.clone()).expect("usable");
     let deps = Deps { endpoint: Some(endpoint.clone()), clock: Clock::system(), rng: Rng::system() };
-    let (suggestions, _) = SuggestionEngine::new(super::settings(), deps);
+    let (_, suggestions, _) = SuggestionEngine::new(super::settings(), deps);
     let advice = Advice { lines: vec![WORDS.into()], urls: Vec::new(), crisis: false };
     let printed = format!("{settings:?} {endpoint:?} {suggestions:?} {:?} {advice:?}", request(WORDS));
     assert!(!printed.contains("parrot") && !printed.contains("hunter2") && !printed.contains("sad"), "{printed}");

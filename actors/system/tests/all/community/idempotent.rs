@@ -34,20 +34,3 @@ async fn a_refused_comment_leaves_its_key_free() {
         assert_eq!((parse::<Comment>(&first).content.as_str(), rows(&world).await), ("said", (1, 1)));
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_parallel_requests_with_one_key_write_one_post() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let asking = (0..20).map(|_| {
-            let community = world.system.community.clone();
-            tokio::spawn(async move { community.ask(create_post(keyed(ada, "k", "one"))).await })
-        });
-        let mut responses = Vec::new();
-        for asked in asking.collect::<Vec<_>>() {
-            responses.push(asked.await.expect("no panic").expect("publishes or replays"));
-        }
-        assert_eq!(responses, vec![responses[0].clone(); 20]);
-        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((1, 0), 1));
-    }
-}

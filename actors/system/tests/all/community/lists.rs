@@ -34,37 +34,3 @@ async fn posts_are_listed_newest_first_and_page_by_page_whatever_is_written_mean
         assert_eq!((seen(&rest), rest.next), (ids[5..].to_vec(), None));
     }
 }
-
-#[tokio::test]
-async fn comments_are_listed_newest_first_and_under_their_own_post() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let (one, other) = (post(&world, ada, "one").await.id, post(&world, ada, "other").await.id);
-        let list = async |page| world.system.community.ask(ListComments { post: one, page }).await.expect("lists");
-        let mut said = Vec::new();
-        for number in 0..5 {
-            said.insert(0, comment(&world, one, ada, &format!("no. {number}")).await);
-            comment(&world, other, ada, "elsewhere").await;
-        }
-        let page = list(first(3)).await;
-        assert_eq!((page.results.as_slice(), page.next), (&said[..3], Some(said[2].id)));
-        let page = list(PageRequest { after: page.next, ..first(3) }).await;
-        assert_eq!((page.results.as_slice(), page.next), (&said[3..], None));
-        let page = list(PageRequest { skip: 1, ..first(100) }).await;
-        assert_eq!(page.results, said[1..]);
-    }
-}
-
-#[tokio::test]
-async fn a_post_without_comments_lists_none_and_a_missing_post_is_not_found() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let community = &world.system.community;
-        assert_eq!(community.ask(ListPosts(first(5))).await.expect("lists").results, []);
-        let id = post(&world, ada, "one").await.id;
-        let none = community.ask(ListComments { post: id, page: first(5) }).await.expect("lists");
-        assert_eq!(none, Page { results: vec![], next: None });
-        let lost = community.ask(ListComments { post: MISSING_POST, page: first(5) }).await;
-        assert!(matches!(lost, Err(CommunityError::PostNotFound)), "{lost:?}");
-    }
-}

@@ -5,8 +5,8 @@ use std::time::Duration;
 use faceofmind_base::Clock;
 use faceofmind_db::Database;
 use faceofmind_domain::community::{
-    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Editor, GetPost, ListComments,
-    ListPosts, NewContent, Page, PageRequest, Post, Settings, UpdateComment, UpdatePost, erase,
+    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Editor, GetPost, ListPosts,
+    NewContent, Page, PageRequest, Post, Settings, UpdateComment, UpdatePost, erase,
 };
 use faceofmind_model::{
     CommentId, PostId, UserId,

@@ -19,27 +19,6 @@ async fn strict_worlds() -> Vec<World> {
 }
 
 #[tokio::test]
-async fn each_user_may_write_two_posts_and_two_comments_an_hour() {
-    for world in strict_worlds().await {
-        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.system.community;
-        let id = post(&world, ada, "one").await.id;
-        post(&world, ada, "two").await;
-        comment(&world, id, ada, "comments are counted apart").await;
-        comment(&world, id, ada, "from posts").await;
-        let refused = community.ask(create_post(content(ada, "three"))).await;
-        let Err(CommunityError::RateLimited { retry_after }) = refused else { panic!("{refused:?}") };
-        assert!(retry_after <= HOUR && retry_after > HOUR / 2, "{retry_after:?}");
-        let refused = community.ask(create_comment(id, content(ada, "three"))).await;
-        assert!(matches!(refused, Err(CommunityError::RateLimited { .. })), "{refused:?}");
-        post(&world, bob, "his first").await;
-        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((3, 2), 4));
-        world.advance(HOUR);
-        post(&world, ada, "three").await;
-    }
-}
-
-#[tokio::test]
 async fn a_refused_or_repeated_request_is_not_counted() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;

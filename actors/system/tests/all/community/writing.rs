@@ -12,25 +12,6 @@ async fn without_cascades(world: &World) {
 }
 
 #[tokio::test]
-async fn a_post_and_a_comment_are_stored_and_reported_as_events() {
-    for world in worlds().await {
-        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let get = async |id| world.system.community.ask(GetPost(id)).await.expect("exists");
-        let written = post(&world, ada, "What helps you?").await;
-        assert_eq!((written.user_id, written.content.as_str()), (ada, "What helps you?"));
-        assert_eq!((written.updated_at, written.comment_count), (written.created_at, 0));
-        assert_eq!(get(written.id).await, written);
-
-        let said = comment(&world, written.id, bob, "A walk.").await;
-        assert_eq!((said.post_id, said.user_id, said.content.as_str()), (written.id, bob, "A walk."));
-        assert_eq!(said.updated_at, said.created_at);
-        assert_eq!(get(written.id).await.comment_count, 1);
-        assert_eq!(world.event_names(ada).await, ["community.post_created"]);
-        assert_eq!(world.event_names(bob).await, ["community.comment_created"]);
-    }
-}
-
-#[tokio::test]
 async fn only_the_author_updates_and_the_same_content_changes_nothing() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
@@ -93,28 +74,6 @@ async fn authors_and_admins_delete_and_a_post_is_deleted_with_its_comments() {
         assert_eq!(rows(&world).await, (1, 1));
         delete_post(kept, admin(root)).await.expect("an admin");
         assert_eq!(rows(&world).await, (0, 0));
-    }
-}
-
-#[tokio::test]
-async fn missing_posts_and_comments_are_not_found() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let community = &world.system.community;
-        let (one, other) = (post(&world, ada, "one").await.id, post(&world, ada, "other").await.id);
-        let said = comment(&world, one, ada, "said").await;
-        let no_post = |result: Result<(), CommunityError>| assert!(matches!(result, Err(CommunityError::PostNotFound)));
-        no_post(community.ask(GetPost(MISSING_POST)).await.map(drop));
-        no_post(community.ask(create_comment(MISSING_POST, content(ada, "lost"))).await.map(drop));
-        no_post(community.ask(update_post(MISSING_POST, "lost", admin(ada))).await.map(drop));
-        no_post(community.ask(DeletePost { id: MISSING_POST, editor: admin(ada) }).await);
-        for (post, id) in [(other, said.id), (MISSING_POST, said.id), (one, CommentId(4_000_000))] {
-            let updated = community.ask(update_comment(post, id, "lost", user(ada))).await;
-            assert!(matches!(updated, Err(CommunityError::CommentNotFound)), "{updated:?}");
-            let deleted = community.ask(DeleteComment { post, id, editor: admin(ada) }).await;
-            assert!(matches!(deleted, Err(CommunityError::CommentNotFound)), "{deleted:?}");
-        }
-        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((2, 1), 3));
     }
 }
 

@@ -56,8 +56,7 @@ pub struct Rooms {
     pub sessions: Handle<SessionTracker>,
     /// The published events.
     pub events: EventBus,
-    /// What they write for each other.
-    pub community: Community,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// All that is held about them.
@@ -232,8 +231,8 @@ impl Rooms {
         let publisher = async { self.house.publisher.status().await.is_ok_and(|status| status.is_up()) };
         let (database, codes, mail, events) = tokio::join!(
             within(self.db.is_up()),
-            within(self.house.otp.is_up()),
-            within(self.house.mailer.is_up()),
+            within(self.house.codes.is_up()),
+            within(self.house.transport.is_up()),
             within(publisher),
         );
         let serving = database && !self.stopping.is_cancelled();

@@ -10,7 +10,7 @@ use faceofmind_actors::{
     logins,
     mailer::{Renderer, SmtpSettings, SmtpTls, Transport},
     nats::{self, NatsConnection},
-    otp::{Budget, OtpSettings},
+    otp::{self, IssueQuota},
     publisher::{self, StreamSettings},
     redis_server::RedisServer,
     suggestions::{Endpoint, EndpointSettings},
@@ -206,20 +206,19 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
     }
 }
 
-fn otp(limits: &settings::Limits) -> OtpSettings {
-    let defaults = OtpSettings::default();
-    OtpSettings {
+fn otp(limits: &settings::Limits) -> otp::Settings {
+    let defaults = otp::Settings::default();
+    otp::Settings {
         lifetime: limits.otp_expires,
-        tries: u8::try_from(limits.code_tries).unwrap_or(u8::MAX),
-        budget: Budget {
-            within: MINUTE * 10,
-            intents: limits.codes_per_10_minutes,
-            of_one_client: limits.codes_per_10_minutes_per_client,
-            ..defaults.budget
+        max_attempts: u8::try_from(limits.code_tries).unwrap_or(u8::MAX),
+        quota: IssueQuota {
+            window: MINUTE * 10,
+            max_mails: limits.codes_per_10_minutes,
+            max_per_client: limits.codes_per_10_minutes_per_client,
+            ..defaults.quota
         },
-        wrong_a_day: limits.wrong_codes_per_day,
-        wrong_a_day_from_one_client: limits.wrong_codes_per_day_per_client,
-        ..defaults
+        max_failures_per_day: limits.wrong_codes_per_day,
+        max_failures_per_day_from_one_client: limits.wrong_codes_per_day_per_client,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/posts`: what people write for each other.
 
-use faceofmind_actors::community::{Draft, Member, Part};
+use faceofmind_actors::community::{Editor, NewContent, PageRequest};
 use salvo::{Router, oapi::RouterExt};
 
 use super::{caller::Caller, idempotency::Idempotency, page::Wanted};
@@ -18,15 +18,14 @@ pub fn router() -> Router {
         .push(comments::router())
 }
 
-/// What the caller wants to be read by the others.
-fn draft(caller: &Caller, key: Idempotency, content: String) -> Draft {
-    Draft { user: caller.user.id, content, origin: caller.origin(), key: key.of(caller.user.id) }
+fn new_content(caller: &Caller, key: Idempotency, content: String) -> NewContent {
+    NewContent { author: caller.user.id, content, events: caller.origin(), key: key.of(caller.user.id) }
 }
 
-fn member(caller: &Caller) -> Member {
-    Member { user: caller.user.id, is_admin: caller.is_admin() }
+fn editor(caller: &Caller) -> Editor {
+    Editor { user: caller.user.id, is_admin: caller.is_admin() }
 }
 
-fn part<Id>(wanted: Wanted, id: impl FnOnce(i64) -> Id) -> Part<Id> {
-    Part { after: wanted.after.map(id), skip: wanted.skip, limit: wanted.limit }
+fn page_request<Id>(wanted: Wanted, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
+    PageRequest { after: wanted.after.map(id), skip: wanted.skip, limit: wanted.limit }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
-use faceofmind_actors::House;
+use faceofmind_actors::{House, mailer::CountJobs};
 use faceofmind_kit::{ChildStatus, Database, supervisor::State};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -122,7 +122,7 @@ async fn register_system(registry: &mut Registry, system: &House) {
         gauge.set(age);
         registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
     }
-    if let Ok(queue) = system.mailer.count().await {
+    if let Ok(queue) = system.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
         gauge(registry, "mail_dead", "Mails that were given up", queue.dead);
     }

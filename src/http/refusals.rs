@@ -142,12 +142,14 @@ fn key_reused() -> Problem {
 impl From<CommunityError> for Problem {
     fn from(error: CommunityError) -> Self {
         match error {
-            CommunityError::NoPost | CommunityError::NoComment => Self::not_found(error.to_string()),
-            CommunityError::NotAuthor => Self::forbidden(error.to_string()).kind("not-the-author"),
-            CommunityError::NoUser => Self::unauthorized("Could not validate credentials"),
+            CommunityError::PostNotFound => Self::not_found("There is no such post."),
+            CommunityError::CommentNotFound => Self::not_found("There is no such comment under this post."),
+            CommunityError::NotAuthor => Self::forbidden("Somebody else wrote this.").kind("not-the-author"),
+            CommunityError::UserNotFound => Self::unauthorized("Could not validate credentials"),
             CommunityError::KeyReused => key_reused(),
-            CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
-            CommunityError::Failed(failure) => failure.into(),
+            CommunityError::RateLimited { retry_after } => Self::too_many(retry_after),
+            CommunityError::Ask(error) => Failure::from(error).into(),
+            CommunityError::Store(error) => Failure::from(error).into(),
         }
     }
 }

@@ -57,7 +57,7 @@ fn context(caller: &Caller, key: Idempotency) -> CommandContext {
 }
 
 /// Makes the response to a command, whose bytes are stored with an `Idempotency-Key`.
-fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {
+pub(super) fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {
     stored(STATUS, &V::from(made))
 }
 

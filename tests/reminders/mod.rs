@@ -1,6 +1,6 @@
 //! `/reminders`
 
-use faceofmind_actors::reminders::MOST;
+use faceofmind_domain::reminders::MOST;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};

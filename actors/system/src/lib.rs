@@ -23,9 +23,9 @@ use faceofmind_domain::{
 use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
-    mail::{Mailer, MailerDeps, Renderer, Transport},
+    mail::{self, Mailer, Renderer, Transport},
     nats::NatsConnection,
-    otp::{Codes, Otp, OtpSettings},
+    otp::{self, CodeStore, OtpIssuer},
     outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, Limits, RateLimiter},
@@ -81,7 +81,7 @@ pub struct Settings {
     /// Log-ins.
     pub logins: logins::Settings,
     /// Codes.
-    pub otp: OtpSettings,
+    pub otp: otp::Settings,
     /// Posts and comments.
     pub community: community::Settings,
     /// Events.
@@ -116,20 +116,23 @@ pub struct ActorSystem {
     pub authenticator: Authenticator,
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
-    /// What they write for each other.
-    pub community: Community,
+    pub community: Handle<Community>,
     /// What they want to be reminded of.
     pub reminders: Reminders,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
     pub exporter: Handle<Exporter>,
-    /// Their codes.
-    pub otp: Otp,
+    /// One-time codes.
+    pub otp: Handle<OtpIssuer>,
+    /// The store of one-time codes.
+    pub codes: CodeStore,
     /// How often something was tried.
     pub limits: Limits,
     /// Mail.
-    pub mailer: Mailer,
+    pub mailer: Handle<Mailer>,
+    /// Sends the mails.
+    pub transport: Arc<Transport>,
     /// Publishes events.
     pub publisher: Handle<Publisher>,
     /// The published events.
@@ -152,7 +155,7 @@ impl ActorSystem {
             resources;
         let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
-        let mailer = Mailer::new(transport);
+        let (mailer, transport) = (Mailer::handle(), Arc::new(transport));
         let events = EventBus::new(&settings.publisher, db.clone());
         let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
         let (publisher, publishing) = Publisher::new(settings.publisher, deps);
@@ -163,15 +166,22 @@ impl ActorSystem {
         let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
         let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
         let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
-        let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
-        let (otp, minting) =
-            Otp::new(settings.otp, codes, &code_key, Limits(Some(limiter.clone())), clock.clone(), rng.clone());
+        let codes = redis.map_or_else(|| CodeStore::Sql(db.clone()), CodeStore::Redis);
+        let deps = otp::Deps {
+            codes: codes.clone(),
+            key: code_key,
+            limiter: limiter.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (otp, issuing) = OtpIssuer::new(settings.otp, deps);
         let deps = accounts::Deps {
             db: db.clone(),
             hasher: hasher.clone(),
             limiter: limiter.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
+            transport: Arc::clone(&transport),
             publisher: publisher.clone(),
             auth_cache: auth_cache.clone(),
             hooks: modules::ACCOUNT_HOOKS,
@@ -206,9 +216,15 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
-        let neighbours =
-            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
-        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
+        let deps = community::Deps {
+            db: db.clone(),
+            publisher: publisher.clone(),
+            limiter: limiter.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (community, sharing) = Community::new(settings.community, deps);
         let neighbours = reminders::Neighbours {
             publisher: publisher.clone(),
             mailer: mailer.clone(),
@@ -223,9 +239,16 @@ impl ActorSystem {
             reminders: reminders.clone(),
             time_zone,
         };
-        let deps = MailerDeps { db, composer: Arc::new(composer), renderer, clock: clock.clone(), rng: rng.clone() };
-        let mailing = mailer.child(deps);
-        let mut children = vec![publishing, hashing, limiting, minting, registry];
+        let deps = mail::Deps {
+            db,
+            transport: Arc::clone(&transport),
+            composer: Arc::new(composer),
+            renderer,
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let mailing = Mailer::child(&mailer, deps);
+        let mut children = vec![publishing, hashing, limiting, issuing, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
         let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
@@ -242,8 +265,10 @@ impl ActorSystem {
             suggestions,
             exporter,
             otp,
+            codes,
             limits,
             mailer,
+            transport,
             publisher,
             events,
             clock,

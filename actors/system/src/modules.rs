@@ -104,7 +104,7 @@ async fn erase(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<bool, StoreError>
     Ok(rows_remain)
 }
 
-async fn erase_mail(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<(), Failure> {
+async fn erase_mail(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<(), StoreError> {
     match slice.email {
         Some(email) => mail::erase(tx, slice.user, email).await,
         None => Ok(()),

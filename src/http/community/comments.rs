@@ -1,6 +1,8 @@
 //! Comments under a post.
 
-use faceofmind_actors::community::{Comment, CommentId, PostId};
+use faceofmind_actors::community::{
+    Comment, CommentId, CreateComment, DeleteComment, ListComments, PostId, UpdateComment,
+};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Router, Writer,
@@ -9,7 +11,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{draft, member, part};
+use super::{editor, new_content, page_request};
 use crate::{
     app::Rooms,
     http::{
@@ -23,6 +25,7 @@ use crate::{
         path::PathId,
         problem::Problem,
         query::Query,
+        sessions::respond,
         shared::Shared,
     },
 };
@@ -83,7 +86,8 @@ async fn list(
     id: PathId,
     wanted: Query<Wanted>,
 ) -> Result<Listed<CommentView>, Problem> {
-    let page = rooms.community.comments(PostId(id.0), part(wanted.0, CommentId)).await?;
+    let message = ListComments { post: PostId(id.0), page: page_request(wanted.0, CommentId) };
+    let page = rooms.community.ask(message).await?;
     Ok(Listed::new(wanted.0, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }
 
@@ -99,7 +103,9 @@ async fn create(
     key: Idempotency,
     body: Body<NewComment>,
 ) -> Result<First<CommentView>, Problem> {
-    Ok(rooms.community.comment(PostId(id.0), draft(&caller, key, body.0.content)).await?.into())
+    let new = new_content(&caller, key, body.0.content);
+    let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
+    Ok(First::Again(rooms.community.ask(message).await?))
 }
 
 /// Changes one's own comment. The same content again changes nothing, not even its time.
@@ -114,8 +120,8 @@ async fn update(
     cid: PathId,
     body: Body<NewComment>,
 ) -> Result<Json<CommentView>, Problem> {
-    let (post, comment) = (PostId(id.0), CommentId(cid.0));
-    Ok(Json(rooms.community.edit_comment(post, comment, body.0.content, member(&caller)).await?.into()))
+    let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
+    Ok(Json(rooms.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
 }
 
 /// Deletes a comment: one's own, or for admins anyone's.
@@ -124,6 +130,7 @@ async fn update(
     (status_code = 404, description = "There is no such comment under this post")
 ))]
 async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId, cid: PathId) -> Result<Json<Message>, Problem> {
-    rooms.community.delete_comment(PostId(id.0), CommentId(cid.0), member(&caller)).await?;
+    let (post, id) = (PostId(id.0), CommentId(cid.0));
+    rooms.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
     Ok(Message::json("Comment deleted successfully"))
 }

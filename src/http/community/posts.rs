@@ -1,6 +1,6 @@
 //! Posts.
 
-use faceofmind_actors::community::{Post, PostId};
+use faceofmind_actors::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, PostId, UpdatePost};
 use faceofmind_kit::Timestamp;
 use salvo::{
     Router, Writer,
@@ -9,7 +9,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{draft, member, part};
+use super::{editor, new_content, page_request};
 use crate::{
     app::Rooms,
     http::{
@@ -23,6 +23,7 @@ use crate::{
         path::PathId,
         problem::Problem,
         query::Query,
+        sessions::respond,
         shared::Shared,
     },
 };
@@ -82,7 +83,7 @@ pub(super) async fn list(
     _caller: Caller,
     wanted: Query<Wanted>,
 ) -> Result<Listed<PostView>, Problem> {
-    let page = rooms.community.posts(part(wanted.0, PostId)).await?;
+    let page = rooms.community.ask(ListPosts(page_request(wanted.0, PostId))).await?;
     Ok(Listed::new(wanted.0, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 
@@ -94,13 +95,14 @@ pub(super) async fn create(
     key: Idempotency,
     body: Body<NewPost>,
 ) -> Result<First<PostView>, Problem> {
-    Ok(rooms.community.post(draft(&caller, key, body.0.content)).await?.into())
+    let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
+    Ok(First::Again(rooms.community.ask(message).await?))
 }
 
 /// One post.
 #[endpoint(responses((status_code = 404, description = "There is no such post")))]
 async fn show(rooms: Shared<Rooms>, _caller: Caller, id: PathId) -> Result<Json<PostView>, Problem> {
-    Ok(Json(rooms.community.find(PostId(id.0)).await?.into()))
+    Ok(Json(rooms.community.ask(GetPost(PostId(id.0))).await?.into()))
 }
 
 /// Changes one's own post. The same content again changes nothing, not even its time.
@@ -114,7 +116,8 @@ async fn update(
     id: PathId,
     body: Body<NewPost>,
 ) -> Result<Json<PostView>, Problem> {
-    Ok(Json(rooms.community.edit_post(PostId(id.0), body.0.content, member(&caller)).await?.into()))
+    let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
+    Ok(Json(rooms.community.ask(message).await?.into()))
 }
 
 /// Deletes a post with the comments under it: one's own, or for admins anyone's.
@@ -123,6 +126,6 @@ async fn update(
     (status_code = 404, description = "There is no such post")
 ))]
 async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.community.delete_post(PostId(id.0), member(&caller)).await?;
+    rooms.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
     Ok(Message::json("Post deleted successfully"))
 }

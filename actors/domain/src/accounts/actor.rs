@@ -9,8 +9,8 @@ use faceofmind_base::{Clock, Rng, Timestamp};
 use faceofmind_db::Database;
 use faceofmind_platform::{
     auth_cache::AuthCache,
-    mail::Mailer,
-    otp::Otp,
+    mail::{Mailer, Transport},
+    otp::OtpIssuer,
     outbox::Publisher,
     password_hasher::PasswordHasher,
     rate_limit::{Limit, RateLimiter},
@@ -51,8 +51,10 @@ pub struct Deps {
     pub db: Database,
     pub hasher: Handle<PasswordHasher>,
     pub limiter: Handle<RateLimiter>,
-    pub otp: Otp,
-    pub mailer: Mailer,
+    pub otp: Handle<OtpIssuer>,
+    pub mailer: Handle<Mailer>,
+    /// Holds the mail files to delete with a user.
+    pub transport: Arc<Transport>,
     pub publisher: Handle<Publisher>,
     pub auth_cache: AuthCache,
     pub hooks: AccountHooks,

@@ -86,7 +86,7 @@ impl Ledger {
         self.tell(&mut tx, &told, now).await?;
         tx.commit().await?;
         self.neighbours.publisher.tell(outbox::Wake);
-        self.neighbours.mailer.wake();
+        self.neighbours.mailer.tell(mail::Poll);
         Ok(Round { told: told.len(), passed: passed.len(), ..Round::default() })
     }
 
@@ -99,7 +99,7 @@ impl Ledger {
         self.trap.step();
         for due in told {
             let occasion = MailReason::Reminder { user: due.user_id, reminder: due.id };
-            mail::queue(tx, self.rng.uuid_v7(now), &occasion, "", now).await?;
+            mail::enqueue(tx, self.rng.uuid_v7(now), &occasion, "", now).await?;
         }
         Ok(())
     }

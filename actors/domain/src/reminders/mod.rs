@@ -50,7 +50,7 @@ pub struct Neighbours {
     /// Tells of what is due.
     pub publisher: Handle<Publisher>,
     /// Mails it.
-    pub mailer: Mailer,
+    pub mailer: faceofmind_runtime::Handle<Mailer>,
     /// Seals the answers that are kept for those who ask again.
     pub keyring: Keyring,
     /// Where people are who have set no zone.

@@ -83,7 +83,7 @@ impl AccountService {
         for address in self.delete(message).await? {
             self.revoke_codes(&[Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange], &address).await;
         }
-        self.deps.mailer.forget(user).await;
+        self.delete_mail_files(user).await;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use faceofmind_model::{
 use faceofmind_platform::{
     auth_cache::Invalidation,
     mail,
-    otp::{Guess, Proof, Purpose},
+    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
     outbox::{self, Wake},
 };
 use faceofmind_runtime::legacy::Failure;
@@ -62,38 +62,44 @@ impl AccountService {
         outbox::record(tx, &event.into_cloud_event(context, self.deps.clock.now(), &self.deps.rng)).await
     }
 
-    async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), Failure> {
+    async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), StoreError> {
         let now = self.deps.clock.now();
-        mail::queue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
+        mail::enqueue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
     }
 
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
     async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
         self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
         self.deps.publisher.tell(Wake);
-        self.deps.mailer.wake();
+        self.deps.mailer.tell(mail::Poll);
         Ok(())
     }
 
     /// Revokes codes that no longer serve. A code that cannot be reached expires in minutes.
     async fn revoke_codes(&self, purposes: &[Purpose], address: &Email) {
         for &purpose in purposes {
-            if let Err(error) = self.deps.otp.forget(purpose, address).await {
+            if let Err(error) = self.deps.otp.ask(RevokeCodes { purpose, address: address.clone() }).await {
                 tracing::warn!(%error, "failed to revoke codes that no longer serve; they expire in minutes");
             }
         }
     }
 
     /// Makes a code valid again whose change could not be written.
-    async fn restore_code(&self, code: &Proof) {
-        if let Err(error) = self.deps.otp.restore(code).await {
+    async fn restore_code(&self, code: &VerifiedCode) {
+        if let Err(error) = self.deps.otp.ask(UnconsumeCode(code.clone())).await {
             tracing::warn!(%error, "failed to restore the code after a failed write; the user must request a new one");
         }
     }
 }
 
-fn code_entered(purpose: Purpose, address: &Email, code: &SecretString, context: &RequestContext) -> Guess {
-    Guess { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key() }
+fn code_entered(
+    purpose: Purpose,
+    address: &Email,
+    code: &SecretString,
+    context: &RequestContext,
+    on_match: OnMatch,
+) -> VerifyCode {
+    VerifyCode { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key(), on_match }
 }
 
 /// The user changed after the password was verified.

@@ -12,7 +12,6 @@ use super::*;
 use crate::testing;
 use crate::testing::until;
 use faceofmind_model::MailReason;
-use faceofmind_platform::mail::Transport;
 
 mod adoption;
 mod deaths;
@@ -88,7 +87,7 @@ impl World {
     async fn on(db: Database, clock: Clock, ada: UserId) -> Self {
         let neighbours = Neighbours {
             publisher: testing::publisher(&db),
-            mailer: Mailer::new(Transport::files(testing::new_folder())),
+            mailer: Mailer::handle(),
             keyring: testing::keyring(),
             time_zone: TimeZone::get("Asia/Manila").expect("a zone"),
         };

@@ -1,14 +1,14 @@
--- Looks for the code with this keyed hash among the live ones. Right: uses it up, if asked to. Wrong: each live one loses a try.
--- KEYS: the codes of one address and purpose. ARGV: now (milliseconds), keyed hash, 1 to use it up.
--- Returns id and claim of the right one, the newest if several are, or nothing.
+-- Finds the live code with this keyed hash, and consumes it on request. Without one, each live code loses an attempt.
+-- KEYS: the codes of one address and purpose. ARGV: now (milliseconds), keyed hash, 1 to consume.
+-- Returns id and claim of the newest such code, or nothing.
 local live, right = {}, nil
-local held = redis.call('HGETALL', KEYS[1])
-for at = 1, #held, 2 do
-    local code = cjson.decode(held[at + 1])
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+    local code = cjson.decode(fields[at + 1])
     if code.tries > 0 and code.expires_at > tonumber(ARGV[1]) then
-        live[held[at]] = code
+        live[fields[at]] = code
         if code.mac == ARGV[2] and (not right or code.minted_at > live[right].minted_at) then
-            right = held[at]
+            right = fields[at]
         end
     end
 end
@@ -20,7 +20,7 @@ if not right then
     return false
 end
 if ARGV[3] == '1' then
-    -- Below zero: used up, with so many tries to come back with.
+    -- Below zero: consumed. The number without its sign is the attempts left.
     live[right].tries = -live[right].tries
     redis.call('HSET', KEYS[1], right, cjson.encode(live[right]))
 end

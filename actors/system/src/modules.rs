@@ -17,7 +17,6 @@ use faceofmind_platform::{
     encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
-use faceofmind_runtime::legacy::Failure;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -91,9 +90,7 @@ pub(crate) const MODULES: [Module; 8] = [
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
     erase: |tx, slice| Box::pin(erase(tx, slice)),
-    time_zone_changed: |tx, user, zone| {
-        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
-    },
+    time_zone_changed: |tx, user, zone| Box::pin(reminders::rezone(tx, user, zone)),
 };
 
 async fn erase(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<bool, StoreError> {
@@ -112,10 +109,6 @@ async fn erase_mail(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<(), StoreErr
 }
 
 /// For a module that removes all its rows in each slice.
-fn whole<'a, E: Into<Failure>>(erased: impl Future<Output = Result<(), E>> + Send + 'a) -> HookFuture<'a, bool> {
-    Box::pin(async { erased.await.map(|()| false).map_err(|error| store_error(error.into())) })
-}
-
-fn store_error(failure: Failure) -> StoreError {
-    failure.split().map_or_else(|store| store, |ask| StoreError::corrupt(ask.to_string()))
+fn whole<'a>(erased: impl Future<Output = Result<(), StoreError>> + Send + 'a) -> HookFuture<'a, bool> {
+    Box::pin(async { erased.await.map(|()| false) })
 }

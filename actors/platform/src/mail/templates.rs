@@ -45,7 +45,7 @@ impl Language {
         Self::known(tag).unwrap_or_default()
     }
 
-    /// Returns the first of these tags, in order of preference, that names a language of ours, or else the first tag.
+    /// Returns the first of these tags, in order of preference, that has a language here, or else the first tag.
     pub fn choose(tags: &[String]) -> Option<&str> {
         let known = tags.iter().find(|tag| Self::known(tag).is_some());
         known.or(tags.first()).map(String::as_str)

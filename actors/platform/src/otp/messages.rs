@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::store::OnMatch;
-use crate::{DependencyError, rate_limit::RateLimitError};
+use crate::rate_limit::RateLimitError;
 
 /// What a code is valid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,13 +138,6 @@ pub enum OtpError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl From<DependencyError> for OtpError {
-    fn from(error: DependencyError) -> Self {
-        tracing::warn!(%error, "request about a one-time code failed");
-        Self::Ask(error.into())
-    }
 }
 
 impl From<RateLimitError> for OtpError {

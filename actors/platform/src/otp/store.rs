@@ -6,9 +6,10 @@
 use faceofmind_base::Timestamp;
 use faceofmind_db::Database;
 use faceofmind_model::ClaimId;
+use faceofmind_runtime::AskError;
 
 use super::{IssueQuota, OtpError, messages::CodeKey};
-use crate::redis::RedisClient;
+use crate::{DependencyError, redis::RedisClient};
 
 mod redis;
 mod sql;
@@ -54,7 +55,7 @@ impl CodeStore {
     pub(super) async fn issue(&self, key: &CodeKey, code: &NewCode, quota: &IssueQuota) -> Result<bool, OtpError> {
         match self {
             Self::Sql(db) => Ok(sql::issue(db, key, code, quota).await?),
-            Self::Redis(redis) => Ok(redis::issue(redis, key, code, quota).await?),
+            Self::Redis(redis) => redis::issue(redis, key, code, quota).await.map_err(unavailable),
         }
     }
 
@@ -68,7 +69,7 @@ impl CodeStore {
     ) -> Result<Option<FoundCode>, OtpError> {
         match self {
             Self::Sql(db) => Ok(sql::verify(db, key, mac, now, on_match).await?),
-            Self::Redis(redis) => Ok(redis::verify(redis, key, mac, now, on_match).await?),
+            Self::Redis(redis) => redis::verify(redis, key, mac, now, on_match).await.map_err(unavailable),
         }
     }
 
@@ -76,21 +77,21 @@ impl CodeStore {
     pub(super) async fn consume(&self, key: &CodeKey, id: &str, now: Timestamp) -> Result<bool, OtpError> {
         match self {
             Self::Sql(db) => Ok(sql::consume(db, key, id, now).await?),
-            Self::Redis(redis) => Ok(redis::consume(redis, key, id, now).await?),
+            Self::Redis(redis) => redis::consume(redis, key, id, now).await.map_err(unavailable),
         }
     }
 
     pub(super) async fn unconsume(&self, key: &CodeKey, id: &str) -> Result<(), OtpError> {
         match self {
             Self::Sql(db) => Ok(sql::unconsume(db, key, id).await?),
-            Self::Redis(redis) => Ok(redis::unconsume(redis, key, id).await?),
+            Self::Redis(redis) => redis::unconsume(redis, key, id).await.map_err(unavailable),
         }
     }
 
     pub(super) async fn revoke(&self, key: &CodeKey) -> Result<(), OtpError> {
         match self {
             Self::Sql(db) => Ok(sql::revoke(db, key).await?),
-            Self::Redis(redis) => Ok(redis::revoke(redis, key).await?),
+            Self::Redis(redis) => redis::revoke(redis, key).await.map_err(unavailable),
         }
     }
 
@@ -116,4 +117,9 @@ impl CodeStore {
             Self::Redis(_) => "Redis",
         }
     }
+}
+
+fn unavailable(error: DependencyError) -> OtpError {
+    tracing::warn!(%error, "request about a one-time code failed");
+    AskError::from(error).into()
 }

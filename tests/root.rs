@@ -99,6 +99,7 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
         "faceofmind_password_hash_seconds_count 2",
         "faceofmind_database_connections ",
         "faceofmind_mail_waiting ",
+        "faceofmind_erasure_age_seconds 0",
     ] {
         assert!(metrics.text.contains(sample), "{sample}: {}", metrics.text);
     }

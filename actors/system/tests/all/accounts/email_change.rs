@@ -175,7 +175,7 @@ async fn an_account_of_the_earlier_program_that_was_set_back_to_inactive_keeps_i
 
 /// The earlier program may have stored an address in upper case.
 #[tokio::test]
-async fn an_address_in_other_letters_case_is_taken_too() {
+async fn an_address_in_another_case_is_taken_too() {
     for world in worlds().await {
         let (ada, mail) = world.with_pending_change().await;
         let other = insert_user(&world.db, "eve@example.org").await;

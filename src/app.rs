@@ -132,7 +132,7 @@ impl App {
 
     /// The events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
-        self.state.system.publisher.subscribe()
+        self.state.system.events.subscribe()
     }
 
     /// Waits until an actor has failed too often, and names it.

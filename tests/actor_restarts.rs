@@ -1,6 +1,6 @@
 //! An actor that panics while requests run is restarted. An actor that keeps panicking ends the service.
 
-use faceofmind_kit::supervisor::State;
+use faceofmind_runtime::ActorState;
 use reqwest::Method;
 use serde_json::json;
 
@@ -60,7 +60,7 @@ async fn panic_under_load(app: &TestApp, actors: &[&'static str]) {
 async fn requests_of_a_client(
     (person, client): (Person, Client),
     number: usize,
-    tree: faceofmind_kit::SupervisorHandle,
+    tree: faceofmind_runtime::SupervisorHandle,
     actor: &'static str,
 ) -> Vec<(&'static str, u16)> {
     if number == 24 {
@@ -83,12 +83,12 @@ fn restarts(app: &TestApp, actor: &str) -> u64 {
     row(app, actor).restarts
 }
 
-fn row(app: &TestApp, actor: &str) -> faceofmind_kit::ChildStatus {
+fn row(app: &TestApp, actor: &str) -> faceofmind_runtime::ChildStatus {
     app.tree().snapshot().into_iter().find(|row| row.name == actor).expect("an actor of that name")
 }
 
 fn all_run(app: &TestApp) -> bool {
-    app.tree().snapshot().iter().all(|row| row.state == State::Running)
+    app.tree().snapshot().iter().all(|row| row.state == ActorState::Running)
 }
 
 async fn a_user_registry_that_panics_is_restarted_while_requests_run(app: &TestApp) {
@@ -170,18 +170,18 @@ async fn an_actor_that_keeps_panicking_ends_the_service(app: &TestApp) {
     let mut tree = app.tree();
     let ada = app.verified("ada").await;
     for _ in 0..6 {
-        eventually("the actor runs", async || (row(app, "session_tracker").state == State::Running).then_some(()))
+        eventually("the actor runs", async || (row(app, "session_tracker").state == ActorState::Running).then_some(()))
             .await;
         let before = row(app, "session_tracker").restarts;
         tree.child("session_tracker").expect("a session tracker").panic();
         eventually("the actor ends", async || {
             let row = row(app, "session_tracker");
-            (row.restarts > before || row.state == State::Escalated).then_some(())
+            (row.restarts > before || row.state == ActorState::Escalated).then_some(())
         })
         .await;
     }
     assert_eq!(tree.escalated().await, "session_tracker");
-    assert_eq!(row(app, "session_tracker").state, State::Escalated);
+    assert_eq!(row(app, "session_tracker").state, ActorState::Escalated);
     assert!(logs::contain(&["actor failed too often and escalated", "session_tracker"]));
     ada.post("/sessions/", json!({})).await.assert_status(503);
     assert!(ada.is_logged_in().await, "the other actors work until the program exits");

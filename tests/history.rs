@@ -1,6 +1,6 @@
 //! `/sessions/{id}/history`: everything that was recorded in a session.
 
-use faceofmind_actors::keyring::Keyring;
+use faceofmind_platform::encryption::Keyring;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use faceofmind_actors::session_tracker::{ArmFailPoint, FailPointSite};
-use faceofmind_kit::supervisor::State;
+use faceofmind_domain::sessions::{ArmFailPoint, FailPointSite};
+use faceofmind_runtime::ActorState;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -63,7 +63,8 @@ async fn a_session_tracker_that_panics_during_a_batch_leaves_no_partial_writes(a
             cut_short += all.iter().filter(|session| session.as_ref().is_none_or(|session| !session.rated)).count();
             sessions.extend(all.into_iter().flatten());
         }
-        eventually("the actor is restarted", async || (tracker(app) == (restarts, State::Running)).then_some(())).await;
+        eventually("the actor is restarted", async || (tracker(app) == (restarts, ActorState::Running)).then_some(()))
+            .await;
     }
     sessions.extend(run_sessions(&people).await.into_iter().flatten());
     assert!(cut_short > 0 && sessions.iter().any(|session| session.rated), "{cut_short} were cut short");
@@ -80,7 +81,7 @@ async fn a_session_tracker_that_panics_during_a_batch_leaves_no_partial_writes(a
 }
 
 /// The restarts and the state of the session tracker.
-fn tracker(app: &TestApp) -> (u64, State) {
+fn tracker(app: &TestApp) -> (u64, ActorState) {
     let row = app.tree().snapshot().into_iter().find(|row| row.name == "session_tracker").expect("a session tracker");
     (row.restarts, row.state)
 }

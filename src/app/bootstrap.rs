@@ -13,8 +13,8 @@ use faceofmind_domain::{
 use faceofmind_platform::{
     encryption::Keyring,
     mail::{Renderer, SmtpSettings, SmtpTls, Transport},
-    nats::{self, Nats},
-    otp::{Budget, OtpSettings},
+    nats::{self, NatsConnection},
+    otp::{self, IssueQuota},
     outbox::{self, StreamSettings},
     password_hasher,
     rate_limit::Limit,
@@ -97,14 +97,14 @@ fn redis(settings: &Settings) -> Result<Option<RedisServer>, StartError> {
     opened.map_err(|failure| StartError::part("REDIS_URL")(failure.to_string()))
 }
 
-pub(super) async fn nats(settings: &Settings) -> Result<Option<Nats>, StartError> {
+pub(super) async fn nats(settings: &Settings) -> Result<Option<NatsConnection>, StartError> {
     let urls: Vec<&str> = settings.events.nats_urls.iter().map(settings::SecretUrl::expose).collect();
     if urls.is_empty() {
         return Ok(None);
     }
     let credentials = settings.events.nats_creds_file.clone();
     let settings = nats::Settings { credentials, ..nats::Settings::new(SecretString::from(urls.join(","))) };
-    let connected = Nats::connect(&settings).await;
+    let connected = NatsConnection::connect(&settings).await;
     connected.map(Some).map_err(|failure| StartError::part("NATS_URL")(failure.to_string()))
 }
 
@@ -142,7 +142,7 @@ fn renderer(settings: &Settings) -> Result<Renderer, StartError> {
 fn endpoint(settings: &settings::Suggestions) -> Result<Option<Endpoint>, StartError> {
     let (Some(url), Some(model)) = (settings.url.clone(), settings.model.clone()) else { return Ok(None) };
     let opened = Endpoint::new(EndpointSettings { url, model, key: settings.key.clone() });
-    opened.map(Some).map_err(|failure| StartError::part("SUGGESTIONS_URL")(failure.to_string()))
+    opened.map(Some).map_err(StartError::part("SUGGESTIONS_URL"))
 }
 
 /// Derives a key for one purpose from a secret: HMAC-SHA256 of the label.
@@ -210,20 +210,19 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
     }
 }
 
-fn otp(limits: &settings::Limits) -> OtpSettings {
-    let defaults = OtpSettings::default();
-    OtpSettings {
+fn otp(limits: &settings::Limits) -> otp::Settings {
+    let defaults = otp::Settings::default();
+    otp::Settings {
         lifetime: limits.otp_expires,
-        tries: u8::try_from(limits.code_tries).unwrap_or(u8::MAX),
-        budget: Budget {
-            within: MINUTE * 10,
-            intents: limits.codes_per_10_minutes,
-            of_one_client: limits.codes_per_10_minutes_per_client,
-            ..defaults.budget
+        max_attempts: u8::try_from(limits.code_tries).unwrap_or(u8::MAX),
+        quota: IssueQuota {
+            window: MINUTE * 10,
+            max_mails: limits.codes_per_10_minutes,
+            max_per_client: limits.codes_per_10_minutes_per_client,
+            ..defaults.quota
         },
-        wrong_a_day: limits.wrong_codes_per_day,
-        wrong_a_day_from_one_client: limits.wrong_codes_per_day_per_client,
-        ..defaults
+        max_failures_per_day: limits.wrong_codes_per_day,
+        max_failures_per_day_from_one_client: limits.wrong_codes_per_day_per_client,
     }
 }
 

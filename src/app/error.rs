@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use faceofmind_db::{StoreError, migrations::MigrationError};
 use faceofmind_domain::accounts::AccountError;
+use faceofmind_platform::outbox::OutboxError;
 use faceofmind_runtime::legacy::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
@@ -45,8 +46,8 @@ pub enum StartError {
     #[error("--email: {0}")]
     Email(&'static str),
     /// Events cannot be read.
-    #[error("events cannot be read from {0}")]
-    Events(#[source] Failure),
+    #[error("events cannot be read: {0}")]
+    Events(#[source] OutboxError),
     /// A migration is not applied.
     #[error("the database is not up to date: run `faceofmind migrate` first")]
     Outdated,

@@ -9,8 +9,7 @@ use std::{
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, migrations};
-use faceofmind_platform::outbox::{Subjects, Tail};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_platform::outbox::{EventTail, OutboxError, SubjectPattern};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -22,14 +21,14 @@ use crate::settings::{DatabaseUrl, Settings};
 /// Prints events until SIGTERM or Ctrl-C, or until the reader of standard output closes it.
 pub(crate) async fn tail(
     settings: &Settings,
-    subjects: Subjects,
+    subjects: SubjectPattern,
     since: Option<Timestamp>,
 ) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let tail = match bootstrap::nats(settings).await? {
-        Some(nats) => Tail::of_stream(nats, &subjects, since).await.map_err(StartError::Events)?,
+        Some(nats) => EventTail::of_stream(nats, &subjects, since).await.map_err(StartError::Events)?,
         None => {
-            let outbox = Tail::of_outbox(open_migrated_database(settings).await?, subjects, since);
+            let outbox = EventTail::of_outbox(open_migrated_database(settings).await?, subjects, since);
             outbox.await.map_err(StartError::Events)?
         }
     };
@@ -40,7 +39,7 @@ pub(crate) async fn tail(
     }
 }
 
-async fn print(mut tail: Tail) -> Result<(), Failure> {
+async fn print(mut tail: EventTail) -> Result<(), OutboxError> {
     let printer = printer();
     loop {
         let (printed, is_printed) = oneshot::channel();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use faceofmind_base::{Clock, Timestamp};
-use faceofmind_platform::outbox::Subjects;
+use faceofmind_platform::outbox::SubjectPattern;
 use jiff::SignedDuration;
 
 use super::Failure;
@@ -22,7 +22,7 @@ pub(super) enum Command {
 pub(super) struct TailArgs {
     /// Only events with this NATS subject pattern; `faceofmind.v1.` may be omitted
     #[arg(long, value_name = "PATTERN", default_value = "faceofmind.v1.>")]
-    subject: Subjects,
+    subject: SubjectPattern,
     /// Begin with events published since then: a time such as 2026-11-23T08:00:00Z, or a duration before now such as 90s, 30m or 24h
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Since>,

@@ -202,8 +202,8 @@ impl From<FeedError> for Problem {
                 let detail = "You have as many event streams open as one user may. Close one of them first.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
             }
-            FeedError::Full => Self::unavailable(STREAM_RETRY_AFTER),
-            FeedError::Failed(failure) => failure.into(),
+            FeedError::AtCapacity => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::Store(error) => error.into(),
         }
     }
 }
@@ -286,13 +286,14 @@ impl From<TokenError> for Problem {
 impl From<CommunityError> for Problem {
     fn from(error: CommunityError) -> Self {
         match error {
-            CommunityError::NoPost => Self::not_found("There is no such post."),
-            CommunityError::NoComment => Self::not_found("There is no such comment under this post."),
+            CommunityError::PostNotFound => Self::not_found("There is no such post."),
+            CommunityError::CommentNotFound => Self::not_found("There is no such comment under this post."),
             CommunityError::NotAuthor => Self::forbidden("Somebody else wrote this.").kind("not-the-author"),
-            CommunityError::NoUser => Self::invalid_token(),
+            CommunityError::UserNotFound => Self::invalid_token(),
             CommunityError::KeyReused => Self::key_reused(),
-            CommunityError::TooMany { retry_after } => Self::too_many(retry_after),
-            CommunityError::Failed(failure) => failure.into(),
+            CommunityError::RateLimited { retry_after } => Self::too_many(retry_after),
+            CommunityError::Ask(error) => error.into(),
+            CommunityError::Store(error) => error.into(),
         }
     }
 }
@@ -336,7 +337,8 @@ impl From<ReminderError> for Problem {
                 let detail = "You have as many reminders as one user may. Delete some of them first.";
                 Self::conflict(detail).kind("too-many-reminders")
             }
-            ReminderError::Failed(failure) => failure.into(),
+            ReminderError::Ask(error) => error.into(),
+            ReminderError::Store(error) => error.into(),
         }
     }
 }

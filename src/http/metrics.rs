@@ -1,8 +1,9 @@
 //! `/metrics` for operators, in the OpenMetrics text format 1.0. It has counts and times, and nothing about people.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use faceofmind_db::Database;
+use faceofmind_platform::mail::CountJobs;
 use faceofmind_runtime::{ActorState, ChildStatus};
 use faceofmind_system::ActorSystem;
 use prometheus_client::{
@@ -113,13 +114,20 @@ async fn register_system(registry: &mut Registry, system: &ActorSystem) {
     register_actors(registry, &system.tree.snapshot());
     let help = "Time that a worker took for one password hash";
     registry.register_with_unit("password_hash", help, Unit::Seconds, system.hash_time.clone());
-    gauge(registry, "events_up", "Whether events are published", i64::from(system.publisher.is_up()));
-    if let Ok(events) = system.publisher.observe().await
-        && let Some(backlog) = events["backlog"]["events"].as_i64()
-    {
-        gauge(registry, "events_backlog", "Events that wait to be published", backlog);
+    let events = system.publisher.status().await;
+    let up = events.as_ref().is_ok_and(|events| events.is_up());
+    gauge(registry, "events_up", "Whether events are published", i64::from(up));
+    if let Ok(events) = events {
+        gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
     }
-    if let Ok(queue) = system.mailer.count().await {
+    if let Ok(accounts) = system.accounts.status().await {
+        let age = accounts.oldest_erasure.map_or(0, |since| system.clock.now().since(since).as_secs());
+        let help = "Age of the oldest erasure whose rows are not all removed; 0 when there is none";
+        let gauge = Gauge::<u64, AtomicU64>::default();
+        gauge.set(age);
+        registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
+    }
+    if let Ok(queue) = system.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
         gauge(registry, "mail_dead", "Mails that were given up", queue.dead);
     }

@@ -41,12 +41,13 @@ pub struct Readiness {
 impl Readiness {
     async fn check(state: &AppState) -> Self {
         let AppState { system, db, stopping, .. } = state;
-        let (database, codes, mail) = tokio::join!(
+        let publisher = async { system.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let (database, codes, mail, events) = tokio::join!(
             with_timeout(db.is_up()),
-            with_timeout(system.otp.is_up()),
-            with_timeout(system.mailer.is_up()),
+            with_timeout(system.codes.is_up()),
+            with_timeout(system.transport.is_up()),
+            with_timeout(publisher),
         );
-        let events = system.publisher.is_up();
         let status = match (database && !stopping.is_cancelled(), codes && mail && events) {
             (false, _) => "unavailable",
             (true, false) => "degraded",

@@ -1,7 +1,9 @@
 //! `/reminders`: the caller's reminders.
 
 use faceofmind_base::{CivilDate, Timestamp};
-use faceofmind_domain::reminders::{NewReminder, Reminder, ReminderChange};
+use faceofmind_domain::reminders::{
+    CreateReminder, DeleteReminder, GetReminder, ListReminders, NewReminder, Reminder, ReminderChange, UpdateReminder,
+};
 use faceofmind_model::ReminderId;
 use salvo::{
     Router, Writer,
@@ -19,7 +21,7 @@ use super::{
     path::PathId,
     problem::Problem,
     query::Query,
-    responses::{IdempotentResponse, MessageBody},
+    responses::{IdempotentResponse, MessageBody, respond},
     state::{AppState, State},
     validators::{Boolean, Date, NonBlank, Text},
 };
@@ -89,7 +91,8 @@ async fn create(
 ) -> Result<IdempotentResponse<ReminderView>, Problem> {
     let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let new = NewReminder { title, description, reminder_time, is_active };
-    Ok(state.system.reminders.create(caller.user.id, new, key.into_key(caller.user.id)).await?.into())
+    let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
+    Ok(state.system.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?.into())
 }
 
 /// Lists the user's reminders, newest first; 100 by default.
@@ -99,7 +102,8 @@ async fn list(
     caller: Caller,
     query: Query<OffsetQuery>,
 ) -> Result<Json<Vec<ReminderView>>, Problem> {
-    let listed = state.system.reminders.list(caller.user.id, query.0.skip, query.0.limit.unwrap_or(100)).await?;
+    let (user, skip, limit) = (caller.user.id, query.0.skip, query.0.limit.unwrap_or(100));
+    let listed = state.system.reminders.ask(ListReminders { user, skip, limit }).await?;
     Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
 }
 
@@ -108,7 +112,8 @@ async fn list(
     (status_code = 404, description = "The user has no such reminder")
 ))]
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<ReminderView>, Problem> {
-    Ok(Json(state.system.reminders.get(caller.user.id, ReminderId(id.0)).await?.into()))
+    let message = GetReminder { user: caller.user.id, id: ReminderId(id.0) };
+    Ok(Json(state.system.reminders.ask(message).await?.into()))
 }
 
 request! {
@@ -139,7 +144,8 @@ async fn update(
 ) -> Result<Json<ReminderView>, Problem> {
     let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let change = ReminderChange { title, description, reminder_time, is_active };
-    Ok(Json(state.system.reminders.change(caller.user.id, ReminderId(id.0), change).await?.into()))
+    let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
+    Ok(Json(state.system.reminders.ask(message).await?.into()))
 }
 
 /// Deletes a reminder.
@@ -147,6 +153,6 @@ async fn update(
     (status_code = 404, description = "The user has no such reminder")
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.reminders.delete(caller.user.id, ReminderId(id.0)).await?;
+    state.system.reminders.ask(DeleteReminder { user: caller.user.id, id: ReminderId(id.0) }).await?;
     Ok(MessageBody::json("Reminder deleted successfully"))
 }

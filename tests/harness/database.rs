@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faceofmind_kit::{Connection, on};
+use faceofmind_db::{Connection, with_conn};
 use sqlx::AssertSqlSafe;
 
 use super::TestApp;
@@ -65,7 +65,8 @@ impl TestApp {
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let mut reader = self.database().read_conn().await.expect("the database answers");
         let query = AssertSqlSafe(sql.to_owned());
-        let row: (i64,) = on!(reader.connection(), c => sqlx::query_as(query).fetch_one(c).await).expect("a number");
+        let row: (i64,) =
+            with_conn!(reader.connection(), c => sqlx::query_as(query).fetch_one(c).await).expect("a number");
         row.0
     }
 
@@ -74,7 +75,7 @@ impl TestApp {
         let mut reader = self.database().read_conn().await.expect("the database answers");
         let query = AssertSqlSafe(sql.to_owned());
         let rows: Vec<(String,)> =
-            on!(reader.connection(), c => sqlx::query_as(query).fetch_all(c).await).expect("texts");
+            with_conn!(reader.connection(), c => sqlx::query_as(query).fetch_all(c).await).expect("texts");
         rows.into_iter().map(|row| row.0).collect()
     }
 
@@ -82,7 +83,8 @@ impl TestApp {
     pub(crate) async fn execute(&self, sql: &str) {
         let mut tx = self.database().begin().await.expect("the database answers");
         let query = AssertSqlSafe(sql.to_owned());
-        on!(tx.connection(), c => sqlx::query(query).execute(c).await.map(drop)).expect("the statement is valid");
+        with_conn!(tx.connection(), c => sqlx::query(query).execute(c).await.map(drop))
+            .expect("the statement is valid");
         tx.commit().await.expect("commits");
     }
 

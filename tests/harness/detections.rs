@@ -1,6 +1,7 @@
 //! Detections at any time, written to the database directly: the API accepts only recent ones.
 
-use faceofmind_kit::{Timestamp, on};
+use faceofmind_base::Timestamp;
+use faceofmind_db::with_conn;
 
 use super::TestApp;
 
@@ -12,10 +13,10 @@ impl TestApp {
         let mut id = 0;
         let mut tx = self.database().begin().await.expect("the database answers");
         for _ in 0..count {
-            (id,) = on!(tx.connection(), c =>
+            (id,) = with_conn!(tx.connection(), c =>
                 sqlx::query_as(detection).bind(session).bind(Timestamp::from(at)).fetch_one(c).await)
             .expect("inserts");
-            on!(tx.connection(), c => sqlx::query(face).bind(id).bind(emotion).execute(c).await.map(drop))
+            with_conn!(tx.connection(), c => sqlx::query(face).bind(id).bind(emotion).execute(c).await.map(drop))
                 .expect("inserts");
         }
         tx.commit().await.expect("commits");
@@ -25,7 +26,8 @@ impl TestApp {
     /// Runs a statement with an id as `$1` and a text as `$2`.
     pub(crate) async fn execute_with(&self, sql: &'static str, id: i64, text: &str) {
         let mut tx = self.database().begin().await.expect("the database answers");
-        on!(tx.connection(), c => sqlx::query(sql).bind(id).bind(text).execute(c).await.map(drop)).expect("runs");
+        with_conn!(tx.connection(), c => sqlx::query(sql).bind(id).bind(text).execute(c).await.map(drop))
+            .expect("runs");
         tx.commit().await.expect("commits");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_actors::publisher::PublishedEvent;
+use faceofmind_model::event::PublishedEvent;
 use serde_json::Value;
 use tokio::{
     sync::{broadcast, watch},

@@ -15,7 +15,7 @@ static LINES: Mutex<String> = Mutex::new(String::new());
 pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let filter = EnvFilter::new("info,faceofmind=debug,faceofmind_actors=debug,faceofmind_kit=debug");
+        let filter = EnvFilter::new("info,faceofmind=debug");
         let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(CaptureWriter).with_filter(filter);
         tracing_subscriber::registry()
             .with(log)

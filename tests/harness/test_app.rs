@@ -7,8 +7,10 @@ use std::{
 };
 
 use faceofmind::app::App;
-use faceofmind_actors::{exporter::Handle, session_tracker::SessionTracker};
-use faceofmind_kit::{Database, Rng, SupervisorHandle, supervisor::State};
+use faceofmind_base::Rng;
+use faceofmind_db::Database;
+use faceofmind_domain::sessions::SessionTracker;
+use faceofmind_runtime::{ActorState, Handle, SupervisorHandle};
 use reqwest::Method;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -156,14 +158,14 @@ impl TestApp {
         timeout(STOP, app.stop()).await.expect("the service stops in time");
         self.service_events.finish().await;
         assert!(TcpStream::connect(self.address).await.is_err(), "a stopped service accepts no connection");
-        self.assert_actors(State::Stopped);
+        self.assert_actors(ActorState::Stopped);
     }
 
     /// Asserts what must hold at the end of every test, and frees the environment.
     pub(crate) async fn finish(&self) {
         self.assert_no_dead_letters().await;
         if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            self.assert_actors(State::Running);
+            self.assert_actors(ActorState::Running);
         }
         self.stop().await;
         self.env.assert_no_secret_in_log();
@@ -171,7 +173,7 @@ impl TestApp {
         self.env.clean_up().await;
     }
 
-    fn assert_actors(&self, state: State) {
+    fn assert_actors(&self, state: ActorState) {
         if self.env.restarts_allowed.load(Ordering::Relaxed) {
             return;
         }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use faceofmind::settings::{ConfigSources, Settings};
-use faceofmind_kit::{Clock, Database, db::PoolSettings};
+use faceofmind_base::Clock;
+use faceofmind_db::{Database, database::PoolSettings};
 use tempfile::TempDir;
 
 use super::{

@@ -6,8 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use faceofmind_actors::schema;
-use faceofmind_kit::{Database, db::PoolSettings};
+use faceofmind_db::{Database, database::PoolSettings, migrations};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -100,7 +99,7 @@ async fn make_template() -> String {
     administer(&format!("CREATE DATABASE {name}")).await;
     let url = format!("{}/{name}", variable("FOM_TEST_POSTGRES"));
     let database = Database::postgres(&url, PoolSettings::default()).expect("a URL");
-    schema::migrate(&database).await.expect("migrates");
+    migrations::migrate(&database).await.expect("migrates");
     database.close().await;
     name
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use faceofmind_kit::supervisor::State;
+use faceofmind_runtime::ActorState;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde_json::json;
 
@@ -168,7 +168,7 @@ async fn reminders_survive_panics_of_their_actor(app: &TestApp) {
     for restarts in 1..=3 {
         app.tree().child("reminders").expect("a reminder actor").panic();
         eventually("the actor is restarted", async || {
-            ((row().restarts, row().state) == (restarts, State::Running)).then_some(())
+            ((row().restarts, row().state) == (restarts, ActorState::Running)).then_some(())
         })
         .await;
     }

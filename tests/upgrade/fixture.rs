@@ -12,7 +12,7 @@ use async_nats::{
     ConnectOptions,
     jetstream::{self, message::PublishMessage},
 };
-use faceofmind_kit::{Connection, Tx, on};
+use faceofmind_db::{Connection, Tx, with_conn};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
@@ -129,7 +129,7 @@ fn read(folder: &Path, file: &str) -> String {
 }
 
 async fn run(tx: &mut Tx, sql: String) {
-    let done = on!(tx.connection(), c => sqlx::raw_sql(AssertSqlSafe(sql)).execute(c).await.map(drop));
+    let done = with_conn!(tx.connection(), c => sqlx::raw_sql(AssertSqlSafe(sql)).execute(c).await.map(drop));
     done.expect("statements of the fixture");
 }
 

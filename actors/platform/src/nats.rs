@@ -16,9 +16,6 @@ use tokio::sync::{Notify, SetOnce};
 
 use crate::DependencyError;
 
-mod legacy;
-pub use legacy::{Link, Nats};
-
 /// This subject has no responders. The server says so, which proves a round trip. It lies outside `faceofmind.>`, which is for events alone.
 /// The account needs the right to publish on `fom.internal.>`, which the modules use too.
 const PROBE: &str = "fom.internal.probe";

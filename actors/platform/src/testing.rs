@@ -2,6 +2,7 @@
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
+use faceofmind_runtime::Handle;
 #[cfg(test)]
 pub(crate) use faceofmind_testing::*;
 
@@ -9,8 +10,8 @@ pub(crate) use faceofmind_testing::*;
 use crate::redis::RedisServer;
 use crate::{
     encryption::Keyring,
-    nats::{self, Nats},
-    outbox::{self, Publisher},
+    nats::{self, NatsConnection},
+    outbox::{self, EventBus, Publisher},
 };
 
 /// Returns a keyring whose key is no secret.
@@ -19,13 +20,16 @@ pub fn keyring() -> Keyring {
 }
 
 /// Returns a publisher that is not started: events are recorded and stay.
-pub fn publisher(db: &Database) -> Publisher {
-    Publisher::new(outbox::Settings::default(), db.clone(), None, Clock::system(), Rng::system()).0
+pub fn publisher(db: &Database) -> Handle<Publisher> {
+    let settings = outbox::Settings::default();
+    let bus = EventBus::new(&settings, db.clone());
+    let deps = outbox::Deps { db: db.clone(), bus, nats: None, clock: Clock::system(), rng: Rng::system() };
+    Publisher::new(settings, deps).0
 }
 
 /// Connects to NATS as the program does.
-pub async fn connect_nats(url: String) -> Nats {
-    Nats::connect(&nats::Settings::new(url.into())).await.expect("a URL")
+pub async fn connect_nats(url: String) -> NatsConnection {
+    NatsConnection::connect(&nats::Settings::new(url.into())).await.expect("a URL")
 }
 
 /// Connects to the Redis server of the test run.

@@ -16,17 +16,17 @@ use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
     logins::{self, Authenticator, LoginRegistry},
-    reminders::{self, Reminders},
+    reminders::{self, ReminderScheduler},
     sessions::{self, SessionTracker},
-    suggestions::{self, Endpoint, Suggestions},
+    suggestions::{self, Endpoint, SuggestionEngine, Suggestions},
 };
 use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
     encryption::Keyring,
-    mail::{Mailer, MailerDeps, Renderer, Transport},
-    nats::Nats,
-    otp::{Codes, Otp, OtpSettings},
-    outbox::{self, Publisher},
+    mail::{self, Mailer, Renderer, Transport},
+    nats::NatsConnection,
+    otp::{self, CodeStore, OtpIssuer},
+    outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, Limits, RateLimiter},
     redis::RedisServer,
@@ -53,7 +53,7 @@ pub struct Resources {
     /// Codes and counters; in the database where there is none.
     pub redis: Option<RedisServer>,
     /// Events for other services, and news between nodes.
-    pub nats: Option<Nats>,
+    pub nats: Option<NatsConnection>,
     /// How mail leaves.
     pub transport: Transport,
     /// How it is written.
@@ -81,7 +81,7 @@ pub struct Settings {
     /// Log-ins.
     pub logins: logins::Settings,
     /// Codes.
-    pub otp: OtpSettings,
+    pub otp: otp::Settings,
     /// Posts and comments.
     pub community: community::Settings,
     /// Events.
@@ -116,22 +116,26 @@ pub struct ActorSystem {
     pub authenticator: Authenticator,
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
-    /// What they write for each other.
-    pub community: Community,
-    /// What they want to be reminded of.
-    pub reminders: Reminders,
+    pub community: Handle<Community>,
+    pub reminders: Handle<ReminderScheduler>,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
     pub exporter: Handle<Exporter>,
-    /// Their codes.
-    pub otp: Otp,
+    /// One-time codes.
+    pub otp: Handle<OtpIssuer>,
+    /// The store of one-time codes.
+    pub codes: CodeStore,
     /// How often something was tried.
     pub limits: Limits,
     /// Mail.
-    pub mailer: Mailer,
-    /// Events.
-    pub publisher: Publisher,
+    pub mailer: Handle<Mailer>,
+    /// Sends the mails.
+    pub transport: Arc<Transport>,
+    /// Publishes events.
+    pub publisher: Handle<Publisher>,
+    /// The published events.
+    pub events: EventBus,
     /// The clock of all actors.
     pub clock: Clock,
     /// The time that a worker takes for one password hash, in seconds.
@@ -148,10 +152,11 @@ impl ActorSystem {
     pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, Failure> {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
-        let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
-        let mailer = Mailer::new(transport);
-        let (publisher, publishing) = Publisher::new(settings.publisher, db.clone(), nats, clock.clone(), rng.clone());
+        let (mailer, transport) = (Mailer::handle(), Arc::new(transport));
+        let events = EventBus::new(&settings.publisher, db.clone());
+        let deps = outbox::Deps { db: db.clone(), bus: events.clone(), nats, clock: clock.clone(), rng: rng.clone() };
+        let (publisher, publishing) = Publisher::new(settings.publisher, deps);
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
         let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
         let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
@@ -159,15 +164,22 @@ impl ActorSystem {
         let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
         let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
         let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
-        let codes = redis.map_or_else(|| Codes::Sql(db.clone()), Codes::Redis);
-        let (otp, minting) =
-            Otp::new(settings.otp, codes, &code_key, Limits(Some(limiter.clone())), clock.clone(), rng.clone());
+        let codes = redis.map_or_else(|| CodeStore::Sql(db.clone()), CodeStore::Redis);
+        let deps = otp::Deps {
+            codes: codes.clone(),
+            key: code_key,
+            limiter: limiter.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (otp, issuing) = OtpIssuer::new(settings.otp, deps);
         let deps = accounts::Deps {
             db: db.clone(),
             hasher: hasher.clone(),
             limiter: limiter.clone(),
             otp: otp.clone(),
             mailer: mailer.clone(),
+            transport: Arc::clone(&transport),
             publisher: publisher.clone(),
             auth_cache: auth_cache.clone(),
             hooks: modules::ACCOUNT_HOOKS,
@@ -186,8 +198,8 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
-        let (suggestions, suggesting) =
-            Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let deps = suggestions::Deps { endpoint, clock: clock.clone(), rng: rng.clone() };
+        let (suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
@@ -202,16 +214,25 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), deps);
-        let neighbours =
-            community::Neighbours { publisher: publisher.clone(), limits: limits.clone(), keyring: keyring.clone() };
-        let (community, sharing) = Community::new(settings.community, db.clone(), neighbours, means());
-        let neighbours = reminders::Neighbours {
+        let deps = community::Deps {
+            db: db.clone(),
+            publisher: publisher.clone(),
+            limiter: limiter.clone(),
+            keyring: keyring.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let (community, sharing) = Community::new(settings.community, deps);
+        let deps = reminders::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             mailer: mailer.clone(),
             keyring,
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
+        let (reminders, reminding) = ReminderScheduler::new(deps);
         let composer = MailComposition {
             accounts: accounts.clone(),
             logins: logins.clone(),
@@ -219,9 +240,16 @@ impl ActorSystem {
             reminders: reminders.clone(),
             time_zone,
         };
-        let deps = MailerDeps { db, composer: Arc::new(composer), renderer, clock: clock.clone(), rng: rng.clone() };
-        let mailing = mailer.child(deps);
-        let mut children = vec![publishing, hashing, limiting, minting, registry];
+        let deps = mail::Deps {
+            db,
+            transport: Arc::clone(&transport),
+            composer: Arc::new(composer),
+            renderer,
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        let mailing = Mailer::child(&mailer, deps);
+        let mut children = vec![publishing, hashing, limiting, issuing, registry];
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
         let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
@@ -238,9 +266,12 @@ impl ActorSystem {
             suggestions,
             exporter,
             otp,
+            codes,
             limits,
             mailer,
+            transport,
             publisher,
+            events,
             clock,
             hash_time,
             tree,
@@ -253,7 +284,7 @@ fn invalid_argon2_cost(reason: String) -> Failure {
 }
 
 /// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.
-fn invalidation_source(db: &Database, nats: Option<&Nats>) -> InvalidationSource {
+fn invalidation_source(db: &Database, nats: Option<&NatsConnection>) -> InvalidationSource {
     match (db, nats) {
         (Database::Sqlite(..), _) => InvalidationSource::SingleNode,
         (Database::Postgres(_), Some(nats)) => InvalidationSource::Nats(nats.clone()),

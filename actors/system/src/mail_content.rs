@@ -4,14 +4,14 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::{
     accounts::{GetMailContext, MailContext, MailTopic, UserRegistry},
     logins::{FindLogin, LoginRegistry},
-    reminders::Reminders,
+    reminders::{FindSentReminder, ReminderScheduler},
 };
 use faceofmind_model::ClaimId;
 use faceofmind_platform::{
-    mail::{ComposeFuture, ComposedMail, Intent, Letter, MailComposer},
-    otp::{Mint, Minted, Otp, Purpose},
+    mail::{ComposeError, ComposeFuture, ComposedMail, MailComposer, MailJob, MailTemplate},
+    otp::{IssueCode, IssuedCode, OtpError, OtpIssuer, Purpose},
 };
-use faceofmind_runtime::{Handle, legacy::Failure};
+use faceofmind_runtime::Handle;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 /// Composes mails from what the modules know.
@@ -21,104 +21,100 @@ pub(crate) struct MailComposition {
     /// Knows the devices.
     pub(crate) logins: Handle<LoginRegistry>,
     /// Issues the codes.
-    pub(crate) otp: Otp,
+    pub(crate) otp: Handle<OtpIssuer>,
     /// Knows the reminders.
-    pub(crate) reminders: Reminders,
+    pub(crate) reminders: Handle<ReminderScheduler>,
     /// The time zone of recipients who have set none.
     pub(crate) time_zone: TimeZone,
 }
 
 impl MailComposer for MailComposition {
-    fn compose<'a>(&'a self, intent: &'a Intent) -> ComposeFuture<'a> {
+    fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a> {
         Box::pin(async move {
-            let Some(reason) = &intent.occasion else { return Ok(None) };
-            let Some(draft) = self.accounts.ask(GetMailContext { reason: reason.clone() }).await? else {
-                return Ok(None);
-            };
-            let Some(letter) = self.letter(intent, &draft).await? else { return Ok(None) };
-            Ok(Some(ComposedMail { user: draft.user, to: draft.to, language: draft.language, letter }))
+            let Some(reason) = job.reason.clone() else { return Ok(None) };
+            let Some(context) = self.accounts.ask(GetMailContext { reason }).await? else { return Ok(None) };
+            let Some(template) = self.template(job, &context).await? else { return Ok(None) };
+            Ok(Some(ComposedMail { user: context.user, to: context.to, language: context.language, template }))
         })
     }
 }
 
 impl MailComposition {
-    /// What to say; nothing when the code that it would carry is beyond the budget, or what it tells of is gone. The owner of an account
-    /// is not flooded either when others register its address or ask to move to it: that counts as a code, though none is told.
-    async fn letter(&self, intent: &Intent, draft: &MailContext) -> Result<Option<Letter>, Failure> {
-        let first_name = draft.first_name.clone();
-        let zoned = |moment: Timestamp| self.zoned(moment, draft);
-        let at = zoned(intent.created_at);
-        Ok(match &draft.topic {
+    /// Returns what the mail says, or `None` when its code exceeds the quota or its topic is gone. A notice that an address was registered
+    /// again, or is to be changed to, issues a code that is not mailed: so it counts for the quota, and the owner is not flooded.
+    async fn template(&self, job: &MailJob, context: &MailContext) -> Result<Option<MailTemplate>, ComposeError> {
+        let first_name = context.first_name.clone();
+        let zoned = |moment: Timestamp| self.zoned(moment, context);
+        let at = zoned(job.created_at);
+        Ok(match &context.topic {
             MailTopic::Claim { claim, name, at } => {
-                let minted = self.mint(intent, draft, Purpose::Verification, Some(*claim)).await?;
-                minted.map(|minted| Letter::Welcome {
+                let issued = self.issue(job, context, Purpose::Verification, Some(*claim)).await?;
+                issued.map(|issued| MailTemplate::Welcome {
                     claim_name: name.clone(),
                     claimed_at: zoned(*at),
-                    expires_in_minutes: minutes(&minted),
-                    code: minted.code,
+                    expires_in_minutes: minutes(&issued),
+                    code: issued.code,
                 })
             }
             MailTopic::Reset => {
-                let minted = self.mint(intent, draft, Purpose::PasswordReset, None).await?;
-                minted.map(|minted| Letter::ResetCode {
+                let issued = self.issue(job, context, Purpose::PasswordReset, None).await?;
+                issued.map(|issued| MailTemplate::ResetCode {
                     first_name,
-                    expires_in_minutes: minutes(&minted),
-                    code: minted.code,
+                    expires_in_minutes: minutes(&issued),
+                    code: issued.code,
                 })
             }
             MailTopic::AlreadyRegistered => {
-                let within_budget = self.mint(intent, draft, Purpose::Verification, None).await?;
-                within_budget.map(|_nobody_is_told| Letter::AlreadyRegistered { first_name, at })
+                let unsent = self.issue(job, context, Purpose::Verification, None).await?;
+                unsent.map(|_| MailTemplate::AlreadyRegistered { first_name, at })
             }
-            MailTopic::PasswordChanged => Some(Letter::PasswordChanged { first_name, at }),
+            MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
             MailTopic::NewDevice(login) => {
-                self.logins.ask(FindLogin { login: *login }).await?.map(|login| Letter::NewDevice {
+                self.logins.ask(FindLogin { login: *login }).await?.map(|login| MailTemplate::NewDevice {
                     first_name,
                     at: zoned(login.created_at),
                     address: login.client_ip.parse().ok(),
                     device: login.device,
                 })
             }
-            MailTopic::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| Letter::Reminder {
-                first_name,
-                title: reminder.title,
-                date: reminder.reminder_time.0,
+            MailTopic::Reminder(reminder) => self.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| {
+                MailTemplate::Reminder { first_name, title: reminder.title, date: reminder.reminder_time.0 }
             }),
             MailTopic::AddressClaim { claim, name } => {
-                let minted = self.mint(intent, draft, Purpose::EmailChange, Some(*claim)).await?;
-                minted.map(|minted| Letter::AddressCode {
+                let issued = self.issue(job, context, Purpose::EmailChange, Some(*claim)).await?;
+                issued.map(|issued| MailTemplate::AddressCode {
                     claim_name: name.clone(),
                     claimed_at: at,
-                    expires_in_minutes: minutes(&minted),
-                    code: minted.code,
+                    expires_in_minutes: minutes(&issued),
+                    code: issued.code,
                 })
             }
             MailTopic::AddressTaken => {
-                let within_budget = self.mint(intent, draft, Purpose::EmailChange, None).await?;
-                within_budget.map(|_nobody_is_told| Letter::AddressTaken { first_name, at })
+                let unsent = self.issue(job, context, Purpose::EmailChange, None).await?;
+                unsent.map(|_| MailTemplate::AddressTaken { first_name, at })
             }
-            MailTopic::AddressChangeAsked => Some(Letter::AddressChangeAsked { first_name, at }),
-            MailTopic::AddressChanged => Some(Letter::AddressChanged { first_name, at }),
+            MailTopic::AddressChangeAsked => Some(MailTemplate::AddressChangeAsked { first_name, at }),
+            MailTopic::AddressChanged => Some(MailTemplate::AddressChanged { first_name, at }),
         })
     }
 
-    async fn mint(
+    async fn issue(
         &self,
-        intent: &Intent,
-        draft: &MailContext,
+        job: &MailJob,
+        context: &MailContext,
         purpose: Purpose,
         claim: Option<ClaimId>,
-    ) -> Result<Option<Minted>, Failure> {
-        let (address, client) = (draft.to.clone(), intent.client.clone());
-        self.otp.mint(Mint { purpose, address, claim, intent: intent.id, client }).await
+    ) -> Result<Option<IssuedCode>, OtpError> {
+        let (address, client) = (context.to.clone(), job.client.clone());
+        self.otp.ask(IssueCode { purpose, address, claim, job: job.id, client }).await
     }
 
-    fn zoned(&self, moment: Timestamp, draft: &MailContext) -> ZonedDateTime {
-        let own = draft.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+    fn zoned(&self, moment: Timestamp, context: &MailContext) -> ZonedDateTime {
+        let own = context.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
         moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.time_zone.clone()))
     }
 }
 
-fn minutes(minted: &Minted) -> u32 {
-    u32::try_from(minted.expires_in.as_secs() / 60).unwrap_or(u32::MAX)
+fn minutes(issued: &IssuedCode) -> u32 {
+    u32::try_from(issued.expires_in.as_secs() / 60).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! Comments under a post.
 
 use faceofmind_base::Timestamp;
-use faceofmind_domain::community::Comment;
+use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
 use faceofmind_model::{CommentId, PostId};
 use salvo::{
     Router, Writer,
@@ -10,7 +10,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{draft, member, part};
+use super::{editor, new_content, page_request};
 use crate::http::{
     body::Body,
     caller::Caller,
@@ -20,7 +20,7 @@ use crate::http::{
     path::PathId,
     problem::Problem,
     query::Query,
-    responses::{IdempotentResponse, MessageBody},
+    responses::{IdempotentResponse, MessageBody, respond},
     state::{AppState, State},
     validators::NonBlank,
 };
@@ -75,7 +75,8 @@ async fn list(
     query: Query<PageQuery>,
 ) -> Result<Page<CommentView>, Problem> {
     let limit = query.0.limit;
-    let page = state.system.community.comments(PostId(id.0), part(query.0, CommentId)).await?;
+    let message = ListComments { post: PostId(id.0), page: page_request(query.0, CommentId) };
+    let page = state.system.community.ask(message).await?;
     Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }
 
@@ -91,7 +92,9 @@ async fn create(
     key: Idempotency,
     body: Body<CommentRequest>,
 ) -> Result<IdempotentResponse<CommentView>, Problem> {
-    Ok(state.system.community.comment(PostId(id.0), draft(&caller, key, body.0.content)).await?.into())
+    let new = new_content(&caller, key, body.0.content);
+    let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
+    Ok(state.system.community.ask(message).await?.into())
 }
 
 /// Changes a comment of the caller. The same content changes nothing, not even `updated_at`.
@@ -106,8 +109,8 @@ async fn update(
     cid: PathId,
     body: Body<CommentRequest>,
 ) -> Result<Json<CommentView>, Problem> {
-    let (post, comment) = (PostId(id.0), CommentId(cid.0));
-    Ok(Json(state.system.community.edit_comment(post, comment, body.0.content, member(&caller)).await?.into()))
+    let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
+    Ok(Json(state.system.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
 }
 
 /// Deletes a comment: the caller's, or for admins any.
@@ -116,6 +119,7 @@ async fn update(
     (status_code = 404, description = "There is no such comment under this post")
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId, cid: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.community.delete_comment(PostId(id.0), CommentId(cid.0), member(&caller)).await?;
+    let (post, id) = (PostId(id.0), CommentId(cid.0));
+    state.system.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
     Ok(MessageBody::json("Comment deleted successfully"))
 }

@@ -1,6 +1,6 @@
 //! `/posts`: the community's posts and comments.
 
-use faceofmind_domain::community::{Draft, Member, Part};
+use faceofmind_domain::community::{Editor, NewContent, PageRequest};
 use salvo::{Router, oapi::RouterExt};
 
 use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};
@@ -18,14 +18,14 @@ pub fn router() -> Router {
         .push(comments::router())
 }
 
-fn draft(caller: &Caller, key: Idempotency, content: String) -> Draft {
-    Draft { user: caller.user.id, content, origin: caller.origin(), key: key.into_key(caller.user.id) }
+fn new_content(caller: &Caller, key: Idempotency, content: String) -> NewContent {
+    NewContent { author: caller.user.id, content, events: caller.origin(), key: key.into_key(caller.user.id) }
 }
 
-fn member(caller: &Caller) -> Member {
-    Member { user: caller.user.id, is_admin: caller.is_admin() }
+fn editor(caller: &Caller) -> Editor {
+    Editor { user: caller.user.id, is_admin: caller.is_admin() }
 }
 
-fn part<Id>(query: PageQuery, id: impl FnOnce(i64) -> Id) -> Part<Id> {
-    Part { after: query.after.map(id), skip: query.skip, limit: query.limit }
+fn page_request<Id>(query: PageQuery, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
+    PageRequest { after: query.after.map(id), skip: query.skip, limit: query.limit }
 }

@@ -1,7 +1,7 @@
 //! Posts.
 
 use faceofmind_base::Timestamp;
-use faceofmind_domain::community::Post;
+use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
 use faceofmind_model::PostId;
 use salvo::{
     Router, Writer,
@@ -10,7 +10,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{draft, member, part};
+use super::{editor, new_content, page_request};
 use crate::http::{
     body::Body,
     caller::Caller,
@@ -20,7 +20,7 @@ use crate::http::{
     path::PathId,
     problem::Problem,
     query::Query,
-    responses::{IdempotentResponse, MessageBody},
+    responses::{IdempotentResponse, MessageBody, respond},
     state::{AppState, State},
     validators::NonBlank,
 };
@@ -74,7 +74,7 @@ pub(super) async fn list(
     query: Query<PageQuery>,
 ) -> Result<Page<PostView>, Problem> {
     let limit = query.0.limit;
-    let page = state.system.community.posts(part(query.0, PostId)).await?;
+    let page = state.system.community.ask(ListPosts(page_request(query.0, PostId))).await?;
     Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 
@@ -88,13 +88,14 @@ pub(super) async fn create(
     key: Idempotency,
     body: Body<PostRequest>,
 ) -> Result<IdempotentResponse<PostView>, Problem> {
-    Ok(state.system.community.post(draft(&caller, key, body.0.content)).await?.into())
+    let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
+    Ok(state.system.community.ask(message).await?.into())
 }
 
 /// Returns a post.
 #[endpoint(operation_id = "posts_show", responses((status_code = 404, description = "There is no such post")))]
 async fn show(state: State<AppState>, _caller: Caller, id: PathId) -> Result<Json<PostView>, Problem> {
-    Ok(Json(state.system.community.find(PostId(id.0)).await?.into()))
+    Ok(Json(state.system.community.ask(GetPost(PostId(id.0))).await?.into()))
 }
 
 /// Changes a post of the caller. The same content changes nothing, not even `updated_at`.
@@ -108,7 +109,8 @@ async fn update(
     id: PathId,
     body: Body<PostRequest>,
 ) -> Result<Json<PostView>, Problem> {
-    Ok(Json(state.system.community.edit_post(PostId(id.0), body.0.content, member(&caller)).await?.into()))
+    let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
+    Ok(Json(state.system.community.ask(message).await?.into()))
 }
 
 /// Deletes a post with its comments: the caller's, or for admins any.
@@ -117,6 +119,6 @@ async fn update(
     (status_code = 404, description = "There is no such post")
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.community.delete_post(PostId(id.0), member(&caller)).await?;
+    state.system.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
     Ok(MessageBody::json("Post deleted successfully"))
 }

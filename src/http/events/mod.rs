@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use faceofmind_platform::outbox::{Feed, Told};
+use faceofmind_platform::outbox::{Feed, FeedItem};
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, endpoint},
@@ -70,7 +70,7 @@ async fn events(
     let user = (!query.0.all).then_some(caller.user.id);
     let login_ended = state.system.authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = state.stopping.clone().cancelled_owned();
-    let feed = state.system.publisher.feed(caller.user.id, user, resume.0).await?;
+    let feed = state.system.events.feed(caller.user.id, user, resume.0).await?;
     let (frames, stream) = EventStream::new(FRAME_BUFFER);
     tokio::spawn(async move {
         tokio::select! {
@@ -104,10 +104,10 @@ async fn forward_events(mut feed: Feed, frames: &mpsc::Sender<String>, send_time
 }
 
 /// The frame of an item. The id is its last line, so that a client that gets a part of it does not resume after it.
-fn sse_frame(item: &Told, position: i64) -> String {
+fn sse_frame(item: &FeedItem, position: i64) -> String {
     match item {
-        Told::Event(event) => format!("event: {}\ndata: {}\nid: {position}\n\n", event.kind(), event.envelope),
-        Told::Gap { after, from } => {
+        FeedItem::Event(event) => format!("event: {}\ndata: {}\nid: {position}\n\n", event.kind(), event.envelope),
+        FeedItem::Gap { after, from } => {
             format!("event: gap\ndata: {}\nid: {position}\n\n", json!({ "after": after, "from": from }))
         }
     }
@@ -120,20 +120,17 @@ fn heartbeat_frame(position: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use faceofmind_base::{Clock, Rng};
     use faceofmind_db::{Database, database::PoolSettings, migrations};
     use faceofmind_model::UserId;
-    use faceofmind_platform::outbox::{Publisher, Settings};
+    use faceofmind_platform::outbox::{EventBus, Settings};
 
     use super::*;
 
-    /// A feed whose only item is a gap, and its publisher, which must live as long.
-    async fn feed(folder: &tempfile::TempDir) -> (Publisher, Feed) {
+    /// Opens a feed whose only item is a gap.
+    async fn feed(folder: &tempfile::TempDir) -> Feed {
         let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
         migrations::migrate(&db).await.expect("migrates");
-        let (publisher, _) = Publisher::new(Settings::default(), db, None, Clock::system(), Rng::system());
-        let feed = publisher.feed(UserId(1), None, Some(5)).await.expect("a feed");
-        (publisher, feed)
+        EventBus::new(&Settings::default(), db).feed(UserId(1), None, Some(5)).await.expect("a feed")
     }
 
     #[tokio::test]
@@ -142,20 +139,20 @@ mod tests {
         let send_timeout = Duration::from_millis(20);
         let (frames, _unread) = mpsc::channel(FRAME_BUFFER);
         frames.try_send("not read".to_owned()).expect("the buffer has space for one");
-        let (_publisher, unread_feed) = feed(&folder).await;
+        let unread_feed = feed(&folder).await;
         let ended = time::timeout(Duration::from_secs(5), forward_events(unread_feed, &frames, send_timeout)).await;
         assert!(ended.is_ok(), "the stream of a client that does not read goes on");
         let (frames, mut read) = mpsc::channel(FRAME_BUFFER);
-        let (_publisher, read_feed) = feed(&folder).await;
+        let read_feed = feed(&folder).await;
         tokio::spawn(async move { forward_events(read_feed, &frames, send_timeout).await });
-        let gap = sse_frame(&Told::Gap { after: 5, from: 1 }, 0);
+        let gap = sse_frame(&FeedItem::Gap { after: 5, from: 1 }, 0);
         assert_eq!(read.recv().await, Some(gap));
         assert!(time::timeout(send_timeout * 5, read.recv()).await.is_err(), "it continues, and has nothing to send");
     }
 
     #[test]
     fn a_gap_names_the_positions_that_are_missing() {
-        let frame = sse_frame(&Told::Gap { after: 3, from: 9 }, 8);
+        let frame = sse_frame(&FeedItem::Gap { after: 3, from: 9 }, 8);
         assert_eq!(frame, "event: gap\ndata: {\"after\":3,\"from\":9}\nid: 8\n\n");
     }
 

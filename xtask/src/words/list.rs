@@ -31,8 +31,8 @@ pub(super) const EXEMPT: &[&str] = &[
 /// Files of phrases that people say or read: only their comments are checked.
 pub(super) const COMMENTS_ONLY: &[&str] = &["config/crisis.toml", "config/suggestions.toml"];
 
-/// The extensions of mail templates: people read them, so they may name people.
-pub(super) const TEMPLATES: &[&str] = &["html", "txt"];
+/// The extensions of mail templates and of their snapshots: people read them, so they may name people.
+pub(super) const TEMPLATES: &[&str] = &["html", "snap", "txt"];
 
 const fn retired(words: &'static [&'static str], instead: &'static str) -> Retired {
     Retired { words, instead }

@@ -79,9 +79,10 @@ impl From<RateLimitError> for AccountError {
 impl From<OtpError> for AccountError {
     fn from(error: OtpError) -> Self {
         match error {
-            OtpError::Wrong => Self::InvalidCode,
-            OtpError::TooMany { retry_after } => Self::RateLimited { retry_after },
-            OtpError::Failed(failure) => failure.into(),
+            OtpError::Invalid => Self::InvalidCode,
+            OtpError::TooManyAttempts { retry_after } => Self::RateLimited { retry_after },
+            OtpError::Ask(error) => error.into(),
+            OtpError::Store(error) => error.into(),
         }
     }
 }
@@ -89,9 +90,10 @@ impl From<OtpError> for AccountError {
 impl From<OtpError> for PasswordError {
     fn from(error: OtpError) -> Self {
         match error {
-            OtpError::Wrong => Self::InvalidCode,
-            OtpError::TooMany { retry_after } => Self::RateLimited { retry_after },
-            OtpError::Failed(failure) => failure.into(),
+            OtpError::Invalid => Self::InvalidCode,
+            OtpError::TooManyAttempts { retry_after } => Self::RateLimited { retry_after },
+            OtpError::Ask(error) => error.into(),
+            OtpError::Store(error) => error.into(),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What a user's export tells of what they wrote for others. What others wrote under their posts is the others'.
+//! A user's posts and comments in their data export.
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::Snapshot;
+use faceofmind_db::{
+    Snapshot,
+    export::{ExportAborted, JsonWriter, write_table},
+};
+use faceofmind_model::{CommentId, PostId, UserId};
 use serde::Serialize;
 use sqlx::FromRow;
-
-use super::{CommentId, PostId};
-use faceofmind_db::export::{ExportAborted, JsonWriter, write_table};
-use faceofmind_model::user::UserId;
 
 const POSTS: &str = "SELECT id, content, created_at, updated_at FROM community_posts \
     WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
@@ -15,7 +15,7 @@ const COMMENTS: &str = "SELECT id, post_id, content, created_at, updated_at FROM
     WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 #[derive(FromRow, Serialize)]
-struct Written {
+struct ExportedPost {
     id: PostId,
     content: String,
     created_at: Timestamp,
@@ -23,7 +23,7 @@ struct Written {
 }
 
 #[derive(FromRow, Serialize)]
-struct Commented {
+struct ExportedComment {
     id: CommentId,
     post_id: PostId,
     content: String,
@@ -31,11 +31,9 @@ struct Commented {
     updated_at: Timestamp,
 }
 
-/// Writes the user's posts and their comments, under whosever posts: `community_posts`, `community_comments`.
-///
-/// # Errors
-/// [`ExportAborted`].
-pub async fn export(snapshot: &mut Snapshot, user: UserId, document: &mut JsonWriter) -> Result<(), ExportAborted> {
-    write_table(snapshot, document, "community_posts", POSTS, user, |post: &Written| post.id.0).await?;
-    write_table(snapshot, document, "community_comments", COMMENTS, user, |comment: &Commented| comment.id.0).await
+/// Writes `community_posts` and `community_comments`: the user's posts, without the comments of others, and the user's comments under
+/// all posts.
+pub async fn export(snapshot: &mut Snapshot, user: UserId, writer: &mut JsonWriter) -> Result<(), ExportAborted> {
+    write_table(snapshot, writer, "community_posts", POSTS, user, |post: &ExportedPost| post.id.0).await?;
+    write_table(snapshot, writer, "community_comments", COMMENTS, user, |comment: &ExportedComment| comment.id.0).await
 }

@@ -1,32 +1,31 @@
-//! Parts of a list, newest first. No I/O.
+//! Pages of a list, newest first.
 
-/// Which part of a list.
+/// Which rows of a list.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<Id> {
-    /// Behind the one of this id, which may be gone; from the newest on where there is none.
+pub struct PageRequest<Id> {
+    /// Only rows older than this id, whose row may be deleted. None: from the newest on.
     pub after: Option<Id>,
-    /// How many more to leave out.
+    /// The number of rows to leave out first.
     pub skip: u32,
-    /// How many at most; one at least.
+    /// The maximum number of rows, at least 1.
     pub limit: u32,
 }
 
-/// Part of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T, Id> {
-    /// What stands there.
     pub results: Vec<T>,
-    /// The last id of this page when another follows.
+    /// The last id of this page, when another page follows.
     pub next: Option<Id>,
 }
 
-impl<Id> Part<Id> {
-    /// One more than is wanted: whether another page follows shows by it.
+impl<Id> PageRequest<Id> {
+    /// The number of rows to read: one more than the page holds shows that another page follows.
     pub(super) fn rows(&self) -> i64 {
         i64::from(self.limit.max(1)) + 1
     }
 
-    /// The page that these [rows](Self::rows) make.
+    /// Makes the page from [that many rows](Self::rows).
     pub(super) fn page<T>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> Id) -> Page<T, Id> {
         let limit = self.limit.max(1) as usize;
         let next = (rows.len() > limit).then(|| id(&rows[limit - 1]));
@@ -40,11 +39,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_tells_where_the_next_begins_if_there_is_one() {
-        let part = Part { after: None, skip: 0, limit: 2 };
-        assert_eq!(part.rows(), 3);
-        assert_eq!(part.page(vec![9, 8, 7], |id| *id), Page { results: vec![9, 8], next: Some(8) });
-        assert_eq!(part.page(vec![9, 8], |id| *id), Page { results: vec![9, 8], next: None });
-        assert_eq!(part.page(Vec::<i32>::new(), |id| *id), Page { results: vec![], next: None });
+    fn a_page_says_where_the_next_one_begins() {
+        let request = PageRequest { after: None, skip: 0, limit: 2 };
+        assert_eq!(request.rows(), 3);
+        assert_eq!(request.page(vec![9, 8, 7], |id| *id), Page { results: vec![9, 8], next: Some(8) });
+        assert_eq!(request.page(vec![9, 8], |id| *id), Page { results: vec![9, 8], next: None });
+        assert_eq!(request.page(Vec::<i32>::new(), |id| *id), Page { results: vec![], next: None });
     }
 }

@@ -56,7 +56,7 @@ pub struct Deps {
     pub accounts: Handle<UserRegistry>,
     pub hasher: Handle<PasswordHasher>,
     pub limiter: Handle<RateLimiter>,
-    pub mailer: Mailer,
+    pub mailer: Handle<Mailer>,
     pub cache: AuthCache,
     pub clock: Clock,
     pub rng: Rng,

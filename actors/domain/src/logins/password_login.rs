@@ -119,7 +119,7 @@ impl LoginService {
         let Some((login, from_new_device)) = created else { return Ok(None) };
         tx.commit().await?;
         if from_new_device {
-            self.deps.mailer.wake();
+            self.deps.mailer.tell(mail::Poll);
         }
         Ok(Some(login))
     }
@@ -141,7 +141,7 @@ pub(super) async fn create(
     let login = store::insert(tx, new, now, lifetime).await?;
     if from_new_device {
         let reason = MailReason::NewDevice { user: new.user, login: login.id };
-        mail::queue(tx, rng.uuid_v7(now), &reason, new.client_ip, now).await?;
+        mail::enqueue(tx, rng.uuid_v7(now), &reason, new.client_ip, now).await?;
     }
     Ok(Some((login, from_new_device)))
 }

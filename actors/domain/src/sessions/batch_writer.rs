@@ -6,6 +6,7 @@ use std::{
 };
 
 use faceofmind_db::StoreError;
+use faceofmind_platform::outbox::Wake;
 use faceofmind_runtime::AskError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -81,7 +82,7 @@ impl BatchWriter {
         batch_tx.run().await?;
         let (results, has_events) = batch_tx.commit().await?;
         if has_events {
-            self.deps.publisher.wake();
+            self.deps.publisher.tell(Wake);
         }
         Ok(results)
     }

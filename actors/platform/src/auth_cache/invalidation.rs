@@ -5,15 +5,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::{AuthCache, Invalidation};
-use crate::nats::Nats;
+use crate::nats::NatsConnection;
 
 const SUBJECT: &str = "fom.internal.invalidate";
 const RESUBSCRIBE_DELAY: Duration = Duration::from_millis(100);
 
 /// Sends an invalidation to the other nodes that are connected; a node without a link treats its cache as invalid. While the link of
 /// this node is down it sends nothing. When the link is up again, it invalidates everything on the other nodes.
-pub(super) fn publish(nats: &Nats, change: Invalidation) {
-    if !nats.link().is_up() {
+pub(super) fn publish(nats: &NatsConnection, change: Invalidation) {
+    if !nats.state().is_connected() {
         return;
     }
     let payload = serde_json::to_vec(&change).expect("ids and words are JSON");
@@ -26,11 +26,11 @@ pub(super) fn publish(nats: &Nats, change: Invalidation) {
 }
 
 /// Applies the invalidations of other nodes. Never returns. Subscribes again on each connection.
-pub async fn subscribe(nats: Nats, cache: AuthCache) {
+pub async fn subscribe(nats: NatsConnection, cache: AuthCache) {
     loop {
-        let epoch = nats.link().turn();
+        let epoch = nats.state().epoch();
         let subscription = async {
-            if nats.link().is_up() {
+            if nats.state().is_connected() {
                 apply_invalidations(&nats, &cache).await;
                 tokio::time::sleep(RESUBSCRIBE_DELAY).await;
             } else {
@@ -39,20 +39,20 @@ pub async fn subscribe(nats: Nats, cache: AuthCache) {
         };
         tokio::select! {
             () = subscription => {}
-            () = nats.link().moved_from(epoch) => {}
+            () = nats.state().changed_since(epoch) => {}
         }
     }
 }
 
 /// The subscription stands after the first round trip, because the server processes a connection's commands in order.
-async fn apply_invalidations(nats: &Nats, cache: &AuthCache) {
+async fn apply_invalidations(nats: &NatsConnection, cache: &AuthCache) {
     let mut invalidations = match nats.client().subscribe(SUBJECT).await {
         Ok(invalidations) => invalidations,
         Err(error) => {
             return tracing::warn!(%error, "subscription to invalidations of other nodes failed; it is retried");
         }
     };
-    if !nats.answers().await {
+    if !nats.responds().await {
         return;
     }
     let _subscribed = cache.mark_subscribed();

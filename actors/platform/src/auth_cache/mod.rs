@@ -18,7 +18,7 @@ use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-use crate::{login_store::Login, nats::Nats};
+use crate::{login_store::Login, nats::NatsConnection};
 
 mod invalidation;
 
@@ -69,7 +69,7 @@ pub enum InvalidationSource {
     /// Other nodes cannot send invalidations, so nothing is cached.
     None,
     /// Other nodes send invalidations over NATS. Entries are valid while the link is up and the subscription stands.
-    Nats(Nats),
+    Nats(NatsConnection),
 }
 
 /// Identifies a connection to the other nodes. An entry of an earlier connection may have missed an invalidation.
@@ -159,7 +159,7 @@ impl AuthCache {
     }
 
     /// Returns the connection to the other nodes.
-    pub fn nats(&self) -> Option<&Nats> {
+    pub fn nats(&self) -> Option<&NatsConnection> {
         match &self.0.source {
             InvalidationSource::Nats(nats) => Some(nats),
             InvalidationSource::SingleNode | InvalidationSource::None => None,
@@ -171,8 +171,8 @@ impl AuthCache {
             InvalidationSource::SingleNode => Some(0),
             InvalidationSource::None => None,
             InvalidationSource::Nats(nats) => {
-                let epoch = nats.link().turn();
-                let is_current = nats.link().is_up() && self.0.subscribed.load(Ordering::SeqCst);
+                let epoch = nats.state().epoch();
+                let is_current = nats.state().is_connected() && self.0.subscribed.load(Ordering::SeqCst);
                 is_current.then_some(epoch)
             }
         }

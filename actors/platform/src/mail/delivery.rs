@@ -1,133 +1,110 @@
-//! From an intent to a mail that is sent: what to say is decided here and now.
+//! From a mail job to a sent mail.
 
 use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use faceofmind_base::Backoff;
-use faceofmind_runtime::legacy::Failure;
-use serde_json::{Value, json};
+use faceofmind_db::StoreError;
 
 use super::{
-    Envelope, Language, MailerDeps, SendError, Transport,
-    intents::{self, Intent},
+    Deps, Envelope, Language, SendError,
+    queue::{self, MailJob},
 };
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(4), max: Duration::from_secs(3600) };
 
-/// After so many failures an intent is dead: in three to six hours, as chance spreads the tries.
-const ATTEMPTS: u32 = 16;
+/// A job that failed this often is a dead letter. With the backoff's jitter that takes three to six hours.
+const MAX_ATTEMPTS: u32 = 16;
 
-/// The desk, the way out, and what became of the mails since the program started; it outlives the actor.
-pub(super) struct Dispatch {
-    desk: MailerDeps,
-    transport: Arc<Transport>,
-    settled: AtomicU64,
-    put_back: AtomicU64,
-    buried: AtomicU64,
+/// The deps, and what became of the jobs since the program started. It outlives the actor.
+pub(super) struct Delivery {
+    pub(super) deps: Deps,
+    pub(super) done: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) dead: AtomicU64,
 }
 
-impl Deref for Dispatch {
-    type Target = MailerDeps;
-
-    fn deref(&self) -> &MailerDeps {
-        &self.desk
-    }
+/// Why a mail was not sent.
+enum DeliveryError {
+    /// A later attempt may succeed.
+    Transient(String),
+    Permanent(String),
 }
 
-/// Why a mail did not leave.
-enum Undelivered {
-    /// Worth another try.
-    Later(String),
-    /// Never.
-    Never(String),
-}
-
-impl From<Failure> for Undelivered {
-    fn from(failure: Failure) -> Self {
-        Self::Later(failure.to_string())
-    }
-}
-
-impl Dispatch {
-    pub(super) fn new(desk: MailerDeps, transport: Arc<Transport>) -> Self {
-        let [settled, put_back, buried] = Default::default();
-        Self { desk, transport, settled, put_back, buried }
+impl Delivery {
+    pub(super) fn new(deps: Deps) -> Self {
+        let [done, retried, dead] = Default::default();
+        Self { deps, done, retried, dead }
     }
 
-    pub(super) fn counted(&self) -> Value {
-        let so_far = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        json!({ "settled": so_far(&self.settled), "put_back": so_far(&self.put_back), "buried": so_far(&self.buried) })
-    }
-
-    /// What is due, at most `most`.
-    pub(super) async fn take(&self, most: usize) -> Vec<Intent> {
-        let taken = intents::take(&self.db, most, self.clock.now()).await;
-        taken.unwrap_or_else(|failure| {
-            tracing::warn!(%failure, "the mail queue could not be read");
+    /// Claims at most `max` jobs that are due.
+    pub(super) async fn claim(&self, max: usize) -> Vec<MailJob> {
+        let claimed = queue::claim(&self.deps.db, max, self.deps.clock.now()).await;
+        claimed.unwrap_or_else(|error| {
+            tracing::warn!(%error, "failed to read the mail queue; the next poll retries");
             Vec::new()
         })
     }
 
-    /// Sends what the intent calls for, and settles it in the queue. What cannot be settled is taken again when it is held no longer.
-    pub(super) async fn deliver(&self, intent: Intent) {
-        let attempted = if intent.attempts > ATTEMPTS { Err(given_up()) } else { self.attempt(&intent).await };
-        if let Err(failure) = self.settle(&intent, attempted).await {
-            tracing::warn!(%failure, mail = %intent.id, "a mail could not be settled in the queue: it will be tried again");
+    /// Sends what the job calls for and updates the queue. A job that cannot be updated is claimed again when its claim has expired.
+    pub(super) async fn deliver(&self, job: MailJob) {
+        let attempted = if job.attempts > MAX_ATTEMPTS { Err(too_many_attempts()) } else { self.attempt(&job).await };
+        if let Err(error) = self.update_queue(&job, attempted).await {
+            tracing::warn!(%error, mail = %job.id, "failed to update the mail job; it will be sent again");
         }
     }
 
-    async fn settle(&self, intent: &Intent, attempted: Result<(), Undelivered>) -> Result<(), Failure> {
-        let now = self.clock.now();
+    async fn update_queue(&self, job: &MailJob, attempted: Result<(), DeliveryError>) -> Result<(), StoreError> {
+        let Deps { db, clock, rng, .. } = &self.deps;
         let counter = match attempted {
             Ok(()) => {
-                intents::settle(&self.db, intent).await?;
-                &self.settled
+                queue::mark_done(db, job).await?;
+                &self.done
             }
-            Err(Undelivered::Later(reason)) if intent.attempts < ATTEMPTS => {
-                let wait = BACKOFF.delay(intent.attempts, &self.rng);
-                tracing::warn!(mail = %intent.id, reason, wait_s = wait.as_secs(), "a mail did not leave: to be tried again");
-                intents::put_back(&self.db, intent, now + wait, &reason).await?;
-                &self.put_back
+            Err(DeliveryError::Transient(reason)) if job.attempts < MAX_ATTEMPTS => {
+                let delay = BACKOFF.delay(job.attempts, rng);
+                tracing::warn!(mail = %job.id, reason, delay_s = delay.as_secs(), "mail not sent; it will be retried");
+                queue::reschedule(db, job, clock.now() + delay, &reason).await?;
+                &self.retried
             }
-            Err(Undelivered::Later(reason) | Undelivered::Never(reason)) => {
-                tracing::error!(mail = %intent.id, reason, "a mail cannot be sent: dead letter");
-                intents::bury(&self.db, intent, now, &reason).await?;
-                &self.buried
+            Err(DeliveryError::Transient(reason) | DeliveryError::Permanent(reason)) => {
+                tracing::error!(mail = %job.id, reason, "mail not sent; it is a dead letter");
+                queue::dead_letter(db, job, clock.now(), &reason).await?;
+                &self.dead
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn attempt(&self, intent: &Intent) -> Result<(), Undelivered> {
-        if intent.occasion.is_none() {
-            return Err(unreadable());
+    async fn attempt(&self, job: &MailJob) -> Result<(), DeliveryError> {
+        if job.reason.is_none() {
+            return Err(unknown_reason());
         }
-        let Some(composed) = self.composer.compose(intent).await? else { return Ok(()) };
+        let Deps { composer, renderer, transport, clock, .. } = &self.deps;
+        let composed = composer.compose(job).await.map_err(|error| DeliveryError::Transient(error.to_string()))?;
+        let Some(composed) = composed else { return Ok(()) };
         let language = composed.language.as_deref().map(Language::nearest).unwrap_or_default();
-        let (id, user, to, letter) = (intent.id, composed.user, composed.to.as_str(), composed.letter);
-        let envelope = Envelope { id, user, to, date: self.clock.now(), language };
-        let mail = self.renderer.render(&letter, envelope).map_err(|error| Undelivered::Never(error.to_string()))?;
-        self.transport.send(&mail).await.map_err(|error| match error {
-            SendError::Transient(reason) => Undelivered::Later(reason.to_string()),
-            SendError::Permanent(reason) => Undelivered::Never(reason.to_string()),
+        let envelope =
+            Envelope { id: job.id, user: composed.user, to: composed.to.as_str(), date: clock.now(), language };
+        let rendered = renderer.render(&composed.template, envelope);
+        let mail = rendered.map_err(|error| DeliveryError::Permanent(error.to_string()))?;
+        transport.send(&mail).await.map_err(|error| match error {
+            SendError::Transient(reason) => DeliveryError::Transient(reason.to_string()),
+            SendError::Permanent(reason) => DeliveryError::Permanent(reason.to_string()),
         })?;
-        tracing::info!(mail = %intent.id, letter = letter.name(), "sent");
+        tracing::info!(mail = %job.id, template = composed.template.name(), "mail sent");
         Ok(())
     }
 }
 
-fn unreadable() -> Undelivered {
-    Undelivered::Never("the queue does not say why: it was written by another version".to_owned())
+fn unknown_reason() -> DeliveryError {
+    DeliveryError::Permanent("the job's reason cannot be read: another version wrote it".to_owned())
 }
 
-/// Each attempt before ended with the process, or the actor, that made it.
-fn given_up() -> Undelivered {
-    Undelivered::Never("it was begun too often and never ended".to_owned())
+/// Each attempt ended with the actor, or the process, that made it.
+fn too_many_attempts() -> DeliveryError {
+    DeliveryError::Permanent("too many attempts did not finish".to_owned())
 }

@@ -1,4 +1,4 @@
-//! From a letter to a mail: words, parts and headers.
+//! From a template to a mail: text, parts and headers.
 
 use std::{
     fmt,
@@ -6,6 +6,7 @@ use std::{
 };
 
 use faceofmind_base::Timestamp;
+use faceofmind_model::UserId;
 use jiff::ZonedDateTime;
 use lettre::{
     Address, Message,
@@ -17,29 +18,26 @@ use lettre::{
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
 use uuid::Uuid;
 
-use super::{Language, Letter, defuse::defuse, templates};
-use faceofmind_model::user::UserId;
+use super::{Language, MailTemplate, sanitize::sanitize, templates};
 
-/// Why a letter did not become a mail. No reason names an address, a code or a person.
+/// Why a mail was not rendered. No variant names an address, a code or a person.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// `SMTP_EMAIL` is not a mail address.
     #[error("the sender's address is not a mail address; correct SMTP_EMAIL")]
     Sender,
-    /// The stored address is none that mail can be sent to.
+    /// Mail cannot be sent to the stored address.
     #[error("the recipient's address is not a mail address")]
     Recipient,
-    /// A template is broken or asks for what the letter does not have: a defect of ours.
+    /// A template is broken, or uses a variable that does not exist.
     #[error("the template {name}, line {line}: {kind}")]
     Template {
-        /// Which, with its language: `en/welcome.txt`.
+        /// With its language: `en/welcome.txt`.
         name: String,
-        /// Where.
         line: usize,
-        /// What is wrong with it.
         kind: minijinja::ErrorKind,
     },
-    /// The parts do not make a mail: a defect of ours.
+    /// The rendered text has no subject, or its parts do not make a mail.
     #[error("the mail could not be put together")]
     Parts,
 }
@@ -51,22 +49,20 @@ impl From<minijinja::Error> for RenderError {
     }
 }
 
-/// What a mail needs beside its letter.
+/// What a mail needs beside its template.
 #[derive(Clone, Copy)]
 pub struct Envelope<'a> {
-    /// The mail's identity: its `Message-ID`, and in its file's name. The same id again is the same mail sent again.
+    /// The mail job's id, used in `Message-ID` and in the name of the mail's file. A second mail with the same id is the same mail sent again.
     pub id: Uuid,
-    /// Whose account it is about: the mail goes with it.
+    /// The user whose account it is about. The mail's file is deleted with the account.
     pub user: UserId,
-    /// The reader's address.
     pub to: &'a str,
     /// The `Date` header.
     pub date: Timestamp,
-    /// The reader's language.
     pub language: Language,
 }
 
-/// A mail, ready to leave.
+/// A mail, ready to send.
 pub struct Mail {
     pub(super) id: Uuid,
     pub(super) user: UserId,
@@ -74,31 +70,31 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// The whole mail as it goes over the wire, code included: headers, text and HTML (RFC 5322, RFC 2046 §5.1.4).
+    /// Returns the mail as sent, with its code: headers, text and HTML (RFC 5322, RFC 2046 §5.1.4).
     pub fn bytes(&self) -> Vec<u8> {
         self.message.formatted()
     }
 }
 
 impl fmt::Debug for Mail {
-    /// The id alone: what a mail says, and to whom, belongs in no log.
+    /// The id alone, so that no log holds a mail or its recipient.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Mail({})", self.id)
     }
 }
 
-/// Puts letters into words, in the sender's name.
+/// Renders mails of one sender.
 pub struct Renderer {
     templates: Environment<'static>,
     sender: Mailbox,
 }
 
 impl Renderer {
-    /// The sender's address where none is set.
+    /// The sender's address unless `SMTP_EMAIL` is set.
     pub const DEFAULT_SENDER: &'static str = "no-reply@faceofmind.local";
 
-    /// A renderer for mails from the address `sender` (`SMTP_EMAIL`), which is called `name` (`MAIL_FROM_NAME`). It reads a template when
-    /// a letter first needs it, so a service that sends no mail holds none.
+    /// Returns a renderer for mails from the address `sender` (`SMTP_EMAIL`) with the display name `name` (`MAIL_FROM_NAME`). It parses a
+    /// template at its first use, so that a service that sends no mail holds none.
     pub fn new(sender: &str, name: &str) -> Result<Self, RenderError> {
         let address = sender.trim().parse::<Address>().map_err(|_| RenderError::Sender)?;
         let mut templates = Environment::new();
@@ -108,80 +104,80 @@ impl Renderer {
         Ok(Self { templates, sender: Mailbox::new(Some(name.to_owned()), address) })
     }
 
-    /// The letter as a mail, with a text and an HTML part that say the same.
-    pub fn render(&self, letter: &Letter, envelope: Envelope<'_>) -> Result<Mail, RenderError> {
+    /// Renders a mail with a text part and an HTML part that say the same.
+    pub fn render(&self, template: &MailTemplate, envelope: Envelope<'_>) -> Result<Mail, RenderError> {
         let to = envelope.to.parse::<Address>().map_err(|_| RenderError::Recipient)?;
-        let words = self.words(letter, envelope.language)?;
+        let text = self.text(template, envelope.language)?;
         let message = Message::builder()
             .from(self.sender.clone())
             .to(Mailbox::new(None, to))
-            .subject(words.subject)
+            .subject(text.subject)
             .date(system_time(envelope.date))
             .message_id(Some(format!("<{}@{}>", envelope.id, self.sender.email.domain())))
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("Content-Language", envelope.language.tag()))
-            .multipart(alternatives(envelope.id, words.text, words.html))
+            .multipart(alternatives(envelope.id, text.text, text.html))
             .map_err(|_| RenderError::Parts)?;
         Ok(Mail { id: envelope.id, user: envelope.user, message })
     }
 
-    fn words(&self, letter: &Letter, language: Language) -> Result<Words, RenderError> {
-        let stem = format!("{}/{}", language.tag(), letter.name());
-        let facts = facts(letter);
-        let text = self.templates.get_template(&format!("{stem}.txt"))?.render(&facts)?;
+    fn text(&self, template: &MailTemplate, language: Language) -> Result<MailText, RenderError> {
+        let stem = format!("{}/{}", language.tag(), template.name());
+        let vars = template_vars(template);
+        let text = self.templates.get_template(&format!("{stem}.txt"))?.render(&vars)?;
         let (subject, text) = text.split_once("\n\n").ok_or(RenderError::Parts)?;
         let html = self.templates.get_template(&format!("{stem}.html"))?;
-        let html = html.render(context! { subject, ..facts })?;
-        Ok(Words { subject: subject.to_owned(), text: text.to_owned(), html })
+        let html = html.render(context! { subject, ..vars })?;
+        Ok(MailText { subject: subject.to_owned(), text: text.to_owned(), html })
     }
 }
 
-/// A letter in words. The subject holds nobody's words but ours: no name, no code.
-struct Words {
+/// A rendered template. The subject holds no name and no code, because lock screens show it.
+struct MailText {
     subject: String,
     text: String,
     html: String,
 }
 
-/// What a letter's templates may say. Whatever somebody typed is defused here, once, for text and HTML alike.
-fn facts(letter: &Letter) -> Value {
-    match letter {
-        Letter::Welcome { claim_name, claimed_at, code, expires_in_minutes }
-        | Letter::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
-            claim_name => defuse(claim_name),
-            claimed_at => moment(claimed_at),
+/// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part.
+fn template_vars(template: &MailTemplate) -> Value {
+    match template {
+        MailTemplate::Welcome { claim_name, claimed_at, code, expires_in_minutes }
+        | MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
+            claim_name => sanitize(claim_name),
+            claimed_at => date_time(claimed_at),
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
-        Letter::ResetCode { first_name, code, expires_in_minutes } => context! {
-            first_name => defuse(first_name),
+        MailTemplate::ResetCode { first_name, code, expires_in_minutes } => context! {
+            first_name => sanitize(first_name),
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
-        Letter::AlreadyRegistered { first_name, at }
-        | Letter::PasswordChanged { first_name, at }
-        | Letter::AddressTaken { first_name, at }
-        | Letter::AddressChangeAsked { first_name, at }
-        | Letter::AddressChanged { first_name, at } => context! {
-            first_name => defuse(first_name),
-            at => moment(at),
+        MailTemplate::AlreadyRegistered { first_name, at }
+        | MailTemplate::PasswordChanged { first_name, at }
+        | MailTemplate::AddressTaken { first_name, at }
+        | MailTemplate::AddressChangeAsked { first_name, at }
+        | MailTemplate::AddressChanged { first_name, at } => context! {
+            first_name => sanitize(first_name),
+            at => date_time(at),
         },
-        Letter::NewDevice { first_name, device, address, at } => context! {
-            first_name => defuse(first_name),
-            device => defuse(device),
+        MailTemplate::NewDevice { first_name, device, address, at } => context! {
+            first_name => sanitize(first_name),
+            device => sanitize(device),
             address => address.map(|address| address.to_string()),
-            at => moment(at),
+            at => date_time(at),
         },
-        Letter::Reminder { first_name, title, date } => context! {
-            first_name => defuse(first_name),
-            title => defuse(title),
+        MailTemplate::Reminder { first_name, title, date } => context! {
+            first_name => sanitize(first_name),
+            title => sanitize(title),
             date => date.to_string(),
         },
     }
 }
 
-/// A time in pieces that every language can put in its own order: `2026-03-05`, `14:05`, `Asia/Manila, UTC+08:00`.
-fn moment(at: &ZonedDateTime) -> Value {
+/// The parts of a time, so that each language can order them: `2026-03-05`, `14:05`, `Asia/Manila, UTC+08:00`.
+fn date_time(at: &ZonedDateTime) -> Value {
     let offset = at.strftime("UTC%:z");
     let zone = match at.time_zone().iana_name() {
         Some(name) if name != "UTC" => format!("{name}, {offset}"),
@@ -190,8 +186,8 @@ fn moment(at: &ZonedDateTime) -> Value {
     context! { date => at.strftime("%Y-%m-%d").to_string(), time => at.strftime("%H:%M").to_string(), zone }
 }
 
-/// Both parts are quoted-printable: any server takes that, and the code stays readable in an `.eml` file. `=_` cannot
-/// occur in such a part, so it makes a boundary that no text can forge (RFC 2045 §6.7), and one that never changes.
+/// Both parts are quoted-printable, which any server accepts and which keeps the code readable in an `.eml` file. `=_` cannot occur in such a
+/// part, so no text can forge the boundary (RFC 2045 §6.7), and it is the same whenever the mail is rendered again.
 fn alternatives(id: Uuid, text: String, html: String) -> MultiPart {
     let part = |kind, body: String| {
         SinglePart::builder().header(kind).header(ContentTransferEncoding::QuotedPrintable).body(body)

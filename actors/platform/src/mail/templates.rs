@@ -1,9 +1,9 @@
-//! The words of each letter in each language, compiled in.
+//! The texts of each mail template in each language, compiled in.
 //!
-//! A language is a directory here, with the same files, and a line in `ALL`. Each letter is a `.txt`, whose first
-//! line is the subject, and an `.html` that fills `layout.html`.
+//! To add a language, add a directory with the same files here, and its line in `ALL`. Each template is a `.txt`, whose first line is the
+//! subject, and an `.html` that fills `layout.html`.
 
-/// Reads one language's files; one that is missing stops the build.
+/// Reads the files of one language. A missing file fails the build.
 macro_rules! language {
     ($tag:literal: $($file:literal),+ $(,)?) => {
         ($tag, &[$((concat!($tag, "/", $file), include_str!(concat!("templates/", $tag, "/", $file)))),+])
@@ -26,26 +26,26 @@ macro_rules! language {
 }
 
 /// A language's tag (BCP 47) and its files: name and text.
-type Words = (&'static str, &'static [(&'static str, &'static str)]);
+type LanguageFiles = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Every language, the one for all who speak none of them first.
-const ALL: &[Words] = &[language!("en"), language!("fil")];
+/// Every language. The first is the default.
+const ALL: &[LanguageFiles] = &[language!("en"), language!("fil")];
 
-/// Filipino is the standard form of Tagalog, and many devices only know the tag of that.
+/// Filipino is the standard form of Tagalog, and many devices know the tag of Tagalog only.
 const TAGALOG: &str = "tl";
 const FILIPINO: &str = "fil";
 
-/// A language that we have words in.
+/// A language that mails are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Language(&'static str);
 
 impl Language {
-    /// The one that comes nearest to a tag such as `en-PH` or `fil`; English, where we have nothing nearer.
+    /// Returns the nearest language to a tag such as `en-PH` or `fil`, or English.
     pub fn nearest(tag: &str) -> Self {
         Self::known(tag).unwrap_or_default()
     }
 
-    /// The most wanted of these tags that we have words for; the most wanted of all, where we have none for any.
+    /// Returns the first of these tags, in order of preference, that has a language here, or else the first tag.
     pub fn choose(tags: &[String]) -> Option<&str> {
         let known = tags.iter().find(|tag| Self::known(tag).is_some());
         known.or(tags.first()).map(String::as_str)
@@ -57,12 +57,11 @@ impl Language {
         ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(primary)).map(|(tag, _)| Self(tag))
     }
 
-    /// Every language.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.iter().map(|(tag, _)| Self(tag))
     }
 
-    /// Its tag (BCP 47), which is also its directory.
+    /// The tag (BCP 47), which is also the directory.
     pub const fn tag(self) -> &'static str {
         self.0
     }
@@ -74,12 +73,11 @@ impl Default for Language {
     }
 }
 
-/// Every file of every language: its name (`en/welcome.txt`) and its text.
+/// Returns the name (`en/welcome.txt`) and the text of every file.
 pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     ALL.iter().flat_map(|(_, files)| files.iter().copied())
 }
 
-/// The text of a file such as `en/welcome.txt`.
 pub(super) fn text(name: &str) -> Option<&'static str> {
     files().find_map(|(known, text)| (known == name).then_some(text))
 }
@@ -99,15 +97,15 @@ mod tests {
     }
 
     #[test]
-    fn the_most_wanted_language_that_we_have_words_for_is_chosen() {
-        for (wanted, chosen) in [
+    fn the_most_preferred_language_that_has_texts_is_chosen() {
+        for (preferred, chosen) in [
             (&["ceb-PH", "tl", "en"][..], Some("tl")),
             (&["en-PH", "fil"], Some("en-PH")),
             (&["de", "fr"], Some("de")),
             (&[], None),
         ] {
-            let wanted: Vec<_> = wanted.iter().copied().map(str::to_owned).collect();
-            assert_eq!(Language::choose(&wanted), chosen);
+            let preferred: Vec<_> = preferred.iter().copied().map(str::to_owned).collect();
+            assert_eq!(Language::choose(&preferred), chosen);
         }
     }
 }

@@ -1,42 +1,43 @@
-//! How a mail leaves: to a mail server, or into a folder.
+//! Sends mails to a mail server, or writes them into a folder.
 
 mod files;
 mod smtp;
 
 use std::{fmt, path::PathBuf};
 
-use files::Files;
-use smtp::Smtp;
-pub use smtp::{SmtpSettings, SmtpTls};
+use faceofmind_model::UserId;
 
+pub use self::smtp::{SmtpSettings, SmtpTls};
+use self::{files::Files, smtp::Smtp};
 use super::Mail;
-use faceofmind_model::user::UserId;
 
-/// Where mails go. Shared behind an `Arc`; all methods may be called at once, and dropped halfway.
+/// Where mails go. All methods may run concurrently, and their futures may be dropped at any point.
 #[derive(Debug)]
 pub enum Transport {
-    /// Into a folder, a file each.
+    /// A folder, with one file for each mail.
     Files(Files),
-    /// To a mail server.
+    /// A mail server.
     Smtp(Box<Smtp>),
 }
 
 impl Transport {
-    /// Writes each mail as `<id>.<user>.eml` into `directory`, which is made when it is missing. Only we may read either.
+    /// Writes each mail as `<id>.<user>.eml` into `directory`, which is created when missing. Both are readable by their owner alone.
     pub fn files(directory: impl Into<PathBuf>) -> Self {
         Self::Files(Files::new(directory.into()))
     }
 
-    /// Sends over a few connections that are kept open between mails. Connects at the first mail. Fails when the
-    /// system's root certificates cannot be used.
+    /// Sends over a few connections that stay open between mails. Connects at the first mail.
+    ///
+    /// # Errors
+    /// The system's root certificates cannot be used.
     pub fn smtp(settings: SmtpSettings) -> Result<Self, SendError> {
         Ok(Self::Smtp(Box::new(Smtp::new(settings)?)))
     }
 
-    /// Hands one mail over. `Ok` means that the server, or the disk, has taken it.
+    /// Sends one mail. `Ok` means that the server, or the file system, has accepted it.
     ///
-    /// A mail whose answer was lost is reported [`SendError::Transient`] though it may have left: sent again, it is the
-    /// same mail to whoever looks at its `Message-ID`.
+    /// When the server's reply is lost, the error is [`SendError::Transient`] although the mail may have been accepted. Sent again, it has
+    /// the same `Message-ID`.
     pub async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         match self {
             Self::Files(files) => files.write(mail).await,
@@ -44,52 +45,52 @@ impl Transport {
         }
     }
 
-    /// Removes what was sent about that user, where it is in our hands.
-    pub async fn forget(&self, user: UserId) -> Result<(), SendError> {
+    /// Deletes the mail files about the user. Mails that a mail server has accepted are out of reach.
+    pub async fn delete_files_of(&self, user: UserId) -> Result<(), SendError> {
         match self {
-            Self::Files(files) => files.forget(user).await,
+            Self::Files(files) => files.delete_files_of(user).await,
             Self::Smtp(_) => Ok(()),
         }
     }
 
-    /// The users about whom something is in our hands.
-    pub async fn written_of(&self) -> Result<Vec<UserId>, SendError> {
+    /// Returns the users about whom there are mail files.
+    pub async fn users_with_files(&self) -> Result<Vec<UserId>, SendError> {
         match self {
-            Self::Files(files) => files.written_of().await,
+            Self::Files(files) => files.users().await,
             Self::Smtp(_) => Ok(Vec::new()),
         }
     }
 
-    /// Whether a mail sent now would probably be taken: the server answers, the folder can be written to.
-    pub async fn check(&self) -> bool {
+    /// Whether a mail sent now would probably be accepted: the server responds, or the folder is writable.
+    pub async fn is_up(&self) -> bool {
         match self {
             Self::Files(files) => files.is_writable().await,
-            Self::Smtp(smtp) => smtp.answers().await,
+            Self::Smtp(smtp) => smtp.ping().await,
         }
     }
 }
 
-/// Why a mail did not leave.
+/// Why a mail was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The same mail may go through later.
-    #[error("not sent, may be tried again: {0}")]
+    /// A later attempt may succeed.
+    #[error("mail not sent: {0}")]
     Transient(Reason),
-    /// This mail will never go through: the server refused it, or its recipient, for good (RFC 5321 §4.2.1, 5yz).
-    #[error("refused for good: {0}")]
+    /// The server refused the mail, or its recipient, permanently (RFC 5321 §4.2.1, 5yz).
+    #[error("mail refused permanently: {0}")]
     Permanent(Reason),
 }
 
 impl SendError {
-    /// The reason alone, for the queue's record of the mail.
+    /// The reason alone, for the mail job.
     pub const fn reason(&self) -> &Reason {
         let (Self::Transient(reason) | Self::Permanent(reason)) = self;
         reason
     }
 }
 
-/// A reason that may be logged and stored: reply and status codes, and what the operating system or TLS said. Never
-/// what the mail server said in words, which likes to repeat the address or the user name.
+/// A reason that may be logged and stored: reply and status codes, and errors of the operating system or TLS. It never holds the text of the
+/// mail server's reply, which often repeats the address or the user name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(String);
 

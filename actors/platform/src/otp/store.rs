@@ -1,115 +1,113 @@
 //! Where the codes are, as keyed hashes only.
 //!
-//! A code's tries say how it stands: above zero it is live, at zero guessed away, below zero used up, with so many tries to come back with.
+//! The attempts that a code has left are also its state: above zero it is live, at zero it was guessed away, below zero it is consumed, and
+//! the number without its sign is what it has left when it is made valid again.
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::Database;
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_model::ClaimId;
+use faceofmind_runtime::AskError;
 
-use super::{Budget, request::Slot};
-use crate::redis::RedisServer;
-use faceofmind_model::user::ClaimId;
+use super::{IssueQuota, OtpError, messages::CodeKey};
+use crate::{DependencyError, redis::RedisClient};
 
 mod redis;
 mod sql;
 
 /// The store of the codes.
 #[derive(Clone, Debug)]
-pub enum Codes {
+pub enum CodeStore {
     /// The table `codes`.
     Sql(Database),
     /// Redis, a hash for each address and purpose.
-    Redis(RedisServer),
+    Redis(RedisClient),
 }
 
-/// A code to be stored.
+/// A code to store.
 #[derive(Clone, Debug)]
 pub(super) struct NewCode {
     pub(super) id: String,
-    /// Keyed hash of purpose, address and code.
+    /// The keyed hash of purpose, address and code.
     pub(super) mac: String,
     pub(super) claim: Option<ClaimId>,
-    pub(super) intent: String,
-    /// Keyed hash of the client address.
+    pub(super) job: String,
+    /// A keyed hash.
     pub(super) client: String,
-    pub(super) tries: i32,
-    pub(super) minted_at: Timestamp,
+    pub(super) attempts_left: i32,
+    pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
 
-/// The code that was guessed.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) id: String,
-    pub(super) claim: Option<ClaimId>,
-}
+/// The id of a code, and what it verifies.
+pub(super) type FoundCode = (String, Option<ClaimId>);
 
-/// What is done with the right code.
+/// What to do with the right code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub enum OnMatch {
+    /// Leave it valid.
     Keep,
+    /// Consume it in the same step: of concurrent right answers one wins.
     Consume,
 }
 
-impl Codes {
-    /// Stores a code; false when it is beyond the budget.
-    pub(super) async fn mint(&self, slot: &Slot, code: &NewCode, budget: &Budget) -> Result<bool, Failure> {
+impl CodeStore {
+    /// Stores a code. Returns `false` when it exceeds the quota.
+    pub(super) async fn issue(&self, key: &CodeKey, code: &NewCode, quota: &IssueQuota) -> Result<bool, OtpError> {
         match self {
-            Self::Sql(db) => sql::mint(db, slot, code, budget).await,
-            Self::Redis(server) => redis::mint(server, slot, code, budget).await,
+            Self::Sql(db) => Ok(sql::issue(db, key, code, quota).await?),
+            Self::Redis(redis) => redis::issue(redis, key, code, quota).await.map_err(unavailable),
         }
     }
 
-    /// Finds the live code of this keyed hash; when there is none, each live code of the slot loses a try. One step, whoever else guesses.
-    pub(super) async fn guess(
+    /// Finds the live code of this keyed hash. Without one, each live code of the key loses an attempt. Atomic.
+    pub(super) async fn verify(
         &self,
-        slot: &Slot,
+        key: &CodeKey,
         mac: &str,
         now: Timestamp,
-        then: Then,
-    ) -> Result<Option<Found>, Failure> {
+        on_match: OnMatch,
+    ) -> Result<Option<FoundCode>, OtpError> {
         match self {
-            Self::Sql(db) => sql::guess(db, slot, mac, now, then).await,
-            Self::Redis(server) => redis::guess(server, slot, mac, now, then).await,
+            Self::Sql(db) => Ok(sql::verify(db, key, mac, now, on_match).await?),
+            Self::Redis(redis) => redis::verify(redis, key, mac, now, on_match).await.map_err(unavailable),
         }
     }
 
-    /// Uses a live code up; false when it is not live any more.
-    pub(super) async fn consume(&self, slot: &Slot, id: &str, now: Timestamp) -> Result<bool, Failure> {
+    /// Consumes a live code. Returns `false` when it is no longer live.
+    pub(super) async fn consume(&self, key: &CodeKey, id: &str, now: Timestamp) -> Result<bool, OtpError> {
         match self {
-            Self::Sql(db) => sql::consume(db, slot, id, now).await,
-            Self::Redis(server) => redis::consume(server, slot, id, now).await,
+            Self::Sql(db) => Ok(sql::consume(db, key, id, now).await?),
+            Self::Redis(redis) => redis::consume(redis, key, id, now).await.map_err(unavailable),
         }
     }
 
-    /// Puts a used code back.
-    pub(super) async fn restore(&self, slot: &Slot, id: &str) -> Result<(), Failure> {
+    pub(super) async fn unconsume(&self, key: &CodeKey, id: &str) -> Result<(), OtpError> {
         match self {
-            Self::Sql(db) => sql::restore(db, slot, id).await,
-            Self::Redis(server) => redis::restore(server, slot, id).await,
+            Self::Sql(db) => Ok(sql::unconsume(db, key, id).await?),
+            Self::Redis(redis) => redis::unconsume(redis, key, id).await.map_err(unavailable),
         }
     }
 
-    /// Deletes all codes of the slot.
-    pub(super) async fn forget(&self, slot: &Slot) -> Result<(), Failure> {
+    pub(super) async fn revoke(&self, key: &CodeKey) -> Result<(), OtpError> {
         match self {
-            Self::Sql(db) => sql::forget(db, slot).await,
-            Self::Redis(server) => redis::forget(server, slot).await,
+            Self::Sql(db) => Ok(sql::revoke(db, key).await?),
+            Self::Redis(redis) => redis::revoke(redis, key).await.map_err(unavailable),
         }
     }
 
-    /// Deletes what was minted until then; Redis does so by itself.
-    pub(super) async fn sweep(&self, until: Timestamp) -> Result<u64, Failure> {
+    /// Deletes the codes that were issued until then. Redis expires them itself.
+    pub(super) async fn sweep(&self, until: Timestamp) -> Result<(), OtpError> {
         match self {
-            Self::Sql(db) => sql::sweep(db, until).await,
-            Self::Redis(_) => Ok(0),
+            Self::Sql(db) => Ok(sql::sweep(db, until).await?),
+            Self::Redis(_) => Ok(()),
         }
     }
 
-    pub(super) async fn is_up(&self) -> bool {
+    /// Whether the store can be reached. While it cannot, every request fails.
+    pub async fn is_up(&self) -> bool {
         match self {
             Self::Sql(db) => db.is_up().await,
-            Self::Redis(server) => server.is_up().await,
+            Self::Redis(redis) => redis.is_up().await,
         }
     }
 
@@ -119,4 +117,9 @@ impl Codes {
             Self::Redis(_) => "Redis",
         }
     }
+}
+
+fn unavailable(error: DependencyError) -> OtpError {
+    tracing::warn!(%error, "request about a one-time code failed");
+    AskError::from(error).into()
 }

@@ -1,35 +1,43 @@
-//! The in-process bus: what was published, on whichever node, in the order of its positions.
+//! The event bus: published events of all nodes, inside this process, in the order of their positions.
 
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
 
-use faceofmind_db::Database;
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError};
+use faceofmind_model::event::PublishedEvent;
 use tokio::sync::broadcast;
 
-use super::store;
-use faceofmind_model::event::PublishedEvent;
+use super::{Settings, feed_limiter::FeedLimiter, store};
 
 /// Events read from the outbox at once.
-const PAGE: usize = 256;
-/// No position is below 0: nothing was carried yet.
-const NOWHERE: i64 = -1;
+pub(super) const PAGE: usize = 256;
+/// The bus does not know yet where it starts. Positions are 0 or greater.
+const UNINITIALIZED: i64 = -1;
 
-/// The bus. Clones are the same; it outlives the actor, so that subscribers do not notice a restart.
+/// The event bus. Clones share it. It outlives the publisher, so that subscribers do not notice a restart.
 #[derive(Clone, Debug)]
-pub(super) struct Bus {
+pub struct EventBus {
+    pub(super) db: Database,
+    pub(super) limiter: FeedLimiter,
     sender: broadcast::Sender<Arc<PublishedEvent>>,
     position: Arc<AtomicI64>,
 }
 
-impl Bus {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { sender: broadcast::Sender::new(capacity), position: Arc::new(AtomicI64::new(NOWHERE)) }
+impl EventBus {
+    pub fn new(settings: &Settings, db: Database) -> Self {
+        Self {
+            db,
+            limiter: FeedLimiter::new(settings.max_feeds, settings.max_feeds_per_user),
+            sender: broadcast::Sender::new(settings.bus_capacity),
+            position: Arc::new(AtomicI64::new(UNINITIALIZED)),
+        }
     }
 
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
+    /// Subscribes to the events that any node publishes from now on. Some that were published shortly before may come too. A subscriber that
+    /// lags too far behind gets an error from the receiver. [`EventBus::feed`] gives events without gaps.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
         self.sender.subscribe()
     }
 
@@ -37,37 +45,39 @@ impl Bus {
         self.sender.receiver_count()
     }
 
-    /// Finds out, once, after which position this node begins to carry. To be called before anything is published, and by who subscribes
-    /// before they read the outbox: all that it will not show them is then carried.
-    pub(super) async fn begin(&self, db: &Database) -> Result<(), Failure> {
-        if self.position() == NOWHERE {
-            let last = store::last_position(db).await?;
-            let _begun_by_another = self.position.compare_exchange(NOWHERE, last, Ordering::Relaxed, Ordering::Relaxed);
+    /// Sets, once, the position after which the bus starts. Called before anything is published, and by a subscriber before it reads the
+    /// outbox, so that what it does not read there comes over the bus.
+    pub(super) async fn init(&self) -> Result<(), StoreError> {
+        if self.position() == UNINITIALIZED {
+            let last = store::last_position(&self.db).await?;
+            let _set_by_another =
+                self.position.compare_exchange(UNINITIALIZED, last, Ordering::Relaxed, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Carries what this node has published, and first what other nodes have since it last looked.
-    pub(super) async fn carry(&self, db: &Database, published: Vec<PublishedEvent>) -> Result<(), Failure> {
-        match published.first() {
+    /// Publishes these events to the subscribers, after those that other nodes have published meanwhile.
+    pub(super) async fn publish(&self, events: Vec<PublishedEvent>) -> Result<(), StoreError> {
+        match events.first() {
             Some(next) if next.position == self.position() + 1 => {
-                self.send(published);
+                self.send(events);
                 Ok(())
             }
-            _ => self.catch_up(db).await,
+            _ => self.catch_up().await,
         }
     }
 
-    async fn catch_up(&self, db: &Database) -> Result<(), Failure> {
+    /// Publishes to the subscribers what the outbox holds after the bus's position.
+    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         if self.subscribers() == 0 {
-            let last = store::last_position(db).await?;
-            // Who has subscribed meanwhile may have read the outbox before.
+            let last = store::last_position(&self.db).await?;
+            // A subscriber that came meanwhile may have read the outbox before `last`.
             if self.subscribers() == 0 {
                 self.position.store(last, Ordering::Relaxed);
                 return Ok(());
             }
         }
-        while self.send(store::published_after(db, self.position(), None, PAGE).await?) == PAGE {}
+        while self.send(store::published_after(&self.db, self.position(), None, PAGE).await?) == PAGE {}
         Ok(())
     }
 

@@ -1,167 +1,147 @@
-//! A feed: what was published, from a position on, without a gap and without a repetition, for as long as somebody listens.
+//! A feed: published events from a position on, without a gap or a repetition.
 //!
-//! It listens to the bus before it reads the outbox, and leaves out what it has already given. Who falls too far behind the bus goes back
-//! to the outbox, where everything stays for the retention time. Who is too slow even for that is told what is missing.
+//! A feed subscribes to the bus, then reads the outbox, and skips what it has already returned. A feed that lags too far behind the bus
+//! reads the outbox again, where events stay for the retention time. A feed that is too slow even for that returns a gap.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use faceofmind_db::Database;
-use faceofmind_runtime::legacy::Failure;
-use tokio::sync::broadcast::{self, error::RecvError};
+use faceofmind_db::StoreError;
+use faceofmind_model::{UserId, event::PublishedEvent};
+use tokio::sync::broadcast;
 
-use super::{Publisher, seats::Seat, store};
-use faceofmind_model::event::PublishedEvent;
-use faceofmind_model::user::UserId;
+use super::{
+    bus::{EventBus, PAGE},
+    feed_limiter::FeedPermit,
+    store,
+};
 
-/// Events read from the outbox at once.
-const PAGE: usize = 256;
-
-/// Why there is no feed for whoever asks.
+/// Why no feed was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    /// They have as many as one user may have.
-    #[error("this user listens as often as one may")]
+    #[error("this user has too many event feeds open")]
     TooMany,
-    /// As many as may listen to this node do.
-    #[error("as many listen as may")]
-    Full,
-    /// Where to begin cannot be found out.
+    #[error("event feed limit of this node reached")]
+    AtCapacity,
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Store(#[from] StoreError),
 }
 
-impl From<faceofmind_db::StoreError> for FeedError {
-    fn from(error: faceofmind_db::StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// What a feed gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// The next event.
+pub enum FeedItem {
     Event(Arc<PublishedEvent>),
-    /// What was published after the position `after` and before `from` is not kept any more, or `after` was never given.
+    /// Events after the position `after` and before `from` are no longer kept, or the position `after` does not exist.
     Gap {
-        /// The position that was asked for.
         after: i64,
-        /// The first from which nothing is missing.
         from: i64,
     },
 }
 
-/// What was published, in order. Dropped, it makes room for another.
+/// An open feed. It counts against the limits until it is dropped.
 #[derive(Debug)]
 pub struct Feed {
-    db: Database,
-    bus: broadcast::Receiver<Arc<PublishedEvent>>,
-    of: Option<UserId>,
+    /// Keeps the bus open for `receiver`.
+    bus: EventBus,
+    receiver: broadcast::Receiver<Arc<PublishedEvent>>,
+    user: Option<UserId>,
     position: i64,
-    gap: Option<Told>,
-    read: VecDeque<PublishedEvent>,
-    /// Up to here nothing follows what was read.
-    read_up_to: i64,
-    /// Whether the outbox may hold more than the bus will tell.
-    is_behind: bool,
-    _seat: Seat,
+    gap: Option<FeedItem>,
+    page: VecDeque<PublishedEvent>,
+    /// No event of this feed follows the page up to this position.
+    scanned_to: i64,
+    /// Whether the outbox may hold events that the bus will not send.
+    needs_catch_up: bool,
+    _permit: FeedPermit,
 }
 
-impl Publisher {
-    /// What was published after that position, or from now on; of that user's events, or of all. `listener` is who listens, by which feeds
-    /// are counted.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub async fn feed(&self, listener: UserId, of: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
-        let seat = self.seats.take(listener)?;
-        let bus = self.bus.subscribe();
-        self.bus.begin(&self.db).await?;
+impl EventBus {
+    /// Opens a feed of the events after that position, or from now on; those about `user`, or all. The feed counts against the limit of
+    /// `listener`.
+    pub async fn feed(&self, listener: UserId, user: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
+        let permit = self.limiter.acquire(listener)?;
+        let receiver = self.subscribe();
+        self.init().await?;
         let (first, last) = store::kept_positions(&self.db).await?;
-        let (position, gap) = begin(after, first, last);
+        let (position, gap) = start(after, first, last);
         Ok(Feed {
-            db: self.db.clone(),
-            bus,
-            of,
+            bus: self.clone(),
+            receiver,
+            user,
             position,
             gap,
-            read: VecDeque::new(),
-            read_up_to: position,
-            is_behind: after.is_some(),
-            _seat: seat,
+            page: VecDeque::new(),
+            scanned_to: position,
+            needs_catch_up: after.is_some(),
+            _permit: permit,
         })
     }
 }
 
-/// After which position to begin, where those from `first` to `last` are kept, and what is missing before.
-fn begin(after: Option<i64>, first: i64, last: i64) -> (i64, Option<Told>) {
+/// Returns the position after which to start, and the gap before it, when the outbox holds the positions from `first` to `last`.
+fn start(after: Option<i64>, first: i64, last: i64) -> (i64, Option<FeedItem>) {
     match after {
         None => (last, None),
-        Some(after) if after > last => (last, Some(Told::Gap { after, from: last + 1 })),
-        Some(after) if after + 1 < first => (first - 1, Some(Told::Gap { after, from: first })),
+        Some(after) if after > last => (last, Some(FeedItem::Gap { after, from: last + 1 })),
+        Some(after) if after + 1 < first => (first - 1, Some(FeedItem::Gap { after, from: first })),
         Some(after) => (after, None),
     }
 }
 
 impl Feed {
-    /// Where to go on from: all up to here was given, or concerns somebody else.
+    /// The position to resume after: this feed has returned all of its events up to here.
     pub fn position(&self) -> i64 {
         self.position
     }
 
-    /// Waits for what comes next. Nothing is lost when the waiting is given up.
-    ///
-    /// # Errors
-    /// When the outbox cannot be read, or nothing more will come.
-    pub async fn next(&mut self) -> Result<Told, Failure> {
+    /// Waits for the next item. Cancelling the wait loses nothing.
+    pub async fn next(&mut self) -> Result<FeedItem, StoreError> {
         loop {
             if let Some(gap) = self.gap.take() {
                 return Ok(gap);
             }
-            if let Some(event) = self.read.pop_front() {
+            if let Some(event) = self.page.pop_front() {
                 self.position = event.position;
-                return Ok(Told::Event(Arc::new(event)));
+                return Ok(FeedItem::Event(Arc::new(event)));
             }
-            self.position = self.position.max(self.read_up_to);
-            if self.is_behind {
+            self.position = self.position.max(self.scanned_to);
+            if self.needs_catch_up {
                 self.catch_up().await?;
-            } else if let Some(event) = self.hear().await? {
-                return Ok(Told::Event(event));
+            } else if let Some(event) = self.recv().await {
+                return Ok(FeedItem::Event(event));
             }
         }
     }
 
-    /// Reads the next page. What may lack events that were swept before it was read is read again, after the gap. The last position is
-    /// looked up before the page, which then lacks nothing up to there.
-    async fn catch_up(&mut self) -> Result<(), Failure> {
-        let published = store::last_position(&self.db).await?;
-        let page = store::published_after(&self.db, self.position, self.of, PAGE).await?;
-        let (first, last) = store::kept_positions(&self.db).await?;
-        (self.position, self.gap) = begin(Some(self.position), first, last);
+    /// Reads the next page. The last position is read before the page, so the page lacks nothing up to there. The kept positions are read
+    /// after it: if a sweep has deleted events that the page may lack, the gap comes first, and the page is read again.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let db = &self.bus.db;
+        let published = store::last_position(db).await?;
+        let page = store::published_after(db, self.position, self.user, PAGE).await?;
+        let (first, last) = store::kept_positions(db).await?;
+        (self.position, self.gap) = start(Some(self.position), first, last);
         if self.gap.is_some() {
             return Ok(());
         }
-        self.is_behind = page.len() == PAGE;
-        if !self.is_behind {
-            self.read_up_to = published;
+        self.needs_catch_up = page.len() == PAGE;
+        if !self.needs_catch_up {
+            self.scanned_to = published;
         }
-        self.read.extend(page);
+        self.page.extend(page);
         Ok(())
     }
 
-    /// The next on the bus, unless it was given before or concerns somebody else.
-    async fn hear(&mut self) -> Result<Option<Arc<PublishedEvent>>, Failure> {
-        match self.bus.recv().await {
-            Ok(event) if event.position <= self.position => Ok(None),
-            Ok(event) => {
-                self.position = event.position;
-                Ok(self.of.is_none_or(|user| user == event.user_id).then_some(event))
-            }
-            Err(RecvError::Lagged(_)) => {
-                self.is_behind = true;
-                Ok(None)
-            }
-            Err(RecvError::Closed) => Err(Failure::Unavailable("publisher")),
+    /// Returns the next event of the bus, or `None` when it was returned before, is about another user, or is missing.
+    async fn recv(&mut self) -> Option<Arc<PublishedEvent>> {
+        // The bus is open, so the only error is a lag.
+        let Ok(event) = self.receiver.recv().await else {
+            self.needs_catch_up = true;
+            return None;
+        };
+        if event.position <= self.position {
+            return None;
         }
+        self.position = event.position;
+        self.user.is_none_or(|user| user == event.user_id).then_some(event)
     }
 }
 
@@ -170,14 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_that_is_not_kept_any_more_is_a_gap() {
-        let gap = |after, from| Some(Told::Gap { after, from });
-        assert_eq!(begin(None, 5, 9), (9, None));
-        assert_eq!(begin(Some(9), 5, 9), (9, None), "nothing new");
-        assert_eq!(begin(Some(4), 5, 9), (4, None), "all that follows is there");
-        assert_eq!(begin(Some(3), 5, 9), (4, gap(3, 5)));
-        assert_eq!(begin(Some(10), 5, 9), (9, gap(10, 10)), "the positions of another database");
-        assert_eq!(begin(Some(0), 0, 0), (0, None), "nothing was ever published");
-        assert_eq!(begin(Some(i64::MAX), 5, 9), (9, gap(i64::MAX, 10)));
+    fn a_position_that_is_no_longer_kept_is_a_gap() {
+        let gap = |after, from| Some(FeedItem::Gap { after, from });
+        assert_eq!(start(None, 5, 9), (9, None));
+        assert_eq!(start(Some(9), 5, 9), (9, None), "nothing new");
+        assert_eq!(start(Some(4), 5, 9), (4, None), "all that follows is kept");
+        assert_eq!(start(Some(3), 5, 9), (4, gap(3, 5)));
+        assert_eq!(start(Some(10), 5, 9), (9, gap(10, 10)), "the positions of another database");
+        assert_eq!(start(Some(0), 0, 0), (0, None), "nothing was ever published");
+        assert_eq!(start(Some(i64::MAX), 5, 9), (9, gap(i64::MAX, 10)));
     }
 }

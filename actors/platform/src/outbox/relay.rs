@@ -1,45 +1,46 @@
-//! The message relay: carries the outbox to NATS and to the in-process bus, as long as this node leads.
+//! The message relay: publishes the outbox to NATS and to the event bus while this node is the leader.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use faceofmind_base::Clock;
-use faceofmind_db::{Database, lease};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Database, StoreError, lease};
+use faceofmind_model::{UserId, event::PublishedEvent};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Settings,
-    bus::Bus,
-    store::{self, Backlog, Unpublished},
-    stream::{Chain, Tail},
+    Deps, EventBus, OutboxError, Settings,
+    store::{self, Backlog, PendingEvent},
+    stream::{StreamTailReader, StreamWriter},
 };
-use faceofmind_model::{event::PublishedEvent, user::UserId};
+use crate::nats::ConnectionState;
 
 const LEASE: &str = "publisher";
+/// The shortest lease on an SQLite file. The file has one process, which need not write every second to stay the leader.
+const MIN_SQLITE_LEASE: Duration = Duration::from_secs(3600);
 
 /// What this node does for the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Part {
+pub enum Role {
     /// Publishes.
-    Leads,
+    Leader,
     /// Another node publishes.
-    Follows,
-    /// Has no connection to NATS, and leaves publishing to those that have.
-    CutOff,
+    Follower,
+    /// Has no connection to NATS, and leaves publishing to connected nodes.
+    Disconnected,
 }
 
-/// What a round came to.
-pub(super) struct Round {
-    pub(super) part: Part,
-    /// How many events it published.
+pub(super) struct PassOutcome {
+    pub(super) role: Role,
+    /// How many events this pass published.
     pub(super) published: usize,
     /// The last of their positions.
-    pub(super) position: Option<i64>,
-    /// Whether there is work left that can be done at once.
+    pub(super) last_position: Option<i64>,
+    /// Whether another pass has work at once.
     pub(super) more: bool,
-    /// What waits, when it was time to count.
+    /// Counted once in a poll interval.
     pub(super) backlog: Option<Backlog>,
 }
 
@@ -47,241 +48,258 @@ pub(super) struct Relay {
     pub(super) settings: Settings,
     pub(super) db: Database,
     pub(super) clock: Clock,
-    pub(super) chain: Option<Chain>,
-    pub(super) bus: Bus,
-    /// Who this node is to the others.
-    pub(super) holder: String,
-    /// Until when this node leads, if it does.
-    pub(super) leads_until: Option<Instant>,
-    pub(super) swept: Option<Instant>,
-    pub(super) counted: Option<Instant>,
+    pub(super) bus: EventBus,
+    /// None without NATS.
+    pub(super) writer: Option<StreamWriter>,
+    /// Identifies this node in the lease.
+    holder: String,
+    /// When the lease of this node expires. None while it is not the leader.
+    pub(super) leader_until: Option<Instant>,
+    last_sweep: Option<Instant>,
+    last_count: Option<Instant>,
 }
 
-/// What has arrived in the stream, in its order, and whether to look again at once.
-struct Delivery {
-    arrived: Vec<Unpublished>,
+/// What has arrived in the stream, in its order, and whether another pass has work at once.
+struct DeliveryResult {
+    arrived: Vec<PendingEvent>,
     more: bool,
 }
 
 impl Relay {
-    /// Publishes a window of what waits, if this node leads.
+    pub(super) fn new(settings: Settings, deps: Deps, holder: String) -> Self {
+        Self {
+            settings,
+            db: deps.db,
+            clock: deps.clock,
+            bus: deps.bus,
+            writer: deps.nats.map(|nats| StreamWriter::new(nats, settings.stream)),
+            holder,
+            leader_until: None,
+            last_sweep: None,
+            last_count: None,
+        }
+    }
+
+    pub(super) fn connection(&self) -> Option<&ConnectionState> {
+        self.writer.as_ref().map(StreamWriter::connection)
+    }
+
+    /// Publishes a window of pending events, if this node is the leader.
     ///
     /// # Errors
-    /// When the database or NATS fails. Nothing is lost then, and nothing published twice: the next round finds out how far this one
-    /// came.
-    pub(super) async fn round(&mut self) -> Result<Round, Failure> {
-        self.bus.begin(&self.db).await?;
-        let part = self.part().await?;
-        let mut round = Round { part, published: 0, position: None, more: false, backlog: None };
+    /// The database or NATS failed. No event is lost or published twice: the next pass reads from the stream what has arrived.
+    pub(super) async fn run_pass(&mut self) -> Result<PassOutcome, OutboxError> {
+        self.bus.init().await?;
+        let role = self.role().await?;
+        let mut more = false;
         let mut published = Vec::new();
-        if part == Part::Leads {
-            let waiting = store::unpublished(&self.db, self.settings.stream.window).await?;
-            let delivery = self.deliver(waiting).await?;
-            round.more = delivery.more;
-            published = self.mark(delivery.arrived).await?;
+        if role == Role::Leader {
+            let pending = store::pending(&self.db, self.settings.stream.window).await?;
+            let delivery = self.deliver(pending).await?;
+            more = delivery.more;
+            published = self.assign_positions(delivery.arrived).await?;
             self.sweep_when_due().await?;
         }
-        round.published = published.len();
-        round.position = published.last().map(|event| event.position);
-        self.bus.carry(&self.db, published).await?;
-        round.backlog = self.count_when_due().await?;
-        Ok(round)
+        let (count, last_position) = (published.len(), published.last().map(|event| event.position));
+        self.bus.publish(published).await?;
+        Ok(PassOutcome { role, published: count, last_position, more, backlog: self.count_when_due().await? })
     }
 
-    /// Puts on this node's bus what the node that leads has published.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(super) async fn catch_up(&mut self) -> Result<Round, Failure> {
-        self.bus.begin(&self.db).await?;
-        self.bus.carry(&self.db, Vec::new()).await?;
-        Ok(Round { part: Part::Follows, published: 0, position: None, more: false, backlog: None })
+    /// Puts on this node's bus what the leader has published.
+    pub(super) async fn catch_up(&mut self) -> Result<PassOutcome, OutboxError> {
+        self.bus.init().await?;
+        self.bus.catch_up().await?;
+        Ok(PassOutcome { role: Role::Follower, published: 0, last_position: None, more: false, backlog: None })
     }
 
-    /// Gives the lease back, so that another node may lead at once.
-    ///
-    /// # Errors
-    /// [`Failure::Store`]; it then runs out by itself.
-    pub(super) async fn step_down(&mut self) -> Result<(), Failure> {
-        if self.leads_until.take().is_some() {
+    /// Publishes all pending events, if this node is the leader, and releases the lease also after a failure.
+    pub(super) async fn shut_down(&mut self) -> Result<(), OutboxError> {
+        let published = loop {
+            match self.run_pass().await {
+                Ok(outcome) if outcome.more => {}
+                other => break other.map(drop),
+            }
+        };
+        let released = self.release_leadership().await;
+        published.and(released.map_err(OutboxError::from))
+    }
+
+    /// Releases the lease, so that another node may lead at once. After a failure it expires by itself.
+    pub(super) async fn release_leadership(&mut self) -> Result<(), StoreError> {
+        if self.leader_until.take().is_some() {
             lease::release(&self.db, LEASE, &self.holder).await?;
-            tracing::info!("gave up the lead of publishing");
+            tracing::info!("publisher lease released");
         }
         Ok(())
     }
 
-    async fn part(&mut self) -> Result<Part, Failure> {
-        if self.chain.as_ref().is_some_and(|chain| !chain.link().is_up()) {
-            self.step_down().await?;
-            return Ok(Part::CutOff);
+    async fn role(&mut self) -> Result<Role, StoreError> {
+        if self.connection().is_some_and(|connection| !connection.is_connected()) {
+            self.release_leadership().await?;
+            return Ok(Role::Disconnected);
         }
-        Ok(if self.lead().await? { Part::Leads } else { Part::Follows })
+        Ok(if self.ensure_leadership().await? { Role::Leader } else { Role::Follower })
     }
 
-    /// Takes the lease, or renews it when a quarter of it has passed.
-    async fn lead(&mut self) -> Result<bool, Failure> {
+    /// Acquires the lease, or renews it when a quarter of it has passed.
+    async fn ensure_leadership(&mut self) -> Result<bool, StoreError> {
         let (now, length) = (Instant::now(), self.lease_length());
-        if self.leads_until.is_some_and(|until| until > now + length * 3 / 4) {
+        if self.leader_until.is_some_and(|until| until > now + length * 3 / 4) {
             return Ok(true);
         }
-        let led = self.leads_until.is_some_and(|until| until > now);
+        let led = self.leader_until.is_some_and(|until| until > now);
         let held = lease::acquire(&self.db, LEASE, &self.holder, self.clock.now(), length).await?;
         if held && !led {
-            tracing::info!("took the lead of publishing");
-            self.lose_step();
+            tracing::info!("publisher lease acquired");
+            self.invalidate_position();
         }
         if led && !held {
-            tracing::warn!("lost the lead of publishing");
+            tracing::warn!("publisher lease lost to another node");
         }
-        self.leads_until = held.then_some(now + length);
+        self.leader_until = held.then_some(now + length);
         Ok(held)
     }
 
-    /// A file has one process, which need not write to it every second to stay its leader.
-    fn lease_length(&self) -> std::time::Duration {
+    fn lease_length(&self) -> Duration {
         match &self.db {
             Database::Postgres(_) => self.settings.lease,
-            Database::Sqlite(..) => self.settings.lease.max(std::time::Duration::from_secs(3600)),
+            Database::Sqlite(..) => self.settings.lease.max(MIN_SQLITE_LEASE),
         }
     }
 
-    async fn deliver(&mut self, mut waiting: Vec<Unpublished>) -> Result<Delivery, Failure> {
-        let full = waiting.len() == self.settings.stream.window;
-        if self.chain.is_none() {
-            return Ok(Delivery { arrived: waiting, more: full });
+    async fn deliver(&mut self, mut pending: Vec<PendingEvent>) -> Result<DeliveryResult, OutboxError> {
+        let full = pending.len() == self.settings.stream.window;
+        if self.writer.is_none() {
+            return Ok(DeliveryResult { arrived: pending, more: full });
         }
-        let arrived = self.get_in_step(&waiting).await?;
+        let arrived = self.sync_position(&pending).await?;
         if !arrived.is_empty() {
-            tracing::info!(events = arrived.len(), "found events in the stream whose acknowledgement was lost");
-            return Ok(Delivery { arrived, more: true });
+            tracing::info!(events = arrived.len(), "events found in the stream whose acknowledgements were lost");
+            return Ok(DeliveryResult { arrived, more: true });
         }
-        let cut = cut_before_a_farewell(&mut waiting);
-        if let Some(farewell) = waiting.first().filter(|event| event.is_farewell()) {
-            self.erase(farewell.user_id).await?;
+        let cut = split_at_user_deleted(&mut pending);
+        if let Some(event) = pending.first().filter(|event| event.is_user_deleted()) {
+            self.erase(event.user_id).await?;
         }
-        self.publish(waiting, full || cut).await
+        self.publish(pending, full || cut).await
     }
 
-    /// Finds the stream's end where it is not known, and with it what has arrived unmarked.
-    async fn get_in_step(&mut self, waiting: &[Unpublished]) -> Result<Vec<Unpublished>, Failure> {
-        match &mut self.chain {
-            Some(chain) if !chain.is_in_step() => {
-                let tail = chain.get_in_step().await?;
-                if waiting.is_empty() { Ok(Vec::new()) } else { self.arrived(tail).await }
+    /// Reads the stream's end where it is unknown, and returns the pending events that have arrived.
+    async fn sync_position(&mut self, pending: &[PendingEvent]) -> Result<Vec<PendingEvent>, OutboxError> {
+        match &mut self.writer {
+            Some(writer) if !writer.is_synced() => {
+                let tail = writer.sync().await?;
+                if pending.is_empty() { Ok(Vec::new()) } else { self.find_delivered(tail).await }
             }
             _ => Ok(Vec::new()),
         }
     }
 
-    /// Takes a user out of the stream, however long it takes, and stays the leader meanwhile.
-    async fn erase(&mut self, user: UserId) -> Result<(), Failure> {
-        let Some(chain) = &self.chain else { return Ok(()) };
-        let mut erasing = pin!(chain.erase(user));
+    /// Deletes a user's messages from the stream, however long it takes, and renews the lease meanwhile.
+    async fn erase(&mut self, user: UserId) -> Result<(), OutboxError> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let mut erasing = pin!(writer.erase(user));
         loop {
             tokio::select! {
                 erased = &mut erasing => {
-                    tracing::info!(events = erased?, "took a deleted user out of the stream");
+                    tracing::info!(events = erased?, "events of a deleted user erased from the stream");
                     return Ok(());
                 }
-                () = tokio::time::sleep(self.settings.lease / 4) => { self.lead().await?; }
+                () = tokio::time::sleep(self.settings.lease / 4) => { self.ensure_leadership().await?; }
             }
         }
     }
 
-    async fn publish(&mut self, mut waiting: Vec<Unpublished>, more: bool) -> Result<Delivery, Failure> {
-        let (Some(chain), Some(until)) = (&mut self.chain, self.leads_until) else { return Ok(Delivery::none()) };
-        let sent = chain.publish(&waiting, until).await;
-        waiting.truncate(sent.arrived);
+    async fn publish(&mut self, mut pending: Vec<PendingEvent>, more: bool) -> Result<DeliveryResult, OutboxError> {
+        let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else {
+            return Ok(DeliveryResult { arrived: Vec::new(), more: false });
+        };
+        let sent = writer.publish(&pending, until).await;
+        pending.truncate(sent.arrived);
         match sent.outcome {
-            Err(failure) if sent.arrived == 0 => Err(failure),
-            Err(failure) => {
-                tracing::info!(%failure, arrived = sent.arrived, "a window was cut short");
-                Ok(Delivery { arrived: waiting, more: true })
+            Err(error) if sent.arrived == 0 => Err(error),
+            Err(error) => {
+                tracing::info!(%error, arrived = sent.arrived, "a window was published in part; the rest follows");
+                Ok(DeliveryResult { arrived: pending, more: true })
             }
-            Ok(()) => Ok(Delivery { arrived: waiting, more }),
+            Ok(()) => Ok(DeliveryResult { arrived: pending, more }),
         }
     }
 
-    /// What the stream shows to have arrived, though it is not marked. Reads back until a whole step shows nothing: marks are made
-    /// in the stream's order, a window at a time.
-    async fn arrived(&self, mut tail: Tail) -> Result<Vec<Unpublished>, Failure> {
+    /// Returns the events that have arrived in the stream and have no position yet. Reads backwards until a whole window shows none:
+    /// positions are assigned in the stream's order, a window at a time.
+    async fn find_delivered(&self, mut tail: StreamTailReader) -> Result<Vec<PendingEvent>, OutboxError> {
         let mut arrived = Vec::new();
         loop {
-            let ids = tail.back(self.settings.stream.window).await?;
-            let mut unmarked =
-                if ids.is_empty() { Vec::new() } else { store::unpublished_among(&self.db, &ids).await? };
-            if unmarked.is_empty() {
+            let ids = tail.read_backwards(self.settings.stream.window).await?;
+            let mut pending = if ids.is_empty() { Vec::new() } else { store::pending_among(&self.db, &ids).await? };
+            if pending.is_empty() {
                 return Ok(arrived);
             }
-            unmarked.sort_by_key(|event| ids.iter().position(|id| *id == event.id));
-            arrived.splice(0..0, unmarked);
+            pending.sort_by_key(|event| ids.iter().position(|id| *id == event.id));
+            arrived.splice(0..0, pending);
         }
     }
 
-    async fn mark(&mut self, arrived: Vec<Unpublished>) -> Result<Vec<PublishedEvent>, Failure> {
+    async fn assign_positions(&mut self, arrived: Vec<PendingEvent>) -> Result<Vec<PublishedEvent>, StoreError> {
         if arrived.is_empty() {
             return Ok(Vec::new());
         }
-        let marked = self.mark_as_leader(arrived).await;
-        if marked.is_err() || self.leads_until.is_none() {
-            self.lose_step();
+        let published = self.assign_as_leader(arrived).await;
+        if published.is_err() || self.leader_until.is_none() {
+            self.invalidate_position();
         }
-        marked
+        published
     }
 
-    /// Marks in one transaction with the lease. If it was lost, the new leader finds in the stream what has arrived.
-    async fn mark_as_leader(&mut self, arrived: Vec<Unpublished>) -> Result<Vec<PublishedEvent>, Failure> {
+    /// Assigns positions and renews the lease in one transaction. If the lease was lost, the new leader finds the events in the stream.
+    async fn assign_as_leader(&mut self, arrived: Vec<PendingEvent>) -> Result<Vec<PublishedEvent>, StoreError> {
         let (began, now, length) = (Instant::now(), self.clock.now(), self.lease_length());
         let mut tx = self.db.begin().await?;
         if !lease::acquire_in_tx(&mut tx, LEASE, &self.holder, now, length).await? {
-            tracing::warn!("lost the lead of publishing");
-            self.leads_until = None;
+            tracing::warn!("publisher lease lost to another node");
+            self.leader_until = None;
             tx.rollback().await?;
             return Ok(Vec::new());
         }
-        let published = store::mark(&mut tx, arrived, now).await?;
+        let published = store::assign_positions(&mut tx, arrived, now).await?;
         tx.commit().await?;
-        self.leads_until = Some(began + length);
+        self.leader_until = Some(began + length);
         Ok(published)
     }
 
-    fn lose_step(&mut self) {
-        if let Some(chain) = &mut self.chain {
-            chain.lose_step();
+    fn invalidate_position(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.invalidate_position();
         }
     }
 
-    async fn sweep_when_due(&mut self) -> Result<(), Failure> {
-        if is_due(&mut self.swept, self.settings.sweep_every) {
-            let removed = store::sweep(&self.db, self.clock.now() - self.settings.retention).await?;
-            tracing::debug!(removed, "swept the outbox");
+    async fn sweep_when_due(&mut self) -> Result<(), StoreError> {
+        if is_due(&mut self.last_sweep, self.settings.sweep_interval) {
+            let deleted = store::sweep(&self.db, self.clock.now() - self.settings.retention).await?;
+            tracing::debug!(deleted, "expired events deleted");
         }
         Ok(())
     }
 
-    async fn count_when_due(&mut self) -> Result<Option<Backlog>, Failure> {
-        Ok(if is_due(&mut self.counted, self.settings.poll) { Some(store::backlog(&self.db).await?) } else { None })
+    async fn count_when_due(&mut self) -> Result<Option<Backlog>, StoreError> {
+        let due = is_due(&mut self.last_count, self.settings.poll_interval);
+        Ok(if due { Some(store::backlog(&self.db).await?) } else { None })
     }
 }
 
-impl Delivery {
-    fn none() -> Self {
-        Self { arrived: Vec::new(), more: false }
-    }
-}
-
-/// Leaves what comes before the next `user.deleted`, or from it to the one after: before it its user is taken out of the
-/// stream, and what comes earlier need not wait for that. Says whether anything was left out.
-fn cut_before_a_farewell(waiting: &mut Vec<Unpublished>) -> bool {
-    let next = waiting.iter().skip(1).position(Unpublished::is_farewell);
-    waiting.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));
+/// Keeps the events before the first `user.deleted`; if that is the first of all, the events before the second one. Returns whether any
+/// were cut off. *Why*: the user is erased from the stream before `user.deleted` is published, and earlier events need not wait for that.
+fn split_at_user_deleted(pending: &mut Vec<PendingEvent>) -> bool {
+    let next = pending.iter().skip(1).position(PendingEvent::is_user_deleted);
+    pending.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));
     next.is_some()
 }
 
-/// Whether `every` has passed since it last was; it then counts as done.
-fn is_due(last: &mut Option<Instant>, every: std::time::Duration) -> bool {
+/// Whether `interval` has passed since `last`, which is then now.
+fn is_due(last: &mut Option<Instant>, interval: Duration) -> bool {
     let now = Instant::now();
-    let due = last.is_none_or(|last| now - last >= every);
+    let due = last.is_none_or(|last| now - last >= interval);
     if due {
         *last = Some(now);
     }

@@ -1,61 +1,61 @@
-//! The outbox: events are written here in the transaction of the change they tell of, and read from here to be published.
+//! The outbox table: events are inserted in the transaction of the change that they report, and read to be published.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{BulkStatement, Connection, Database, MAX_ROWS, Tx, pad_with_nulls, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{BulkStatement, Connection, Database, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_model::{
+    UserId,
+    event::{CloudEvent, PublishedEvent, USER_DELETED, subject_of},
+};
+use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
-
-use faceofmind_model::event::{CloudEvent, PublishedEvent, USER_DELETED, subject_of};
-use faceofmind_model::user::UserId;
+use sqlx::{AssertSqlSafe, Database as Backend, Encode, QueryBuilder, Type};
 
 static RECORD: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) \
-               SELECT column1, column2, column3, column4, column5 FROM (VALUES {rows}) AS told WHERE column1 IS NOT NULL";
+               SELECT column1, column2, column3, column4, column5 FROM (VALUES {rows}) AS new_events WHERE column1 IS NOT NULL";
     BulkStatement::new(sql, 1, 5)
 });
-/// Rows that one DELETE of a sweep takes at most, so that it holds up nobody.
-const SWEPT_AT_ONCE: i64 = 1000;
+/// The most rows that one DELETE of a sweep takes, so that it holds its locks for a short time.
+const SWEEP_BATCH: i64 = 1000;
 
-const UNPUBLISHED: &str = "SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL ORDER BY seq LIMIT $1";
+const PENDING: &str = "SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL ORDER BY seq LIMIT $1";
 const KEPT_POSITIONS: &str = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM events";
 const LAST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";
 const PUBLISHED_AFTER: &str = "SELECT position, user_id, envelope FROM events \
      WHERE position > $1 AND envelope <> '' ORDER BY position LIMIT $2";
-const PUBLISHED_AFTER_OF: &str = "SELECT position, user_id, envelope FROM events \
+const PUBLISHED_AFTER_ABOUT_USER: &str = "SELECT position, user_id, envelope FROM events \
      WHERE position > $1 AND user_id = $3 ORDER BY position LIMIT $2";
-const PUBLISHED_SINCE: &str = "SELECT coalesce(min(position) - 1, (SELECT coalesce(max(position), 0) FROM events)) \
+const POSITION_AT: &str = "SELECT coalesce(min(position) - 1, (SELECT coalesce(max(position), 0) FROM events)) \
      FROM events WHERE published_at >= $1";
 const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
-     (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS waiting";
-const LOCK: &str = "SELECT seq FROM events WHERE user_id = $1 ORDER BY seq FOR UPDATE";
-const FORGET_UNPUBLISHED: &str = "DELETE FROM events WHERE user_id = $1 AND position IS NULL";
-const BLANK: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE user_id = $1";
-/// The last position stays, or it would be given twice.
+     (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS pending";
+const UNPUBLISHED_OF_USER: &str =
+    "SELECT seq FROM events WHERE user_id = $1 AND position IS NULL ORDER BY seq LIMIT $2";
+const PUBLISHED_OF_USER: &str =
+    "SELECT seq FROM events WHERE user_id = $1 AND position IS NOT NULL ORDER BY position LIMIT $2";
+const DELETE: &str = "DELETE FROM events WHERE seq IN ";
+const REDACT: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE seq IN ";
+/// Keeps the last position: the next one is counted from it.
 const SWEEP: &str = "DELETE FROM events WHERE seq IN \
      (SELECT seq FROM events WHERE position IS NOT NULL ORDER BY position LIMIT $1) \
      AND published_at < $2 AND position < (SELECT max(position) FROM events)";
 
-/// Records an event in the transaction of the change that it tells of. The change has locked or written its aggregate's row before,
-/// so that the events of one aggregate are recorded in the order in which they happened. Wake the publisher after the commit.
+/// Records an event in the transaction of the change that it reports. Wake the publisher after the commit.
 ///
-/// # Errors
-/// [`Failure::Store`]; the transaction is then to be rolled back.
-pub async fn record(tx: &mut Tx, event: &CloudEvent) -> Result<(), Failure> {
+/// *Requires* that the transaction has locked or written the row of the event's aggregate before, so that the events of one aggregate are
+/// recorded in the order in which they happened.
+pub async fn record(tx: &mut Tx, event: &CloudEvent) -> Result<(), StoreError> {
     record_many(tx, std::slice::from_ref(event)).await
 }
 
-/// Records the events of a batch, in their order, up to [`MAX_ROWS`] in one statement.
-///
-/// # Errors
-/// As [`record`].
-pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Failure> {
-    for some in events.chunks(MAX_ROWS) {
+/// Records the events of a batch, in their order, with one statement for up to [`MAX_ROWS`] of them. *Requires* the same as [`record`].
+pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), StoreError> {
+    for chunk in events.chunks(MAX_ROWS) {
         with_conn!(tx.connection(), c => {
-            let mut query = sqlx::query(RECORD.sql(some.len()));
-            for event in pad_with_nulls(some.iter()) {
+            let mut query = sqlx::query(RECORD.sql(chunk.len()));
+            for event in pad_with_nulls(chunk.iter()) {
                 query = query
                     .bind(event.map(|event| event.id().to_string()))
                     .bind(event.map(|event| event.aggregate()))
@@ -69,41 +69,50 @@ pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Failu
     Ok(())
 }
 
-/// Takes a user out of the outbox, in the transaction that erases them: what is not published never will be, and of what is, only
-/// the position stays. Record `user.deleted` after this.
-///
-/// # Errors
-/// [`Failure::Store`].
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query(LOCK).bind(user).execute(c).await?;
-    }
-    with_conn!(tx.connection(), c => sqlx::query(FORGET_UNPUBLISHED).bind(user).execute(c).await.map(drop))?;
-    Ok(with_conn!(tx.connection(), c => sqlx::query(BLANK).bind(user).execute(c).await.map(drop))?)
+/// Erases a user from the outbox, in a transaction that erases the user: deletes the unpublished events, and keeps only the positions of
+/// the published ones; up to `max_rows` of each. Returns whether some may remain. Record `user.deleted` when none remain.
+pub async fn erase(tx: &mut Tx, user: UserId, max_rows: usize) -> Result<bool, StoreError> {
+    // The unpublished ones first: an event that is published meanwhile is then among the others.
+    let deleted = change_events(tx, DELETE, UNPUBLISHED_OF_USER, (user, max_rows)).await?;
+    let redacted = change_events(tx, REDACT, PUBLISHED_OF_USER, (user, max_rows)).await?;
+    Ok(deleted == max_rows as u64 || redacted == max_rows as u64)
 }
 
-/// Removes events published before `before`, oldest first, and says how many.
-///
-/// # Errors
-/// [`Failure::Store`]; what was removed until then stays so.
-pub async fn sweep(db: &Database, before: Timestamp) -> Result<u64, Failure> {
-    let mut removed = 0;
+/// Locks the selected events in the order in which other transactions lock them, then changes them. Returns their number.
+async fn change_events(
+    tx: &mut Tx,
+    change: &str,
+    select: &str,
+    (user, max_rows): (UserId, usize),
+) -> Result<u64, StoreError> {
+    let limit = as_limit(max_rows);
+    if let Connection::Postgres(c) = tx.connection() {
+        sqlx::query(AssertSqlSafe(format!("{select} FOR UPDATE"))).bind(user).bind(limit).execute(c).await?;
+    }
+    let sql = AssertSqlSafe(format!("{change} ({select})"));
+    Ok(with_conn!(tx.connection(), c => sqlx::query(sql)
+        .bind(user).bind(limit).execute(c).await.map(|done| done.rows_affected()))?)
+}
+
+/// Deletes events published before `before`, oldest first, and returns their number. After a failure, those deleted so far stay deleted.
+pub async fn sweep(db: &Database, before: Timestamp) -> Result<u64, StoreError> {
+    let mut deleted = 0;
     loop {
         let mut tx = db.begin().await?;
-        let now: u64 = with_conn!(tx.connection(), c => sqlx::query(SWEEP)
-            .bind(SWEPT_AT_ONCE).bind(before).execute(c).await.map(|done| done.rows_affected()))?;
+        let batch: u64 = with_conn!(tx.connection(), c => sqlx::query(SWEEP)
+            .bind(SWEEP_BATCH).bind(before).execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
-        removed += now;
-        if now < SWEPT_AT_ONCE.unsigned_abs() {
-            return Ok(removed);
+        deleted += batch;
+        if batch < SWEEP_BATCH.unsigned_abs() {
+            return Ok(deleted);
         }
     }
 }
 
-/// An event that is not published yet.
+/// A recorded event without a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unpublished {
-    /// Its place in the outbox, in the order of recording.
+pub(super) struct PendingEvent {
+    /// Its place in the order of recording.
     pub(super) seq: i64,
     pub(super) id: String,
     pub(super) user_id: UserId,
@@ -111,76 +120,74 @@ pub(super) struct Unpublished {
     pub(super) envelope: String,
 }
 
-impl Unpublished {
-    /// Whether it says that its user is gone. Nothing of theirs is told after it, nor in one reading with it.
-    pub(super) fn is_farewell(&self) -> bool {
+impl PendingEvent {
+    pub(super) fn is_user_deleted(&self) -> bool {
         self.subject.rsplit_once('.').is_some_and(|(kind, _)| kind == USER_DELETED)
     }
 
-    pub(super) fn published(self, position: i64) -> PublishedEvent {
+    fn into_published(self, position: i64) -> PublishedEvent {
         PublishedEvent { position, subject: self.subject, user_id: self.user_id, envelope: self.envelope }
     }
 }
 
-type UnpublishedRow = (i64, String, UserId, String);
+type PendingRow = (i64, String, UserId, String);
 
-/// What is to be published next. Not "all after the last": what commits late has an earlier number.
-pub(super) async fn unpublished(db: &Database, limit: usize) -> Result<Vec<Unpublished>, Failure> {
+/// Returns the events to publish next. It does not start after the last published one: an event that commits late has an earlier `seq`.
+pub(super) async fn pending(db: &Database, limit: usize) -> Result<Vec<PendingEvent>, StoreError> {
     let mut reader = db.read_conn().await?;
-    let rows: Vec<UnpublishedRow> = with_conn!(reader.connection(), c =>
-        sqlx::query_as(UNPUBLISHED).bind(bounded(limit)).fetch_all(c).await)?;
-    rows.into_iter().map(readable).collect()
+    let rows: Vec<PendingRow> =
+        with_conn!(reader.connection(), c => sqlx::query_as(PENDING).bind(as_limit(limit)).fetch_all(c).await)?;
+    rows.into_iter().map(parse_row).collect()
 }
 
-/// Those of these ids that are not published yet, in no order.
-pub(super) async fn unpublished_among(db: &Database, ids: &[String]) -> Result<Vec<Unpublished>, Failure> {
+/// Returns those of these ids that are not published yet, in no order.
+pub(super) async fn pending_among(db: &Database, ids: &[String]) -> Result<Vec<PendingEvent>, StoreError> {
     let mut reader = db.read_conn().await?;
-    let rows: Vec<UnpublishedRow> = with_conn!(reader.connection(), c => {
+    let rows: Vec<PendingRow> = with_conn!(reader.connection(), c => {
         let mut query = QueryBuilder::new("SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL AND id IN (");
-        let mut listed = query.separated(", ");
+        let mut list = query.separated(", ");
         for id in ids {
-            listed.push_bind(id.as_str());
+            list.push_bind(id.as_str());
         }
         query.push(")").build_query_as().fetch_all(c).await
     })?;
-    rows.into_iter().map(readable).collect()
+    rows.into_iter().map(parse_row).collect()
 }
 
-fn readable((seq, id, user_id, envelope): UnpublishedRow) -> Result<Unpublished, Failure> {
-    let subject = subject_of(&envelope, user_id).ok_or_else(|| Failure::Dependency {
-        service: "outbox",
-        reason: format!("event {id} is not one that this version wrote"),
-    })?;
-    Ok(Unpublished { seq, id, user_id, subject, envelope })
+fn parse_row((seq, id, user_id, envelope): PendingRow) -> Result<PendingEvent, StoreError> {
+    let subject = subject_of(&envelope, user_id)
+        .ok_or_else(|| StoreError::corrupt(format!("event {id} in the outbox is not an envelope of this version")))?;
+    Ok(PendingEvent { seq, id, user_id, subject, envelope })
 }
 
-/// Gives each its position, in the order given, and returns what thereby became published. What was erased meanwhile is left out, and
-/// leaves no hole. The caller's transaction holds the lease, so that positions are given by one alone.
-pub(super) async fn mark(
+/// Assigns positions in the given order, and returns the events as published. Events erased meanwhile are skipped and leave no gap.
+///
+/// *Requires* that the transaction holds the lease, so that one node at a time assigns positions.
+pub(super) async fn assign_positions(
     tx: &mut Tx,
-    mut events: Vec<Unpublished>,
+    mut events: Vec<PendingEvent>,
     now: Timestamp,
-) -> Result<Vec<PublishedEvent>, Failure> {
+) -> Result<Vec<PublishedEvent>, StoreError> {
     let (last,): (i64,) = with_conn!(tx.connection(), c => sqlx::query_as(LAST_POSITION).fetch_one(c).await)?;
-    let left = lock_unpublished(tx, &events).await?;
+    let left = lock_pending(tx, &events).await?;
     events.retain(|event| left.contains(&event.seq));
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let placed: Vec<(i64, Unpublished)> = (last + 1..).zip(events).collect();
-    with_conn!(tx.connection(), c => marking(&placed, now).build().execute(c).await.map(drop))?;
-    Ok(placed.into_iter().map(|(position, event)| event.published(position)).collect())
+    let placed: Vec<(i64, PendingEvent)> = (last + 1..).zip(events).collect();
+    with_conn!(tx.connection(), c => assign_positions_sql(&placed, now).build().execute(c).await.map(drop))?;
+    Ok(placed.into_iter().map(|(position, event)| event.into_published(position)).collect())
 }
 
-/// Which of these are there and still unpublished, locked in the order in which [`erase`] locks. SQLite has one writer, who is us.
-/// The `+` keeps the planners from walking the index of all that is unpublished, and has them look each row up by its key.
-async fn lock_unpublished(tx: &mut Tx, events: &[Unpublished]) -> Result<HashSet<i64>, Failure> {
+/// Locks those of these events that are still pending, in the order in which [`erase`] locks, and returns their `seq`. SQLite has one writer
+/// at a time and needs no lock. The `+` keeps the planners from scanning the index of all pending events: they look up each row by its key.
+async fn lock_pending(tx: &mut Tx, events: &[PendingEvent]) -> Result<HashSet<i64>, StoreError> {
     let end = if matches!(tx, Tx::Postgres(_)) { ") ORDER BY seq FOR UPDATE" } else { ")" };
     let rows: Vec<(i64,)> = with_conn!(tx.connection(), c => {
         let mut query = QueryBuilder::new("SELECT seq FROM events WHERE +position IS NULL AND seq IN (");
-        let mut listed = query.separated(", ");
+        let mut list = query.separated(", ");
         for event in events.iter().chain(padding(events)) {
-            listed.push_bind(event.seq);
+            list.push_bind(event.seq);
         }
         query.push(end).build_query_as().fetch_all(c).await
     })?;
@@ -188,59 +195,59 @@ async fn lock_unpublished(tx: &mut Tx, events: &[Unpublished]) -> Result<HashSet
 }
 
 /// `VALUES` names its columns `column1` and `column2` in both databases.
-fn marking<DB: Backend>(placed: &[(i64, Unpublished)], now: Timestamp) -> QueryBuilder<DB>
+fn assign_positions_sql<DB: Backend>(placed: &[(i64, PendingEvent)], now: Timestamp) -> QueryBuilder<DB>
 where
     for<'q> i64: Encode<'q, DB> + Type<DB>,
     for<'q> Timestamp: Encode<'q, DB> + Type<DB>,
 {
-    let mut query = QueryBuilder::new("UPDATE events SET position = given.column2, published_at = ");
+    let mut query = QueryBuilder::new("UPDATE events SET position = assigned.column2, published_at = ");
     query.push_bind(now).push(" FROM (");
     query.push_values(placed.iter().chain(padding(placed)), |mut row, (position, event)| {
         row.push_bind(event.seq).push_bind(*position);
     });
-    query.push(") AS given WHERE events.seq = given.column1");
+    query.push(") AS assigned WHERE events.seq = assigned.column1");
     query
 }
 
-/// The last of these as often as a power of two lacks, which changes nothing, so that there are few statement texts to prepare.
+/// Repeats the last row up to the next power of two. A repeated row changes nothing, and a connection prepares few statements.
 fn padding<T>(rows: &[T]) -> impl Iterator<Item = &T> {
     rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len())
 }
 
-/// The last position that was given, or 0.
-pub(super) async fn last_position(db: &Database) -> Result<i64, Failure> {
+/// Returns the last position that was assigned, or 0.
+pub(super) async fn last_position(db: &Database) -> Result<i64, StoreError> {
     let mut reader = db.read_conn().await?;
     let (last,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(LAST_POSITION).fetch_one(c).await)?;
     Ok(last)
 }
 
-/// The first and the last position that the outbox still holds; 0 and 0 when it holds none.
-pub(super) async fn kept_positions(db: &Database) -> Result<(i64, i64), Failure> {
+/// Returns the first and the last position that the outbox holds; 0 and 0 when it holds none.
+pub(super) async fn kept_positions(db: &Database) -> Result<(i64, i64), StoreError> {
     let mut reader = db.read_conn().await?;
     Ok(with_conn!(reader.connection(), c => sqlx::query_as(KEPT_POSITIONS).fetch_one(c).await)?)
 }
 
-/// The position after which everything was published at `since` or later.
-pub(super) async fn position_at(db: &Database, since: Timestamp) -> Result<i64, Failure> {
+/// Returns the position after which every event was published at `since` or later.
+pub(super) async fn position_at(db: &Database, since: Timestamp) -> Result<i64, StoreError> {
     let mut reader = db.read_conn().await?;
-    let (position,): (i64,) = with_conn!(reader.connection(), c =>
-        sqlx::query_as(PUBLISHED_SINCE).bind(since).fetch_one(c).await)?;
+    let (position,): (i64,) =
+        with_conn!(reader.connection(), c => sqlx::query_as(POSITION_AT).bind(since).fetch_one(c).await)?;
     Ok(position)
 }
 
-/// What was published after `position`, in order; all of it, or what is about one user. Positions are given under the lease, so none
+/// Returns the events published after `position`, in order; those about `user`, or all. Positions are assigned under the lease, so none
 /// appears late.
 pub(super) async fn published_after(
     db: &Database,
     position: i64,
-    of: Option<UserId>,
+    user: Option<UserId>,
     limit: usize,
-) -> Result<Vec<PublishedEvent>, Failure> {
+) -> Result<Vec<PublishedEvent>, StoreError> {
     let mut reader = db.read_conn().await?;
     let rows: Vec<(i64, UserId, String)> = with_conn!(reader.connection(), c => {
-        let sql = if of.is_some() { PUBLISHED_AFTER_OF } else { PUBLISHED_AFTER };
-        let query = sqlx::query_as(sql).bind(position).bind(bounded(limit));
-        match of {
+        let sql = if user.is_some() { PUBLISHED_AFTER_ABOUT_USER } else { PUBLISHED_AFTER };
+        let query = sqlx::query_as(sql).bind(position).bind(as_limit(limit));
+        match user {
             Some(user) => query.bind(user).fetch_all(c).await,
             None => query.fetch_all(c).await,
         }
@@ -251,27 +258,24 @@ pub(super) async fn published_after(
     Ok(rows.into_iter().filter_map(published).collect())
 }
 
-/// What waits to be published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Backlog {
-    /// How many, counted up to [`Backlog::COUNTED`].
-    pub(super) events: i64,
-    /// When the one that has waited longest was recorded.
-    pub(super) oldest: Option<Timestamp>,
+/// The events that wait to be published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Backlog {
+    /// How many, counted up to 10,000.
+    pub events: i64,
+    /// When the oldest was recorded. Null when none waits.
+    pub oldest: Option<Timestamp>,
 }
 
-impl Backlog {
-    /// Beyond this the exact number is worth no more work.
-    pub(super) const COUNTED: i64 = 10_000;
-}
+const MAX_COUNTED: i64 = 10_000;
 
-pub(super) async fn backlog(db: &Database) -> Result<Backlog, Failure> {
+pub(super) async fn backlog(db: &Database) -> Result<Backlog, StoreError> {
     let mut reader = db.read_conn().await?;
-    let (events, oldest) = with_conn!(reader.connection(), c =>
-        sqlx::query_as(BACKLOG).bind(Backlog::COUNTED).fetch_one(c).await)?;
+    let (events, oldest) =
+        with_conn!(reader.connection(), c => sqlx::query_as(BACKLOG).bind(MAX_COUNTED).fetch_one(c).await)?;
     Ok(Backlog { events, oldest })
 }
 
-fn bounded(limit: usize) -> i64 {
+fn as_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -1,10 +1,11 @@
-//! The JetStream stream: set up as it must be, and written as a chain in which each message names the one before.
+//! The JetStream stream: how it is configured, and written as a chain in which each message names its predecessor.
 //!
-//! A message that does not follow on the last is refused, so a lost one leaves no gap and a late one makes no disorder; one that
-//! arrives twice within the duplicate window is stored once. Who has lost track reads from the stream itself what has arrived.
+//! *Guarantees*: the server rejects a message that does not follow the last one, so a lost message leaves no gap and a late one breaks no
+//! order. A message that arrives twice within the duplicate window is stored once. A writer that does not know what has arrived reads it from
+//! the stream.
 //!
-//! The first message of a window names the stream's last by its number, the others name theirs by its id. A server that was started
-//! again has forgotten the last id, and the message may be erased; the number holds all the same.
+//! The first message of a window names its predecessor by sequence number, the others by message id. *Why*: a restarted server has forgotten
+//! the last message id, and the last message may be erased, but the sequence number stays.
 
 use std::{fmt, time::Duration};
 
@@ -14,35 +15,35 @@ use async_nats::jetstream::{
     message::PublishMessage,
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_model::UserId;
 use tokio::time::Instant;
 
-use super::store::Unpublished;
-use crate::nats::{Link, Nats};
-use faceofmind_model::user::UserId;
+use super::{OutboxError, store::PendingEvent};
+use crate::{
+    DependencyError,
+    nats::{ConnectionState, NatsConnection},
+};
 
 mod erasure;
 mod tail;
 
-pub(super) use tail::Tail;
+pub(super) use tail::StreamTailReader;
 
-/// The stream's name.
 pub const NAME: &str = "FACEOFMIND";
-/// What it holds.
 const SUBJECTS: &str = "faceofmind.v1.>";
+const UNKNOWN_END: &str = "the end of the stream is not known";
 
-/// How the stream is kept.
+/// How the stream is configured and written.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamSettings {
-    /// How long an event stays in the stream.
+    /// How long the stream keeps an event.
     pub max_age: Duration,
-    /// How long the server knows an event again by its id. At most `max_age`.
+    /// How long the server recognises an event by its id. At most `max_age`.
     pub duplicate_window: Duration,
-    /// How many messages may be on their way unacknowledged.
+    /// The most messages in flight without an acknowledgement.
     pub window: usize,
-    /// How long to wait for an acknowledgement.
     pub ack_timeout: Duration,
-    /// How long the server may search for the next message of a user who is erased.
+    /// How long the server may search for the next message of an erased user.
     pub search_timeout: Duration,
 }
 
@@ -58,124 +59,121 @@ impl Default for StreamSettings {
     }
 }
 
-/// The writing end of the stream.
-pub(super) struct Chain {
-    nats: Nats,
+pub(super) struct StreamWriter {
+    nats: NatsConnection,
     context: Context,
     settings: StreamSettings,
-    step: Option<Step>,
+    position: Option<StreamPosition>,
 }
 
-/// The number of the stream's last message, known as long as the connection holds.
+/// The sequence number of the stream's last message. It is known for as long as the connection lasts.
 #[derive(Clone, Copy)]
-struct Step {
-    turn: u64,
+struct StreamPosition {
+    epoch: u64,
     last: u64,
 }
 
-/// What a window came to: so many arrived, from its beginning, and why no more.
-pub(super) struct Sent {
+/// How many messages of a window have arrived, counted from its first, and why not all.
+pub(super) struct PublishResult {
     pub(super) arrived: usize,
-    pub(super) outcome: Result<(), Failure>,
+    pub(super) outcome: Result<(), OutboxError>,
 }
 
-impl Chain {
-    pub(super) fn new(nats: Nats, settings: StreamSettings) -> Self {
+impl StreamWriter {
+    pub(super) fn new(nats: NatsConnection, settings: StreamSettings) -> Self {
         let context = context(&nats, &settings, settings.ack_timeout);
-        Self { nats, context, settings, step: None }
+        Self { nats, context, settings, position: None }
     }
 
-    pub(super) fn link(&self) -> &Link {
-        self.nats.link()
+    pub(super) fn connection(&self) -> &ConnectionState {
+        self.nats.state()
     }
 
     /// Whether the stream's end is known.
-    pub(super) fn is_in_step(&self) -> bool {
-        self.step.as_ref().is_some_and(|step| step.turn == self.link().turn())
+    pub(super) fn is_synced(&self) -> bool {
+        self.position.is_some_and(|position| position.epoch == self.connection().epoch())
     }
 
-    /// Forgets the stream's end: somebody else may have written, or what was written is not noted.
-    pub(super) fn lose_step(&mut self) {
-        self.step = None;
+    /// Forgets the stream's end: another node may have written, or positions were not stored.
+    pub(super) fn invalidate_position(&mut self) {
+        self.position = None;
     }
 
-    /// Sets the stream up and finds its end. Read [`Tail::back`] for what has arrived before publishing anything.
+    /// Configures the stream and finds its end. Before it publishes, the caller reads from the tail what has arrived.
     ///
     /// # Errors
-    /// When NATS does not answer, or the stream is not what it must be and NATS cannot change it.
-    pub(super) async fn get_in_step(&mut self) -> Result<Tail, Failure> {
-        let (link, turn) = (self.link().clone(), self.link().turn());
-        let stream = link.during(turn, self.open()).await?;
+    /// NATS does not answer, or the stream has a configuration that NATS cannot change into ours.
+    pub(super) async fn sync(&mut self) -> Result<StreamTailReader, OutboxError> {
+        let (connection, epoch) = (self.connection().clone(), self.connection().epoch());
+        let stream = connection.while_connected(epoch, self.open()).await?;
         let state = &stream.cached_info().state;
         let (first, last) = (state.first_sequence, state.last_sequence);
-        self.step = Some(Step { turn, last });
-        Ok(Tail { link, turn, first, unread: last, stream })
+        self.position = Some(StreamPosition { epoch, last });
+        Ok(StreamTailReader { connection, epoch, first, unread: last, stream })
     }
 
-    /// Publishes a window of events, in their order, and waits for the acknowledgements, `until` then at most.
-    pub(super) async fn publish(&mut self, events: &[Unpublished], until: Instant) -> Sent {
-        let Some(step) = self.step.take() else {
-            return Sent { arrived: 0, outcome: Err(failure("the end of the stream is not known")) };
+    /// Publishes a window of events, in their order, and waits for the acknowledgements, at most `until` then.
+    pub(super) async fn publish(&mut self, events: &[PendingEvent], until: Instant) -> PublishResult {
+        let Some(StreamPosition { epoch, last }) = self.position.take() else {
+            return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END)) };
         };
-        let mut acks = Acks { arrived: 0, last: step.last };
-        let sending = async { send(&self.context, events, &mut acks).await.map_err(failure) };
-        let sent = tokio::time::timeout_at(until, self.nats.link().during(step.turn, sending)).await;
-        let outcome = sent.unwrap_or_else(|_| Err(failure("the acknowledgements did not come in time")));
+        let mut acks = Acks { arrived: 0, last };
+        let sending = async { send(&self.context, events, &mut acks).await.map_err(nats_error) };
+        let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
+        let outcome = sent.unwrap_or_else(|_| Err(nats_error("the acknowledgements did not come in time")));
         if outcome.is_ok() {
-            self.step = Some(Step { turn: step.turn, last: acks.last });
+            self.position = Some(StreamPosition { epoch, last: acks.last });
         }
-        Sent { arrived: acks.arrived, outcome }
+        PublishResult { arrived: acks.arrived, outcome }
     }
 
-    /// Takes a user's messages out of the stream, up to its end as far as that is known, and says how many. What arrives behind it later
-    /// breaks the chain, so what is published next, if it arrives, was published when all of theirs were gone. May be done again at any
-    /// time, and by anybody.
+    /// Deletes a user's messages from the stream, up to its known end, and returns their number. Any node may repeat it at any time.
     ///
-    /// # Errors
-    /// When NATS does not answer, or refuses.
-    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, Failure>> + use<> {
-        let (link, step) = (self.link().clone(), self.step);
+    /// *Guarantees*: the next window arrives only if the stream's end is still the known one, so only if no message of the user has arrived
+    /// meanwhile.
+    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
+        let (connection, position) = (self.connection().clone(), self.position);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
-            let Step { turn, last } = step.ok_or_else(|| failure("the end of the stream is not known"))?;
+            let StreamPosition { epoch, last } = position.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
-                let stream = context.get_stream_no_info(NAME).await.map_err(failure)?;
+                let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
                 erasure::erase(&stream, user, last).await
             };
-            link.during(turn, erasing).await
+            connection.while_connected(epoch, erasing).await
         }
     }
 
-    async fn open(&self) -> Result<Stream, Failure> {
+    async fn open(&self) -> Result<Stream, OutboxError> {
         match self.context.get_stream(NAME).await {
-            Ok(stream) => self.adapt(stream).await,
+            Ok(stream) => self.reconcile_config(stream).await,
             Err(error) if is_not_found(&error.kind()) => {
-                let wanted = self.wanted(Config { name: NAME.into(), storage: StorageType::File, ..Config::default() });
-                let stream = self.context.create_stream(&wanted).await.map_err(failure)?;
-                tracing::info!(stream = NAME, "created the stream");
+                let config = Config { name: NAME.into(), storage: StorageType::File, ..Config::default() };
+                let stream = self.context.create_stream(&self.desired_config(config)).await.map_err(nats_error)?;
+                tracing::info!(stream = NAME, "stream created");
                 Ok(stream)
             }
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(nats_error(error)),
         }
     }
 
-    async fn adapt(&self, stream: Stream) -> Result<Stream, Failure> {
+    async fn reconcile_config(&self, stream: Stream) -> Result<Stream, OutboxError> {
         let found = &stream.cached_info().config;
-        if let Some(fault) = unfit(found) {
-            let way_out = "NATS cannot change that. Remove the stream, and it is made anew";
-            return Err(failure(format_args!("the stream {NAME} {fault}; {way_out} (nats stream rm {NAME})")));
+        if let Some(reason) = incompatibility(found) {
+            let remedy = "NATS cannot change that. Remove the stream, and it is created again";
+            return Err(nats_error(format_args!("the stream {NAME} {reason}; {remedy} (nats stream rm {NAME})")));
         }
-        let wanted = self.wanted(found.clone());
-        if *found == wanted {
+        let desired = self.desired_config(found.clone());
+        if *found == desired {
             return Ok(stream);
         }
-        self.context.update_stream(&wanted).await.map_err(failure)?;
-        tracing::info!(stream = NAME, "set the stream as the settings say");
-        self.context.get_stream(NAME).await.map_err(failure)
+        self.context.update_stream(&desired).await.map_err(nats_error)?;
+        tracing::info!(stream = NAME, "stream configuration updated from the settings");
+        self.context.get_stream(NAME).await.map_err(nats_error)
     }
 
-    /// A configuration with what is ours to say in it; the rest, such as replicas, is its operator's.
-    fn wanted(&self, mut config: Config) -> Config {
+    /// Sets what this service decides. The rest, such as the number of replicas, is the operator's decision.
+    fn desired_config(&self, mut config: Config) -> Config {
         if !config.subjects.iter().any(|subject| subject == SUBJECTS) {
             config.subjects.push(SUBJECTS.into());
         }
@@ -186,28 +184,28 @@ impl Chain {
     }
 }
 
-/// JetStream, whose answers to anything but a publish may take that long.
-fn context(nats: &Nats, settings: &StreamSettings, timeout: Duration) -> Context {
+/// Returns a JetStream context whose requests, other than publishes, have this timeout.
+fn context(nats: &NatsConnection, settings: &StreamSettings, timeout: Duration) -> Context {
     ContextBuilder::new().timeout(timeout).ack_timeout(settings.ack_timeout).build(nats.client().clone())
 }
 
-/// What was acknowledged: how many, and the number of the last.
+/// How many messages were acknowledged, and the sequence number of the last.
 struct Acks {
     arrived: usize,
     last: u64,
 }
 
-/// Sends all, then waits for each acknowledgement in turn.
-async fn send(context: &Context, events: &[Unpublished], acks: &mut Acks) -> Result<(), PublishError> {
+/// Sends all messages, then waits for each acknowledgement in turn.
+async fn send(context: &Context, events: &[PendingEvent], acks: &mut Acks) -> Result<(), PublishError> {
     let mut awaited = Vec::with_capacity(events.len());
-    let mut before = None;
+    let mut predecessor = None;
     for event in events {
-        let message = match before {
+        let message = match predecessor {
             None => message(event).expected_last_sequence(acks.last),
             Some(id) => message(event).expected_last_message_id(id),
         };
         awaited.push(context.send_publish(event.subject.clone(), message).await?);
-        before = Some(&event.id);
+        predecessor = Some(&event.id);
     }
     for ack in awaited {
         acks.last = ack.await?.sequence;
@@ -216,7 +214,7 @@ async fn send(context: &Context, events: &[Unpublished], acks: &mut Acks) -> Res
     Ok(())
 }
 
-fn message(event: &Unpublished) -> PublishMessage {
+fn message(event: &PendingEvent) -> PublishMessage {
     PublishMessage::build()
         .header("Content-Type", "application/cloudevents+json")
         .expected_stream(NAME)
@@ -224,12 +222,12 @@ fn message(event: &Unpublished) -> PublishMessage {
         .payload(event.envelope.clone().into())
 }
 
-/// What makes a stream useless to us and cannot be changed in one that exists.
-fn unfit(config: &Config) -> Option<&'static str> {
+/// Returns why a stream cannot be used, where NATS cannot change it.
+fn incompatibility(config: &Config) -> Option<&'static str> {
     if config.storage != StorageType::File {
         Some("keeps its messages in memory, and would lose them")
     } else if config.retention != RetentionPolicy::Limits {
-        Some("drops messages once they are read, and siblings would miss them")
+        Some("drops messages once they are read, and other consumers would miss them")
     } else if config.sealed || config.deny_delete {
         Some("is sealed or denies deleting, and users could not be erased from it")
     } else {
@@ -241,7 +239,6 @@ fn is_not_found(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-/// Says all that the client knows, down to the server's own words.
-fn failure(error: impl fmt::Display) -> Failure {
-    Failure::Dependency { service: "NATS", reason: error.to_string() }
+pub(super) fn nats_error(error: impl fmt::Display) -> OutboxError {
+    OutboxError::Nats(DependencyError { service: "NATS", reason: error.to_string() })
 }

@@ -1,4 +1,4 @@
-//! Looking on from a process of one's own, as a command does beside a service: from the stream, or from the outbox.
+//! Following events from another process, as a command beside a running service does: from the stream, or from the outbox.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -14,82 +14,77 @@ use async_nats::{
 };
 use faceofmind_base::Timestamp;
 use faceofmind_db::Database;
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_model::event::PublishedEvent;
 use futures_util::StreamExt as _;
 
-use super::{STREAM, Subjects, store};
-use crate::nats::Nats;
-use faceofmind_model::event::PublishedEvent;
+use super::{OutboxError, STREAM, SubjectPattern, bus::PAGE, store, stream::nats_error};
+use crate::nats::NatsConnection;
 
-/// How long to wait for NATS before saying that it does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look into the outbox.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Events read from the outbox at once.
-const PAGE: usize = 256;
+/// How long to wait for a connection to NATS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What is published, as long as one looks.
-pub struct Tail(Source);
+/// Published events, as they come.
+pub struct EventTail(Source);
 
 enum Source {
-    Stream { _nats: Nats, messages: Box<Ordered> },
-    Outbox { db: Database, subjects: Subjects, position: i64, read: VecDeque<PublishedEvent> },
+    Stream { _nats: NatsConnection, messages: Box<Ordered> },
+    Outbox { db: Database, pattern: SubjectPattern, position: i64, page: VecDeque<PublishedEvent> },
 }
 
-impl Tail {
-    /// From the stream: from now on, or what was stored since then.
-    ///
-    /// # Errors
-    /// When NATS does not answer or has no such stream.
-    pub async fn of_stream(nats: Nats, subjects: &Subjects, since: Option<Timestamp>) -> Result<Self, Failure> {
-        let up = async {
-            while !nats.link().is_up() {
-                nats.link().moved_from(nats.link().turn()).await;
+impl EventTail {
+    /// Follows the stream: events from now on, or those stored since `since`.
+    pub async fn of_stream(
+        nats: NatsConnection,
+        pattern: &SubjectPattern,
+        since: Option<Timestamp>,
+    ) -> Result<Self, OutboxError> {
+        let connected = async {
+            while !nats.state().is_connected() {
+                nats.state().changed_since(nats.state().epoch()).await;
             }
         };
-        tokio::time::timeout(PATIENCE, up).await.map_err(|_| failed("it does not answer"))?;
+        tokio::time::timeout(CONNECT_TIMEOUT, connected).await.map_err(|_| nats_error("it does not answer"))?;
         let stream = jetstream::new(nats.client().clone()).get_stream(STREAM).await;
         let stream =
-            stream.map_err(|error| failed(format_args!("the stream {STREAM}, which a service makes: {error}")))?;
-        let deliver_policy = since.map_or(Ok(DeliverPolicy::New), from)?;
-        let wanted = OrderedConfig { filter_subject: subjects.as_str().into(), deliver_policy, ..Default::default() };
-        let consumer = stream.create_consumer(wanted).await.map_err(failed)?;
-        let messages = Box::new(consumer.messages().await.map_err(failed)?);
+            stream.map_err(|error| nats_error(format_args!("the stream {STREAM}, which a service makes: {error}")))?;
+        let deliver_policy = since.map_or(Ok(DeliverPolicy::New), deliver_since)?;
+        let config = OrderedConfig { filter_subject: pattern.as_str().into(), deliver_policy, ..Default::default() };
+        let consumer = stream.create_consumer(config).await.map_err(nats_error)?;
+        let messages = Box::new(consumer.messages().await.map_err(nats_error)?);
         Ok(Self(Source::Stream { _nats: nats, messages }))
     }
 
-    /// From the outbox: from now on, or what was published since then and is kept.
-    ///
-    /// # Errors
-    /// [`Failure::Store`].
-    pub async fn of_outbox(db: Database, subjects: Subjects, since: Option<Timestamp>) -> Result<Self, Failure> {
+    /// Follows the outbox: events from now on, or those published since `since` and still kept.
+    pub async fn of_outbox(
+        db: Database,
+        pattern: SubjectPattern,
+        since: Option<Timestamp>,
+    ) -> Result<Self, OutboxError> {
         let position = match since {
             Some(since) => store::position_at(&db, since).await?,
             None => store::last_position(&db).await?,
         };
-        Ok(Self(Source::Outbox { db, subjects, position, read: VecDeque::new() }))
+        Ok(Self(Source::Outbox { db, pattern, position, page: VecDeque::new() }))
     }
 
-    /// Waits for the next event: its CloudEvents JSON, in one line.
-    ///
-    /// # Errors
-    /// When the source fails.
-    pub async fn next(&mut self) -> Result<String, Failure> {
+    /// Waits for the next event, and returns its CloudEvents JSON in one line.
+    pub async fn next(&mut self) -> Result<String, OutboxError> {
         match &mut self.0 {
             Source::Stream { messages, .. } => {
-                let message = messages.next().await.ok_or(Failure::Unavailable("the stream"))?.map_err(failed)?;
-                String::from_utf8(message.payload.to_vec()).map_err(failed)
+                let message = messages.next().await.ok_or_else(|| nats_error("the stream ended"))?;
+                String::from_utf8(message.map_err(nats_error)?.payload.to_vec()).map_err(nats_error)
             }
-            Source::Outbox { db, subjects, position, read } => loop {
-                if let Some(event) = read.pop_front() {
+            Source::Outbox { db, pattern, position, page } => loop {
+                if let Some(event) = page.pop_front() {
                     *position = event.position;
-                    if subjects.contain(&event.subject) {
+                    if pattern.matches(&event.subject) {
                         return Ok(event.envelope);
                     }
                 } else {
-                    read.extend(store::published_after(db, *position, None, PAGE).await?);
-                    if read.is_empty() {
-                        tokio::time::sleep(LOOK_EVERY).await;
+                    page.extend(store::published_after(db, *position, None, PAGE).await?);
+                    if page.is_empty() {
+                        tokio::time::sleep(POLL_INTERVAL).await;
                     }
                 }
             },
@@ -97,17 +92,13 @@ impl Tail {
     }
 }
 
-impl fmt::Debug for Tail {
+impl fmt::Debug for EventTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tail").finish_non_exhaustive()
+        f.debug_struct("EventTail").finish_non_exhaustive()
     }
 }
 
-fn from(since: Timestamp) -> Result<DeliverPolicy, Failure> {
-    let start_time = DateTime::from_unix_timestamp_nanos(i128::from(since.micros()) * 1000).map_err(failed)?;
+fn deliver_since(since: Timestamp) -> Result<DeliverPolicy, OutboxError> {
+    let start_time = DateTime::from_unix_timestamp_nanos(i128::from(since.micros()) * 1000).map_err(nats_error)?;
     Ok(DeliverPolicy::ByStartTime { start_time })
-}
-
-fn failed(error: impl fmt::Display) -> Failure {
-    Failure::Dependency { service: "NATS", reason: error.to_string() }
 }

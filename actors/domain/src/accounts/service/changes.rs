@@ -83,7 +83,7 @@ impl AccountService {
         for address in self.delete(message).await? {
             self.revoke_codes(&[Purpose::Verification, Purpose::PasswordReset, Purpose::EmailChange], &address).await;
         }
-        self.deps.mailer.forget(user).await;
+        self.delete_mail_files(user).await;
         Ok(())
     }
 
@@ -104,13 +104,6 @@ impl AccountService {
         self.commit(tx, id).await?;
         self.vacuum_requested.notify_one();
         Ok(pending.map(|(_, address)| address).into_iter().chain([user.email]).collect())
-    }
-
-    /// Erases a user, whom [`store::lock_for_delete`] has locked, with everything that belongs to the user.
-    pub(super) async fn erase(&self, tx: &mut Tx, user: &User, events: &EventContext) -> Result<(), AccountError> {
-        (self.deps.hooks.erase)(tx, user).await?;
-        store::delete(tx, user.id).await?;
-        Ok(self.record(tx, events, UserEvent::Deleted { user_id: user.id }).await?)
     }
 
     pub(in crate::accounts) async fn create_admin(&self, message: CreateAdmin) -> Result<User, AccountError> {

@@ -7,7 +7,7 @@ use faceofmind_model::{
 };
 use faceofmind_platform::{
     login_store, mail,
-    otp::{Proof, Purpose},
+    otp::{OnMatch, Purpose, VerifiedCode},
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
@@ -49,7 +49,7 @@ impl AccountService {
         let notice = MailReason::AddressChangeAsked { user, old: account.user.email };
         self.queue_mail(&mut tx, &notice, &context).await?;
         tx.commit().await?;
-        self.deps.mailer.wake();
+        self.deps.mailer.tell(mail::Poll);
         Ok(())
     }
 
@@ -63,8 +63,9 @@ impl AccountService {
             let pending = pending_email_changes::pending(reader.connection(), message.user, now).await?;
             pending.ok_or(AccountError::InvalidCode)?
         };
-        let entered = code_entered(Purpose::EmailChange, &address, &message.code, &message.context);
-        let code = self.deps.otp.redeem(entered).await?;
+        let (code, context) = (&message.code, &message.context);
+        let entered = code_entered(Purpose::EmailChange, &address, code, context, OnMatch::Consume);
+        let code = self.deps.otp.ask(entered).await?;
         match self.change_email(&message, &code, claim, &address).await {
             Ok((user, old)) => {
                 for address in [&old, &user.email] {
@@ -85,7 +86,7 @@ impl AccountService {
     async fn change_email(
         &self,
         message: &ConfirmEmailChange,
-        code: &Proof,
+        code: &VerifiedCode,
         claim: ClaimId,
         address: &Email,
     ) -> Result<(User, Email), AccountError> {
@@ -120,7 +121,7 @@ impl AccountService {
             return Ok(None);
         }
         let old = std::mem::replace(&mut account.user.email, address.clone());
-        mail::drop_resets(&mut tx, &old).await?;
+        mail::delete_password_resets(&mut tx, &old).await?;
         self.finish_email_change(&mut tx, &mut account).await?;
         login_store::end_all(&mut tx, *user, Some(*keep), now).await?;
         self.record(&mut tx, &context.events, UserEvent::EmailChanged { user_id: *user }).await?;

@@ -1,5 +1,8 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
+use std::sync::Mutex;
+
+use faceofmind_base::Timestamp;
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{
     Email, MailReason, RequestContext, User, UserId,
@@ -8,8 +11,8 @@ use faceofmind_model::{
 use faceofmind_platform::{
     auth_cache::Invalidation,
     mail,
-    otp::{Guess, Proof, Purpose},
-    outbox,
+    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
+    outbox::{self, Wake},
 };
 use faceofmind_runtime::legacy::Failure;
 use secrecy::SecretString;
@@ -22,6 +25,7 @@ use super::{
 
 mod changes;
 mod email_change;
+mod erasure;
 mod passwords;
 mod registration;
 mod sweep;
@@ -30,8 +34,10 @@ mod sweep;
 pub(super) struct AccountService {
     pub(super) settings: Settings,
     pub(super) deps: Deps,
-    /// Notified when a user was erased: the database file is to be rewritten.
+    /// Notified when rows of a user were erased: the database file is to be rewritten.
     pub(super) vacuum_requested: Notify,
+    /// When the oldest erasure that is not finished was requested, as last read.
+    pub(super) oldest_erasure: Mutex<Option<Timestamp>>,
 }
 
 impl AccountService {
@@ -52,42 +58,48 @@ impl AccountService {
         Ok(listing::page(&self.deps.db, &filter).await?)
     }
 
-    async fn record(&self, tx: &mut Tx, context: &EventContext, event: impl DomainEvent) -> Result<(), Failure> {
+    async fn record(&self, tx: &mut Tx, context: &EventContext, event: impl DomainEvent) -> Result<(), StoreError> {
         outbox::record(tx, &event.into_cloud_event(context, self.deps.clock.now(), &self.deps.rng)).await
     }
 
-    async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), Failure> {
+    async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), StoreError> {
         let now = self.deps.clock.now();
-        mail::queue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
+        mail::enqueue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
     }
 
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
     async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
         self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
-        self.deps.publisher.wake();
-        self.deps.mailer.wake();
+        self.deps.publisher.tell(Wake);
+        self.deps.mailer.tell(mail::Poll);
         Ok(())
     }
 
     /// Revokes codes that no longer serve. A code that cannot be reached expires in minutes.
     async fn revoke_codes(&self, purposes: &[Purpose], address: &Email) {
         for &purpose in purposes {
-            if let Err(error) = self.deps.otp.forget(purpose, address).await {
+            if let Err(error) = self.deps.otp.ask(RevokeCodes { purpose, address: address.clone() }).await {
                 tracing::warn!(%error, "failed to revoke codes that no longer serve; they expire in minutes");
             }
         }
     }
 
     /// Makes a code valid again whose change could not be written.
-    async fn restore_code(&self, code: &Proof) {
-        if let Err(error) = self.deps.otp.restore(code).await {
+    async fn restore_code(&self, code: &VerifiedCode) {
+        if let Err(error) = self.deps.otp.ask(UnconsumeCode(code.clone())).await {
             tracing::warn!(%error, "failed to restore the code after a failed write; the user must request a new one");
         }
     }
 }
 
-fn code_entered(purpose: Purpose, address: &Email, code: &SecretString, context: &RequestContext) -> Guess {
-    Guess { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key() }
+fn code_entered(
+    purpose: Purpose,
+    address: &Email,
+    code: &SecretString,
+    context: &RequestContext,
+    on_match: OnMatch,
+) -> VerifyCode {
+    VerifyCode { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key(), on_match }
 }
 
 /// The user changed after the password was verified.

@@ -3,8 +3,8 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{LoginId, MailReason, RequestContext, Status, User, UserId, event::UserEvent};
 use faceofmind_platform::{
-    login_store,
-    otp::{Proof, Purpose},
+    login_store, mail,
+    otp::{ConsumeCode, OnMatch, Purpose, VerifiedCode},
     password_hasher::{HashPassword, PasswordHash},
 };
 use secrecy::SecretString;
@@ -23,17 +23,18 @@ impl AccountService {
         let mut tx = self.deps.db.begin().await?;
         self.queue_mail(&mut tx, &MailReason::PasswordReset { email }, &context).await?;
         tx.commit().await?;
-        self.deps.mailer.wake();
+        self.deps.mailer.tell(mail::Poll);
         Ok(())
     }
 
     pub(in crate::accounts) async fn reset_password(&self, message: ResetPassword) -> Result<(), PasswordError> {
         let ResetPassword { email, code, new_password, context } = message;
-        let code = self.deps.otp.check(code_entered(Purpose::PasswordReset, &email, &code, &context)).await?;
+        let entered = code_entered(Purpose::PasswordReset, &email, &code, &context, OnMatch::Keep);
+        let code = self.deps.otp.ask(entered).await?;
         let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
         let user = account.ok_or(PasswordError::InvalidCode)?.user;
         let hash = self.check_and_hash(&user, new_password).await?;
-        if !self.deps.otp.consume(&code).await? {
+        if !self.deps.otp.ask(ConsumeCode(code.clone())).await? {
             return Err(PasswordError::InvalidCode);
         }
         let written = self.set_password_by_code(&user, hash, &context).await;
@@ -46,7 +47,7 @@ impl AccountService {
 
     /// Restores the code after a failed write. A failed commit may have been written all the same, and a code that has set a password must
     /// not set another: the code stays consumed when the user has changed, or when that cannot be read.
-    async fn restore_if_unwritten(&self, code: &Proof, read: &User) {
+    async fn restore_if_unwritten(&self, code: &VerifiedCode, read: &User) {
         match self.is_unchanged(read).await {
             Ok(true) => self.restore_code(code).await,
             Ok(false) => {}

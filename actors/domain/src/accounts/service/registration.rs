@@ -3,8 +3,8 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::UserEvent};
 use faceofmind_platform::{
-    mail::Language,
-    otp::{Proof, Purpose},
+    mail::{self, Language},
+    otp::{OnMatch, Purpose, VerifiedCode},
     password_hasher::{HashPassword, PasswordHash},
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
@@ -53,7 +53,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn verify_email(&self, message: VerifyEmail) -> Result<User, AccountError> {
         let VerifyEmail { email, code, context } = message;
-        let code = self.deps.otp.redeem(code_entered(Purpose::Verification, &email, &code, &context)).await?;
+        let entered = code_entered(Purpose::Verification, &email, &code, &context, OnMatch::Consume);
+        let code = self.deps.otp.ask(entered).await?;
         let verified = self.verify(&email, &code, &context).await;
         match &verified {
             Ok(_) => self.revoke_codes(&[Purpose::Verification], &email).await,
@@ -63,7 +64,7 @@ impl AccountService {
         verified
     }
 
-    async fn verify(&self, email: &Email, code: &Proof, context: &RequestContext) -> Result<User, AccountError> {
+    async fn verify(&self, email: &Email, code: &VerifiedCode, context: &RequestContext) -> Result<User, AccountError> {
         let claim = code.claim().ok_or(AccountError::InvalidCode)?;
         let mut tx = self.deps.db.begin().await?;
         let found = store::by_email(tx.connection(), email).await?.ok_or(AccountError::InvalidCode)?;
@@ -107,7 +108,7 @@ impl AccountService {
         let Some(claim) = newest else { return Ok(()) };
         self.queue_mail(&mut tx, &MailReason::Registration { user, claim }, &context).await?;
         tx.commit().await?;
-        self.deps.mailer.wake();
+        self.deps.mailer.tell(mail::Poll);
         Ok(())
     }
 

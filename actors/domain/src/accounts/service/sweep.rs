@@ -38,12 +38,20 @@ impl AccountService {
 
     /// Deletes the mail files of users who were erased before their mail was written, or whose erasure was interrupted.
     async fn delete_orphaned_mail(&self) -> Result<(), AccountError> {
-        for id in self.deps.mailer.written_of().await {
+        let users = self.deps.transport.users_with_files().await;
+        for id in users.inspect_err(|error| tracing::warn!(%error, "failed to list the mail files")).unwrap_or_default()
+        {
             if self.get_user(GetUser { id }).await?.is_none() {
-                self.deps.mailer.forget(id).await;
+                self.delete_mail_files(id).await;
             }
         }
         Ok(())
+    }
+
+    pub(super) async fn delete_mail_files(&self, user: UserId) {
+        if let Err(error) = self.deps.transport.delete_files_of(user).await {
+            tracing::warn!(%error, %user, "failed to delete the mail files of an erased user; the next sweep retries");
+        }
     }
 
     async fn checkpoint_wal(&self) {
@@ -66,7 +74,7 @@ impl AccountService {
         self.erase(&mut tx, &account.user, &EventContext::new(Initiator::System)).await?;
         self.commit(tx, id).await?;
         self.vacuum_requested.notify_one();
-        self.deps.mailer.forget(id).await;
+        self.delete_mail_files(id).await;
         Ok(())
     }
 

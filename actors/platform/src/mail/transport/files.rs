@@ -9,8 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use faceofmind_model::UserId;
+
 use super::{Mail, Reason, SendError};
-use faceofmind_model::user::UserId;
 
 /// A folder of mails.
 #[derive(Clone, Debug)]
@@ -29,13 +30,13 @@ impl Files {
         written.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
     }
 
-    pub(super) async fn forget(&self, user: UserId) -> Result<(), SendError> {
+    pub(super) async fn delete_files_of(&self, user: UserId) -> Result<(), SendError> {
         let directory = self.directory.clone();
         let removed = tokio::task::spawn_blocking(move || remove(&directory, user)).await;
         removed.map_err(io::Error::other).flatten().map_err(|error| self.failure(&error))
     }
 
-    pub(super) async fn written_of(&self) -> Result<Vec<UserId>, SendError> {
+    pub(super) async fn users(&self) -> Result<Vec<UserId>, SendError> {
         let directory = self.directory.clone();
         let users = move || Ok(mails(&directory)?.into_iter().map(|(user, _)| user).collect::<BTreeSet<_>>());
         let users = tokio::task::spawn_blocking(users).await.map_err(io::Error::other).flatten();
@@ -53,20 +54,20 @@ impl Files {
     }
 }
 
-/// Written beside its place and moved there, so that who reads `*.eml` never sees half a mail. Not forced to the disk:
-/// what a power failure takes here, its reader asks for again.
+/// Writes a hidden file and renames it, so that a reader of `*.eml` never sees a partial mail. It is not synced to the disk: after a power
+/// failure the user requests the mail again.
 fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(format!(".{name}.part"));
     create(directory, &unfinished)?.write_all(bytes)?;
     fs::rename(&unfinished, directory.join(name))
 }
 
-/// It says about whom the mail is, wherever it was sent: with their account it goes.
+/// The name holds the user whose account the mail is about, so that it can be deleted with the account.
 fn name(mail: &Mail) -> String {
     format!("{}.{}.eml", mail.id, mail.user)
 }
 
-/// The mails, each with whom it is about. A folder that was never made holds none.
+/// Returns the mail files, each with its user. A missing folder holds none.
 fn mails(directory: &Path) -> io::Result<Vec<(UserId, PathBuf)>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -82,7 +83,7 @@ fn mails(directory: &Path) -> io::Result<Vec<(UserId, PathBuf)>> {
     Ok(mails)
 }
 
-/// Removes the mails about that user. One that is gone meanwhile is gone.
+/// Deletes the mail files about the user. A file that is already deleted is skipped.
 fn remove(directory: &Path, user: UserId) -> io::Result<()> {
     for (_, path) in mails(directory)?.into_iter().filter(|(about, _)| *about == user) {
         match fs::remove_file(&path) {
@@ -93,12 +94,12 @@ fn remove(directory: &Path, user: UserId) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves a file where the next probe finds it: probes that run at once take nothing from each other.
+/// Leaves its file for the next probe, so that concurrent probes do not delete each other's file.
 fn probe(directory: &Path) -> io::Result<()> {
     create(directory, &directory.join(".writable"))?.write_all(b"\n")
 }
 
-/// The mails hold codes and names: the folder is made 0700 and the file 0600, at once and not afterwards.
+/// Mails hold codes and names, so the folder is created with mode 0700 and the file with 0600.
 fn create(directory: &Path, file: &Path) -> io::Result<fs::File> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)
@@ -109,8 +110,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::mail::Transport;
-    use crate::mail::render::tests::a_mail;
+    use crate::mail::{Transport, render::tests::a_mail};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("it exists").permissions().mode() & 0o777
@@ -122,13 +122,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_becomes_a_file_that_only_we_can_read() {
+    async fn a_mail_becomes_a_file_that_only_its_owner_can_read() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let directory = scratch.path().join("data/mail");
         let mail = a_mail();
         let transport = Transport::files(&directory);
 
-        transport.send(&mail).await.expect("the folder is made");
+        transport.send(&mail).await.expect("the folder is created");
         transport.send(&mail).await.expect("the same mail again is the same file");
 
         assert_eq!(names(&directory), [name(&mail)]);
@@ -138,39 +138,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_mails_about_one_user_can_be_forgotten() {
+    async fn the_mails_about_one_user_can_be_deleted() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let directory = scratch.path().join("mail");
         let transport = Transport::files(&directory);
         let (ada, namesake) = (UserId(7), UserId(17));
-        transport.forget(ada).await.expect("there is no folder yet");
-        assert_eq!(transport.written_of().await.expect("there is no folder yet"), []);
+        transport.delete_files_of(ada).await.expect("there is no folder yet");
+        assert_eq!(transport.users_with_files().await.expect("there is no folder yet"), []);
 
         for user in [namesake, ada] {
             transport.send(&Mail { user, ..a_mail() }).await.expect("written");
         }
-        fs::write(directory.join("note.eml"), "of nobody").expect("written");
-        assert_eq!(transport.written_of().await.expect("readable"), [ada, namesake]);
+        fs::write(directory.join("note.eml"), "of no user").expect("written");
+        assert_eq!(transport.users_with_files().await.expect("readable"), [ada, namesake]);
 
-        transport.forget(ada).await.expect("removes");
-        assert_eq!(transport.written_of().await.expect("readable"), [namesake]);
-        assert_eq!(names(&directory).len(), 2, "what is not ours stays");
+        transport.delete_files_of(ada).await.expect("removes");
+        assert_eq!(transport.users_with_files().await.expect("readable"), [namesake]);
+        assert_eq!(names(&directory).len(), 2, "other files stay");
     }
 
     #[tokio::test]
-    async fn a_folder_that_cannot_be_written_to_is_a_transient_failure_and_not_ready() {
+    async fn a_folder_that_is_not_writable_is_a_transient_failure_and_not_up() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let in_the_way = scratch.path().join("mail");
-        fs::write(&in_the_way, "a file").expect("written");
-        let transport = Transport::files(&in_the_way);
+        let blocked = scratch.path().join("mail");
+        fs::write(&blocked, "a file").expect("written");
+        let transport = Transport::files(&blocked);
 
-        assert!(!transport.check().await);
+        assert!(!transport.is_up().await);
         let error = transport.send(&a_mail()).await.expect_err("a file is no folder");
         assert!(matches!(error, SendError::Transient(_)), "{error}");
-        assert!(error.to_string().contains(&in_the_way.display().to_string()), "{error}");
+        assert!(error.to_string().contains(&blocked.display().to_string()), "{error}");
 
-        fs::remove_file(&in_the_way).expect("removed");
-        assert!(transport.check().await);
-        assert!(!names(&in_the_way).iter().any(|name| name.ends_with(".eml")), "a check is no mail");
+        fs::remove_file(&blocked).expect("removed");
+        assert!(transport.is_up().await);
+        assert!(!names(&blocked).iter().any(|name| name.ends_with(".eml")), "a check is no mail");
     }
 }

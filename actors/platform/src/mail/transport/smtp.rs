@@ -16,52 +16,51 @@ use tokio::{
 
 use super::{Mail, Reason, SendError};
 
-/// The most connections at once; who finds them all in use waits. Mail servers dislike more.
-const MOST_CONNECTIONS: usize = 4;
-/// A connection that has rested longer is not used again: servers and firewalls have forgotten it by then.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Refusals that speak of who we are and not of the mail (RFC 4954 §6): right again once the operator has set them right.
-const ABOUT_US: [u16; 4] = [530, 534, 535, 538];
+/// The most connections. Further mails wait, because mail servers limit connections of one client.
+const MAX_CONNECTIONS: usize = 4;
+/// A connection that was idle for longer is not used again: servers and firewalls may have dropped it.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+/// Refusals of the client and not of the mail (RFC 4954 §6). They end when the operator corrects the settings.
+const OUR_FAULT_CODES: [u16; 4] = [530, 534, 535, 538];
 
-/// How the conversation is encrypted.
+/// How the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpTls {
-    /// Not at all: for a mail catcher on this machine.
+    /// Not encrypted: for a mail catcher on the same machine.
     None,
-    /// From the command STARTTLS on (RFC 3207); a server that does not offer it gets no mail.
+    /// Encrypted from the command STARTTLS on (RFC 3207). A server that does not offer it gets no mail.
     Starttls,
-    /// From the first byte (RFC 8314).
+    /// Encrypted from the first byte (RFC 8314).
     Tls,
 }
 
-/// The mail server, and how to speak to it.
+/// The mail server, and how to connect to it.
 #[derive(Clone, Debug)]
 pub struct SmtpSettings {
-    /// Its name, which its certificate must show.
+    /// The host name, which the certificate must have.
     pub host: String,
-    /// Its port: 587 for STARTTLS, 465 for TLS, as a rule.
+    /// Usually 587 for STARTTLS and 465 for TLS.
     pub port: u16,
-    /// Encryption. The system's root certificates are trusted (`SSL_CERT_FILE` names others).
+    /// The system's root certificates are trusted (`SSL_CERT_FILE` names others).
     pub tls: SmtpTls,
-    /// Whom to log in as, when there is a password.
+    /// Used with a password only.
     pub username: String,
-    /// The password; without one nobody logs in.
+    /// Without a password the client does not log in.
     pub password: Option<SecretString>,
-    /// The longest that one mail may take, from connecting to the server's last answer.
+    /// The longest that one mail may take, from connecting to the server's last reply.
     pub timeout: Duration,
 }
 
-/// A mail server, and a few connections to it.
+/// A client of a mail server, with a pool of connections.
 ///
-/// The connections are lettre's and the pool is ours. lettre's own pool takes a connection back when a send is given up
-/// halfway (a deadline, a caller gone), in the middle of its conversation, and the next mail is then taken for sent, or
-/// for refused, by the answers meant for the one before. Here a connection is kept only after its mail was answered.
-/// lettre also puts no deadline on anything but connecting.
+/// The pool replaces lettre's for two reasons. lettre's takes a connection back when a send is aborted (a deadline, a dropped future), so that
+/// the next mail is taken for sent or refused by the replies to the one before. Here a connection returns to the pool only after its mail was
+/// replied to. And lettre has no deadline except for connecting.
 pub struct Smtp {
     settings: SmtpSettings,
     encryption: Option<TlsParameters>,
     free: Semaphore,
-    resting: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
 impl Smtp {
@@ -70,8 +69,8 @@ impl Smtp {
             SmtpTls::None => None,
             SmtpTls::Starttls | SmtpTls::Tls => Some(TlsParameters::new(settings.host.clone()).map_err(broken)?),
         };
-        let (free, resting) = (Semaphore::new(MOST_CONNECTIONS), Mutex::default());
-        Ok(Self { settings, encryption, free, resting })
+        let (free, idle) = (Semaphore::new(MAX_CONNECTIONS), Mutex::default());
+        Ok(Self { settings, encryption, free, idle })
     }
 
     pub(super) async fn send(&self, mail: &Mail) -> Result<(), SendError> {
@@ -79,32 +78,35 @@ impl Smtp {
         self.within_deadline(async {
             let mut connection = self.connection().await.map_err(broken)?;
             connection.send(mail.message.envelope(), &bytes).await.map_err(refused)?;
-            self.rest(connection);
+            self.return_to_pool(connection);
             Ok(())
         })
         .await
     }
 
-    pub(super) async fn answers(&self) -> bool {
-        let greeted = self.within_deadline(async {
+    pub(super) async fn ping(&self) -> bool {
+        let connected = self.within_deadline(async {
             let connection = self.connection().await.map_err(broken)?;
-            self.rest(connection);
+            self.return_to_pool(connection);
             Ok(())
         });
-        greeted.await.is_ok()
+        connected.await.is_ok()
     }
 
-    async fn within_deadline(&self, talk: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
-        let _turn = self.free.acquire().await.map_err(|_| transient("stopped"))?;
+    async fn within_deadline(
+        &self,
+        conversation: impl Future<Output = Result<(), SendError>>,
+    ) -> Result<(), SendError> {
+        let _permit = self.free.acquire().await.map_err(|_| transient("stopped"))?;
         let limit = self.settings.timeout;
-        timeout(limit, talk).await.unwrap_or_else(|_| Err(transient(format_args!("no answer within {limit:?}"))))
+        timeout(limit, conversation).await.unwrap_or_else(|_| Err(transient(format_args!("no reply within {limit:?}"))))
     }
 
-    /// A connection that has just answered: one that rested, or a new one.
+    /// Returns an idle connection that responds, or a new one.
     async fn connection(&self) -> Result<AsyncSmtpConnection, Error> {
-        while let Some(mut rested) = self.rested() {
-            if rested.test_connected().await {
-                return Ok(rested);
+        while let Some(mut idle) = self.take_idle() {
+            if idle.test_connected().await {
+                return Ok(idle);
             }
         }
         self.connect().await
@@ -112,13 +114,13 @@ impl Smtp {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let SmtpSettings { host, port, tls, username, password, .. } = &self.settings;
-        let (at_once, later) = match tls {
+        let (immediate, starttls) = match tls {
             SmtpTls::Tls => (self.encryption.clone(), None),
             SmtpTls::Starttls | SmtpTls::None => (None, self.encryption.clone()),
         };
         let (server, us) = ((host.as_str(), *port), ClientId::default());
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &us, at_once, None).await?;
-        if let Some(encryption) = later {
+        let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &us, immediate, None).await?;
+        if let Some(encryption) = starttls {
             connection.starttls(encryption, &us).await?;
         }
         if let Some(password) = password {
@@ -128,15 +130,15 @@ impl Smtp {
         Ok(connection)
     }
 
-    fn rested(&self) -> Option<AsyncSmtpConnection> {
-        let mut resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        resting.retain(|(_, since)| since.elapsed() < LONGEST_REST);
-        resting.pop().map(|(connection, _)| connection)
+    fn take_idle(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        idle.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+        idle.pop().map(|(connection, _)| connection)
     }
 
-    fn rest(&self, connection: AsyncSmtpConnection) {
-        let mut resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        resting.push((connection, Instant::now()));
+    fn return_to_pool(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        idle.push((connection, Instant::now()));
     }
 }
 
@@ -146,16 +148,16 @@ impl fmt::Debug for Smtp {
     }
 }
 
-/// Before the mail was mentioned: whatever went wrong, the mail is not to blame.
+/// An error before the mail was transmitted: a later attempt may succeed.
 fn broken(error: Error) -> SendError {
     SendError::Transient(reason(&error))
 }
 
-/// An answer to the mail itself.
+/// A refusal of the mail.
 fn refused(error: Error) -> SendError {
-    let about_us = error.status().is_some_and(|code| ABOUT_US.contains(&u16::from(code)));
-    let unfit = error.is_client();
-    if unfit || (error.is_permanent() && !about_us) {
+    let our_fault = error.status().is_some_and(|code| OUR_FAULT_CODES.contains(&u16::from(code)));
+    let invalid = error.is_client();
+    if invalid || (error.is_permanent() && !our_fault) {
         SendError::Permanent(reason(&error))
     } else {
         SendError::Transient(reason(&error))
@@ -167,21 +169,21 @@ fn transient(what: impl fmt::Display) -> SendError {
 }
 
 fn reason(error: &Error) -> Reason {
-    let said = error.source().map(ToString::to_string).unwrap_or_default();
+    let text = error.source().map(ToString::to_string).unwrap_or_default();
     match error.status() {
-        Some(reply) => match enhanced_status(&said) {
-            Some(status) => Reason::new(format_args!("the mail server answered {reply} {status}")),
-            None => Reason::new(format_args!("the mail server answered {reply}")),
+        Some(reply) => match enhanced_status(&text) {
+            Some(status) => Reason::new(format_args!("the mail server replied {reply} {status}")),
+            None => Reason::new(format_args!("the mail server replied {reply}")),
         },
-        None if error.is_response() => Reason::new("the mail server's answer makes no sense"),
-        None if said.is_empty() => Reason::new("the connection to the mail server failed"),
-        None => Reason::new(format_args!("the connection to the mail server failed: {said}")),
+        None if error.is_response() => Reason::new("the mail server's reply is invalid"),
+        None if text.is_empty() => Reason::new("the connection to the mail server failed"),
+        None => Reason::new(format_args!("the connection to the mail server failed: {text}")),
     }
 }
 
-/// The code that a reply's text may begin with, such as `5.1.1` (RFC 3463 §2); nothing else of the text.
-fn enhanced_status(said: &str) -> Option<&str> {
-    let first = said.split_ascii_whitespace().next()?;
+/// Returns the status code that a reply's text may begin with, such as `5.1.1` (RFC 3463 §2), and nothing else of the text.
+fn enhanced_status(text: &str) -> Option<&str> {
+    let first = text.split_ascii_whitespace().next()?;
     let numbers: Vec<&str> = first.split('.').collect();
     let is_number = |digits: &&str| (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     (numbers.len() == 3 && numbers.iter().all(is_number)).then_some(first)

@@ -1,27 +1,28 @@
-//! Codes in Redis: a hash for each address and purpose, a field for each code. Every step is one script over one key, which Redis runs
-//! undivided. What the time is, our clock says; Redis drops the whole when nobody minted for longer than the budget looks back.
+//! Codes in Redis: a hash for each address and purpose, with a field for each code. Every step is one script over one key, which is atomic.
+//! Expiry follows the program's clock. Redis deletes a hash when no code was issued in it for longer than the quota's window.
 
 use std::{sync::LazyLock, time::Duration};
 
 use ::redis::Script;
 use faceofmind_base::Timestamp;
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_model::ClaimId;
 use serde::Serialize;
 
-use super::{Found, NewCode, Then};
-use crate::otp::Budget;
-use crate::otp::request::Slot;
-use crate::redis::RedisServer;
-use faceofmind_model::user::ClaimId;
+use super::{FoundCode, NewCode, OnMatch};
+use crate::{
+    DependencyError,
+    otp::{IssueQuota, messages::CodeKey},
+    redis::RedisClient,
+};
 
-static MINT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/mint.lua")));
-static GUESS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/guess.lua")));
+static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/issue.lua")));
+static VERIFY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/verify.lua")));
 static CONSUME: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/consume.lua")));
-static RESTORE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/restore.lua")));
-/// Kept so much longer than needed, for nodes whose clocks are behind.
+static UNCONSUME: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/unconsume.lua")));
+/// A hash outlives its codes by this, for nodes whose clocks are behind.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A code as the scripts read it. Times in milliseconds, which Lua's numbers and their print hold exactly; the claim's digits, or nothing.
+/// A code as the scripts read it. Times are in milliseconds, which Lua's numbers hold exactly. `claim` is its digits, or empty.
 #[derive(Serialize)]
 struct Record<'a> {
     mac: &'a str,
@@ -33,61 +34,71 @@ struct Record<'a> {
     expires_at: i64,
 }
 
-pub(super) async fn mint(server: &RedisServer, slot: &Slot, code: &NewCode, budget: &Budget) -> Result<bool, Failure> {
-    let life = code.expires_at.since(code.minted_at);
-    let keep = u64::try_from((budget.within.max(life) + MARGIN).as_millis()).unwrap_or(u64::MAX);
-    let mut call = MINT.key(key(slot));
-    call.arg(millis(code.minted_at - budget.within))
-        .arg(budget.intents)
-        .arg(budget.of_one_client)
-        .arg(budget.attempts)
+pub(super) async fn issue(
+    redis: &RedisClient,
+    key: &CodeKey,
+    code: &NewCode,
+    quota: &IssueQuota,
+) -> Result<bool, DependencyError> {
+    let lifetime = code.expires_at.since(code.issued_at);
+    let expire_ms = u64::try_from((quota.window.max(lifetime) + MARGIN).as_millis()).unwrap_or(u64::MAX);
+    let mut call = ISSUE.key(name(key));
+    call.arg(millis(code.issued_at - quota.window))
+        .arg(quota.max_mails)
+        .arg(quota.max_per_client)
+        .arg(quota.max_attempts)
         .arg(&code.id)
         .arg(record(code)?)
-        .arg(keep);
-    Ok(server.run(&call).await?)
+        .arg(expire_ms);
+    redis.run(&call).await
 }
 
-fn record(code: &NewCode) -> Result<String, Failure> {
+fn record(code: &NewCode) -> Result<String, DependencyError> {
     let record = Record {
         mac: &code.mac,
         claim: code.claim.map(|claim| claim.to_string()).unwrap_or_default(),
-        intent: &code.intent,
+        intent: &code.job,
         client: &code.client,
-        tries: code.tries,
-        minted_at: millis(code.minted_at),
+        tries: code.attempts_left,
+        minted_at: millis(code.issued_at),
         expires_at: millis(code.expires_at),
     };
     serde_json::to_string(&record)
-        .map_err(|error| Failure::Dependency { service: "Redis", reason: format!("a code cannot be written: {error}") })
+        .map_err(|error| DependencyError { service: "Redis", reason: format!("a code cannot be encoded: {error}") })
 }
 
-pub(super) async fn guess(
-    server: &RedisServer,
-    slot: &Slot,
+pub(super) async fn verify(
+    redis: &RedisClient,
+    key: &CodeKey,
     mac: &str,
     now: Timestamp,
-    then: Then,
-) -> Result<Option<Found>, Failure> {
-    let mut call = GUESS.key(key(slot));
-    call.arg(millis(now)).arg(mac).arg(u8::from(then == Then::Consume));
-    let found: Option<(String, String)> = server.run(&call).await?;
-    Ok(found.map(|(id, claim)| Found { id, claim: claim.parse().ok().map(ClaimId) }))
+    on_match: OnMatch,
+) -> Result<Option<FoundCode>, DependencyError> {
+    let mut call = VERIFY.key(name(key));
+    call.arg(millis(now)).arg(mac).arg(u8::from(on_match == OnMatch::Consume));
+    let found: Option<(String, String)> = redis.run(&call).await?;
+    Ok(found.map(|(id, claim)| (id, claim.parse().ok().map(ClaimId))))
 }
 
-pub(super) async fn consume(server: &RedisServer, slot: &Slot, id: &str, now: Timestamp) -> Result<bool, Failure> {
-    Ok(server.run(CONSUME.key(key(slot)).arg(millis(now)).arg(id)).await?)
+pub(super) async fn consume(
+    redis: &RedisClient,
+    key: &CodeKey,
+    id: &str,
+    now: Timestamp,
+) -> Result<bool, DependencyError> {
+    redis.run(CONSUME.key(name(key)).arg(millis(now)).arg(id)).await
 }
 
-pub(super) async fn restore(server: &RedisServer, slot: &Slot, id: &str) -> Result<(), Failure> {
-    Ok(server.run(RESTORE.key(key(slot)).arg(id)).await?)
+pub(super) async fn unconsume(redis: &RedisClient, key: &CodeKey, id: &str) -> Result<(), DependencyError> {
+    redis.run(UNCONSUME.key(name(key)).arg(id)).await
 }
 
-pub(super) async fn forget(server: &RedisServer, slot: &Slot) -> Result<(), Failure> {
-    Ok(server.send(::redis::pipe().del(key(slot)).ignore()).await?)
+pub(super) async fn revoke(redis: &RedisClient, key: &CodeKey) -> Result<(), DependencyError> {
+    redis.send(::redis::pipe().del(name(key)).ignore()).await
 }
 
-fn key(slot: &Slot) -> String {
-    format!("fom:codes:{}:{}", slot.purpose.as_str(), slot.address)
+fn name(key: &CodeKey) -> String {
+    format!("fom:codes:{}:{}", key.purpose.as_str(), key.address)
 }
 
 fn millis(moment: Timestamp) -> i64 {

@@ -1,6 +1,6 @@
 //! Changes by admins, and by users to their own accounts.
 
-use faceofmind_platform::mail::Queue;
+use faceofmind_platform::mail::{CountJobs, JobCounts};
 
 use super::*;
 
@@ -96,7 +96,7 @@ async fn deleting_a_user_deletes_everything_that_belongs_to_them() {
             assert_eq!(world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert!(!world.is_good(&ada).await);
-        assert_eq!(world.system.mailer.count().await.expect("counts"), Queue { waiting: 0, dead: 0 });
+        assert_eq!(world.system.mailer.ask(CountJobs).await.expect("counts"), JobCounts { waiting: 0, dead: 0 });
         let events = world.event_names(ada.user.id).await;
         assert_eq!(events.last().map(String::as_str), Some("user.deleted"));
         world.register(ADA, PASSWORD, "phone").await;

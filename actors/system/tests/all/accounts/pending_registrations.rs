@@ -161,9 +161,9 @@ async fn the_mail_of_a_registration_that_was_verified_meanwhile_is_not_sent() {
         let (mut tx, ada) = (world.db.begin().await.expect("begins"), world.id_of(ADA).await);
         let late = MailReason::Registration { user: ada, claim: ClaimId(1) };
         let (now, id) = (world.clock.now(), Rng::system().uuid_v7(world.clock.now()));
-        faceofmind_platform::mail::queue(&mut tx, id, &late, "phone", now).await.expect("queues");
+        faceofmind_platform::mail::enqueue(&mut tx, id, &late, "phone", now).await.expect("queues");
         tx.commit().await.expect("commits");
-        world.system.mailer.wake();
+        world.system.mailer.tell(faceofmind_platform::mail::Poll);
         world.all_is_mailed().await;
         assert_eq!(world.mails(ADA).len(), 1, "no mail about a second registration");
     }

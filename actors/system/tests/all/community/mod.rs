@@ -4,64 +4,87 @@ use std::time::Duration;
 
 use faceofmind_base::Clock;
 use faceofmind_db::Database;
-use faceofmind_domain::community::{Comment, CommunityError, Draft, Member, Page, Part, Post, Settings};
+use faceofmind_domain::community::{
+    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Editor, GetPost, ListComments,
+    ListPosts, NewContent, Page, PageRequest, Post, Settings, UpdateComment, UpdatePost, erase,
+};
 use faceofmind_model::{
     CommentId, PostId, UserId,
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::{
-    idempotency::{Key, Once},
+    idempotency::{self, IdempotencyKey, StoredResponse},
+    mail::Transport,
     rate_limit::Limit,
 };
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::support::{World, worlds};
+use crate::support::{World, keyring, new_folder, settings, until, worlds};
 
 mod concurrency;
-mod keys;
-mod limited;
+mod idempotent;
 mod lists;
+mod rate_limits;
 mod writing;
 
-const NOWHERE: PostId = PostId(4_000_000);
+const MISSING_POST: PostId = PostId(4_000_000);
 
-fn draft(user: UserId, content: &str) -> Draft {
-    Draft { user, content: content.to_owned(), origin: EventContext::new(Initiator::User(user)), key: None }
+fn content(author: UserId, content: &str) -> NewContent {
+    NewContent { author, content: content.to_owned(), events: EventContext::new(Initiator::User(author)), key: None }
 }
 
-/// Under a key whose body is the content.
-fn keyed(user: UserId, key: &str, content: &str) -> Draft {
-    Draft { key: Some(Key::of(user, "POST /api/v1/posts", key, content.as_bytes())), ..draft(user, content) }
+/// Content with a key and a body that is the content.
+fn keyed(user: UserId, key: &str, text: &str) -> NewContent {
+    let key = IdempotencyKey::new(user, "POST /api/v1/posts", key, text.as_bytes());
+    NewContent { key: Some(key), ..content(user, text) }
 }
 
-fn member(user: UserId) -> Member {
-    Member { user, is_admin: false }
+fn create_post(new: NewContent) -> CreatePost {
+    CreatePost { new, respond }
 }
 
-fn admin(user: UserId) -> Member {
-    Member { user, is_admin: true }
+fn create_comment(post: PostId, new: NewContent) -> CreateComment {
+    CreateComment { post, new, respond }
 }
 
-/// What was written now, and not before.
-fn fresh<T>(once: Once<T>) -> T {
-    match once {
-        Once::Now(written) => written,
-        Once::Again(answer) => panic!("was answered before: {answer:?}"),
-    }
+fn update_post(id: PostId, content: &str, editor: Editor) -> UpdatePost {
+    UpdatePost { id, content: content.to_owned(), editor }
+}
+
+fn update_comment(post: PostId, id: CommentId, content: &str, editor: Editor) -> UpdateComment {
+    UpdateComment { post, id, content: content.to_owned(), editor }
+}
+
+fn respond<T: Serialize>(made: T) -> StoredResponse {
+    StoredResponse { status: 201, body: serde_json::to_string(&made).expect("JSON") }
+}
+
+fn parse<T: DeserializeOwned>(response: &StoredResponse) -> T {
+    assert_eq!(response.status, 201);
+    serde_json::from_str(&response.body).expect("what was made")
+}
+
+fn user(user: UserId) -> Editor {
+    Editor { user, is_admin: false }
+}
+
+fn admin(user: UserId) -> Editor {
+    Editor { user, is_admin: true }
 }
 
 async fn person(world: &World, name: &str) -> UserId {
     faceofmind_testing::user(&world.db, &format!("{name}@example.org")).await
 }
 
-async fn post(world: &World, user: UserId, content: &str) -> Post {
-    fresh(world.system.community.post(draft(user, content)).await.expect("is published"))
+async fn post(world: &World, author: UserId, text: &str) -> Post {
+    parse(&world.system.community.ask(create_post(content(author, text))).await.expect("publishes"))
 }
 
-async fn comment(world: &World, post: PostId, user: UserId, content: &str) -> Comment {
-    fresh(world.system.community.comment(post, draft(user, content)).await.expect("is put there"))
+async fn comment(world: &World, post: PostId, author: UserId, text: &str) -> Comment {
+    parse(&world.system.community.ask(create_comment(post, content(author, text))).await.expect("comments"))
 }
 
-/// All that is written.
+/// The numbers of posts and comments.
 async fn rows(world: &World) -> (i64, i64) {
     let count = async |table| world.number(&format!("SELECT count(*) FROM {table}")).await;
     (count("community_posts").await, count("community_comments").await)

@@ -2,7 +2,7 @@
 
 use faceofmind_base::Clock;
 use faceofmind_db::Database;
-use faceofmind_platform::{mail::Transport, nats::Nats, testing::connect_nats};
+use faceofmind_platform::{mail::Transport, nats::NatsConnection, testing::connect_nats};
 use faceofmind_testing::{TcpProxy, nats_account};
 
 use super::*;
@@ -14,7 +14,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    async fn open(one: Option<Nats>, two: Option<Nats>) -> Self {
+    async fn open(one: Option<NatsConnection>, two: Option<NatsConnection>) -> Self {
         let dbs = databases().await;
         let db = dbs.into_iter().find(|db| matches!(db, Database::Postgres(_))).expect("a PostgreSQL server");
         let folder = new_folder();
@@ -83,16 +83,16 @@ async fn without_nats_every_request_reads_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_its_link_reads_the_database_and_caches_again_when_the_link_is_back() {
+async fn a_node_without_its_connection_reads_the_database_and_caches_again_when_it_is_back() {
     let account = nats_account().await;
     let proxy = TcpProxy::start(&account.server).await;
     let (one, two) =
         (connect_nats(account.url(&account.server)).await, connect_nats(account.url(&proxy.address)).await);
-    let link = two.link().clone();
+    let connection = two.state().clone();
     let nodes = Nodes::open(Some(one), Some(two)).await;
     let [ada, bob] = [nodes.cached_on_both(ADA).await, nodes.cached_on_both("bob@example.org").await];
     proxy.cut();
-    until("the broken link is noticed", async || !link.is_up()).await;
+    until("the broken connection is noticed", async || !connection.is_connected()).await;
     assert!(!is_cached(&nodes.two, &ada));
     nodes.one.end_all(ada.user.id).await;
     assert!(!nodes.two.is_good(&ada).await && nodes.two.is_good(&bob).await);
@@ -105,16 +105,16 @@ async fn a_node_without_its_link_reads_the_database_and_caches_again_when_the_li
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn invalidations_that_a_node_could_not_send_are_made_up_for_when_its_link_is_back() {
+async fn invalidations_that_a_node_could_not_send_are_made_up_for_when_its_connection_is_back() {
     let account = nats_account().await;
     let proxy = TcpProxy::start(&account.server).await;
     let (one, two) =
         (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
-    let link = one.link().clone();
+    let connection = one.state().clone();
     let nodes = Nodes::open(Some(one), Some(two)).await;
     let ada = nodes.cached_on_both(ADA).await;
     proxy.cut();
-    until("the broken link is noticed", async || !link.is_up()).await;
+    until("the broken connection is noticed", async || !connection.is_connected()).await;
     let before = invalidations(&nodes.two).await;
     nodes.one.end_all(ada.user.id).await;
     assert_eq!(invalidations(&nodes.two).await, before, "it cannot know");
@@ -128,11 +128,11 @@ async fn entries_of_other_nodes_expire_within_seconds_when_a_node_cannot_send_in
     let proxy = TcpProxy::start(&account.server).await;
     let (one, two) =
         (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
-    let link = one.link().clone();
+    let connection = one.state().clone();
     let nodes = Nodes::open(Some(one), Some(two)).await;
     let ada = nodes.cached_on_both(ADA).await;
     proxy.cut();
-    until("the broken link is noticed", async || !link.is_up()).await;
+    until("the broken connection is noticed", async || !connection.is_connected()).await;
     nodes.one.end_all(ada.user.id).await;
     until("it is invalid", async || !nodes.two.is_good(&ada).await).await;
 }

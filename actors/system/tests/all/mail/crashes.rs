@@ -1,18 +1,18 @@
-//! What survives an actor, and a node.
+//! Crashes of the mailer, and several nodes.
 
 use super::*;
 
-/// The server has the mail, and nobody heard it say so.
+/// The server has the mail, and its reply is lost.
 #[tokio::test]
-async fn a_crash_between_sending_and_settling_sends_the_same_mail_again() {
+async fn a_crash_before_the_job_is_done_sends_the_same_mail_again() {
     for (world, server) in worlds().await {
         server.answers(|_| SILENCE);
         world.register(ADA, PASSWORD, "phone").await;
         until_mailed(&server, 1).await;
         world.kill("mailer").await;
         server.answers(|_| "250 taken");
-        assert_eq!(world.queue().await, Queue { waiting: 1, dead: 0 });
-        world.advance(HELD);
+        assert_eq!(world.jobs().await, JobCounts { waiting: 1, dead: 0 });
+        world.advance(CLAIM_TIMEOUT);
         let mails = until_mailed(&server, 2).await;
         assert_eq!(mails[0].id, mails[1].id);
         world.until_queued(0, 0).await;
@@ -20,19 +20,19 @@ async fn a_crash_between_sending_and_settling_sends_the_same_mail_again() {
 }
 
 #[tokio::test]
-async fn a_mailer_that_dies_again_and_again_loses_no_mail_and_frees_no_slot_twice() {
+async fn a_mailer_that_crashes_repeatedly_loses_no_mail_and_frees_no_slot_twice() {
     for (world, server) in worlds().await {
         server.answers(|_| SILENCE);
         for number in 0..12 {
             world.register(&format!("ada{number}@example.org"), PASSWORD, "phone").await;
         }
         for _ in 0..3 {
-            world.until_done("under_way", 8).await;
+            world.until_in_flight(8).await;
             world.kill("mailer").await;
-            world.advance(HELD);
+            world.advance(CLAIM_TIMEOUT);
         }
         server.answers(|_| "250 taken");
-        world.advance(HELD);
+        world.advance(CLAIM_TIMEOUT);
         world.until_queued(0, 0).await;
         let mut to: Vec<_> = server.mails().into_iter().map(|mail| mail.to).collect();
         to.sort();
@@ -42,20 +42,20 @@ async fn a_mailer_that_dies_again_and_again_loses_no_mail_and_frees_no_slot_twic
 }
 
 #[tokio::test]
-async fn who_asks_a_mailer_that_dies_hears_so_at_once() {
+async fn a_request_to_a_mailer_that_crashes_fails_at_once() {
     for (world, _server) in worlds().await {
         let mut held = Vec::new();
         for _ in 0..4 {
             held.push(world.db.read_conn().await.expect("a connection"));
         }
         let mailer = world.system.mailer.clone();
-        let asking = tokio::spawn(async move { mailer.count().await });
-        let waits = || world.system.tree.child("mailer").expect("is there").depth() == 1;
-        until("it waits", async || waits()).await;
-        world.system.tree.child("mailer").expect("is there").panic();
-        assert!(matches!(asking.await.expect("no panic"), Err(Failure::Unavailable("mailer"))));
+        let asking = tokio::spawn(async move { mailer.ask(CountJobs).await });
+        until("it waits", async || world.system.mailer.queue_len() == 1).await;
+        world.system.mailer.panic();
+        let failed = asking.await.expect("no panic");
+        assert!(matches!(failed, Err(MailError::Ask(AskError::Unavailable("mailer")))), "{failed:?}");
         drop(held);
-        until("it is at work again", async || world.system.mailer.count().await.is_ok()).await;
+        until("it is restarted", async || world.system.mailer.ask(CountJobs).await.is_ok()).await;
     }
 }
 
@@ -81,9 +81,8 @@ async fn of_two_nodes_one_sends_each_mail() {
     }
 }
 
-/// Stopped in good order, nothing is left to be sent twice.
 #[tokio::test]
-async fn a_mail_under_way_is_settled_before_the_mailer_stops() {
+async fn a_mail_in_flight_is_done_before_the_mailer_stops() {
     for (world, server) in worlds().await {
         world.register(ADA, PASSWORD, "phone").await;
         until_mailed(&server, 1).await;

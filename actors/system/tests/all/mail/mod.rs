@@ -1,12 +1,14 @@
-//! The queue, from an intent to a mail that somebody reads.
+//! The queue, from a mail job to a received mail.
+
+use std::time::Duration;
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
+use faceofmind_model::MailReason;
+use faceofmind_platform::mail::{CLAIM_TIMEOUT, CountJobs, JobCounts, MailError, enqueue};
+use faceofmind_runtime::AskError;
 
-use super::*;
-use crate::support;
-use crate::support::{MailServer, PASSWORD, Received, World, bounds, until};
-use faceofmind_platform::mail::intents::HELD;
+use crate::support::{MailServer, PASSWORD, Received, World, bounds, email, until};
 
 mod crashes;
 mod retries;
@@ -17,12 +19,12 @@ const LATER: &str = "451 4.7.1 later";
 const NEVER: &str = "550 5.1.1 no such user";
 const SILENCE: &str = "";
 
-/// A house on that database that mails to the server.
+/// Returns a system on that database that mails to the server.
 async fn world(db: Database, server: &MailServer) -> World {
     World::with(db, server.transport(), None, &Clock::system(), bounds()).await
 }
 
-/// A house on each database, and the mail server that it speaks to.
+/// Returns a system on each database, and its mail server.
 async fn worlds() -> Vec<(World, MailServer)> {
     let mut worlds = Vec::new();
     for db in faceofmind_testing::databases().await {
@@ -33,25 +35,26 @@ async fn worlds() -> Vec<(World, MailServer)> {
 }
 
 impl World {
-    async fn queue(&self) -> Queue {
-        self.system.mailer.count().await.expect("counts")
+    async fn jobs(&self) -> JobCounts {
+        self.system.mailer.ask(CountJobs).await.expect("counts")
     }
 
     async fn until_queued(&self, waiting: i64, dead: i64) {
-        until("the queue is so", async || self.queue().await == Queue { waiting, dead }).await;
+        until("the queue holds these jobs", async || self.jobs().await == JobCounts { waiting, dead }).await;
     }
 
-    /// What the actor has done since the start.
-    async fn done(&self, what: &str) -> Value {
-        self.system.tree.child("mailer").expect("is there").status().await.expect("observed")[what].clone()
+    async fn until_in_flight(&self, mails: usize) {
+        let in_flight = async || self.system.mailer.status().await.is_ok_and(|status| status.in_flight == mails);
+        until("the mails are in flight", in_flight).await;
     }
 
-    async fn until_done(&self, what: &str, times: u64) {
-        until(what, async || self.done(what).await == times).await;
+    async fn until_retried(&self, times: u64) {
+        let retried = async || self.system.mailer.status().await.is_ok_and(|status| status.retried == times);
+        until("the attempts have failed", retried).await;
     }
 }
 
 async fn until_mailed(server: &MailServer, count: usize) -> Vec<Received> {
-    until("so many mails", async || server.mails().len() >= count).await;
+    until("the mails arrive", async || server.mails().len() >= count).await;
     server.mails()
 }

@@ -21,10 +21,9 @@ use faceofmind_model::{
 };
 use faceofmind_platform::{
     encryption::Keyring,
-    mail::{Renderer, Transport},
-    nats::Nats,
-    otp::OtpSettings,
-    outbox, password_hasher,
+    mail::{CountJobs, Renderer, Transport},
+    nats::NatsConnection,
+    otp, outbox, password_hasher,
     rate_limit::Limit,
 };
 use faceofmind_runtime::ActorState;
@@ -115,7 +114,7 @@ pub(crate) fn settings() -> Settings {
                 access_seconds: 1800,
             },
         },
-        otp: OtpSettings::default(),
+        otp: otp::Settings::default(),
         community: community::Settings {
             posts: limit("posts", 30, Duration::from_secs(3600)),
             comments: limit("comments", 120, Duration::from_secs(3600)),
@@ -150,7 +149,7 @@ impl World {
     pub(crate) async fn with(
         db: Database,
         transport: Transport,
-        nats: Option<Nats>,
+        nats: Option<NatsConnection>,
         clock: &Clock,
         settings: Settings,
     ) -> Self {
@@ -198,8 +197,10 @@ impl World {
 
     /// Waits until the mail queue is empty.
     pub(crate) async fn all_is_mailed(&self) {
-        until("the queue is empty", async || self.system.mailer.count().await.is_ok_and(|queue| queue.waiting == 0))
-            .await;
+        until("the queue is empty", async || {
+            self.system.mailer.ask(CountJobs).await.is_ok_and(|jobs| jobs.waiting == 0)
+        })
+        .await;
     }
 
     pub(crate) async fn register(&self, address: &str, password: &str, from: &str) {

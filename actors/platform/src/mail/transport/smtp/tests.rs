@@ -10,13 +10,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::mail::Transport;
-use crate::mail::render::tests::a_mail;
+use crate::mail::{Transport, render::tests::a_mail};
 
-/// What the server says to a command (`.` is the end of a mail); nothing means that it keeps silent from there on.
+/// The server's reply to a command (`.` is the end of a mail) on the connection of that number. After an empty reply it stays silent.
 type Script = fn(&str, usize) -> &'static str;
 
-/// A mail server that follows a script, told the number of the connection.
+/// A mail server that follows a script.
 struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -32,7 +31,7 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = connections.fetch_add(1, Ordering::SeqCst) + 1;
-                tokio::spawn(talk(stream, script, number, silent.clone()));
+                tokio::spawn(serve(stream, script, number, silent.clone()));
             }
         });
         server
@@ -59,7 +58,7 @@ impl Server {
     }
 }
 
-async fn talk(stream: TcpStream, script: Script, number: usize, silent: Arc<Notify>) -> Option<()> {
+async fn serve(stream: TcpStream, script: Script, number: usize, silent: Arc<Notify>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 ready\r\n").await.ok()?;
     let mut in_mail = false;
@@ -72,17 +71,17 @@ async fn talk(stream: TcpStream, script: Script, number: usize, silent: Arc<Noti
         if in_mail && line != "." {
             continue;
         }
-        let answer = script(line, number);
-        in_mail = answer.starts_with("354");
-        if answer.is_empty() {
+        let reply = script(line, number);
+        in_mail = reply.starts_with("354");
+        if reply.is_empty() {
             silent.notify_one();
             std::future::pending().await
         }
-        stream.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        stream.write_all(format!("{reply}\r\n").as_bytes()).await.ok()?;
     }
 }
 
-/// Takes everything.
+/// Accepts everything.
 fn friendly(line: &str, _: usize) -> &'static str {
     match line {
         "DATA" => "354 go on",
@@ -104,12 +103,12 @@ async fn one_connection_serves_many_mails() {
     for _ in 0..3 {
         transport.send(&a_mail()).await.expect("taken");
     }
-    assert!(transport.check().await);
+    assert!(transport.is_up().await);
     assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
-async fn many_mails_at_once_share_a_few_connections() {
+async fn concurrent_mails_share_a_few_connections() {
     let server = Server::start(friendly).await;
     let transport = Arc::new(server.patient());
     let sends: Vec<_> = (0..20)
@@ -121,16 +120,16 @@ async fn many_mails_at_once_share_a_few_connections() {
     for send in sends {
         send.await.expect("it ran").expect("taken");
     }
-    assert!(server.connections() <= MOST_CONNECTIONS, "{}", server.connections());
+    assert!(server.connections() <= MAX_CONNECTIONS, "{}", server.connections());
 }
 
-/// Keeps silent after its first mail, as if it took ages to file it.
+/// Does not reply to the first mail.
 fn slow_at_first(line: &str, connection: usize) -> &'static str {
     if (line, connection) == (".", 1) { "" } else { friendly(line, connection) }
 }
 
 #[tokio::test]
-async fn a_send_whose_caller_went_away_leaves_no_half_spoken_connection() {
+async fn an_aborted_send_leaves_no_connection_in_the_pool() {
     let server = Server::start(slow_at_first).await;
     let (transport, mail) = (server.patient(), a_mail());
     tokio::select! {
@@ -142,65 +141,65 @@ async fn a_send_whose_caller_went_away_leaves_no_half_spoken_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_silent_is_given_up_at_the_deadline() {
+async fn a_silent_server_is_abandoned_at_the_deadline() {
     let server = Server::start(slow_at_first).await;
     let transport = server.transport(None, Duration::from_millis(200));
     let error = transport.send(&a_mail()).await.expect_err("no answer");
-    assert_eq!(error, transient("no answer within 200ms"));
+    assert_eq!(error, transient("no reply within 200ms"));
     transport.send(&a_mail()).await.expect("taken, over another connection");
 }
 
 #[tokio::test]
-async fn a_refused_mail_is_told_by_its_codes_and_never_by_the_servers_words() {
+async fn the_reason_of_a_refusal_holds_the_codes_and_no_text_of_the_server() {
     let unknown_user = refusal(|line, number| match line {
         line if line.starts_with("RCPT") => "550 5.1.1 <ada@example.org> unknown, your code was 482913",
         line => friendly(line, number),
     });
     let error = unknown_user.await;
-    assert_eq!(error, SendError::Permanent(Reason::new("the mail server answered 550 5.1.1")));
+    assert_eq!(error, SendError::Permanent(Reason::new("the mail server replied 550 5.1.1")));
 
     let full = refusal(|line, number| match line {
         "." => "452-4.2.2 mailbox of ada@example.org\r\n452 4.2.2 is full",
         line => friendly(line, number),
     });
-    assert_eq!(full.await, transient("the mail server answered 452 4.2.2"));
+    assert_eq!(full.await, transient("the mail server replied 452 4.2.2"));
 
     let no_status =
         refusal(|line, number| if line == "." { "554 5.1 ada@example.org" } else { friendly(line, number) });
-    assert_eq!(no_status.await, SendError::Permanent(Reason::new("the mail server answered 554")));
+    assert_eq!(no_status.await, SendError::Permanent(Reason::new("the mail server replied 554")));
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_us_or_the_server_never_condemns_the_mail() {
+async fn a_fault_of_the_client_or_the_server_is_transient() {
     let wrong_password = refusal(|line, number| match line {
         line if line.starts_with("AUTH") => "535 5.7.8 no-reply@faceofmind.local: wrong password",
         line => friendly(line, number),
     });
-    assert_eq!(wrong_password.await, transient("the mail server answered 535 5.7.8"));
+    assert_eq!(wrong_password.await, transient("the mail server replied 535 5.7.8"));
 
     let closed =
         refusal(|line, number| if line.starts_with("EHLO") { "554 5.3.2 go away" } else { friendly(line, number) });
-    assert_eq!(closed.await, transient("the mail server answered 554 5.3.2"));
+    assert_eq!(closed.await, transient("the mail server replied 554 5.3.2"));
 
     let not_logged_in = refusal(|line, number| match line {
         line if line.starts_with("MAIL") => "530 5.7.0 log in first",
         line => friendly(line, number),
     });
-    assert_eq!(not_logged_in.await, transient("the mail server answered 530 5.7.0"));
+    assert_eq!(not_logged_in.await, transient("the mail server replied 530 5.7.0"));
 
-    let babble = refusal(|line, number| if line == "DATA" { "ada@example.org" } else { friendly(line, number) });
-    assert_eq!(babble.await, transient("the mail server's answer makes no sense"));
+    let gibberish = refusal(|line, number| if line == "DATA" { "ada@example.org" } else { friendly(line, number) });
+    assert_eq!(gibberish.await, transient("the mail server's reply is invalid"));
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_transient_and_not_ready() {
+async fn an_unreachable_server_is_transient_and_not_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     drop(listener);
-    let nobody = Server { port, connections: Arc::default(), silent: Arc::default() };
-    let transport = nobody.patient();
-    assert!(!transport.check().await);
-    let error = transport.send(&a_mail()).await.expect_err("nobody listens");
+    let server = Server { port, connections: Arc::default(), silent: Arc::default() };
+    let transport = server.patient();
+    assert!(!transport.is_up().await);
+    let error = transport.send(&a_mail()).await.expect_err("no server listens");
     assert!(matches!(error, SendError::Transient(_)) && error.to_string().contains("refused"), "{error}");
 }
 

@@ -1,8 +1,8 @@
--- Uses a code up, if it is live.
+-- Consumes a live code.
 -- KEYS: the codes of one address and purpose. ARGV: now (milliseconds), id.
--- Returns whether it was this call that used it up.
-local held = redis.call('HGET', KEYS[1], ARGV[2])
-local code = held and cjson.decode(held)
+-- Returns whether this call consumed it.
+local field = redis.call('HGET', KEYS[1], ARGV[2])
+local code = field and cjson.decode(field)
 if not code or code.tries <= 0 or code.expires_at <= tonumber(ARGV[1]) then
     return 0
 end

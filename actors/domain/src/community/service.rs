@@ -1,0 +1,251 @@
+//! The use cases. Each change is one transaction.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use faceofmind_db::Tx;
+use faceofmind_model::{
+    CommentId, PostId,
+    event::{CommunityEvent, DomainEvent},
+};
+use faceofmind_platform::{
+    idempotency::{self, StoredResponse},
+    outbox::{self, Wake},
+    rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, Refund},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Deps, GetPost, ListComments,
+    ListPosts, NewContent, Page, Post, Settings, UpdateComment, UpdatePost,
+    store::{comments, posts},
+};
+use crate::accounts;
+
+/// What the handlers run on.
+pub(super) struct CommunityService {
+    settings: Settings,
+    deps: Deps,
+    created: AtomicU64,
+    replayed: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What became of requests that create, since the program started.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CreationCounts {
+    pub created: u64,
+    /// Answered with a stored response.
+    pub replayed: u64,
+    pub refused: u64,
+}
+
+/// The response to a request that creates.
+enum Creation {
+    New(StoredResponse),
+    Replay(StoredResponse),
+}
+
+impl CommunityService {
+    pub(super) fn new(settings: Settings, deps: Deps) -> Self {
+        let (created, replayed, refused) = Default::default();
+        Self { settings, deps, created, replayed, refused }
+    }
+
+    pub(super) fn counts(&self) -> CreationCounts {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CreationCounts { created: count(&self.created), replayed: count(&self.replayed), refused: count(&self.refused) }
+    }
+
+    pub(super) async fn list_posts(&self, ListPosts(page): ListPosts) -> Result<Page<Post, PostId>, CommunityError> {
+        Ok(posts::page(self.deps.db.read_conn().await?.connection(), page).await?)
+    }
+
+    pub(super) async fn get_post(&self, GetPost(id): GetPost) -> Result<Post, CommunityError> {
+        let post = posts::find(self.deps.db.read_conn().await?.connection(), id).await?;
+        post.ok_or(CommunityError::PostNotFound)
+    }
+
+    /// Looks the post up only where it has no comments.
+    pub(super) async fn list_comments(
+        &self,
+        ListComments { post, page }: ListComments,
+    ) -> Result<Page<Comment, CommentId>, CommunityError> {
+        let mut reader = self.deps.db.read_conn().await?;
+        let page = comments::page(reader.connection(), post, page).await?;
+        if page.results.is_empty() {
+            posts::find(reader.connection(), post).await?.ok_or(CommunityError::PostNotFound)?;
+        }
+        Ok(page)
+    }
+
+    pub(super) async fn create_post(
+        &self,
+        CreatePost { new, respond }: CreatePost,
+    ) -> Result<StoredResponse, CommunityError> {
+        self.rate_limited(self.settings.posts, &new, self.write_post(&new, respond)).await
+    }
+
+    pub(super) async fn create_comment(
+        &self,
+        CreateComment { post, new, respond }: CreateComment,
+    ) -> Result<StoredResponse, CommunityError> {
+        self.rate_limited(self.settings.comments, &new, self.write_comment(post, &new, respond)).await
+    }
+
+    /// Writes within the limit. A replay is answered whatever the limit, and a request that writes nothing is not counted.
+    async fn rate_limited(
+        &self,
+        limit: Limit,
+        new: &NewContent,
+        write: impl Future<Output = Result<Creation, CommunityError>>,
+    ) -> Result<StoredResponse, CommunityError> {
+        if let Some(response) = self.look_up_response(new).await? {
+            return Ok(response);
+        }
+        let key = RateLimitKey { limit, subject: new.author.to_string() };
+        let reservation = match self.deps.limiter.ask(Acquire(vec![key])).await {
+            Ok(reservation) => reservation,
+            Err(error) => return self.replay_or_refuse(new, error).await,
+        };
+        let result = write.await;
+        let counter = match result {
+            Ok(Creation::New(_)) => &self.created,
+            Ok(Creation::Replay(_)) => &self.replayed,
+            Err(_) => &self.refused,
+        };
+        increment(counter);
+        if !matches!(result, Ok(Creation::New(_))) {
+            self.deps.limiter.tell(Refund(reservation));
+        }
+        result.map(|(Creation::New(response) | Creation::Replay(response))| response)
+    }
+
+    /// Refuses, unless a concurrent request with the same key took the last use and has been answered meanwhile.
+    async fn replay_or_refuse(
+        &self,
+        new: &NewContent,
+        error: RateLimitError,
+    ) -> Result<StoredResponse, CommunityError> {
+        if let Some(response) = self.look_up_response(new).await? {
+            return Ok(response);
+        }
+        increment(&self.refused);
+        Err(error.into())
+    }
+
+    async fn look_up_response(&self, new: &NewContent) -> Result<Option<StoredResponse>, CommunityError> {
+        let Some(key) = &new.key else { return Ok(None) };
+        let claim = idempotency::look_up(&self.deps.db, &self.deps.keyring, key, self.deps.clock.now()).await?;
+        let response = claim.map_or(Ok(None), |claim| claim.into_replay(CommunityError::KeyReused))?;
+        if response.is_some() {
+            increment(&self.replayed);
+        }
+        Ok(response)
+    }
+
+    async fn write_post(
+        &self,
+        new: &NewContent,
+        respond: fn(Post) -> StoredResponse,
+    ) -> Result<Creation, CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        if let Some(response) = self.claim_key(&mut tx, new).await? {
+            return Ok(Creation::Replay(response));
+        }
+        let post = posts::insert(&mut tx, new, self.deps.clock.now()).await?;
+        let event = CommunityEvent::PostCreated { user_id: new.author, post_id: post.id };
+        self.commit_with_event(tx, new, respond(post), event).await
+    }
+
+    async fn write_comment(
+        &self,
+        post_id: PostId,
+        new: &NewContent,
+        respond: fn(Comment) -> StoredResponse,
+    ) -> Result<Creation, CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        if let Some(response) = self.claim_key(&mut tx, new).await? {
+            return Ok(Creation::Replay(response));
+        }
+        posts::lock(&mut tx, post_id).await?.ok_or(CommunityError::PostNotFound)?;
+        let comment = comments::insert(&mut tx, post_id, new, self.deps.clock.now()).await?;
+        let event = CommunityEvent::CommentCreated { user_id: new.author, post_id, comment_id: comment.id };
+        self.commit_with_event(tx, new, respond(comment), event).await
+    }
+
+    /// Locks the author and claims the key. Returns the response to an earlier request with that key.
+    async fn claim_key(&self, tx: &mut Tx, new: &NewContent) -> Result<Option<StoredResponse>, CommunityError> {
+        if !accounts::lock_key_share(tx, new.author).await? {
+            return Err(CommunityError::UserNotFound);
+        }
+        let Some(key) = &new.key else { return Ok(None) };
+        let claim = idempotency::claim(tx, &self.deps.keyring, key, self.deps.clock.now()).await?;
+        claim.into_replay(CommunityError::KeyReused)
+    }
+
+    /// Stores the response, records the event and commits.
+    async fn commit_with_event(
+        &self,
+        mut tx: Tx,
+        new: &NewContent,
+        response: StoredResponse,
+        event: impl DomainEvent,
+    ) -> Result<Creation, CommunityError> {
+        let Deps { keyring, clock, rng, publisher, .. } = &self.deps;
+        if let Some(key) = &new.key {
+            idempotency::store_response(&mut tx, keyring, key, &response).await?;
+        }
+        outbox::record(&mut tx, &event.into_cloud_event(&new.events, clock.now(), rng)).await?;
+        tx.commit().await?;
+        publisher.tell(Wake);
+        Ok(Creation::New(response))
+    }
+
+    pub(super) async fn update_post(
+        &self,
+        UpdatePost { id, content, editor }: UpdatePost,
+    ) -> Result<Post, CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        editor.ensure_may_update(posts::lock(&mut tx, id).await?.ok_or(CommunityError::PostNotFound)?)?;
+        posts::update(&mut tx, id, &content, self.deps.clock.now()).await?;
+        let post = posts::find(tx.connection(), id).await?.ok_or(CommunityError::PostNotFound)?;
+        tx.commit().await?;
+        Ok(post)
+    }
+
+    pub(super) async fn update_comment(
+        &self,
+        UpdateComment { post, id, content, editor }: UpdateComment,
+    ) -> Result<Comment, CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        let author = comments::lock(&mut tx, post, id).await?.ok_or(CommunityError::CommentNotFound)?;
+        editor.ensure_may_update(author)?;
+        comments::update(&mut tx, id, &content, self.deps.clock.now()).await?;
+        let comment = comments::get(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(comment)
+    }
+
+    pub(super) async fn delete_post(&self, DeletePost { id, editor }: DeletePost) -> Result<(), CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        editor.ensure_may_delete(posts::lock(&mut tx, id).await?.ok_or(CommunityError::PostNotFound)?)?;
+        posts::delete(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(super) async fn delete_comment(
+        &self,
+        DeleteComment { post, id, editor }: DeleteComment,
+    ) -> Result<(), CommunityError> {
+        let mut tx = self.deps.db.begin().await?;
+        let author = comments::lock(&mut tx, post, id).await?.ok_or(CommunityError::CommentNotFound)?;
+        editor.ensure_may_delete(author)?;
+        comments::delete(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn increment(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,83 @@
+//! What the program can say by mail.
+
+use std::{fmt, net::IpAddr};
+
+use faceofmind_model::OtpCode;
+use jiff::{ZonedDateTime, civil::Date};
+
+/// A mail's contents before rendering. None can hold health data, except in the title that a user gave to a reminder.
+///
+/// Names and devices are as stored, and sanitized when rendered ([`super::sanitize`]). Times are in the recipient's time zone, which the
+/// text names.
+pub enum MailTemplate {
+    /// To a registered address: the code that verifies it.
+    Welcome {
+        /// First and last name as registered, perhaps not by the recipient.
+        claim_name: String,
+        claimed_at: ZonedDateTime,
+        /// Verifies this registration and no other.
+        code: OtpCode,
+        expires_in_minutes: u32,
+    },
+    /// To the owner of an active account whose address was registered again.
+    AlreadyRegistered { first_name: String, at: ZonedDateTime },
+    /// The code that allows a new password.
+    ResetCode { first_name: String, code: OtpCode, expires_in_minutes: u32 },
+    /// The password was changed, or set after a reset.
+    PasswordChanged { first_name: String, at: ZonedDateTime },
+    /// A log-in from a device that is new to the account.
+    NewDevice {
+        first_name: String,
+        /// As the device names itself.
+        device: String,
+        /// The client IP, if known.
+        address: Option<IpAddr>,
+        at: ZonedDateTime,
+    },
+    /// A reminder is due.
+    Reminder {
+        first_name: String,
+        /// As the user wrote it. It is not in the subject, because lock screens show that.
+        title: String,
+        date: Date,
+    },
+    /// To the address that an account is to change to: the code that verifies it.
+    AddressCode {
+        /// First and last name of the account's owner, who need not be the recipient.
+        claim_name: String,
+        claimed_at: ZonedDateTime,
+        code: OtpCode,
+        expires_in_minutes: u32,
+    },
+    /// To the owner of an account whose address another account is to change to.
+    AddressTaken { first_name: String, at: ZonedDateTime },
+    /// To the current address: a change is requested. The new address is not named.
+    AddressChangeAsked { first_name: String, at: ZonedDateTime },
+    /// To the previous address: it was changed. The new address is not named.
+    AddressChanged { first_name: String, at: ZonedDateTime },
+}
+
+impl MailTemplate {
+    /// The name of the template's files, and what logs may say of the mail.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::AlreadyRegistered { .. } => "already_registered",
+            Self::ResetCode { .. } => "reset_code",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::NewDevice { .. } => "new_device",
+            Self::Reminder { .. } => "reminder",
+            Self::AddressCode { .. } => "address_code",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::AddressChangeAsked { .. } => "address_change_asked",
+            Self::AddressChanged { .. } => "address_changed",
+        }
+    }
+}
+
+impl fmt::Debug for MailTemplate {
+    /// The name alone, so that no log holds what a mail says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

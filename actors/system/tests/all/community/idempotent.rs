@@ -1,0 +1,53 @@
+//! Writing with an `Idempotency-Key`.
+
+use super::*;
+
+#[tokio::test]
+async fn a_repeated_key_gets_the_same_response_also_when_the_post_is_changed_or_deleted() {
+    for world in worlds().await {
+        let ada = person(&world, "ada").await;
+        let community = &world.system.community;
+        let first = community.ask(create_post(keyed(ada, "k", "one"))).await.expect("publishes");
+        let id = parse::<Post>(&first).id;
+        community.ask(update_post(id, "another", user(ada))).await.expect("updates");
+        let replay = community.ask(create_post(keyed(ada, "k", "one"))).await.expect("replays");
+        assert_eq!(replay, first, "as it was when it was written");
+        community.ask(DeletePost { id, editor: user(ada) }).await.expect("deletes");
+        assert_eq!(community.ask(create_post(keyed(ada, "k", "one"))).await.expect("replays"), first);
+        let reused = community.ask(create_post(keyed(ada, "k", "two"))).await;
+        assert!(matches!(reused, Err(CommunityError::KeyReused)), "{reused:?}");
+        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((0, 0), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_comment_leaves_its_key_free() {
+    for world in worlds().await {
+        let ada = person(&world, "ada").await;
+        let community = &world.system.community;
+        let lost = community.ask(create_comment(MISSING_POST, keyed(ada, "k", "lost"))).await;
+        assert!(matches!(lost, Err(CommunityError::PostNotFound)), "{lost:?}");
+        let id = post(&world, ada, "one").await.id;
+        let first = community.ask(create_comment(id, keyed(ada, "k", "said"))).await.expect("the key is free");
+        let replay = community.ask(create_comment(id, keyed(ada, "k", "said"))).await.expect("replays");
+        assert_eq!(replay, first);
+        assert_eq!((parse::<Comment>(&first).content.as_str(), rows(&world).await), ("said", (1, 1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_parallel_requests_with_one_key_write_one_post() {
+    for world in worlds().await {
+        let ada = person(&world, "ada").await;
+        let asking = (0..20).map(|_| {
+            let community = world.system.community.clone();
+            tokio::spawn(async move { community.ask(create_post(keyed(ada, "k", "one"))).await })
+        });
+        let mut responses = Vec::new();
+        for asked in asking.collect::<Vec<_>>() {
+            responses.push(asked.await.expect("no panic").expect("publishes or replays"));
+        }
+        assert_eq!(responses, vec![responses[0].clone(); 20]);
+        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((1, 0), 1));
+    }
+}

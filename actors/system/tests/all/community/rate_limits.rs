@@ -1,0 +1,106 @@
+//! How much one user may write.
+
+use faceofmind_db::with_conn;
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Two posts and two comments an hour.
+async fn strict_worlds() -> Vec<World> {
+    let mut worlds = Vec::new();
+    for db in faceofmind_testing::databases().await {
+        let limit = |name| Limit { name, max: 2, window: HOUR };
+        let community = Settings { posts: limit("posts"), comments: limit("comments") };
+        let settings = faceofmind_system::Settings { community, ..settings() };
+        worlds.push(World::with(db, Transport::files(new_folder()), None, &Clock::system(), settings).await);
+    }
+    worlds
+}
+
+#[tokio::test]
+async fn each_user_may_write_two_posts_and_two_comments_an_hour() {
+    for world in strict_worlds().await {
+        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
+        let community = &world.system.community;
+        let id = post(&world, ada, "one").await.id;
+        post(&world, ada, "two").await;
+        comment(&world, id, ada, "comments are counted apart").await;
+        comment(&world, id, ada, "from posts").await;
+        let refused = community.ask(create_post(content(ada, "three"))).await;
+        let Err(CommunityError::RateLimited { retry_after }) = refused else { panic!("{refused:?}") };
+        assert!(retry_after <= HOUR && retry_after > HOUR / 2, "{retry_after:?}");
+        let refused = community.ask(create_comment(id, content(ada, "three"))).await;
+        assert!(matches!(refused, Err(CommunityError::RateLimited { .. })), "{refused:?}");
+        post(&world, bob, "his first").await;
+        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((3, 2), 4));
+        world.advance(HOUR);
+        post(&world, ada, "three").await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_or_repeated_request_is_not_counted() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let community = &world.system.community;
+        let id = post(&world, ada, "one").await.id;
+        for _ in 0..5 {
+            let lost = community.ask(create_comment(MISSING_POST, content(ada, "lost"))).await;
+            assert!(matches!(lost, Err(CommunityError::PostNotFound)), "{lost:?}");
+        }
+        let first = community.ask(create_comment(id, keyed(ada, "k", "one"))).await.expect("the first");
+        for _ in 0..5 {
+            let replay = community.ask(create_comment(id, keyed(ada, "k", "one"))).await.expect("replays");
+            assert_eq!(replay, first);
+            let reused = community.ask(create_comment(id, keyed(ada, "k", "two"))).await;
+            assert!(matches!(reused, Err(CommunityError::KeyReused)), "{reused:?}");
+        }
+        comment(&world, id, ada, "the second").await;
+        let refused = community.ask(create_comment(id, content(ada, "the third"))).await;
+        assert!(matches!(refused, Err(CommunityError::RateLimited { .. })), "{refused:?}");
+        let replay = community.ask(create_comment(id, keyed(ada, "k", "one"))).await;
+        assert_eq!(replay.expect("replays beyond the limit too"), first);
+    }
+}
+
+/// The request with the same key is in progress when it is looked up, and answered when its use is counted.
+#[tokio::test]
+async fn a_repeat_of_the_last_allowed_request_gets_its_response() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let (_, last) = (post(&world, ada, "one").await, post(&world, ada, "two").await);
+        let (keyring, response) = (keyring(), respond(&last));
+        let key = keyed(ada, "k", "two").key.expect("a key");
+        let mut twin = world.db.begin().await.expect("begins");
+        idempotency::claim(&mut twin, &keyring, &key, world.clock.now()).await.expect("claims");
+        idempotency::store_response(&mut twin, &keyring, &key, &response).await.expect("stores");
+        let lock = "UPDATE counters SET count = count";
+        with_conn!(twin.connection(), c => sqlx::query(lock).execute(c).await.map(drop)).expect("locks");
+        let community = world.system.community.clone();
+        let asking = tokio::spawn(async move { community.ask(create_post(keyed(ada, "k", "two"))).await });
+        let limiter = || world.system.tree.snapshot().into_iter().find(|row| row.name == "limiter").expect("a row");
+        until("the limiter is asked", async || limiter().queue_len == 1).await;
+        twin.commit().await.expect("commits");
+        assert_eq!(asking.await.expect("no panic").expect("replays"), response);
+        assert_eq!(rows(&world).await, (2, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_requests_are_counted_too() {
+    for world in strict_worlds().await {
+        let ada = person(&world, "ada").await;
+        let asking = (0..10).map(|number| {
+            let community = world.system.community.clone();
+            tokio::spawn(
+                async move { community.ask(create_post(content(ada, &format!("no. {number}")))).await.is_ok() },
+            )
+        });
+        let mut published = 0;
+        for asked in asking.collect::<Vec<_>>() {
+            published += i32::from(asked.await.expect("no panic"));
+        }
+        assert_eq!((published, rows(&world).await), (2, (2, 0)));
+    }
+}

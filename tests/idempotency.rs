@@ -97,6 +97,7 @@ async fn a_stored_response_whose_encryption_key_is_missing_is_not_replayed(app: 
     let ada = ada.using(app.client());
     start(&ada, "one", "{}").await.assert_status(500);
     assert!(logs::contain(&["was encrypted with `test`: add that key to DATA_KEY again"]), "the log names the remedy");
+    assert!(logs::contain(&["request failed: stored data is lost or corrupt"]), "the log names the failure");
     start(&ada, "two", "{}").await.assert_status(201);
     assert_eq!(app.row_count("sessions").await, 2, "no session is started twice");
     app.stop().await;

@@ -10,7 +10,7 @@ use faceofmind_domain::{
     reminders::ReminderError,
     sessions::SessionError,
 };
-use faceofmind_platform::{encryption, outbox::FeedError, rate_limit::LimitError};
+use faceofmind_platform::{outbox::FeedError, rate_limit::LimitError};
 use faceofmind_runtime::{AskError, legacy::Failure};
 use faceofmind_system::exporter::ExportError;
 use salvo::http::StatusCode;
@@ -168,7 +168,7 @@ impl From<StoreError> for Problem {
                 Self::unavailable(RETRY_AFTER)
             }
             StoreError::Conflict => {
-                let detail = "Another request changed this at the same time. Please load it again and retry.";
+                let detail = "Another request changed the same data at the same time. Please try again.";
                 Self::conflict(detail).kind("concurrent-change")
             }
             StoreError::Corrupt(_) => {
@@ -187,7 +187,6 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Store(error) => error.into(),
-            Failure::Dependency { service: encryption::SERVICE, reason } => StoreError::Corrupt(reason).into(),
             other => {
                 tracing::warn!(error = %other, "request failed: dependency unavailable");
                 Self::unavailable(RETRY_AFTER)
@@ -343,3 +342,6 @@ impl From<ReminderError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

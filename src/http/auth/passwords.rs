@@ -84,6 +84,7 @@ request! {
 /// Changes the password and ends the user's other logins.
 #[endpoint(operation_id = "auth_change_password", responses(
     (status_code = 400, description = "The current password is wrong"),
+    (status_code = 409, description = "Another request changed the user at the same time"),
     (status_code = 429, description = "The current password was wrong too often")
 ))]
 async fn change_password(

@@ -96,7 +96,7 @@ extractor!(DetectionBatch);
 #[salvo(schema(name = "ProcessedEmotion", example = json!({
     "session_id": 12, "emotion": "sad", "voice_content": "I could not sleep again.",
     "suggestions": ["That sounds exhausting.", "Put the phone away an hour before bed.", "Breathe out longer than you breathe in.",
-        "Write down what keeps you awake.", "Tell somebody how you are."],
+        "Write down what keeps you awake.", "Tell a friend how you are."],
     "emotion_color": "#5B7DB1", "urls": ["https://www.who.int/health-topics/mental-health"]
 })))]
 struct ProcessedEmotion {

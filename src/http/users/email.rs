@@ -38,6 +38,7 @@ request! {
 /// The response is the same whether the new address has an account or not. Another request replaces the first.
 #[endpoint(operation_id = "users_request_email_change", responses(
     (status_code = 400, description = "The current password is wrong"),
+    (status_code = 409, description = "Another request changed the user at the same time"),
     (status_code = 429, description = "The current password was wrong too often, or too many addresses were requested")
 ))]
 async fn request_email_change(

@@ -28,7 +28,7 @@ request! {
 /// Erases the caller's account and all its data for good. Its tokens stop working at once.
 #[endpoint(operation_id = "users_erase", responses(
     (status_code = 400, description = "The current password is wrong"),
-    (status_code = 409, description = "The last active admin"),
+    (status_code = 409, description = "The last active admin, or another request changed the user at the same time"),
     (status_code = 429, description = "The current password was wrong too often")
 ))]
 async fn erase(state: State<AppState>, caller: Caller, body: Body<EraseRequest>) -> Result<Json<MessageBody>, Problem> {

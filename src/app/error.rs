@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use faceofmind_db::{StoreError, migrations::MigrationError};
 use faceofmind_domain::accounts::AccountError;
 use faceofmind_platform::outbox::OutboxError;
-use faceofmind_runtime::legacy::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
 
@@ -35,7 +34,7 @@ pub enum StartError {
     Served(PathBuf),
     /// An actor did not start.
     #[error("the actors did not start: {0}")]
-    Actors(#[source] Failure),
+    Actors(#[source] faceofmind_runtime::StartError),
     /// The service cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] CannotListen),

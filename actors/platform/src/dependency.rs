@@ -1,6 +1,6 @@
 //! Why another server did not do what was asked.
 
-use faceofmind_runtime::{AskError, legacy::Failure};
+use faceofmind_runtime::AskError;
 
 /// Another server is out of reach, or refused. A later try may succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +15,5 @@ pub struct DependencyError {
 impl From<DependencyError> for AskError {
     fn from(error: DependencyError) -> Self {
         Self::Unavailable(error.service)
-    }
-}
-
-impl From<DependencyError> for Failure {
-    fn from(DependencyError { service, reason }: DependencyError) -> Self {
-        Self::Dependency { service, reason }
     }
 }

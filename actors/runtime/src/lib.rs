@@ -18,7 +18,6 @@ pub mod background_task;
 pub mod batch;
 pub mod error;
 pub mod handle;
-pub mod legacy;
 pub mod message;
 pub mod metrics;
 pub mod panics;
@@ -26,6 +25,7 @@ pub mod supervisor;
 pub mod task_set;
 
 pub use actor::{Actor, Handler};
+pub use adapter::StartError;
 pub use background_task::{BackgroundTask, BackgroundTaskStatus};
 pub use batch::{Batch, FlushGuard, FlushId};
 pub use error::AskError;

@@ -28,10 +28,10 @@ use faceofmind_platform::{
     otp::{self, CodeStore, OtpIssuer},
     outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
-    rate_limit::{self, Counters, Limits, RateLimiter},
+    rate_limit::{self, Counters, RateLimiter},
     redis::RedisServer,
 };
-use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
+use faceofmind_runtime::{Handle, RestartPolicy, StartError, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -46,56 +46,43 @@ use self::{exporter::Exporter, mail_content::MailComposition};
 /// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
 const HASH_TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
-/// What the actors stand on: each part chosen and connected, no actor started.
+/// What the actors need: each part chosen and connected, no actor started.
 pub struct Resources {
-    /// State.
     pub db: Database,
-    /// Codes and counters; in the database where there is none.
+    /// One-time codes and rate limits. Without it they are in the database.
     pub redis: Option<RedisServer>,
-    /// Events for other services, and news between nodes.
+    /// Events for other services, and cache invalidations between nodes.
     pub nats: Option<NatsConnection>,
-    /// How mail leaves.
     pub transport: Transport,
-    /// How it is written.
     pub renderer: Renderer,
-    /// Hashes codes and the subjects of counters: 32 bytes or more.
+    /// The key of the hashes of codes and of rate limit subjects: 32 bytes or more.
     pub code_key: Vec<u8>,
-    /// Seals what people say.
+    /// Encrypts voice texts and stored responses.
     pub keyring: Keyring,
-    /// Who writes suggestions before the catalogue does, if anybody.
+    /// The model that writes suggestions. Without it they come from the catalogue.
     pub endpoint: Option<Endpoint>,
-    /// The zone of people who have set none.
+    /// The time zone of users without one.
     pub time_zone: TimeZone,
-    /// What time it is.
     pub clock: Clock,
-    /// Chance.
     pub rng: Rng,
 }
 
-/// What the rooms are bound by.
+/// The limits of the actors.
 pub struct Settings {
-    /// Passwords.
     pub hasher: password_hasher::Settings,
-    /// Users.
     pub accounts: accounts::Settings,
-    /// Log-ins.
     pub logins: logins::Settings,
-    /// Codes.
     pub otp: otp::Settings,
-    /// Posts and comments.
     pub community: community::Settings,
-    /// Events.
     pub publisher: outbox::Settings,
-    /// Whether anything is limited, but for codes.
-    pub limits: bool,
 }
 
 /// Which actors are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActorSet {
-    /// All of them: a service.
+    /// All, for a service.
     All,
-    /// Those who keep accounts, for a command beside a service that runs: what it records, that one publishes and mails.
+    /// Those of accounts, for a command beside a running service. That service publishes the command's events and sends its mails.
     AccountsOnly,
 }
 
@@ -105,49 +92,35 @@ impl ActorSet {
     }
 }
 
-/// The rooms at work.
+/// The running actors.
 #[derive(Clone)]
 pub struct ActorSystem {
-    /// Users.
     pub accounts: Handle<UserRegistry>,
-    /// Who is logged in.
     pub logins: Handle<LoginRegistry>,
     /// Checks access tokens.
     pub authenticator: Authenticator,
-    /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
     pub community: Handle<Community>,
     pub reminders: Handle<ReminderScheduler>,
-    /// All that is held about them.
     pub exporter: Handle<Exporter>,
-    /// One-time codes.
     pub otp: Handle<OtpIssuer>,
     /// The store of one-time codes.
     pub codes: CodeStore,
-    /// How often something was tried.
-    pub limits: Limits,
-    /// Mail.
+    pub limiter: Handle<RateLimiter>,
     pub mailer: Handle<Mailer>,
-    /// Sends the mails.
     pub transport: Arc<Transport>,
-    /// Publishes events.
     pub publisher: Handle<Publisher>,
     /// The published events.
     pub events: EventBus,
-    /// The clock of all actors.
     pub clock: Clock,
     /// The time that a worker takes for one password hash, in seconds.
     pub hash_time: Histogram,
-    /// Who keeps them all alive.
     pub tree: SupervisorHandle,
 }
 
 impl ActorSystem {
-    /// Starts the rooms of this crew.
-    ///
-    /// # Errors
-    /// When one does not start, or Argon2 does not allow the cost.
-    pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, Failure> {
+    /// Starts the actors of this set. Fails when one does not start, or when Argon2 does not allow the cost.
+    pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, StartError> {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
@@ -157,11 +130,10 @@ impl ActorSystem {
         let (publisher, publishing) = Publisher::new(settings.publisher, deps);
         let hash_time = Histogram::new(HASH_TIME_BUCKETS);
         let deps = password_hasher::Deps { rng: rng.clone(), hash_time: hash_time.clone() };
-        let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps).map_err(invalid_argon2_cost)?;
+        let (hasher, hashing) = PasswordHasher::new(settings.hasher, deps)?;
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
         let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
         let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
-        let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
         let codes = redis.map_or_else(|| CodeStore::Sql(db.clone()), CodeStore::Redis);
         let deps = otp::Deps {
             codes: codes.clone(),
@@ -198,10 +170,8 @@ impl ActorSystem {
         let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
         let deps = suggestions::Deps { endpoint, clock: clock.clone(), rng: rng.clone() };
         let (_, suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
-        let (exporter, exporting) = Exporter::new(
-            exporter::Settings::default(),
-            exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
-        );
+        let deps = exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() };
+        let (exporter, exporting) = Exporter::new(exporter::Settings::default(), deps);
         let deps = sessions::Deps {
             db: db.clone(),
             publisher: publisher.clone(),
@@ -251,9 +221,7 @@ impl ActorSystem {
         children.extend([logging_in, suggesting, tracking, sharing, reminding, exporting, mailing]);
         children.retain(|child| set.has(child.name()));
         let spec = SupervisorSpec { children, policy: RestartPolicy::default(), clock: clock.clone(), rng };
-        let tree = Supervisor::start(spec)
-            .await
-            .map_err(|error| Failure::Dependency { service: "supervisor", reason: error.to_string() })?;
+        let tree = Supervisor::start(spec).await?;
         Ok(Self {
             accounts,
             logins,
@@ -264,7 +232,7 @@ impl ActorSystem {
             exporter,
             otp,
             codes,
-            limits,
+            limiter,
             mailer,
             transport,
             publisher,
@@ -274,10 +242,6 @@ impl ActorSystem {
             tree,
         })
     }
-}
-
-fn invalid_argon2_cost(reason: String) -> Failure {
-    Failure::Dependency { service: "Argon2", reason }
 }
 
 /// A SQLite file is locked by the one process that serves it. Nodes that share a PostgreSQL server can reach one another over NATS alone.

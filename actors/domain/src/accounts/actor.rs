@@ -5,25 +5,17 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_base::{Clock, Rng, Timestamp};
-use faceofmind_db::Database;
-use faceofmind_platform::{
-    auth_cache::AuthCache,
-    mail::{Mailer, Transport},
-    otp::OtpIssuer,
-    outbox::Publisher,
-    password_hasher::PasswordHasher,
-    rate_limit::{Limit, RateLimiter},
-};
+use faceofmind_base::Timestamp;
 use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::{
-    AccountHooks, ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser,
-    ListUsers, PasswordPolicy, Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset,
-    ResendVerificationCode, ResetPassword, UpdateUser, VerifyEmail, service::AccountService,
+    ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser, ListUsers,
+    Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode, ResetPassword,
+    UpdateUser, VerifyEmail,
+    service::{AccountService, Deps, Settings},
 };
 
 /// The actor's name in logs, metrics and status.
@@ -36,31 +28,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
 /// The pause after a rewrite of the database file, in which other writes proceed.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The bounds of accounts.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub passwords: PasswordPolicy,
-    /// Registrations and requested e-mail changes from one client address.
-    pub registrations: Limit,
-}
-
-/// What the actor needs.
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    pub hasher: Handle<PasswordHasher>,
-    pub limiter: Handle<RateLimiter>,
-    pub otp: Handle<OtpIssuer>,
-    pub mailer: Handle<Mailer>,
-    /// Holds the mail files to delete with a user.
-    pub transport: Arc<Transport>,
-    pub publisher: Handle<Publisher>,
-    pub auth_cache: AuthCache,
-    pub hooks: AccountHooks,
-    pub clock: Clock,
-    pub rng: Rng,
-}
 
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]

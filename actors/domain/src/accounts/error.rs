@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use faceofmind_db::StoreError;
 use faceofmind_platform::{otp::OtpError, rate_limit::RateLimitError};
-use faceofmind_runtime::{AskError, legacy::Failure, legacy_failure};
+use faceofmind_runtime::AskError;
 
 use super::PolicyViolation;
 
@@ -52,19 +52,6 @@ pub enum PasswordError {
     /// [`StoreError::Conflict`] also when the user changed after the current password was verified: it must be verified again.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-legacy_failure!(AccountError);
-legacy_failure!(PasswordError);
-
-impl From<AccountError> for Failure {
-    fn from(error: AccountError) -> Self {
-        match error {
-            AccountError::Ask(error) => error.into(),
-            AccountError::Store(error) => error.into(),
-            other => StoreError::corrupt(other.to_string()).into(),
-        }
-    }
 }
 
 impl From<RateLimitError> for AccountError {

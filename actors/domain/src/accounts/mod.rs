@@ -32,7 +32,7 @@ mod pending_registrations;
 mod service;
 mod store;
 
-pub use actor::{Deps, NAME, Settings, Status, UserRegistry};
+pub use actor::{NAME, Status, UserRegistry};
 pub use bulk::{filter_active, lock_and_get_time_zones};
 pub use error::{AccountError, PasswordError};
 pub use export::export;
@@ -45,4 +45,5 @@ pub use messages::{
     UpdateUser, VerifyEmail,
 };
 pub use password_policy::{PasswordPolicy, PolicyViolation};
+pub use service::{Deps, Settings};
 pub use store::{has_revision, lock_key_share};

@@ -6,10 +6,11 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::StoreError;
 use faceofmind_model::{Email, LoginId, RequestContext, Status, User, UserId};
 use faceofmind_platform::{login_store::Login, rate_limit::RateLimitError};
-use faceofmind_runtime::{AskError, Message, legacy::Failure, legacy_failure};
+use faceofmind_runtime::{AskError, Message};
 use secrecy::SecretString;
 
 use super::{AuthenticatedUser, tokens::TokenRef};
+use crate::accounts::AccountError;
 
 /// The deadline of requests that wait in the hash queue (20 s) and in the rate limiter. It is below the edge's own limit of 30 s, so that
 /// the caller hears which actor was slow.
@@ -189,25 +190,32 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
-legacy_failure!(LoginError);
-legacy_failure!(TokenError);
+/// What the logins ask of the accounts is about users that were read before. A refusal means that they have changed since.
+fn ask_or_store<E: From<AskError> + From<StoreError>>(error: AccountError) -> E {
+    match error {
+        AccountError::Ask(error) => error.into(),
+        AccountError::Store(error) => error.into(),
+        _ => StoreError::Conflict.into(),
+    }
+}
+
+impl From<AccountError> for LoginError {
+    fn from(error: AccountError) -> Self {
+        ask_or_store(error)
+    }
+}
+
+impl From<AccountError> for TokenError {
+    fn from(error: AccountError) -> Self {
+        ask_or_store(error)
+    }
+}
 
 impl From<RateLimitError> for LoginError {
     fn from(error: RateLimitError) -> Self {
         match error {
             RateLimitError::Exceeded { retry_after } => Self::RateLimited { retry_after },
             RateLimitError::Ask(error) => error.into(),
-        }
-    }
-}
-
-/// For callers that still return a legacy failure.
-impl From<LoginError> for Failure {
-    fn from(error: LoginError) -> Self {
-        match error {
-            LoginError::Ask(error) => error.into(),
-            LoginError::Store(error) => error.into(),
-            refusal => Self::Dependency { service: "logins", reason: refusal.to_string() },
         }
     }
 }

@@ -11,7 +11,6 @@ use faceofmind_platform::{
     password_hasher::{self, HashPassword, PasswordHash, VerifyOutcome},
     rate_limit::{Acquire, RateLimitKey, Refund, Reservation},
 };
-use faceofmind_runtime::legacy::Failure;
 use secrecy::SecretString;
 
 use super::{LoginError, PasswordLogin, TokenPair, VerifyPassword, service::LoginService};
@@ -47,7 +46,7 @@ impl LoginService {
         password: &SecretString,
         context: &RequestContext,
     ) -> Result<User, LoginError> {
-        let known = self.deps.accounts.ask(GetCredentials { email: email.clone() }).await.map_err(Failure::from)?;
+        let known = self.deps.accounts.ask(GetCredentials { email: email.clone() }).await?;
         let counted = self.count_attempt(email, known.as_ref().map(|known| known.user.id), context).await?;
         let (user, hash) = known.map(|known| (known.user, known.password)).unzip();
         let hash = hash.flatten();
@@ -87,7 +86,7 @@ impl LoginService {
 
     /// Replaces a hash of an earlier cost. A failure does not fail the login.
     async fn renew_hash(&self, user: UserId, old: PasswordHash, password: &SecretString) {
-        let renewed: Result<(), Failure> = async {
+        let renewed: Result<(), LoginError> = async {
             let new = self.deps.hasher.ask(HashPassword { password: password.clone() }).await?;
             Ok(self.deps.accounts.ask(RenewPasswordHash { user, old, new }).await?)
         }
@@ -104,7 +103,7 @@ impl LoginService {
             Status::Inactive => {
                 let resend =
                     ResendVerificationCode { user: user.id, revision: user.revision, context: context.clone() };
-                self.deps.accounts.ask(resend).await.map_err(Failure::from)?;
+                self.deps.accounts.ask(resend).await?;
                 Err(LoginError::Inactive)
             }
             disabled @ (Status::Deactivated | Status::Suspended) => Err(LoginError::AccountDisabled(disabled)),

@@ -8,7 +8,6 @@ use faceofmind_platform::{
     auth_cache::{Invalidation, ReadEpoch},
     login_store::{self as store, Login},
 };
-use faceofmind_runtime::legacy::Failure;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::accounts::GetUser;
@@ -58,8 +57,7 @@ impl LoginService {
     /// user's revision, so a login that is read as live after it is cached with a stale revision.
     async fn read(&self, user: UserId, login: LoginId) -> Result<(ReadEpoch, User, Login), TokenError> {
         let epoch = self.deps.cache.epoch();
-        let user =
-            self.deps.accounts.ask(GetUser { id: user }).await.map_err(Failure::from)?.ok_or(TokenError::Invalid)?;
+        let user = self.deps.accounts.ask(GetUser { id: user }).await?.ok_or(TokenError::Invalid)?;
         let login = self.find(login).await?.ok_or(TokenError::Invalid)?;
         let is_valid = user.status == Status::Active && login.user_id == user.id && login.ended_at.is_none();
         if is_valid { Ok((epoch, user, login)) } else { Err(TokenError::Invalid) }
@@ -90,13 +88,7 @@ impl LoginService {
             Some(login) => login,
             None => self.reissue(token).await?,
         };
-        let user = self
-            .deps
-            .accounts
-            .ask(GetUser { id: login.user_id })
-            .await
-            .map_err(Failure::from)?
-            .ok_or(TokenError::Invalid)?;
+        let user = self.deps.accounts.ask(GetUser { id: login.user_id }).await?.ok_or(TokenError::Invalid)?;
         if user.status != Status::Active {
             return Err(TokenError::Invalid);
         }

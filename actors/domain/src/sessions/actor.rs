@@ -6,7 +6,7 @@ use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, MAX_ROWS};
 use faceofmind_platform::{
     encryption::Keyring,
-    idempotency::{self, Answer as StoredResponse},
+    idempotency::{self, StoredResponse},
     outbox::Publisher,
 };
 use faceofmind_runtime::{
@@ -320,8 +320,8 @@ async fn replay_or_refuse(
     session: SessionId,
 ) -> Result<Option<StoredResponse>, SessionError> {
     if let Some(key) = &context.key
-        && let Some(claim) = idempotency::answered(&deps.db, &deps.keyring, key, deps.clock.now()).await?
-        && let Some(response) = claim.earlier(SessionError::KeyReused)?
+        && let Some(claim) = idempotency::look_up(&deps.db, &deps.keyring, key, deps.clock.now()).await?
+        && let Some(response) = claim.into_replay(SessionError::KeyReused)?
     {
         return Ok(Some(response));
     }

@@ -9,7 +9,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::Tx;
 use faceofmind_model::event::{CloudEvent, DomainEvent, SessionEvent};
 use faceofmind_platform::{
-    idempotency::{self, Answer as StoredResponse, Key as IdempotencyKey},
+    idempotency::{self, IdempotencyKey, StoredResponse},
     outbox,
 };
 
@@ -76,7 +76,7 @@ impl<'a> BatchTx<'a> {
                 continue;
             }
             let claim = idempotency::claim(&mut self.tx, &self.deps.keyring, key, self.now).await?;
-            match claim.earlier(SessionError::KeyReused).transpose() {
+            match claim.into_replay(SessionError::KeyReused).transpose() {
                 Some(replay) => self.results[index] = Some(replay),
                 None => {
                     claimed.insert(key.scope());
@@ -127,7 +127,7 @@ impl<'a> BatchTx<'a> {
                 _ => refused.push(key),
             }
         }
-        idempotency::settle_all(&mut self.tx, &self.deps.keyring, &responses).await?;
+        idempotency::store_responses(&mut self.tx, &self.deps.keyring, &responses).await?;
         Ok(idempotency::release_all(&mut self.tx, &refused).await?)
     }
 

@@ -1,6 +1,6 @@
 //! Commands that wait for a batch.
 
-use faceofmind_platform::idempotency::Answer as StoredResponse;
+use faceofmind_platform::idempotency::StoredResponse;
 use faceofmind_runtime::{AskError, Message, ReplyTo};
 use tracing::Span;
 

@@ -8,7 +8,7 @@ use faceofmind_model::{
     emotion::{self, KnownEmotion},
     event::SessionEvent,
 };
-use faceofmind_platform::idempotency::Answer as StoredResponse;
+use faceofmind_platform::idempotency::StoredResponse;
 
 use super::{
     commands::{Command, PendingCommand},

@@ -213,7 +213,7 @@ async fn with_children(
 impl VoiceExport {
     fn decrypt(&mut self, keyring: &Keyring) {
         let Some(stored) = self.content.take() else { return };
-        match keyring.open(&voice_aad(self.detection_id), &stored) {
+        match keyring.decrypt(&voice_aad(self.detection_id), &stored) {
             Ok(text) => self.content = Some(text),
             Err(error) => tracing::warn!(%error, "failed to decrypt a voice text; the export omits it"),
         }

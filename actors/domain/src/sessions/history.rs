@@ -142,7 +142,7 @@ impl Row {
 }
 
 fn decrypt_voice(keyring: &Keyring, detection: DetectionId, stored: &str) -> Option<String> {
-    let decrypted = keyring.open(&voice_aad(detection), stored);
+    let decrypted = keyring.decrypt(&voice_aad(detection), stored);
     decrypted.inspect_err(|error| tracing::warn!(%error, "failed to decrypt a voice text; the history omits it")).ok()
 }
 

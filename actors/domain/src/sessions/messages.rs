@@ -2,11 +2,8 @@
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::EventContext};
-use faceofmind_platform::{
-    encryption,
-    idempotency::{Answer as StoredResponse, Key as IdempotencyKey},
-};
-use faceofmind_runtime::{AskError, Message, legacy::Failure};
+use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
+use faceofmind_runtime::{AskError, Message};
 use jiff::tz::TimeZone;
 
 use super::{
@@ -174,14 +171,4 @@ pub enum SessionError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A text that cannot be decrypted is stored data that cannot be read.
-impl From<Failure> for SessionError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Dependency { service: encryption::SERVICE, reason } => StoreError::Corrupt(reason).into(),
-            other => other.split().map_or_else(Self::Store, Self::Ask),
-        }
-    }
 }

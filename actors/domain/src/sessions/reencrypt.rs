@@ -34,11 +34,11 @@ pub async fn reencrypt(db: &Database, pass: &mut RotationPass<'_>) -> Result<(),
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         let renewed = page.into_iter().filter_map(|row| {
-            let new = pass.look(&voice_aad(row.detection_id), &row.content)?;
+            let new = pass.visit(&voice_aad(row.detection_id), &row.content)?;
             Some((row, new))
         });
         let replaced = replace(db, renewed.collect()).await?;
-        pass.turn_page(replaced);
+        pass.page_done(replaced);
     }
 }
 

@@ -116,11 +116,11 @@ impl<'a> WriteSet<'a> {
         &self,
         keyring: &Keyring,
         ids: &[DetectionId],
-    ) -> Result<Vec<(DetectionId, String)>, SessionError> {
+    ) -> Result<Vec<(DetectionId, String)>, StoreError> {
         let voices = self.zip_ids(ids).map(|(id, pending)| (id, pending.detection.voice_content()));
         voices
             .filter(|(_, content)| !content.is_empty())
-            .map(|(id, content)| Ok((id, keyring.seal(&voice_aad(id), content)?)))
+            .map(|(id, content)| Ok((id, keyring.encrypt(&voice_aad(id), content)?)))
             .collect()
     }
 

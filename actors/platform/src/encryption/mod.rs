@@ -9,12 +9,9 @@ use std::{fmt, sync::Arc};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use faceofmind_db::StoreError;
-use faceofmind_runtime::legacy::Failure;
 
-mod legacy;
 mod rotation;
 
-pub use legacy::{Round, SERVICE, Tally};
 pub use rotation::{RotationPass, RotationStats};
 
 const PREFIX: &str = "sealed:v1:";
@@ -44,12 +41,6 @@ impl From<EncryptionError> for StoreError {
             EncryptionError::Refused { .. } => Self::encode(error),
             _ => Self::corrupt(error.to_string()),
         }
-    }
-}
-
-impl From<EncryptionError> for Failure {
-    fn from(error: EncryptionError) -> Self {
-        StoreError::from(error).into()
     }
 }
 

@@ -17,11 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::encryption::Keyring;
 
 mod bulk;
-mod legacy;
 mod reencrypt;
 
 pub use bulk::{release_all, store_responses};
-pub use legacy::{Answer, Claim, Key, Once, answered, reseal, settle, settle_all};
 pub use reencrypt::reencrypt;
 
 /// A key older than this counts as new.

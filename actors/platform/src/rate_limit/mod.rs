@@ -2,7 +2,6 @@
 
 mod actor;
 mod error;
-mod legacy;
 mod messages;
 mod round_trip;
 mod store;
@@ -10,7 +9,6 @@ mod window;
 
 pub use actor::{Deps, RateLimiter, Settings, Status};
 pub use error::RateLimitError;
-pub use legacy::{LimitError, LimiterSettings, Limits, Taken, Use};
 pub use messages::{Acquire, RateLimitKey, Refund};
 pub use store::{Counters, Reservation};
 pub use window::Limit;

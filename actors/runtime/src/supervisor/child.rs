@@ -51,10 +51,6 @@ impl ChildSpec {
         Self::new(handle, move || std::future::ready(Ok(factory())))
     }
 
-    pub(crate) fn erased(child: impl DynChild + 'static) -> Self {
-        Self(Arc::new(child))
-    }
-
     /// The actor's name, as in logs and metrics.
     pub fn name(&self) -> &'static str {
         self.0.name()

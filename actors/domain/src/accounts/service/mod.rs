@@ -1,34 +1,62 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use faceofmind_base::Timestamp;
-use faceofmind_db::{StoreError, Tx};
+use faceofmind_base::{Clock, Rng, Timestamp};
+use faceofmind_db::{Database, StoreError, Tx};
 use faceofmind_model::{
     Email, MailReason, RequestContext, User, UserId,
     event::{DomainEvent, EventContext},
 };
 use faceofmind_platform::{
-    auth_cache::Invalidation,
-    mail,
-    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
-    outbox::{self, Wake},
+    auth_cache::{AuthCache, Invalidation},
+    mail::{self, Mailer, Transport},
+    otp::{OnMatch, OtpIssuer, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
+    outbox::{self, Publisher, Wake},
+    password_hasher::PasswordHasher,
+    rate_limit::{Limit, RateLimiter},
 };
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_runtime::Handle;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
 use super::{
-    AccountError, Credentials, Deps, GetCredentials, GetUser, ListUsers, Settings, UserPage, listing,
+    AccountError, AccountHooks, Credentials, GetCredentials, GetUser, ListUsers, PasswordPolicy, UserPage, listing,
     store::{self, Account},
 };
 
 mod changes;
 mod email_change;
 mod erasure;
+mod mail_context;
 mod passwords;
 mod registration;
 mod sweep;
+
+/// The bounds of accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub passwords: PasswordPolicy,
+    /// Registrations and requested e-mail changes from one client address.
+    pub registrations: Limit,
+}
+
+/// What the actor needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub db: Database,
+    pub hasher: Handle<PasswordHasher>,
+    pub limiter: Handle<RateLimiter>,
+    pub otp: Handle<OtpIssuer>,
+    pub mailer: Handle<Mailer>,
+    /// Holds the mail files to delete with a user.
+    pub transport: Arc<Transport>,
+    pub publisher: Handle<Publisher>,
+    pub auth_cache: AuthCache,
+    pub hooks: AccountHooks,
+    pub clock: Clock,
+    pub rng: Rng,
+}
 
 /// What the handlers run on.
 pub(super) struct AccountService {
@@ -68,7 +96,7 @@ impl AccountService {
     }
 
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.
-    async fn commit(&self, tx: Tx, user: UserId) -> Result<(), Failure> {
+    async fn commit(&self, tx: Tx, user: UserId) -> Result<(), StoreError> {
         self.deps.auth_cache.commit(tx, [Invalidation::User(user)]).await?;
         self.deps.publisher.tell(Wake);
         self.deps.mailer.tell(mail::Poll);

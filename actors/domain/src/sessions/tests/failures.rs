@@ -32,7 +32,7 @@ async fn a_bad_row_fails_alone() {
 async fn an_unreadable_stored_response_fails_alone() {
     for test in contexts().await {
         let ada = test.user("ada@example.org").await;
-        let key = IdempotencyKey::of(ada, "POST /api/v1/sessions/", "k", b"{}");
+        let key = IdempotencyKey::new(ada, "POST /api/v1/sessions/", "k", b"{}");
         test.sessions.start(command(ada, Some(key.clone()))).await.expect("starts");
         test.texts("UPDATE idempotency_keys SET answer = $2 WHERE user_id = $1", ada.0, "?").await;
         let (held, ahead) = test.hold(ada).await;

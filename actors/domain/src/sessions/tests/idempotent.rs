@@ -3,7 +3,7 @@
 use super::*;
 
 fn key(user: UserId, word: &str, body: &str) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey::of(user, "POST /api/v1/sessions/", word, body.as_bytes()))
+    Some(IdempotencyKey::new(user, "POST /api/v1/sessions/", word, body.as_bytes()))
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use faceofmind_model::{
     UserId,
     event::{EventContext, Initiator},
 };
-use faceofmind_platform::idempotency::{Answer as StoredResponse, Key as IdempotencyKey};
+use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
 use faceofmind_runtime::{AskError, Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -90,7 +90,7 @@ struct Processed {
 }
 
 fn respond<T: Serialize>(made: T) -> StoredResponse {
-    StoredResponse::of(201, &made).expect("JSON")
+    StoredResponse { status: 201, body: serde_json::to_string(&made).expect("JSON") }
 }
 
 fn parse<T: DeserializeOwned>(response: &StoredResponse) -> T {

@@ -3,7 +3,7 @@
 use super::{recording::detection, *};
 
 fn word(user: UserId, what: &str, body: &str) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey::of(user, what, "k", body.as_bytes()))
+    Some(IdempotencyKey::new(user, what, "k", body.as_bytes()))
 }
 
 #[tokio::test]

@@ -60,8 +60,11 @@ async fn each_detection_gets_its_own_rows_and_ids_keep_the_order_of_the_request(
             let emotion = test.texts_of("SELECT emotion FROM facial_data WHERE detection_id = $1", key.0).await;
             assert_eq!(emotion, [Some(format!("feeling {number}"))]);
             let voice = test.texts_of("SELECT content FROM voice_data WHERE detection_id = $1", key.0).await;
-            let said: Vec<_> =
-                voice.iter().flatten().map(|sealed| keyring.open(&voice_aad(*key), sealed).expect("opens")).collect();
+            let said: Vec<_> = voice
+                .iter()
+                .flatten()
+                .map(|sealed| keyring.decrypt(&voice_aad(*key), sealed).expect("opens"))
+                .collect();
             assert_eq!(said, if number.is_multiple_of(3) { vec![format!("words {number}")] } else { vec![] });
             assert!(voice.iter().flatten().all(|sealed| sealed.starts_with("sealed:v1:")));
             let sure = "SELECT cast(round(confidence * 1000) AS integer) || '' FROM detection_details \

@@ -16,7 +16,7 @@ use faceofmind_model::{
     ClaimId, MailReason, RequestContext, Role, Status, User, UserChange, UserId,
     event::{EventContext, Initiator},
 };
-use faceofmind_platform::idempotency::Answer as StoredResponse;
+use faceofmind_platform::idempotency::StoredResponse;
 use faceofmind_runtime::{ActorState, AskError};
 use faceofmind_testing::user as insert_user;
 use secrecy::SecretString;

@@ -47,14 +47,14 @@ fn reason_against(lines: &[String]) -> Option<&'static str> {
 }
 
 /// Control characters, and those that are invisible or change the direction of writing.
-fn is_unprintable(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Removes the bullet or number that models put before a line: `- `, `* `, `• `, `1. `, `2) `.
 fn bare(line: &str) -> &str {
     let line = line.trim();
-    let digits = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let numbered = (digits.len() < line.len()).then(|| digits.strip_prefix(['.', ')'])).flatten();
     let bulleted = line.strip_prefix(['-', '*', '•']);
     numbered.or(bulleted).filter(|rest| rest.starts_with(' ')).map_or(line, str::trim)

@@ -122,7 +122,7 @@ impl CrisisPhrases {
     }
 }
 
-/// Returns how many letters of `zone` the pattern `name` matches, which may end in `*`. None when it does not match.
+/// Returns how many characters of `zone` the pattern `name` matches, which may end in `*`. None when it does not match.
 fn similarity(name: &str, zone: &str) -> Option<usize> {
     let fits = match name.strip_suffix('*') {
         Some(start) => zone.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)),

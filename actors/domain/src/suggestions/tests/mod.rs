@@ -14,7 +14,7 @@ use super::*;
 use crate::testing::supervise;
 
 const KEY: &str = "sk-hunter2";
-const WORDS: &str = "my neighbour's parrot sang all night";
+const WORDS: &str = "the parrot next door sang all night";
 
 /// A running actor, and the endpoint that it calls.
 struct TestContext {

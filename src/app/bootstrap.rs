@@ -177,7 +177,6 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
             comments: limit(&settings.limits, "comments", settings.limits.comments_per_hour, HOUR),
         },
         publisher: publisher(&settings.events),
-        limits: settings.limits.rate_limits,
     }
 }
 

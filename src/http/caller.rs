@@ -10,7 +10,7 @@ use faceofmind_model::{
     LoginId, RequestContext, Role, User, UserId,
     event::{EventContext, Initiator},
 };
-use faceofmind_platform::rate_limit::Use;
+use faceofmind_platform::rate_limit::{Acquire, RateLimitKey};
 use salvo::{
     Depot, Request,
     http::{StatusCode, header::AUTHORIZATION},
@@ -140,8 +140,8 @@ impl Anonymous {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
-        let call = Use { limit: state.anonymous_calls, subject: context.rate_limit_key() };
-        let _never_refunded = state.system.limits.take(&[call]).await?;
+        let call = RateLimitKey { limit: state.anonymous_calls, subject: context.rate_limit_key() };
+        let _never_refunded = state.system.rate_limiter.ask(Acquire(vec![call])).await?;
         Ok(Self(context))
     }
 

@@ -10,8 +10,8 @@ use faceofmind_domain::{
     reminders::ReminderError,
     sessions::SessionError,
 };
-use faceofmind_platform::{outbox::FeedError, rate_limit::LimitError};
-use faceofmind_runtime::{AskError, legacy::Failure};
+use faceofmind_platform::{outbox::FeedError, rate_limit::RateLimitError};
+use faceofmind_runtime::AskError;
 use faceofmind_system::exporter::ExportError;
 use salvo::http::StatusCode;
 
@@ -183,18 +183,6 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Store(error) => error.into(),
-            other => {
-                tracing::warn!(error = %other, "request failed: dependency unavailable");
-                Self::unavailable(RETRY_AFTER)
-            }
-        }
-    }
-}
-
 impl From<FeedError> for Problem {
     fn from(error: FeedError) -> Self {
         match error {
@@ -208,11 +196,11 @@ impl From<FeedError> for Problem {
     }
 }
 
-impl From<LimitError> for Problem {
-    fn from(error: LimitError) -> Self {
+impl From<RateLimitError> for Problem {
+    fn from(error: RateLimitError) -> Self {
         match error {
-            LimitError::Exceeded { retry_after } => Self::too_many(retry_after),
-            LimitError::Failed(failure) => failure.into(),
+            RateLimitError::Exceeded { retry_after } => Self::too_many(retry_after),
+            RateLimitError::Ask(error) => error.into(),
         }
     }
 }

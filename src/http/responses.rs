@@ -1,6 +1,8 @@
 //! Successful responses. `Json<T>` is a 200; these are the others.
 
-use faceofmind_platform::idempotency::{Once, StoredResponse};
+use std::marker::PhantomData;
+
+use faceofmind_platform::idempotency::StoredResponse;
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::StatusCode,
@@ -39,18 +41,14 @@ pub type Created<T> = WithStatus<T, 201>;
 /// 202 with a JSON body.
 pub type Accepted<T> = WithStatus<T, 202>;
 
-/// A new response, or the one that was stored for the same `Idempotency-Key`.
+/// The stored response to a command: a new one with the view `T` and this status, or that of an earlier request with the same
+/// `Idempotency-Key`.
 #[derive(Debug)]
-pub enum IdempotentResponse<T, const STATUS: u16 = 201> {
-    /// The request was carried out now.
-    Fresh(T),
-    /// The request was carried out before, or its response was stored when it was carried out.
-    Stored(StoredResponse),
-}
+pub struct IdempotentResponse<T, const STATUS: u16 = 201>(StoredResponse, PhantomData<T>);
 
 impl<T, const STATUS: u16> From<StoredResponse> for IdempotentResponse<T, STATUS> {
     fn from(response: StoredResponse) -> Self {
-        Self::Stored(response)
+        Self(response, PhantomData)
     }
 }
 
@@ -65,15 +63,6 @@ pub fn stored(status: u16, body: &impl Serialize) -> StoredResponse {
     StoredResponse { status, body: serde_json::to_string(body).expect("views have string keys") }
 }
 
-impl<V, T: Into<V>, const STATUS: u16> From<Once<T>> for IdempotentResponse<V, STATUS> {
-    fn from(once: Once<T>) -> Self {
-        match once {
-            Once::Now(made) => Self::Fresh(made.into()),
-            Once::Again(response) => Self::Stored(response),
-        }
-    }
-}
-
 #[async_trait]
 impl<T: Serialize + Send, const STATUS: u16> Writer for WithStatus<T, STATUS> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
@@ -82,12 +71,9 @@ impl<T: Serialize + Send, const STATUS: u16> Writer for WithStatus<T, STATUS> {
 }
 
 #[async_trait]
-impl<T: Serialize + Send, const STATUS: u16> Writer for IdempotentResponse<T, STATUS> {
+impl<T: Send, const STATUS: u16> Writer for IdempotentResponse<T, STATUS> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
-        match self {
-            Self::Fresh(body) => res.status_code(status(STATUS)).render(Json(body)),
-            Self::Stored(response) => res.status_code(status(response.status)).render(Text::Json(response.body)),
-        }
+        res.status_code(status(self.0.status)).render(Text::Json(self.0.body));
     }
 }
 

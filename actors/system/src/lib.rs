@@ -28,7 +28,7 @@ use faceofmind_platform::{
     otp::{self, CodeStore, OtpIssuer},
     outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
-    rate_limit::{self, Counters, Limits, RateLimiter},
+    rate_limit::{self, Counters, RateLimiter},
     redis::RedisServer,
 };
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, legacy::Failure};
@@ -86,8 +86,6 @@ pub struct Settings {
     pub community: community::Settings,
     /// Events.
     pub publisher: outbox::Settings,
-    /// Whether anything is limited, but for codes.
-    pub limits: bool,
 }
 
 /// Which actors are started.
@@ -126,8 +124,7 @@ pub struct ActorSystem {
     pub otp: Handle<OtpIssuer>,
     /// The store of one-time codes.
     pub codes: CodeStore,
-    /// How often something was tried.
-    pub limits: Limits,
+    pub rate_limiter: Handle<RateLimiter>,
     /// Mail.
     pub mailer: Handle<Mailer>,
     /// Sends the mails.
@@ -163,7 +160,6 @@ impl ActorSystem {
         let counters = redis.clone().map_or_else(|| Counters::Sql(db.clone()), Counters::Redis);
         let deps = rate_limit::Deps { counters, key: code_key.clone(), clock: clock.clone(), rng: rng.clone() };
         let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
-        let limits = if settings.limits { Limits(Some(limiter.clone())) } else { Limits::off() };
         let codes = redis.map_or_else(|| CodeStore::Sql(db.clone()), CodeStore::Redis);
         let deps = otp::Deps {
             codes: codes.clone(),
@@ -267,7 +263,7 @@ impl ActorSystem {
             exporter,
             otp,
             codes,
-            limits,
+            rate_limiter: limiter,
             mailer,
             transport,
             publisher,

@@ -120,7 +120,6 @@ pub(crate) fn settings() -> Settings {
             comments: limit("comments", 120, Duration::from_secs(3600)),
         },
         publisher: outbox::Settings::default(),
-        limits: true,
     }
 }
 

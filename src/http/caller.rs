@@ -141,7 +141,7 @@ impl Anonymous {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
         let call = RateLimitKey { limit: state.anonymous_calls, subject: context.rate_limit_key() };
-        let _never_refunded = state.system.limiter.ask(Acquire(vec![call])).await?;
+        let _never_refunded = state.system.rate_limiter.ask(Acquire(vec![call])).await?;
         Ok(Self(context))
     }
 

@@ -72,8 +72,7 @@ impl<T: Serialize + Send, const STATUS: u16> Writer for WithStatus<T, STATUS> {
 #[async_trait]
 impl<T: Send, const STATUS: u16> Writer for IdempotentResponse<T, STATUS> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
-        let StoredResponse { status: code, body } = self.0;
-        res.status_code(status(code)).render(Text::Json(body));
+        res.status_code(status(self.0.status)).render(Text::Json(self.0.body));
     }
 }
 

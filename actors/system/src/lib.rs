@@ -106,7 +106,7 @@ pub struct ActorSystem {
     pub otp: Handle<OtpIssuer>,
     /// The store of one-time codes.
     pub codes: CodeStore,
-    pub limiter: Handle<RateLimiter>,
+    pub rate_limiter: Handle<RateLimiter>,
     pub mailer: Handle<Mailer>,
     pub transport: Arc<Transport>,
     pub publisher: Handle<Publisher>,
@@ -232,7 +232,7 @@ impl ActorSystem {
             exporter,
             otp,
             codes,
-            limiter,
+            rate_limiter: limiter,
             mailer,
             transport,
             publisher,

@@ -40,6 +40,7 @@ async fn a_database_out_of_reach_is_a_503_with_retry_after() {
 async fn a_concurrent_change_that_won_is_a_409() {
     let expected = (409, json!("/problems/concurrent-change"), None);
     assert_eq!(response(PasswordError::from(StoreError::Conflict)).await, expected);
+    assert_eq!(response(CommunityError::from(StoreError::Conflict)).await, expected);
 }
 
 #[tokio::test]

@@ -16,12 +16,10 @@
 use std::time::Duration;
 
 use faceofmind_base::Backoff;
-use faceofmind_db::StoreError;
-
-use crate::DependencyError;
 
 mod actor;
 mod bus;
+mod error;
 mod feed;
 mod feed_limiter;
 mod messages;
@@ -35,6 +33,7 @@ mod tail;
 
 pub use actor::{Deps, LastPublished, Publisher, Status};
 pub use bus::EventBus;
+pub use error::OutboxError;
 pub use feed::{Feed, FeedError, FeedItem};
 pub use messages::Wake;
 pub use relay::Role;
@@ -80,15 +79,6 @@ impl Default for Settings {
             backoff: Backoff { initial: Duration::from_millis(50), max: Duration::from_secs(5) },
         }
     }
-}
-
-/// Why events cannot be published or read.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Nats(#[from] DependencyError),
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use async_nats::jetstream::{
 use faceofmind_model::UserId;
 use tokio::time::Instant;
 
-use super::{OutboxError, store::PendingEvent};
+use super::{error::OutboxError, store::PendingEvent};
 use crate::{
     DependencyError,
     nats::{ConnectionState, NatsConnection},

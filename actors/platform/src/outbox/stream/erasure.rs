@@ -11,7 +11,8 @@ use async_nats::jetstream::{
 use faceofmind_model::{UserId, event};
 use tokio::task::JoinSet;
 
-use super::{OutboxError, nats_error};
+use super::nats_error;
+use crate::outbox::error::OutboxError;
 
 /// The most deletions in flight.
 const MAX_IN_FLIGHT: usize = 64;

@@ -6,8 +6,9 @@ use async_nats::{
 };
 use tokio::task::JoinSet;
 
-use super::{OutboxError, nats_error};
+use super::nats_error;
 use crate::nats::ConnectionState;
+use crate::outbox::error::OutboxError;
 
 pub(in crate::outbox) struct StreamTailReader {
     pub(super) connection: ConnectionState,

@@ -62,7 +62,7 @@ pub(crate) const MODULES: [Module; 8] = [
     Module {
         erase: |tx, slice| Box::pin(sessions::erase(tx, slice.user, slice.max_rows)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
-        reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
+        reencrypt: Some(("voice texts", |db, pass| Box::pin(sessions::reencrypt(db, pass)))),
     },
     Module {
         erase: |tx, slice| whole(community::erase(tx, slice.user)),

@@ -1,4 +1,4 @@
-//! The OpenAPI document: every route of it, and that the one in the repository is the one that is served.
+//! The OpenAPI document: every route in it works as documented, and the document in the repository is the current one.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,22 +8,23 @@ use crate::harness::{Client, Program, Response, TestApp, tests_on_both_profiles}
 tests_on_both_profiles! {
     every_route_answers_json_with_its_charset_and_a_request_id,
     every_answer_of_a_route_is_documented,
-    every_operation_has_an_id_an_example_and_its_errors,
+    every_operation_has_an_explicit_id_and_its_errors,
+    every_schema_has_an_explicit_name_and_an_example,
     every_call_of_the_contract_is_documented,
 }
 
-/// One operation: the method, the path with its parameters filled in, and what the document says.
+/// An operation: the method, the path with values for its parameters, and its documentation.
 struct Operation {
     method: Method,
     template: String,
     path: String,
-    said: Value,
+    docs: Value,
 }
 
 impl Operation {
-    /// Whether it answers with an event stream, which is no JSON.
+    /// Whether the response is an event stream, which is not JSON.
     fn streams(&self) -> bool {
-        self.said["responses"]["200"]["content"]["text/event-stream"].is_object()
+        self.docs["responses"]["200"]["content"]["text/event-stream"].is_object()
     }
 }
 
@@ -32,17 +33,17 @@ async fn operations(client: &Client) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (template, methods) in document["paths"].as_object().expect("paths") {
         let path = template.replace("{id}", "4000000").replace("{cid}", "4000000").replace("{file}", "x");
-        assert!(!path.contains('{'), "a parameter that this test does not know: {template}");
-        for (method, said) in methods.as_object().expect("methods") {
+        assert!(!path.contains('{'), "this test has no value for a parameter of {template}");
+        for (method, docs) in methods.as_object().expect("methods") {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-            operations.push(Operation { method, template: template.clone(), path: path.clone(), said: said.clone() });
+            operations.push(Operation { method, template: template.clone(), path: path.clone(), docs: docs.clone() });
         }
     }
     assert!(operations.len() > 25, "{} operations", operations.len());
     operations
 }
 
-/// Calls it in several ways: without and with a body, and with one that is broken.
+/// The responses without a body, with one, with a malformed one, and with one of another type.
 async fn answers(client: &Client, operation: &Operation) -> Vec<Response> {
     let call = || client.call(operation.method.clone(), &operation.path);
     vec![
@@ -53,7 +54,7 @@ async fn answers(client: &Client, operation: &Operation) -> Vec<Response> {
     ]
 }
 
-/// [`Answer`] itself checks each: JSON, charset, request id, and problems that are whole.
+/// [`Response`] checks each response: JSON, charset, request id and complete problems.
 async fn every_route_answers_json_with_its_charset_and_a_request_id(app: &TestApp) {
     let ada = app.verified("ada").await;
     for operation in operations(&app.client()).await {
@@ -74,34 +75,45 @@ async fn every_route_answers_json_with_its_charset_and_a_request_id(app: &TestAp
 async fn every_answer_of_a_route_is_documented(app: &TestApp) {
     let (ada, admin) = (app.verified("ada").await, app.admin().await);
     for operation in operations(&app.client()).await {
-        let statuses: Vec<_> = operation.said["responses"].as_object().expect("responses").keys().cloned().collect();
+        let statuses: Vec<_> = operation.docs["responses"].as_object().expect("responses").keys().cloned().collect();
         for client in [app.client(), ada.log_in_again().await.bearer(), admin.log_in_again().await.bearer()] {
             for response in answers(&client, &operation).await {
-                let told = statuses.contains(&response.status.to_string());
-                assert!(told, "{} answered {}, documented are {statuses:?}", response.to, response.status);
+                let is_documented = statuses.contains(&response.status.to_string());
+                assert!(is_documented, "{} answered {}, documented are {statuses:?}", response.to, response.status);
             }
         }
     }
 }
 
-async fn every_operation_has_an_id_an_example_and_its_errors(app: &TestApp) {
+async fn every_operation_has_an_explicit_id_and_its_errors(app: &TestApp) {
     let (mut ids, mut faults) = (Vec::new(), Vec::new());
     for operation in operations(&app.client()).await {
         let name = format!("{} {}", operation.method, operation.template);
-        let id = operation.said["operationId"].as_str().unwrap_or_default().to_owned();
-        if id.is_empty() || ids.contains(&id) || id.contains([':', '.', ' ']) {
-            faults.push(format!("{name} has no id of its own: {id:?}"));
+        let id = operation.docs["operationId"].as_str().unwrap_or_default().to_owned();
+        // The id of an endpoint without an explicit one is the path of its function, with dots.
+        let is_explicit = id.contains('_') && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if !is_explicit || ids.contains(&id) {
+            faults.push(format!("{name} has no `operation_id` of its own, <resource>_<verb>: {id:?}"));
         }
         ids.push(id);
-        if !operation.said["summary"].is_string() {
-            faults.push(format!("{name} does not say what it does"));
+        if !operation.docs["summary"].is_string() {
+            faults.push(format!("{name} has no summary"));
         }
         faults.extend(
-            unexplained(&operation).into_iter().map(|status| format!("{name} {status} has no body of its kind")),
+            undocumented(&operation).into_iter().map(|status| format!("{name} {status} has no body of its type")),
         );
     }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+async fn every_schema_has_an_explicit_name_and_an_example(app: &TestApp) {
+    let mut faults = Vec::new();
     let document = app.client().call(Method::GET, "/openapi.json").send().await.assert_status(200).json;
     for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        // The name of a schema without an explicit one is the path of its type, with dots; that of a name's second type ends with a digit.
+        if !name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            faults.push(format!("the schema {name} has no name of its own"));
+        }
         if !schema["example"].is_object() && !schema["examples"].is_array() && !composed(schema) {
             faults.push(format!("the schema {name} has no example"));
         }
@@ -109,12 +121,12 @@ async fn every_operation_has_an_id_an_example_and_its_errors(app: &TestApp) {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// The statuses whose body is not described.
-fn unexplained(operation: &Operation) -> Vec<String> {
-    let responses = operation.said["responses"].as_object().expect("responses");
-    let described = |status: &str, response: &Value| {
-        let says_part_by_part = operation.template == "/ready" && status == "503";
-        let is_problem = status.starts_with(['4', '5']) && !says_part_by_part;
+/// The statuses whose body is not documented.
+fn undocumented(operation: &Operation) -> Vec<String> {
+    let responses = operation.docs["responses"].as_object().expect("responses");
+    let is_documented = |status: &str, response: &Value| {
+        let is_readiness = operation.template == "/ready" && status == "503";
+        let is_problem = status.starts_with(['4', '5']) && !is_readiness;
         let kind = match status {
             _ if is_problem => "application/problem+json",
             "200" if operation.streams() => "text/event-stream",
@@ -122,14 +134,14 @@ fn unexplained(operation: &Operation) -> Vec<String> {
         };
         response["content"][kind].is_object()
     };
-    let without = responses.iter().filter(|(status, response)| !described(status, response));
+    let without = responses.iter().filter(|(status, response)| !is_documented(status, response));
     without.map(|(status, _)| status.clone()).collect()
 }
 
-/// A schema whose parts show theirs, or that lists its words.
+/// Whether the parts of a schema have examples, or the schema lists its values.
 fn composed(schema: &Value) -> bool {
-    let shows = |part: &Value| ["$ref", "example", "examples"].iter().any(|key| part.to_string().contains(key));
-    schema["properties"].as_object().is_some_and(|parts| parts.values().any(shows)) || schema["enum"].is_array()
+    let has_example = |part: &Value| ["$ref", "example", "examples"].iter().any(|key| part.to_string().contains(key));
+    schema["properties"].as_object().is_some_and(|parts| parts.values().any(has_example)) || schema["enum"].is_array()
 }
 
 async fn every_call_of_the_contract_is_documented(app: &TestApp) {
@@ -201,12 +213,12 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
     }
 }
 
-/// A change of the contract shows in review: `faceofmind openapi > docs/openapi.json`.
+/// A change of the contract is visible in review.
 #[test]
 fn the_document_in_the_repository_is_what_the_program_prints() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
     let printed = runtime.block_on(Program::with_only(&[]).run(&["openapi"], ""));
     let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"));
     let kept = kept.expect("docs/openapi.json is there");
-    assert!(kept == printed.output, "run `cargo run -- openapi > docs/openapi.json` and look at what has changed");
+    assert!(kept == printed.output, "run `cargo run -- openapi > docs/openapi.json` and review the change");
 }

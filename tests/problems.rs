@@ -1,4 +1,4 @@
-//! The table of errors: bad input of every kind is a 4xx problem that names what is wrong, and stores nothing.
+//! Errors: bad input of every kind is answered with a 4xx problem that names what is wrong, and stores nothing.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::harness::{Person, Response, TestApp, snapshot, tests_on_both_profiles
 
 tests_on_both_profiles! {
     an_unknown_path_is_not_found,
-    a_wrong_method_is_told_which_are_right,
-    a_body_that_is_not_json_is_refused_and_stores_nothing,
-    a_body_of_another_type_is_refused,
-    a_request_without_a_body_is_not_refused_for_its_type,
-    a_body_of_ten_megabytes_is_refused_and_stores_nothing,
-    a_megabyte_of_nested_arrays_is_refused_and_stores_nothing,
+    a_wrong_method_is_answered_with_the_right_ones,
+    a_body_that_is_not_json_is_rejected_and_stores_nothing,
+    a_body_of_another_type_is_rejected,
+    a_request_without_a_body_is_not_rejected_for_its_type,
+    a_body_of_ten_megabytes_is_rejected_and_stores_nothing,
+    a_megabyte_of_nested_arrays_is_rejected_and_stores_nothing,
     a_body_limit_can_be_set with [("BODY_LIMIT_BYTES", "2048")],
-    a_nul_is_refused_wherever_it_stands,
-    a_detail_repeats_nothing_of_what_was_sent,
-    no_answer_tells_of_the_inside,
-    a_request_id_is_taken_or_made_and_echoed,
-    what_is_no_http_is_cut_off,
-    a_client_that_dawdles_is_cut_off with [("HEADER_TIMEOUT_SECONDS", "1"), ("REQUEST_TIMEOUT_SECONDS", "2")],
-    slashes_at_the_end_lead_to_the_same_call,
+    a_nul_is_rejected_in_every_field,
+    an_error_does_not_repeat_the_input,
+    no_response_reveals_internals,
+    a_request_id_is_kept_or_generated_and_echoed,
+    a_connection_that_is_not_http_is_closed,
+    a_client_that_is_too_slow_is_disconnected with [("HEADER_TIMEOUT_SECONDS", "1"), ("REQUEST_TIMEOUT_SECONDS", "2")],
+    a_slash_at_the_end_of_a_path_makes_no_difference,
 }
 
 async fn an_unknown_path_is_not_found(app: &TestApp) {
@@ -42,22 +42,22 @@ async fn an_unknown_path_is_not_found(app: &TestApp) {
     }
 }
 
-async fn a_wrong_method_is_told_which_are_right(app: &TestApp) {
+async fn a_wrong_method_is_answered_with_the_right_ones(app: &TestApp) {
     for (method, path, allow) in [
         (Method::GET, "/auth/login", "OPTIONS, POST"),
         (Method::DELETE, "/auth/me", "GET, HEAD, OPTIONS"),
         (Method::PUT, "/sessions/", "GET, HEAD, OPTIONS, POST"),
         (Method::POST, "/users/7", "DELETE, GET, HEAD, OPTIONS, PUT"),
     ] {
-        let refused = app.client().api(method, path).send().await.assert_status(405);
-        let mut methods: Vec<_> = refused.header("allow").split(", ").collect();
+        let rejected = app.client().api(method, path).send().await.assert_status(405);
+        let mut methods: Vec<_> = rejected.header("allow").split(", ").collect();
         methods.sort_unstable();
         assert_eq!(methods.join(", "), allow, "{path}");
-        assert_eq!(refused.kind(), "method-not-allowed");
+        assert_eq!(rejected.kind(), "method-not-allowed");
     }
 }
 
-/// Every call that takes a body, with what it needs to be let in.
+/// The calls with a body that Ada may make.
 fn calls_with_a_body(ada: &Person) -> Vec<(Method, String)> {
     let post =
         ["register", "verify-otp", "login", "refresh", "request-password-reset", "reset-password", "change-password"];
@@ -77,7 +77,7 @@ async fn expect_nothing_stored(app: &TestApp, ada: &Person, send: impl AsyncFn(M
     assert_eq!(app.row_counts().await, before);
 }
 
-async fn a_body_that_is_not_json_is_refused_and_stores_nothing(app: &TestApp) {
+async fn a_body_that_is_not_json_is_rejected_and_stores_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
     for broken in ["", "{", "{}{}", "nonsense", "{\"email\": }", "{'email': 'a@b.org'}", "[1,", "\u{feff}{}", "NaN"] {
         let send = async |method, path: &str| ada.api(method, path).body(broken).send().await;
@@ -92,7 +92,7 @@ async fn a_body_that_is_not_json_is_refused_and_stores_nothing(app: &TestApp) {
     }
 }
 
-async fn a_body_of_another_type_is_refused(app: &TestApp) {
+async fn a_body_of_another_type_is_rejected(app: &TestApp) {
     let ada = app.verified("ada").await;
     for kind in
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"]
@@ -105,7 +105,7 @@ async fn a_body_of_another_type_is_refused(app: &TestApp) {
     }
 }
 
-async fn a_request_without_a_body_is_not_refused_for_its_type(app: &TestApp) {
+async fn a_request_without_a_body_is_not_rejected_for_its_type(app: &TestApp) {
     let ada = app.verified("ada").await;
     let id = ada.start_session().await;
     for kind in ["text/plain", "application/json"] {
@@ -121,7 +121,7 @@ async fn a_request_without_a_body_is_not_refused_for_its_type(app: &TestApp) {
     ada.api(Method::POST, "/auth/logout").header("content-type", "text/plain").send().await.assert_status(200);
 }
 
-async fn a_body_of_ten_megabytes_is_refused_and_stores_nothing(app: &TestApp) {
+async fn a_body_of_ten_megabytes_is_rejected_and_stores_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
     let large = format!("{{\"email\": \"{}\"}}", "x".repeat(10 << 20));
     let send = async |method, path: &str| ada.api(method, path).body(large.clone()).send().await;
@@ -130,10 +130,10 @@ async fn a_body_of_ten_megabytes_is_refused_and_stores_nothing(app: &TestApp) {
         transfer-encoding: chunked\r\n\r\n";
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let response = app.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(160)).as_bytes()).await;
-    assert!(response.starts_with("HTTP/1.1 413 "), "a body that does not say its length: {response}");
+    assert!(response.starts_with("HTTP/1.1 413 "), "a body without a declared length: {response}");
 }
 
-async fn a_megabyte_of_nested_arrays_is_refused_and_stores_nothing(app: &TestApp) {
+async fn a_megabyte_of_nested_arrays_is_rejected_and_stores_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
     let half = (1 << 19) - 16;
     let deep = format!("{{\"email\":{}{}}}", "[".repeat(half), "]".repeat(half));
@@ -141,7 +141,7 @@ async fn a_megabyte_of_nested_arrays_is_refused_and_stores_nothing(app: &TestApp
         let send = async |method, path: &str| ada.api(method, path).body(body.clone()).send().await;
         expect_nothing_stored(app, &ada, send, 422).await;
     }
-    assert!(ada.is_logged_in().await, "the service lives");
+    assert!(ada.is_logged_in().await, "the service still works");
 }
 
 async fn a_body_limit_can_be_set(app: &TestApp) {
@@ -150,19 +150,19 @@ async fn a_body_limit_can_be_set(app: &TestApp) {
         app.client().api(Method::POST, "/auth/login").json(&body)
     };
     call(1000).send().await.assert_status(401);
-    let refused = call(2048).send().await.assert_status(413);
-    assert!(refused.detail().contains("2048"), "{}", refused.detail());
+    let rejected = call(2048).send().await.assert_status(413);
+    assert!(rejected.detail().contains("2048"), "{}", rejected.detail());
 }
 
-async fn a_nul_is_refused_wherever_it_stands(app: &TestApp) {
+async fn a_nul_is_rejected_in_every_field(app: &TestApp) {
     let (ada, admin) = (app.verified("ada").await, app.admin().await);
     let before = app.row_counts().await;
     let mut body = app.person("bob").registration();
     for field in ["email", "password", "first_name", "last_name"] {
         let good = body[field].take();
         body[field] = format!("{}\0", good.as_str().expect("text")).into();
-        let refused = app.client().post("/auth/register", body.clone()).await.assert_status(422);
-        assert_eq!(refused.invalid_fields(), [format!("body.{field}")]);
+        let rejected = app.client().post("/auth/register", body.clone()).await.assert_status(422);
+        assert_eq!(rejected.invalid_fields(), [format!("body.{field}")]);
         body[field] = good;
     }
     ada.put(&format!("/users/{}", ada.id), json!({ "first_name": "A\0" })).await.assert_status(422);
@@ -171,22 +171,22 @@ async fn a_nul_is_refused_wherever_it_stands(app: &TestApp) {
     assert_eq!(app.row_counts().await, before);
 }
 
-async fn a_detail_repeats_nothing_of_what_was_sent(app: &TestApp) {
+async fn an_error_does_not_repeat_the_input(app: &TestApp) {
     let marker = "Zanzibar-4711";
     for body in [
         json!({ "email": marker, "password": marker }),
         json!({ "email": [marker], "password": { marker: marker } }),
         json!({ marker: marker }),
     ] {
-        let refused = app.client().post("/auth/login", body).await.assert_status(422);
-        assert!(!refused.text.contains(marker), "{}", refused.text);
+        let rejected = app.client().post("/auth/login", body).await.assert_status(422);
+        assert!(!rejected.text.contains(marker), "{}", rejected.text);
     }
-    let refused =
+    let rejected =
         app.client().api(Method::POST, "/auth/login").body(format!("{{\"{marker}")).send().await.assert_status(422);
-    assert!(!refused.text.contains(marker), "{}", refused.text);
+    assert!(!rejected.text.contains(marker), "{}", rejected.text);
 }
 
-async fn no_answer_tells_of_the_inside(app: &TestApp) {
+async fn no_response_reveals_internals(app: &TestApp) {
     let ada = app.verified("ada").await;
     let words = ["select ", "insert ", "sqlx", "panicked", "actors/", "src/", "mailbox", "ractor", "salvo", "serde"];
     for response in [
@@ -199,27 +199,30 @@ async fn no_answer_tells_of_the_inside(app: &TestApp) {
         app.client().get("/nowhere/%27").await,
     ] {
         let text = response.text.to_lowercase();
-        let told = words.iter().find(|word| text.contains(**word));
-        assert!(told.is_none(), "{told:?} in {}", response.text);
+        let revealed = words.iter().find(|word| text.contains(**word));
+        assert!(revealed.is_none(), "{revealed:?} in {}", response.text);
     }
     assert_eq!(ada.get("/auth/me").await.assert_status(200).json["first_name"], "'; drop table users; --");
 }
 
-async fn a_request_id_is_taken_or_made_and_echoed(app: &TestApp) {
+async fn a_request_id_is_kept_or_generated_and_echoed(app: &TestApp) {
     let ask = async |id: &str| app.client().api(Method::GET, "/nowhere").header("x-request-id", id).send().await;
     let echoed = ask("my-request_1.2:3").await;
     assert_eq!(echoed.header("x-request-id"), "my-request_1.2:3");
     assert_eq!(echoed.json["request_id"], "my-request_1.2:3");
-    for junk in ["", "two words", "\u{e9}", &"x".repeat(1000)] {
-        let made = ask(junk).await;
-        let id = made.header("x-request-id");
-        assert!(id != junk && (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
+    for invalid in ["", "two words", "\u{e9}", &"x".repeat(1000)] {
+        let generated = ask(invalid).await;
+        let id = generated.header("x-request-id");
+        assert!(
+            id != invalid && (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{id}"
+        );
     }
     let (one, other) = (app.client().get("/nowhere").await, app.client().get("/nowhere").await);
     assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
 }
 
-async fn what_is_no_http_is_cut_off(app: &TestApp) {
+async fn a_connection_that_is_not_http_is_closed(app: &TestApp) {
     for bytes in [
         &b"nonsense\r\n\r\n"[..],
         b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
@@ -237,18 +240,18 @@ async fn what_is_no_http_is_cut_off(app: &TestApp) {
     app.client().call(Method::GET, "/health").send().await.assert_status(200);
 }
 
-async fn a_client_that_dawdles_is_cut_off(app: &TestApp) {
-    let begun = tokio::time::Instant::now();
+async fn a_client_that_is_too_slow_is_disconnected(app: &TestApp) {
+    let started = tokio::time::Instant::now();
     let head = app.raw(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
     let body = b"POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let response = app.raw(body).await;
     assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
     app.client().call(Method::GET, "/health").send().await.assert_status(200);
 }
 
-async fn slashes_at_the_end_lead_to_the_same_call(app: &TestApp) {
+async fn a_slash_at_the_end_of_a_path_makes_no_difference(app: &TestApp) {
     let ada = app.verified("ada").await;
     for (path, status) in
         [("/auth/me", 200), ("/users/me", 200), ("/sessions", 200), ("/sessions/count", 200), ("/nowhere", 404)]

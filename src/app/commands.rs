@@ -2,16 +2,15 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use faceofmind_actors::{
-    Crew, House,
-    schema::{self, Step as Migration},
-    user_registry::{CreateAdmin, Email},
-};
-use faceofmind_kit::{Clock, Rng};
+use faceofmind_base::{Clock, Rng};
+use faceofmind_db::migrations::{self, Migration};
+use faceofmind_domain::accounts::CreateAdmin;
+use faceofmind_model::Email;
+use faceofmind_system::{ActorSet, ActorSystem};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{App, StartError, ground};
+use super::{App, StartError, bootstrap};
 use crate::settings::{DatabaseUrl, Settings, create_private_dir};
 
 /// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h). The process manager should start the program again.
@@ -64,7 +63,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode, StartError> {
 
 /// For tests: an actor panics at each SIGUSR1.
 #[cfg(feature = "test-hooks")]
-fn panic_on_sigusr1(tree: faceofmind_kit::SupervisorHandle) -> std::io::Result<()> {
+fn panic_on_sigusr1(tree: faceofmind_runtime::SupervisorHandle) -> std::io::Result<()> {
     let mut signals = signal(SignalKind::user_defined1())?;
     tokio::spawn(async move {
         while signals.recv().await.is_some() {
@@ -105,19 +104,19 @@ pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Resul
     if settings.database_url().is_embedded() {
         create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
     }
-    let db = ground::database(settings)?;
-    ground::check_database(&db).await?;
+    let db = bootstrap::database(settings)?;
+    bootstrap::check_database(&db).await?;
     match action {
-        MigrateAction::Up => schema::migrate(&db).await?,
+        MigrateAction::Up => migrations::migrate(&db).await?,
         MigrateAction::Status => {}
         MigrateAction::Down { force } => {
-            let reverted = schema::down(&db, force).await?;
+            let reverted = migrations::down(&db, force).await?;
             let line =
                 reverted.map_or("nothing to revert".to_owned(), |migration| format!("reverted {}", line(&migration)));
             println_stdout(&line);
         }
     }
-    schema::status(&db).await?.iter().for_each(|migration| println_stdout(&line(migration)));
+    migrations::status(&db).await?.iter().for_each(|migration| println_stdout(&line(migration)));
     db.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -131,13 +130,13 @@ fn line(migration: &Migration) -> String {
 pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result<ExitCode, StartError> {
     let email = Email::parse(&admin.email).map_err(StartError::Email)?;
     let (clock, rng) = (Clock::system(), Rng::system());
-    let secrets = ground::secrets(settings, &rng)?;
-    let resources = ground::connect_resources(settings, &secrets, clock, rng).await?;
+    let secrets = bootstrap::secrets(settings, &rng)?;
+    let resources = bootstrap::connect_resources(settings, &secrets, clock, rng).await?;
     let db = resources.db.clone();
-    ground::check_database(&db).await?;
-    schema::migrate(&db).await?;
-    let actors = ground::actor_settings(settings, secrets);
-    let system = House::start(resources, actors, Crew::AccountsOnly).await.map_err(StartError::Actors)?;
+    bootstrap::check_database(&db).await?;
+    migrations::migrate(&db).await?;
+    let actors = bootstrap::actor_settings(settings, secrets);
+    let system = ActorSystem::start(resources, actors, ActorSet::AccountsOnly).await.map_err(StartError::Actors)?;
     let NewAdmin { first_name, last_name, password, .. } = admin;
     let created = system.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;
     system.tree.stop(settings.http.shutdown_timeout).await;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use faceofmind_actors::{publisher::OutboxError, schema::SchemaError, user_registry::AccountError};
-use faceofmind_kit::Failure;
+use faceofmind_db::{StoreError, migrations::MigrationError};
+use faceofmind_domain::accounts::AccountError;
+use faceofmind_platform::outbox::OutboxError;
+use faceofmind_runtime::legacy::Failure;
 
 use crate::{http::server::CannotListen, settings::SecretsError};
 
@@ -18,7 +20,7 @@ pub enum StartError {
     Secrets(#[from] SecretsError),
     /// The schema of the database is not usable.
     #[error(transparent)]
-    Schema(#[from] SchemaError),
+    Schema(#[from] MigrationError),
     /// A setting is not usable, or its server cannot be reached.
     #[error("{setting} cannot be used: {cause}")]
     Part {
@@ -51,7 +53,7 @@ pub enum StartError {
     Outdated,
     /// The database cannot be read or written.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Store(#[from] StoreError),
     /// Some texts are not encrypted with the current key.
     #[error("{0}")]
     NotRotated(String),

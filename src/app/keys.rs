@@ -2,17 +2,14 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use faceofmind_actors::{
-    keyring::{Keyring, RotationStats},
-    resealing as key_rotation, schema,
-};
-use faceofmind_kit::{Database, Failure};
+use faceofmind_db::{Database, migrations};
+use faceofmind_platform::encryption::{Keyring, RotationStats};
+use faceofmind_system::key_rotation;
 use tokio::time::Instant;
 
 use super::{
-    StartError,
+    StartError, bootstrap,
     commands::{database_file_missing, println_stdout},
-    ground,
 };
 use crate::settings::{Secrets, Settings};
 
@@ -34,8 +31,8 @@ pub(crate) async fn keys(settings: &Settings, action: KeysAction) -> Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let keyring = keyring(settings)?;
-    let db = ground::database(settings)?;
-    ground::check_database(&db).await?;
+    let db = bootstrap::database(settings)?;
+    bootstrap::check_database(&db).await?;
     let result = run(&db, &keyring, action).await;
     db.close().await;
     result.map(|()| ExitCode::SUCCESS)
@@ -48,13 +45,13 @@ fn keyring(settings: &Settings) -> Result<Keyring, StartError> {
 }
 
 async fn run(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(), StartError> {
-    if schema::status(db).await?.iter().any(|migration| !migration.applied) {
+    if migrations::status(db).await?.iter().any(|migration| !migration.applied) {
         return Err(StartError::Outdated);
     }
     if action == KeysAction::Rotate {
         rotate(db, keyring).await?;
     }
-    let stats = key_rotation::status(db, keyring).await.map_err(Failure::from)?;
+    let stats = key_rotation::status(db, keyring).await?;
     println_stdout(&table(keyring, &stats));
     match (outdated_count(keyring, &stats), action) {
         (0, _) => {
@@ -81,7 +78,7 @@ async fn rotate(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
             println_stdout(&format!("{}: {} read, {} re-encrypted", column, stats.seen, stats.rewritten));
         }
     };
-    Ok(key_rotation::rotate(db, keyring, print_progress).await.map_err(Failure::from)?)
+    Ok(key_rotation::rotate(db, keyring, print_progress).await?)
 }
 
 /// A line for each column and each key.

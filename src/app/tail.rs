@@ -7,17 +7,15 @@ use std::{
     thread,
 };
 
-use faceofmind_actors::{
-    publisher::{EventTail, OutboxError, SubjectPattern},
-    schema,
-};
-use faceofmind_kit::{Database, Timestamp};
+use faceofmind_base::Timestamp;
+use faceofmind_db::{Database, migrations};
+use faceofmind_platform::outbox::{EventTail, OutboxError, SubjectPattern};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 
-use super::{StartError, ground};
+use super::{StartError, bootstrap};
 use crate::settings::{DatabaseUrl, Settings};
 
 /// Prints events until SIGTERM or Ctrl-C, or until the reader of standard output closes it.
@@ -27,7 +25,7 @@ pub(crate) async fn tail(
     since: Option<Timestamp>,
 ) -> Result<ExitCode, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
-    let tail = match ground::nats(settings).await? {
+    let tail = match bootstrap::nats(settings).await? {
         Some(nats) => EventTail::of_stream(nats, &subjects, since).await.map_err(StartError::Events)?,
         None => {
             let outbox = EventTail::of_outbox(open_migrated_database(settings).await?, subjects, since);
@@ -78,9 +76,9 @@ async fn open_migrated_database(settings: &Settings) -> Result<Database, StartEr
         let cause = format!("{} does not exist yet; `faceofmind serve` creates it", path.display());
         return Err(StartError::part("DATABASE_URL")(cause));
     }
-    let db = ground::database(settings)?;
-    ground::check_database(&db).await?;
-    if schema::status(&db).await?.iter().any(|migration| !migration.applied) {
+    let db = bootstrap::database(settings)?;
+    bootstrap::check_database(&db).await?;
+    if migrations::status(&db).await?.iter().any(|migration| !migration.applied) {
         return Err(StartError::Outdated);
     }
     Ok(db)

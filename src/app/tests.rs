@@ -23,7 +23,7 @@ async fn a_service_that_stops_is_not_ready_but_healthy() {
         (answer.status(), answer.text().await.expect("a body"))
     };
     assert_eq!(ask("/ready").await.0, StatusCode::OK);
-    app.rooms.stopping.cancel();
+    app.state.stopping.cancel();
     let (status, body) = ask("/ready").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("\"status\":\"unavailable\"") && body.contains("\"database\":\"up\""), "{body}");

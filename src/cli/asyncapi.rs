@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use faceofmind_actors::publisher::AsyncApi;
+use faceofmind_system::asyncapi::AsyncApi;
 
 use super::Failure;
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use faceofmind_actors::publisher::SubjectPattern;
-use faceofmind_kit::{Clock, Timestamp};
+use faceofmind_base::{Clock, Timestamp};
+use faceofmind_platform::outbox::SubjectPattern;
 use jiff::SignedDuration;
 
 use super::Failure;

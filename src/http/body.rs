@@ -1,110 +1,83 @@
-//! JSON bodies: read within the limits, refused with reasons, and kept for whoever looks at them again.
+//! JSON bodies, read within the limit of their size.
 
-use std::{borrow::Cow, fmt::Debug, future::poll_fn, io, pin::Pin};
+use std::{borrow::Cow, future::poll_fn, io, pin::Pin};
 
 use salvo::{
-    Depot, Extractible, Request, Writer,
-    extract::Metadata,
+    Depot, Request,
     http::{Body as HttpBody, ReqBody, StatusCode, header::CONTENT_TYPE},
     hyper::body::Bytes,
     oapi::{
-        Array, Components, Content, EndpointArgRegister, Operation, RefOr, RequestBody, Required, ToSchema,
+        Array, Components, Content, Operation, RefOr, RequestBody, Required,
         schema::{OneOf, Schema},
     },
 };
 use serde_json::Value;
 
 use super::{
-    fields::{FromFields, read_batch, read_object},
-    no_metadata,
-    openapi::may_answer,
-    problem::{FieldError, Loc, Problem},
+    extract::extractor,
+    fields::{BodySchema, body_schema, read_object},
+    problem::{FieldError, Loc, Problem, document_errors},
 };
 
-/// A JSON object, read field by field. As a handler's argument: `body: Body<Registration>`, then `body.0`.
+/// A JSON object: `body: Body<LoginRequest>`, then `body.0`.
 pub struct Body<T>(pub T);
 
-/// One JSON object or a list of 1 to `MAX` of them: `body: Batch<Detection, 1000>`.
-pub struct Batch<T, const MAX: usize>(pub Vec<T>);
-
-impl<'ex, T: FromFields + Send> Extractible<'ex> for Body<T> {
-    fn metadata() -> &'static Metadata {
-        no_metadata()
-    }
-
-    async fn extract(
-        req: &'ex mut Request,
-        _depot: &'ex mut Depot,
-    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
+impl<T: BodySchema> Body<T> {
+    async fn from_request(req: &mut Request, _: &Depot) -> Result<Self, Problem> {
         json(req).await.and_then(read_object).map(Self)
     }
-}
 
-impl<'ex, T: FromFields + Send, const MAX: usize> Extractible<'ex> for Batch<T, MAX> {
-    fn metadata() -> &'static Metadata {
-        no_metadata()
-    }
-
-    async fn extract(
-        req: &'ex mut Request,
-        _depot: &'ex mut Depot,
-    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        json(req).await.and_then(|value| read_batch(value, 1..=MAX)).map(Self)
-    }
-}
-
-impl<T: ToSchema> EndpointArgRegister for Body<T> {
-    fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
-        let schema = T::to_schema(components);
+    fn document(components: &mut Components, operation: &mut Operation) {
+        let schema = body_schema::<T>(components);
         document(components, operation, schema);
     }
 }
 
-impl<T: ToSchema, const MAX: usize> EndpointArgRegister for Batch<T, MAX> {
-    fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
-        let one = T::to_schema(components);
-        let many = Schema::Array(Array::new().items(one.clone()).min_items(1).max_items(MAX));
-        document(components, operation, RefOr::Type(Schema::OneOf(OneOf::new().item(one).item(many))));
-    }
+extractor!([T: BodySchema + Send] Body<T>);
+
+/// Documents a body that is one object or a list of 1 to `max` of them.
+pub fn document_batch<T: BodySchema>(components: &mut Components, operation: &mut Operation, max: usize) {
+    let item = body_schema::<T>(components);
+    let list = Schema::Array(Array::new().items(item.clone()).min_items(1).max_items(max));
+    document(components, operation, RefOr::Type(Schema::OneOf(OneOf::new().item(item).item(list))));
 }
 
 fn document(components: &mut Components, operation: &mut Operation, schema: RefOr<Schema>) {
     let body = RequestBody::new().required(Required::True);
     operation.request_body = Some(body.add_content("application/json", Content::new(schema)));
-    let refusals =
-        [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE, StatusCode::UNPROCESSABLE_ENTITY];
-    may_answer(components, operation, &refusals);
+    let errors = [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE, StatusCode::UNPROCESSABLE_ENTITY];
+    document_errors(components, operation, &errors);
 }
 
-/// The body's bytes, at most as many as the limit allows. They can be read again afterwards.
+/// The bytes of the body, within the limit of its size. They can be read again afterwards.
 ///
 /// # Errors
-/// 413 beyond the limit; 400 when the body breaks off.
+/// 413 beyond the limit; 400 when the client stops in the middle of the body.
 pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
     let limit = req.secure_max_size();
     let mut body = req.take_body();
-    let Some(read) = collect(&mut body, limit).await?.map(Bytes::from) else {
-        // What is left is put back: the hoop that let the request in reads it away before the answer goes out.
+    let Some(bytes) = collect(&mut body, limit).await?.map(Bytes::from) else {
+        // The rest is put back: `BodyLimit` drains it before the response is sent.
         req.replace_body(body);
         return Err(Problem::too_large(limit));
     };
-    req.replace_body(ReqBody::Once(read.clone()));
-    Ok(read)
+    req.replace_body(ReqBody::Once(bytes.clone()));
+    Ok(bytes)
 }
 
 /// The body as JSON.
 ///
 /// # Errors
-/// 413, 415 and 422, as [`Body`] refuses it.
+/// 413, 415 and 422, as of [`Body`].
 pub async fn json(req: &mut Request) -> Result<Value, Problem> {
     let bytes = bytes(req).await?;
     if bytes.is_empty() {
-        return Err(bad_body("is missing: a JSON object is expected"));
+        return Err(invalid_body("is missing: a JSON object is expected"));
     }
     if !is_json(req) {
         return Err(Problem::not_json());
     }
-    serde_json::from_slice(&bytes).map_err(|error| bad_body(fault(&error)))
+    serde_json::from_slice(&bytes).map_err(|error| invalid_body(syntax_error(&error)))
 }
 
 fn is_json(req: &Request) -> bool {
@@ -113,22 +86,22 @@ fn is_json(req: &Request) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// Says where the JSON is broken, and nothing of what stands there.
-fn fault(error: &serde_json::Error) -> String {
+/// Where the JSON is malformed, without any of its content.
+fn syntax_error(error: &serde_json::Error) -> String {
     if error.to_string().starts_with("recursion limit") {
         return "is nested too deeply".into();
     }
     format!("is not valid JSON (line {}, column {})", error.line(), error.column())
 }
 
-fn bad_body(msg: impl Into<Cow<'static, str>>) -> Problem {
+fn invalid_body(msg: impl Into<Cow<'static, str>>) -> Problem {
     Problem::invalid(vec![FieldError { loc: vec![Loc::Name("body".into())], msg: msg.into() }])
 }
 
-/// All of the body, or `None` when it is larger than `limit`.
+/// The whole body; none when it is larger than `limit` bytes.
 async fn collect(body: &mut ReqBody, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
     let mut read = Vec::new();
-    while let Some(data) = next_data(body).await.map_err(|_| broken_off())? {
+    while let Some(data) = next_data(body).await.map_err(|_| Problem::body_cut_off())? {
         if read.len() + data.len() > limit {
             return Ok(None);
         }
@@ -137,11 +110,7 @@ async fn collect(body: &mut ReqBody, limit: usize) -> Result<Option<Vec<u8>>, Pr
     Ok(Some(read))
 }
 
-fn broken_off() -> Problem {
-    Problem::bad_request("body-broken-off", "The body broke off before its end.")
-}
-
-/// The next piece of the body, or `None` at its end. Trailers are skipped.
+/// The next chunk of the body; none at its end. Trailers are skipped.
 pub(super) async fn next_data(body: &mut ReqBody) -> io::Result<Option<Bytes>> {
     loop {
         match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await.transpose()? {
@@ -158,25 +127,21 @@ pub(super) async fn next_data(body: &mut ReqBody) -> io::Result<Option<Bytes>> {
 #[cfg(test)]
 mod tests {
     use reqwest::Method;
-    use salvo::{Router, oapi::endpoint, writing::Json};
+    use salvo::{Router, Writer, oapi::endpoint, writing::Json};
     use serde_json::json;
 
     use super::*;
     use crate::http::{
-        fields::{Fields, Read},
-        kinds::text,
+        fields::request,
         testing::{Served, answer},
+        validators::Text,
     };
 
-    #[derive(ToSchema)]
-    struct Note {
-        text: String,
-    }
-
-    impl FromFields for Note {
-        fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-            let text = fields.required("text", text(1..=5));
-            fields.finish(|valid| Self { text: text.get(valid) })
+    request! {
+        /// A note.
+        #[schema("Note", example = { "text": "Hello" })]
+        struct Note {
+            text: Text<1, 5>,
         }
     }
 
@@ -186,32 +151,26 @@ mod tests {
     }
 
     #[endpoint]
-    async fn keep_all(body: Batch<Note, 3>) -> Json<usize> {
-        Json(body.0.len())
-    }
-
-    #[endpoint]
-    async fn refuse() -> Result<Json<usize>, Problem> {
-        Err(Problem::unauthorized("Not authenticated"))
+    async fn unauthorized() -> Result<Json<usize>, Problem> {
+        Err(Problem::not_authenticated())
     }
 
     fn routes() -> Router {
         Router::with_path("api")
             .push(Router::with_path("notes").post(keep))
-            .push(Router::with_path("batch").post(keep_all))
-            .push(Router::with_path("locked").post(refuse))
+            .push(Router::with_path("locked").post(unauthorized))
     }
 
     const GOOD: &str = r#"{"text":"Hello"}"#;
 
     #[tokio::test]
-    async fn of_a_key_given_twice_the_last_counts() {
+    async fn the_last_of_a_repeated_key_counts() {
         let answer = Served::api(routes).await.post("/api/notes", r#"{"text":"one","text":"two"}"#).await;
         assert_eq!((answer.status, answer.json), (200, json!("two")));
     }
 
     #[tokio::test]
-    async fn what_is_no_json_object_says_where_it_breaks() {
+    async fn a_body_that_is_not_a_json_object_is_rejected_with_the_place_of_the_error() {
         let api = Served::api(routes).await;
         for (body, why) in [
             (r#"{"text": "An"#, "body: is not valid JSON (line 1, column 12)"),
@@ -220,26 +179,26 @@ mod tests {
             ("", "body: is missing: a JSON object is expected"),
         ] {
             let answer = api.post("/api/notes", body).await;
-            assert_eq!((answer.status, answer.refused()), (422, vec![why.to_owned()]), "for {body}");
+            assert_eq!((answer.status, answer.invalid_fields()), (422, vec![why.to_owned()]), "for {body}");
         }
     }
 
     #[tokio::test]
-    async fn a_megabyte_of_nested_arrays_is_refused() {
+    async fn a_megabyte_of_nested_arrays_is_rejected() {
         let api = Served::api(routes).await;
         let answer = api.post("/api/notes", "[".repeat(1 << 20)).await;
-        assert_eq!((answer.status, answer.refused()), (422, vec!["body: is nested too deeply".to_owned()]));
+        assert_eq!((answer.status, answer.invalid_fields()), (422, vec!["body: is nested too deeply".to_owned()]));
     }
 
     #[tokio::test]
-    async fn bytes_that_are_no_text_are_refused() {
+    async fn bytes_that_are_not_utf_8_are_rejected() {
         let api = Served::api(routes).await;
         let request = api.request(Method::POST, "/api/notes").header("content-type", "application/json");
         assert_eq!(answer(request.body(b"{\"text\":\"\xff\"}".to_vec())).await.status, 422);
     }
 
     #[tokio::test]
-    async fn a_body_of_ten_megabytes_is_refused_and_a_client_that_sends_it_all_reads_why() {
+    async fn a_body_of_ten_megabytes_is_rejected_and_a_client_that_sends_it_all_reads_why() {
         let api = Served::api(routes).await;
         for path in ["/api/notes", "/api/locked"] {
             let head =
@@ -252,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_body_that_does_not_say_its_length_is_refused_too() {
+    async fn a_large_body_without_a_declared_length_is_rejected_too() {
         let api = Served::api(routes).await;
         let head = "POST /api/notes HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
             content-type: application/json\r\n\r\n";
@@ -262,14 +221,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_nobody_reads_does_not_hide_the_answer() {
+    async fn an_unread_body_does_not_hide_the_response() {
         let api = Served::api(routes).await;
         let answer = api.post("/api/locked", "x".repeat(900_000)).await;
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Bearer"));
     }
 
     #[tokio::test]
-    async fn only_json_is_taken_with_or_without_a_charset() {
+    async fn only_json_is_accepted_with_or_without_a_charset() {
         let api = Served::api(routes).await;
         let post = || api.request(Method::POST, "/api/notes");
         for (kind, status) in [
@@ -285,16 +244,7 @@ mod tests {
         assert_eq!(
             answer(post().header("content-type", "text/plain")).await.status,
             422,
-            "a request without a body is not refused for its type"
+            "a request without a body is not rejected for its type"
         );
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_one_object_or_a_list_of_them() {
-        let api = Served::api(routes).await;
-        assert_eq!(api.post("/api/batch", GOOD).await.json, json!(1));
-        assert_eq!(api.post("/api/batch", format!("[{GOOD},{GOOD}]")).await.json, json!(2));
-        let many = api.post("/api/batch", format!("[{}]", [GOOD; 4].join(","))).await;
-        assert_eq!(many.refused(), ["body: must be a list of 1 to 3 objects"]);
     }
 }

@@ -1,67 +1,66 @@
-//! Who asks. A handler that takes a [`Caller`] or an [`Admin`] runs for nobody else.
+//! The caller of an endpoint. A handler that takes a [`Caller`] or an [`Admin`] runs for no other request.
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
-use faceofmind_actors::{
-    client::Client,
-    limits::Use,
-    logins::{AuthenticatedUser, LoginError, LoginId, TokenError, VerifyPassword},
-    publisher::{Cause, Origin},
-    user_registry::{PasswordError, Role, User, UserId},
+use faceofmind_domain::{
+    accounts::PasswordError,
+    logins::{AuthenticatedUser, LoginError, TokenError, VerifyPassword},
 };
+use faceofmind_model::{
+    LoginId, RequestContext, Role, User, UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::rate_limit::Use;
 use salvo::{
-    Depot, Extractible, Request, Writer,
-    extract::Metadata,
+    Depot, Request,
     http::{StatusCode, header::AUTHORIZATION},
-    oapi::{Components, EndpointArgRegister, Operation},
+    oapi::{Components, Operation, SecurityRequirement},
 };
 use secrecy::SecretString;
 
 use super::{
-    client::{ClientAddress, Device},
-    languages,
-    layers::RequestId,
-    no_metadata,
-    openapi::{may_answer, needs_bearer},
-    problem::Problem,
-    shared::Shared,
+    accept_language::accepted_languages,
+    client::{ClientIp, device},
+    extract::extractor,
+    problem::{Problem, document_errors},
+    request_id::RequestId,
+    state::{AppState, State},
 };
-use crate::app::Rooms;
 
-/// A user with a good access token.
+/// A user with a valid access token.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who.
+    /// The user of the token.
     pub user: Arc<User>,
-    /// The log-in that they use.
+    /// The login of the token.
     pub login: LoginId,
-    /// From where.
-    pub client: Client,
+    /// The client that sent the request, and the context of its events.
+    pub context: RequestContext,
 }
 
-/// A caller whose role is admin.
+/// A caller with the role admin.
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 
-/// Anyone, within what one client address may ask without a token (300 a minute under `/auth`).
+/// A client without a token, counted against its limit (300 calls a minute under `/auth`).
 #[derive(Clone, Debug)]
-pub struct Anonymous(pub Client);
+pub struct Anonymous(pub RequestContext);
 
 impl Caller {
-    /// Lets the user themself and admins pass; whether the other user exists is not told to anyone else.
+    /// Allows the user and admins. Other callers do not learn whether the user exists.
     ///
     /// # Errors
-    /// 403 for everyone else.
-    pub fn may_manage(&self, user: UserId) -> Result<(), Problem> {
-        if self.user.id == user || self.is_admin() { Ok(()) } else { Err(forbidden()) }
+    /// 403 for other callers.
+    pub fn require_self_or_admin(&self, user: UserId) -> Result<(), Problem> {
+        if self.user.id == user || self.is_admin() { Ok(()) } else { Err(Problem::not_permitted()) }
     }
 
-    /// Lets admins pass.
+    /// Allows admins.
     ///
     /// # Errors
-    /// 403 for everyone else.
-    pub fn must_be_admin(&self) -> Result<(), Problem> {
-        if self.is_admin() { Ok(()) } else { Err(forbidden()) }
+    /// 403 for other callers.
+    pub fn require_admin(&self) -> Result<(), Problem> {
+        if self.is_admin() { Ok(()) } else { Err(Problem::not_permitted()) }
     }
 
     /// Whether the role is admin.
@@ -69,106 +68,102 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
-    /// Who caused it, for events.
-    pub fn origin(&self) -> Origin {
-        self.client.events.clone()
+    /// The context of the events that the request causes.
+    pub fn origin(&self) -> EventContext {
+        self.context.events.clone()
     }
 
-    /// The user, as they were when the current password that they typed was compared; a wrong one counts as a failed log-in.
+    /// Verifies the current password and returns the user as read together with it. A wrong password counts as a failed login.
     ///
     /// # Errors
-    /// 400 for a wrong one, 429 after too many.
-    pub async fn prove_password(&self, rooms: &Rooms, typed: &SecretString) -> Result<User, Problem> {
-        let message = VerifyPassword {
-            user: self.user.id,
-            email: self.user.email.clone(),
-            password: typed.clone(),
-            context: self.client.clone(),
-        };
-        rooms.house().logins.ask(message).await.map_err(|error| match error {
+    /// 400 for a wrong password, 429 after too many.
+    pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
+        let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
+        let message = VerifyPassword { user, email, password, context };
+        state.system.logins.ask(message).await.map_err(|error| match error {
             LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
             other => other.into(),
         })
     }
 
-    async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
-        let rooms = Shared::<Rooms>::of(depot)?;
-        let token = bearer(req).ok_or_else(|| Problem::unauthorized("Not authenticated"))?;
-        let authenticated = rooms.house().authenticator.authenticate(token).await;
+    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let state = State::<AppState>::of(depot)?;
+        let token = bearer_token(req).ok_or_else(Problem::not_authenticated)?;
+        let authenticated = state.system.authenticator.authenticate(token).await;
         let AuthenticatedUser { user, login } = authenticated.map_err(|error| match error {
-            TokenError::Invalid => Problem::unauthorized("Could not validate credentials"),
+            TokenError::Invalid => Problem::invalid_token(),
             other => other.into(),
         })?;
-        let cause = if user.role == Role::Admin { Cause::Admin(user.id) } else { Cause::User(user.id) };
-        Ok(Self { client: client(req, depot, cause)?, user, login })
+        let initiator = if user.role == Role::Admin { Initiator::Admin(user.id) } else { Initiator::User(user.id) };
+        Ok(Self { context: context_of(req, depot, initiator)?, user, login })
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        let requirement = SecurityRequirement::new("bearer", Vec::<String>::new());
+        operation.securities.get_or_insert_default().push(requirement);
+        let errors = [StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+        document_errors(components, operation, &errors);
     }
 }
 
-fn forbidden() -> Problem {
-    Problem::forbidden("Not enough permissions")
-}
-
-/// The token of `Authorization: Bearer …` (RFC 6750 §2.1); the scheme in any case.
-fn bearer(req: &Request) -> Option<&str> {
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1). The scheme is case-insensitive.
+fn bearer_token(req: &Request) -> Option<&str> {
     let (scheme, token) = req.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn client(req: &Request, depot: &Depot, cause: Cause) -> Result<Client, Problem> {
-    let address = depot.get_typed::<ClientAddress>().map_err(|_| Problem::internal())?;
-    let origin = Origin::new(cause).with_request_id(RequestId::of(depot).unwrap_or_default());
+fn context_of(req: &Request, depot: &Depot, initiator: Initiator) -> Result<RequestContext, Problem> {
+    let ip = depot.get_typed::<ClientIp>().map_err(|_| Problem::internal())?;
+    let events = EventContext::new(initiator).with_request_id(RequestId::of(depot).unwrap_or_default());
     let traceparent = req.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    Ok(Client {
-        client_ip: address.0.to_string(),
-        device: Device::of(req.headers()).0,
-        languages: languages::wanted(req.headers()),
-        events: traceparent.map_or(origin.clone(), |header| origin.with_traceparent(header)),
+    Ok(RequestContext {
+        client_ip: ip.0.to_string(),
+        device: device(req.headers()),
+        languages: accepted_languages(req.headers()),
+        events: traceparent.map_or(events.clone(), |header| events.with_traceparent(header)),
     })
 }
 
 impl Admin {
-    async fn prove(req: &Request, depot: &Depot) -> Result<Self, Problem> {
-        let caller = Caller::prove(req, depot).await?;
-        caller.must_be_admin().map(|()| Self(caller))
+    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let caller = Caller::from_request(req, depot).await?;
+        caller.require_admin().map(|()| Self(caller))
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Caller::document(components, operation);
+        document_errors(components, operation, &[StatusCode::FORBIDDEN]);
     }
 }
 
 impl Anonymous {
-    async fn count(req: &Request, depot: &Depot) -> Result<Self, Problem> {
-        let rooms = Shared::<Rooms>::of(depot)?;
-        let client = client(req, depot, Cause::Anonymous)?;
-        let call = Use { limit: rooms.anonymous_calls, subject: client.rate_limit_key() };
-        let _counted_for_good = rooms.limits.take(&[call]).await?;
-        Ok(Self(client))
+    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let state = State::<AppState>::of(depot)?;
+        let context = context_of(req, depot, Initiator::Anonymous)?;
+        let call = Use { limit: state.anonymous_calls, subject: context.rate_limit_key() };
+        let _never_refunded = state.system.limits.take(&[call]).await?;
+        Ok(Self(context))
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        document_errors(components, operation, &[StatusCode::TOO_MANY_REQUESTS]);
     }
 }
 
-macro_rules! extract {
-    ($who:ident, $prove:ident, |$components:ident, $operation:ident| $document:expr) => {
-        impl<'ex> Extractible<'ex> for $who {
-            fn metadata() -> &'static Metadata {
-                no_metadata()
-            }
+extractor!(Caller);
+extractor!(Admin);
+extractor!(Anonymous);
 
-            async fn extract(
-                req: &'ex mut Request,
-                depot: &'ex mut Depot,
-            ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-                Self::$prove(req, depot).await
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-        impl EndpointArgRegister for $who {
-            fn register($components: &mut Components, $operation: &mut Operation, _: &str) {
-                $document
-            }
-        }
-    };
+    #[test]
+    fn an_operation_that_needs_a_token_says_so() {
+        let (mut components, mut operation) = (Components::new(), Operation::new());
+        Caller::document(&mut components, &mut operation);
+        let document = serde_json::to_value(&operation).expect("JSON");
+        assert_eq!(document["security"], serde_json::json!([{ "bearer": [] }]));
+        assert!(document["responses"]["401"].is_object());
+    }
 }
-
-extract!(Caller, prove, |components, operation| needs_bearer(components, operation));
-extract!(Admin, prove, |components, operation| {
-    needs_bearer(components, operation);
-    may_answer(components, operation, &[StatusCode::FORBIDDEN]);
-});
-extract!(Anonymous, count, |components, operation| may_answer(components, operation, &[StatusCode::TOO_MANY_REQUESTS]));

@@ -1,22 +1,33 @@
-//! Where a page ended, as an opaque word: clients hand it back and read nothing into it.
+//! Cursors: where a page ended, as opaque text that clients send back.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::validators::{ErrorMessage, FieldType, RawValue, parse};
+
 const PREFIX: &str = "after:";
 
-/// The word for a key.
-pub fn write(key: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{PREFIX}{key}"))
+/// A field that holds a cursor; handlers get its key.
+pub struct Cursor;
+
+impl Cursor {
+    /// The cursor behind the item with this key.
+    pub fn encode(key: i64) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{PREFIX}{key}"))
+    }
+
+    fn decode(cursor: &str) -> Result<i64, &'static str> {
+        let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let key = text.as_deref().and_then(|text| text.strip_prefix(PREFIX)).and_then(|key| key.parse().ok());
+        key.ok_or("must be the `next` of an earlier page")
+    }
 }
 
-/// The key of a word.
-///
-/// # Errors
-/// When the word is none of ours.
-pub fn read(word: &str) -> Result<i64, &'static str> {
-    let text = URL_SAFE_NO_PAD.decode(word).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let key = text.as_deref().and_then(|text| text.strip_prefix(PREFIX)).and_then(|key| key.parse().ok());
-    key.ok_or("must be the `next` of an earlier page")
+impl FieldType for Cursor {
+    type Value = i64;
+
+    fn read(raw: RawValue) -> Result<i64, ErrorMessage> {
+        parse(raw, Self::decode)
+    }
 }
 
 #[cfg(test)]
@@ -24,10 +35,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_read_back_and_others_are_refused() {
-        assert_eq!(read(&write(42)), Ok(42));
-        for word in ["", "42", "YWZ0ZXI6", "!"] {
-            assert!(read(word).is_err(), "{word}");
+    fn a_cursor_is_decoded_and_other_text_is_rejected() {
+        assert_eq!(Cursor::decode(&Cursor::encode(42)), Ok(42));
+        for text in ["", "42", "YWZ0ZXI6", "!"] {
+            assert!(Cursor::decode(text).is_err(), "{text}");
         }
     }
 }

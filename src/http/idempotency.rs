@@ -1,109 +1,93 @@
-//! `Idempotency-Key`: the same call sent twice is done once.
+//! `Idempotency-Key`: a request that is sent twice is carried out once.
 
-use std::fmt::Debug;
-
-use faceofmind_actors::{idempotency, user_registry::UserId};
+use faceofmind_model::UserId;
+use faceofmind_platform::idempotency;
 use salvo::{
-    Depot, Extractible, Request, Writer,
-    extract::Metadata,
-    http::StatusCode,
+    Depot, Request,
     hyper::body::Bytes,
-    oapi::{BasicType, Components, EndpointArgRegister, Object, Operation, Parameter, ParameterIn, Required},
+    oapi::{Components, Operation, Schema},
 };
 
 use super::{
-    body, no_metadata,
-    openapi::may_answer,
-    problem::{FieldError, Loc, Problem},
+    body,
+    extract::extractor,
+    header::{Header, HeaderField},
+    problem::Problem,
+    validators::{ErrorMessage, FieldType, RawValue, Text},
 };
 
-const HEADER: &str = "Idempotency-Key";
-const LONGEST: usize = 255;
+/// The header `Idempotency-Key`.
+pub struct IdempotencyKey;
 
-/// The call as its idempotency record knows it, if the client gave a key. To be read before the body.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Idempotency(pub Option<KeyedCall>);
+impl HeaderField for IdempotencyKey {
+    const NAME: &'static str = "Idempotency-Key";
+    const DESCRIPTION: &'static str =
+        "The same key with the same body, sent again within 24 hours, gets the first response again.";
+    const REPEATED: &'static str = "must be 1 to 255 printable characters, given once";
+}
 
-/// A call with a key. The user completes the scope, the body tells a repetition from another call.
+impl FieldType for IdempotencyKey {
+    type Value = String;
+
+    fn read(raw: RawValue) -> Result<String, ErrorMessage> {
+        let key = raw.into_text()?;
+        let is_key = (1..=255).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if is_key { Ok(key) } else { Err(Self::REPEATED.into()) }
+    }
+
+    fn schema() -> Schema {
+        Text::<1, 255>::schema()
+    }
+}
+
+/// The identity of a request with an `Idempotency-Key`; none without. An argument that stands before the body.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeyedCall {
+pub struct Idempotency(pub Option<IdempotentRequest>);
+
+/// A request with a key. The user completes its scope; the body distinguishes a retry from another request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdempotentRequest {
     /// 1 to 255 printable ASCII characters.
     pub key: String,
     /// `POST`, …
     pub method: String,
     /// The path as called, without a slash at its end.
     pub path: String,
-    /// The body as it came.
+    /// The body as received.
     pub body: Bytes,
 }
 
 impl Idempotency {
-    /// The key of this user's call, if there is one.
-    pub fn of(self, user: UserId) -> Option<idempotency::Key> {
-        let KeyedCall { key, method, path, body } = self.0?;
-        Some(idempotency::Key::of(user, format!("{method} {path}"), key, &body))
+    /// The key of this user's request, if it has one.
+    pub fn into_key(self, user: UserId) -> Option<idempotency::IdempotencyKey> {
+        let IdempotentRequest { key, method, path, body } = self.0?;
+        Some(idempotency::IdempotencyKey::new(user, format!("{method} {path}"), key, &body))
     }
 
-    async fn read(req: &mut Request) -> Result<Self, Problem> {
-        let Some(key) = key(req)? else { return Ok(Self(None)) };
+    async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
+        let Some(key) = Header::<IdempotencyKey>::from_request(req, depot).await?.0 else { return Ok(Self(None)) };
         let method = req.method().to_string();
         let path = req.uri().path().trim_end_matches('/').to_owned();
-        Ok(Self(Some(KeyedCall { key, method, path, body: body::bytes(req).await? })))
+        Ok(Self(Some(IdempotentRequest { key, method, path, body: body::bytes(req).await? })))
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Header::<IdempotencyKey>::document(components, operation);
     }
 }
 
-/// # Errors
-/// 422 unless it is 1 to 255 printable ASCII characters, given once.
-fn key(req: &Request) -> Result<Option<String>, Problem> {
-    let mut given = req.headers().get_all(HEADER).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    let text = first.to_str().ok().filter(|text| (1..=LONGEST).contains(&text.len()) && is_printable(text));
-    text.filter(|_| given.next().is_none()).map(|text| Some(text.to_owned())).ok_or_else(refusal)
-}
-
-fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-}
-
-fn refusal() -> Problem {
-    let loc = vec![Loc::Name("header".into()), Loc::Name(HEADER.into())];
-    Problem::invalid(vec![FieldError { loc, msg: "must be 1 to 255 printable characters, given once".into() }])
-}
-
-impl<'ex> Extractible<'ex> for Idempotency {
-    fn metadata() -> &'static Metadata {
-        no_metadata()
-    }
-
-    async fn extract(
-        req: &'ex mut Request,
-        _depot: &'ex mut Depot,
-    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        Self::read(req).await
-    }
-}
-
-impl EndpointArgRegister for Idempotency {
-    fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
-        let schema = Object::with_type(BasicType::String).min_length(1).max_length(LONGEST);
-        let parameter = Parameter::new(HEADER)
-            .location(ParameterIn::Header)
-            .required(Required::False)
-            .description("The same key with the same body, within 24 hours, gets the first answer again.")
-            .schema(schema);
-        operation.parameters.insert(parameter);
-        may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
-    }
-}
+extractor!(Idempotency);
 
 #[cfg(test)]
 mod tests {
     use reqwest::Method;
-    use salvo::{Router, oapi::endpoint, writing::Json};
+    use salvo::{Router, Writer, oapi::endpoint, writing::Json};
     use serde_json::json;
 
     use super::*;
     use crate::http::testing::{Served, answer};
+
+    const HEADER: &str = IdempotencyKey::NAME;
 
     #[endpoint]
     async fn create(call: Idempotency, req: &mut Request) -> Json<serde_json::Value> {
@@ -117,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_with_a_key_is_known_by_method_path_and_body_which_stays_readable() {
+    async fn a_request_with_a_key_is_identified_by_method_path_and_body_which_stays_readable() {
         let api = Served::api(routes).await;
         let request = api.request(Method::POST, "/api/sessions/?x=1").header(HEADER, "a key").body("{ }");
         let answer = answer(request).await;
@@ -125,13 +109,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_without_a_key_is_just_a_call() {
+    async fn a_request_without_a_key_has_no_identity() {
         let api = Served::api(routes).await;
         assert_eq!(api.post("/api/sessions", "{}").await.json, json!({ "call": null, "again": 2 }));
     }
 
     #[tokio::test]
-    async fn a_key_that_is_empty_too_long_unprintable_or_given_twice_is_refused() {
+    async fn a_key_that_is_empty_too_long_unprintable_or_given_twice_is_rejected() {
         let api = Served::api(routes).await;
         let long = "k".repeat(256);
         for keys in [vec![""], vec![&long], vec!["a\tb"], vec!["é"], vec!["one", "two"]] {
@@ -141,7 +125,10 @@ mod tests {
             }
             let answer = answer(request).await;
             assert_eq!(answer.status, 422, "for {keys:?}");
-            assert_eq!(answer.refused(), ["header.Idempotency-Key: must be 1 to 255 printable characters, given once"]);
+            assert_eq!(
+                answer.invalid_fields(),
+                ["header.Idempotency-Key: must be 1 to 255 printable characters, given once"]
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `/metrics` for operators, in the OpenMetrics text format 1.0. It has counts and times, and nothing about people.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
-use faceofmind_actors::{House, mailer::CountJobs};
-use faceofmind_kit::{ChildStatus, Database, supervisor::State};
+use faceofmind_db::Database;
+use faceofmind_platform::mail::CountJobs;
+use faceofmind_runtime::{ActorState, ChildStatus};
+use faceofmind_system::ActorSystem;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -15,8 +17,11 @@ use salvo::{
 };
 use tokio::time::Instant;
 
-use super::{layers::route, problem::Problem, shared::Shared};
-use crate::app::Rooms;
+use super::{
+    layers::route,
+    problem::Problem,
+    state::{AppState, State},
+};
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -91,12 +96,12 @@ impl Handler for Metrics {
 
 impl Metrics {
     async fn render(&self, depot: &Depot) -> Result<String, Problem> {
-        let rooms = Shared::<Rooms>::of(depot)?;
+        let state = State::<AppState>::of(depot)?;
         let mut registry = Registry::with_prefix("faceofmind");
         let help = "Time from a request to its response headers, by route and status class";
         registry.register_with_unit("http_request", help, Unit::Seconds, self.0.0.clone());
-        register_system(&mut registry, rooms.house()).await;
-        register_pool(&mut registry, rooms.db());
+        register_system(&mut registry, &state.system).await;
+        register_pool(&mut registry, &state.db);
         let mut text = String::new();
         encode(&mut text, &registry).map_err(|_| Problem::internal())?;
         Ok(text)
@@ -104,7 +109,7 @@ impl Metrics {
 }
 
 /// Metrics of an actor that does not answer are left out.
-async fn register_system(registry: &mut Registry, system: &House) {
+async fn register_system(registry: &mut Registry, system: &ActorSystem) {
     system.tree.metrics().register(registry);
     register_actors(registry, &system.tree.snapshot());
     let help = "Time that a worker took for one password hash";
@@ -114,6 +119,13 @@ async fn register_system(registry: &mut Registry, system: &House) {
     gauge(registry, "events_up", "Whether events are published", i64::from(up));
     if let Ok(events) = events {
         gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
+    }
+    if let Ok(accounts) = system.accounts.status().await {
+        let age = accounts.oldest_erasure.map_or(0, |since| system.clock.now().since(since).as_secs());
+        let help = "Age of the oldest erasure whose rows are not all removed; 0 when there is none";
+        let gauge = Gauge::<u64, AtomicU64>::default();
+        gauge.set(age);
+        registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
     }
     if let Ok(queue) = system.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
@@ -126,7 +138,7 @@ fn register_actors(registry: &mut Registry, actors: &[ChildStatus]) {
     let restarts = Family::<ActorLabels, Counter>::default();
     for row in actors {
         let labels = ActorLabels { actor: row.name };
-        up.get_or_create(&labels).set(i64::from(row.state == State::Running));
+        up.get_or_create(&labels).set(i64::from(row.state == ActorState::Running));
         mailbox.get_or_create(&labels).set(count(row.queue_len));
         restarts.get_or_create(&labels).inc_by(row.restarts);
     }

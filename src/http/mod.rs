@@ -1,23 +1,25 @@
-//! HTTP in, messages out: the edge of the service. No SQL and no business rule lives here.
+//! The HTTP edge: a request becomes a message to an actor, and the reply becomes the response. No SQL and no business
+//! rule lives here.
 //!
-//! Read [`router`] first: which hoops every request passes, and where the resources hang. A resource is one file with
-//! its bodies ([`fields::FromFields`]), its endpoints and a `router()`; whatever goes wrong leaves as a
-//! [`problem::Problem`].
+//! Start with [`router`]: the layers that every request passes, and the routes. A resource is a file or a folder with
+//! its request bodies ([`fields`]), its views, its endpoints and a `router()`. An endpoint extracts, authorises, asks
+//! an actor and answers. Every error leaves as a [`problem::Problem`]; [`errors`] says which.
 
-pub mod answers;
+mod accept_language;
 pub mod auth;
 pub mod body;
 pub mod caller;
 pub mod client;
+mod closable_listener;
 pub mod community;
 pub mod cursor;
 pub mod docs;
-pub mod door;
+pub mod errors;
 pub mod events;
+mod extract;
 pub mod fields;
+pub mod header;
 pub mod idempotency;
-pub mod kinds;
-mod languages;
 pub mod layers;
 pub mod metrics;
 pub mod openapi;
@@ -26,22 +28,17 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod ready;
-pub mod refusals;
 pub mod reminders;
+pub mod request_id;
+pub mod responses;
 pub mod root;
 pub mod router;
 pub mod server;
 pub mod sessions;
-pub mod shared;
+pub mod state;
 pub mod time_zone;
 pub mod users;
-mod words;
+pub mod validators;
 
 #[cfg(test)]
 mod testing;
-
-/// What salvo's derived extractors are described by. Ours read the request by hand and have nothing to say here.
-pub(crate) fn no_metadata() -> &'static salvo::extract::Metadata {
-    static NOTHING: salvo::extract::Metadata = salvo::extract::Metadata::new("");
-    &NOTHING
-}

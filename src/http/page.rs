@@ -1,4 +1,4 @@
-//! Lists that are arrays, page by page: which part is wanted, and in `Link` where the next one begins.
+//! Lists that are arrays, page by page: the query says which part, and the header `Link` where the next page begins.
 
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -11,78 +11,51 @@ use salvo::{
 use serde::Serialize;
 
 use super::{
-    cursor,
-    fields::{Fields, FromFields, Read},
-    kinds::{capped, integer, parsed},
+    cursor::Cursor,
+    fields::request,
+    validators::{Clamped, Offset},
 };
 
-/// Which part of a list, newest first. A client that knows of no pages gets as much as there may be.
-#[derive(Clone, Copy, Debug, ToSchema)]
-pub struct Wanted {
-    /// Where the page begins: taken from the `Link` of the page before.
-    #[salvo(schema(value_type = Option<String>))]
-    pub after: Option<i64>,
-    /// How many to leave out from there.
-    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
-    pub skip: u32,
-    /// How many, 1 to 100; 100 unless told.
-    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
-    pub limit: u32,
-}
-
-impl FromFields for Wanted {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let after = fields.optional("after", parsed(cursor::read));
-        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
-        let limit = fields.or("limit", 100, capped(1..=100));
-        fields.finish(|valid| Self {
-            after: after.get(valid),
-            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
-            limit: u32::try_from(limit.get(valid)).unwrap_or(u32::MAX),
-        })
+request! {
+    /// Which part of a list to return, newest first. Clients that know nothing of pages get the largest page.
+    pub struct PageQuery {
+        /// Where the page begins: `after` in the `Link` of the previous page.
+        after: Option<Cursor>,
+        /// How many items to skip from there.
+        skip: Offset = 0,
+        /// The size of the page, 1 to 100; 100 by default.
+        limit: Clamped<1, 100> = 100,
     }
 }
 
-/// Which part of a list, newest first, by places alone: of what is one person's, and seldom much.
-#[derive(Clone, Copy, Debug, ToSchema)]
-pub struct Part {
-    /// How many of the newest to leave out.
-    #[salvo(schema(value_type = Option<i64>, minimum = 0))]
-    pub skip: u32,
-    /// How many, 1 to 100.
-    #[salvo(schema(value_type = Option<i64>, minimum = 1, maximum = 100))]
-    pub limit: Option<u32>,
-}
-
-impl FromFields for Part {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let skip = fields.or("skip", 0, integer(0..=i64::from(u32::MAX)));
-        let limit = fields.optional("limit", capped(1..=100));
-        fields.finish(|valid| Self {
-            skip: u32::try_from(skip.get(valid)).unwrap_or(u32::MAX),
-            limit: limit.get(valid).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
-        })
+request! {
+    /// Which part of a short list to return, newest first.
+    pub struct OffsetQuery {
+        /// How many of the newest items to skip.
+        skip: Offset = 0,
+        /// How many items to return, 1 to 100.
+        limit: Option<Clamped<1, 100>>,
     }
 }
 
-/// A page: the array alone in the body, and `Link` (RFC 8288) with the relation `next` where another follows.
+/// A page: the body is the array, and `Link` (RFC 8288) has the relation `next` when another page follows.
 #[derive(Debug)]
-pub struct Listed<T> {
+pub struct Page<T> {
     items: Vec<T>,
     next: Option<String>,
 }
 
-impl<T> Listed<T> {
-    /// The page that was wanted. `next` is the key of its last item where another page follows.
-    pub fn new(wanted: Wanted, items: impl Iterator<Item = T>, next: Option<i64>) -> Self {
-        // The query alone: whatever path a proxy shows to the client, it is the list's.
-        let link = |key| format!("<?limit={}&after={}>; rel=\"next\"", wanted.limit, cursor::write(key));
+impl<T> Page<T> {
+    /// The page of at most `limit` items. `next` is the key of its last item when another page follows.
+    pub fn new(limit: u32, items: impl Iterator<Item = T>, next: Option<i64>) -> Self {
+        // A reference without a path resolves against the address that the client called, whatever a proxy does to paths.
+        let link = |key| format!("<?limit={limit}&after={}>; rel=\"next\"", Cursor::encode(key));
         Self { items: items.collect(), next: next.map(link) }
     }
 }
 
 #[async_trait]
-impl<T: Serialize + Send> Writer for Listed<T> {
+impl<T: Serialize + Send> Writer for Page<T> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         if let Some(link) = self.next.and_then(|link| HeaderValue::try_from(link).ok()) {
             res.headers_mut().insert(LINK, link);
@@ -91,11 +64,11 @@ impl<T: Serialize + Send> Writer for Listed<T> {
     }
 }
 
-impl<T: ToSchema + 'static> EndpointOutRegister for Listed<T> {
+impl<T: ToSchema + 'static> EndpointOutRegister for Page<T> {
     fn register(components: &mut Components, operation: &mut Operation) {
         let content = Content::new(Vec::<T>::to_schema(components));
         let link = Header::new(Object::with_type(BasicType::String))
-            .description("`<?limit=…&after=…>; rel=\"next\"` where another page follows (RFC 8288)");
+            .description("`<?limit=…&after=…>; rel=\"next\"` when another page follows (RFC 8288)");
         let page = Described::new("A page").add_content("application/json", content).add_header("Link", link);
         operation.responses.insert("200", page);
     }
@@ -115,11 +88,11 @@ mod tests {
 
     /// Counts down from 10.
     #[endpoint]
-    async fn list(wanted: Query<Wanted>) -> Listed<i64> {
-        let Wanted { after, skip, limit } = wanted.0;
+    async fn list(query: Query<PageQuery>) -> Page<i64> {
+        let PageQuery { after, skip, limit } = query.0;
         let first = after.unwrap_or(11) - i64::from(skip);
         let last = (first - i64::from(limit)).max(1);
-        Listed::new(wanted.0, (last..first).rev(), (last > 1).then_some(last))
+        Page::new(limit, (last..first).rev(), (last > 1).then_some(last))
     }
 
     fn routes() -> Router {
@@ -127,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_follows_the_links_reads_all_of_a_list_once() {
+    async fn a_client_that_follows_the_links_reads_the_whole_list_once() {
         let api = Served::api(routes).await;
         let (mut read, mut query) = (Vec::new(), "?limit=4".to_owned());
         loop {
@@ -141,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_without_a_word_is_as_long_as_may_be_and_has_no_next() {
+    async fn a_list_without_parameters_has_the_largest_page_and_the_last_page_no_link() {
         let api = Served::api(routes).await;
         let all = answer(api.get("/api/numbers?limit=5000")).await;
         assert_eq!((all.json.as_array().map(Vec::len), all.headers.get("link")), (Some(10), None));
@@ -152,9 +125,9 @@ mod tests {
     #[tokio::test]
     async fn every_bad_parameter_is_named() {
         let api = Served::api(routes).await;
-        let refused = answer(api.get("/api/numbers?after=7&skip=-1&limit=0")).await;
-        assert_eq!(refused.status, 422);
-        assert_eq!(refused.refused().len(), 3, "{}", refused.json);
+        let rejected = answer(api.get("/api/numbers?after=7&skip=-1&limit=0")).await;
+        assert_eq!(rejected.status, 422);
+        assert_eq!(rejected.invalid_fields().len(), 3, "{}", rejected.json);
     }
 
     #[test]

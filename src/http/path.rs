@@ -13,30 +13,25 @@ use salvo::{
 };
 
 use super::{
-    no_metadata,
-    openapi::may_answer,
-    problem::{FieldError, Loc, Problem},
+    extract::no_metadata,
+    problem::{FieldError, Problem, document_errors},
 };
 
-/// An id in the path, 1 or more. The argument's name is the parameter's: `id: PathId` reads `{id}`, `cid: PathId`
-/// reads `{cid}`.
+/// An id in the path, at least 1. The argument's name is the parameter's: `id: PathId` reads `{id}`, `cid: PathId` reads `{cid}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathId(pub i64);
 
 impl PathId {
     /// # Errors
-    /// 422 for anything but decimal digits that make a number from 1 to 2^63 - 1.
+    /// 422 unless the parameter is decimal digits of a number from 1 to 2^63 - 1.
     fn read(req: &Request, name: &str) -> Result<Self, Problem> {
         let text = req.params().get(name).map_or("", String::as_str);
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let id = digits.and_then(|digits| digits.parse().ok()).filter(|id| *id >= 1);
-        id.map(Self).ok_or_else(|| refusal(name))
+        id.map(Self).ok_or_else(|| {
+            Problem::invalid(vec![FieldError::new("path", name.to_owned(), "must be a whole number of at least 1")])
+        })
     }
-}
-
-fn refusal(name: &str) -> Problem {
-    let loc = vec![Loc::Name("path".into()), Loc::Name(name.to_owned().into())];
-    Problem::invalid(vec![FieldError { loc, msg: "must be a whole number of at least 1".into() }])
 }
 
 impl<'ex> Extractible<'ex> for PathId {
@@ -66,7 +61,7 @@ impl EndpointArgRegister for PathId {
             Object::with_type(BasicType::Integer).format(SchemaFormat::KnownFormat(KnownFormat::Int64)).minimum(1);
         let parameter = Parameter::new(arg).location(ParameterIn::Path).required(Required::True).schema(schema);
         operation.parameters.insert(parameter);
-        may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+        document_errors(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
     }
 }
 
@@ -95,14 +90,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_id_is_refused_by_its_name() {
+    async fn an_invalid_id_is_rejected_under_its_name() {
         let api = Served::api(routes).await;
         for id in ["abc", "0", "-1", "+1", "1.0", "9223372036854775808", "%00", "1%00", "%20", "%2F"] {
             let answer = answer(api.get(&format!("/api/posts/{id}/comments/1"))).await;
             assert_eq!(answer.status, 422, "for {id}");
-            assert_eq!(answer.refused(), ["path.id: must be a whole number of at least 1"]);
+            assert_eq!(answer.invalid_fields(), ["path.id: must be a whole number of at least 1"]);
         }
         let second = answer(api.get("/api/posts/1/comments/abc")).await;
-        assert_eq!(second.refused(), ["path.cid: must be a whole number of at least 1"]);
+        assert_eq!(second.invalid_fields(), ["path.cid: must be a whole number of at least 1"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong, as a client reads it: RFC 9457 `application/problem+json`, with `detail` always a string.
+//! The body of every error: RFC 9457 `application/problem+json`, with `detail` always a string. [`super::errors`] has the texts.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,17 +8,17 @@ use salvo::{
         HeaderValue, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    oapi::{Components, EndpointOutRegister, Operation, ToSchema},
+    oapi::{Components, Content, EndpointOutRegister, Operation, Ref, RefOr, Response as Described, ToSchema},
     writing::Json,
 };
 use serde::Serialize;
 
-use super::{layers::RequestId, openapi::may_answer};
+use super::request_id::RequestId;
 
-/// The media type of every problem, with the charset that the app needs to be told.
+/// The media type of every problem. The app reads Latin-1 where a charset is missing.
 pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
 
-/// A refusal or a failure, ready to be sent. Handlers and extractors return it; nothing else makes an error body.
+/// An error, ready to be sent. Handlers and extractors return it; no other code makes an error body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     status: StatusCode,
@@ -30,29 +30,37 @@ pub struct Problem {
 
 /// One field of the request that is not valid, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[salvo(schema(name = "FieldError"))]
 pub struct FieldError {
-    /// The way to the field, from `body`, `query`, `path` or `header` on.
+    /// The path to the field, which begins with `body`, `query`, `path` or `header`.
     #[salvo(schema(example = json!(["body", "email"])))]
     pub loc: Vec<Loc>,
-    /// What the field must be; never what was sent.
+    /// What the field must be. It never repeats the value.
     #[salvo(schema(value_type = String, example = json!("is missing")))]
     pub msg: Cow<'static, str>,
 }
 
-/// One step on the way to a field: a name, or a place in a list.
+impl FieldError {
+    /// The field `name` of `body`, `path` or `header`.
+    pub fn new(place: &'static str, name: impl Into<Cow<'static, str>>, msg: impl Into<Cow<'static, str>>) -> Self {
+        Self { loc: vec![Loc::Name(place.into()), Loc::Name(name.into())], msg: msg.into() }
+    }
+}
+
+/// One step of the path to a field: a name, or an index in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[salvo(schema(inline = true))]
 #[serde(untagged)]
 pub enum Loc {
     /// A field's name.
     Name(Cow<'static, str>),
-    /// A place in a list, from 0.
+    /// An index in a list, from 0.
     Index(usize),
 }
 
-/// A refusal or a failure: RFC 9457 §3.1, extended by `errors` and `request_id`.
+/// An error: RFC 9457 §3.1, extended by `errors` and `request_id`.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(name = Problem, example = json!({
+#[salvo(schema(name = "Problem", example = json!({
     "type": "/problems/not-found",
     "title": "Not Found",
     "status": 404,
@@ -60,25 +68,25 @@ pub enum Loc {
     "request_id": "019ab3f4-6d1e-7c52-9d5a-0a4b6f0f2c11"
 })))]
 struct Document {
-    /// A stable URI reference to branch on.
+    /// A stable URI reference for programs to branch on.
     #[serde(rename = "type")]
     kind: String,
-    /// The status in words.
+    /// The standard phrase of the status.
     title: &'static str,
-    /// The status again.
+    /// The status of the response.
     status: u16,
     /// One sentence for a person.
     detail: Cow<'static, str>,
-    /// Every field that is not valid; with status 422 only.
+    /// Every field that is not valid. Present with status 422 only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// By which the logs find this request.
+    /// The id of this request in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
 
 impl Problem {
-    /// Any status, with the kind by which a program tells it from others: `/problems/<kind>`.
+    /// Any status. `kind` is the last part of its type, `/problems/<kind>`, on which programs branch.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
@@ -108,66 +116,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// 413; `limit` in bytes.
-    pub fn too_large(limit: usize) -> Self {
-        let detail = format!("The body is larger than {limit} bytes.");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
-    }
-
-    /// 415.
-    pub fn not_json() -> Self {
-        let detail = "The body must be JSON, sent as application/json.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
-    }
-
-    /// 422. The sentence names no field, since the app reads words into it; `errors` names them all.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = match errors.len() {
-            1 => Cow::Borrowed("1 field of the request is not valid."),
-            many => format!("{many} fields of the request are not valid.").into(),
-        };
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-fields", detail) }
-    }
-
-    /// 422 without a field to blame: the request is well-formed and yet refused.
+    /// 422 of the given kind, for a request that is well-formed and yet rejected.
     pub fn unprocessable(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail)
     }
 
-    /// 429, and when to come back.
-    pub fn too_many(retry_after: Duration) -> Self {
-        let detail = "Too many attempts. Please wait before you try again.";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).retry_after(retry_after)
-    }
-
-    /// 500. What happened is in the log, under the request's id, and not here.
-    pub fn internal() -> Self {
-        let detail = "Something went wrong on our side; the log tells what, under this request_id.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
-    }
-
-    /// 503, and when to come back: a queue is full or something we depend on is down. Nothing was half-done.
-    pub fn unavailable(retry_after: Duration) -> Self {
-        let detail = "The service cannot do this right now. Please try again shortly.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after)
-    }
-
-    /// A status that some part of the framework has set without a word.
-    pub fn bare(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::not_found("There is nothing at this path."),
-            StatusCode::METHOD_NOT_ALLOWED => Self::new(
-                status,
-                "method-not-allowed",
-                "This path does not take this method; Allow lists those it takes.",
-            ),
-            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(Duration::from_secs(1)),
-            status if status.is_server_error() => Self { status, ..Self::internal() },
-            status => Self::new(status, "refused", "The request was refused."),
-        }
-    }
-
-    /// The same problem under another kind: `Problem::conflict("…").kind("last-admin")`.
+    /// The same problem of another kind: `Problem::conflict("…").kind("last-admin")`.
     #[must_use]
     pub fn kind(self, kind: &'static str) -> Self {
         Self { kind, ..self }
@@ -179,23 +133,19 @@ impl Problem {
         Self { retry_after: Some(after), ..self }
     }
 
-    /// The same problem, naming these fields.
+    /// The same problem with these fields.
     #[must_use]
     pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
         Self { errors, ..self }
     }
 
-    /// The status it will be sent with.
-    pub fn status(&self) -> StatusCode {
-        self.status
+    /// The same problem with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
-    /// Registers the schema of every problem, `#/components/schemas/Problem`.
-    pub fn schema(components: &mut Components) {
-        Document::to_schema(components);
-    }
-
-    /// The fields that were refused.
+    /// The fields that are not valid.
     #[cfg(test)]
     pub(super) fn errors(&self) -> &[FieldError] {
         &self.errors
@@ -228,7 +178,7 @@ impl Problem {
 #[async_trait]
 impl Writer for Problem {
     async fn write(self, _req: &mut Request, depot: &mut Depot, res: &mut Response) {
-        // Whatever had been written so far belongs to an answer that will not be given.
+        // The handler may have begun another body before it failed.
         res.take_body();
         res.status_code(self.status);
         self.write_headers(res);
@@ -237,10 +187,46 @@ impl Writer for Problem {
 }
 
 impl EndpointOutRegister for Problem {
-    /// What any endpoint may answer; extractors add what they refuse, endpoints what their rules refuse.
+    /// The errors of every endpoint. Extractors add theirs, and endpoints those of their rules.
     fn register(components: &mut Components, operation: &mut Operation) {
-        let always = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
-        may_answer(components, operation, &always);
+        document_errors(components, operation, &[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
+    }
+}
+
+/// Documents that an operation may answer with problems of these statuses.
+pub fn document_errors(components: &mut Components, operation: &mut Operation, statuses: &[StatusCode]) {
+    Document::to_schema(components);
+    for status in statuses {
+        operation.responses.insert(status.as_str(), Described::new(default_description(*status)));
+    }
+}
+
+/// Gives every error of an operation that has no content yet the body of a problem, so that an endpoint only has to say
+/// `responses((status_code = 409, description = "…"))`.
+pub fn document_problem_bodies(operation: &mut Operation) {
+    for (status, response) in operation.responses.iter_mut() {
+        if let RefOr::Type(response) = response
+            && status.starts_with(['4', '5'])
+            && response.contents.is_empty()
+        {
+            let content = Content::new(Ref::from_schema_name("Problem"));
+            *response = std::mem::take(response).add_content("application/problem+json", content);
+        }
+    }
+}
+
+fn default_description(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "The bearer token is missing, malformed, expired or revoked",
+        StatusCode::FORBIDDEN => "The user is not allowed to do this",
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is too large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json",
+        StatusCode::UNPROCESSABLE_ENTITY => "Some fields are not valid; `errors` names each",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` says when to try again",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "The service is too busy, or a dependency is unavailable; `Retry-After` says when to try again"
+        }
+        _ => "Internal error",
     }
 }
 
@@ -269,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_problem_is_what_rfc_9457_says_and_a_program_can_branch_on_its_type() {
+    async fn a_problem_follows_rfc_9457_and_a_program_can_branch_on_its_type() {
         let api = Served::api(routes).await;
         let answer = answer(api.get("/api/last").header("x-request-id", "abc")).await;
         assert_eq!(
@@ -285,16 +271,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn retry_after_is_rounded_up_so_that_nobody_comes_back_too_early() {
+    async fn retry_after_is_rounded_up_so_that_no_client_returns_too_early() {
         let api = Served::api(routes).await;
         let answer = answer(api.get("/api/hurry")).await;
         assert_eq!((answer.status, answer.header("retry-after")), (429, "2"));
     }
 
     #[test]
-    fn the_sentence_of_a_422_names_no_field() {
-        let loc = vec![Loc::Name("body".into()), Loc::Name("new_password".into())];
-        let problem = Problem::invalid(vec![FieldError { loc, msg: "is missing".into() }]);
+    fn the_detail_of_a_422_names_no_field() {
+        let problem = Problem::invalid(vec![FieldError::new("body", "new_password", "is missing")]);
         assert_eq!(problem.detail, "1 field of the request is not valid.");
     }
 }

@@ -1,111 +1,64 @@
-//! The parameters behind the question mark.
+//! The query of a request.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::collections::HashMap;
 
 use salvo::{
-    Depot, Extractible, Request, Writer,
-    extract::Metadata,
+    Depot, Request,
     http::StatusCode,
-    oapi::{
-        Components, EndpointArgRegister, Object, Operation, Parameter, ParameterIn, RefOr, Required, Schema, ToSchema,
-    },
+    oapi::{Components, Operation, Parameter, ParameterIn, Required},
 };
 
 use super::{
-    fields::{FromFields, read_query},
-    no_metadata,
-    openapi::may_answer,
+    extract::extractor,
+    fields::{FromFields, Property, read_query},
+    problem::{Problem, document_errors},
 };
 
-/// The query, read like a body: `query: Query<Filter>`, then `query.0`.
+/// The query of a request: `query: Query<UserListQuery>`, then `query.0`. The last of a repeated parameter counts.
 pub struct Query<T>(pub T);
 
-impl<'ex, T: FromFields + Send> Extractible<'ex> for Query<T> {
-    fn metadata() -> &'static Metadata {
-        no_metadata()
+impl<T: FromFields> Query<T> {
+    async fn from_request(req: &Request, _: &Depot) -> Result<Self, Problem> {
+        let last = |values: &Vec<String>| values.last().cloned().unwrap_or_default();
+        let parameters: HashMap<_, _> =
+            req.queries().iter_all().map(|(name, values)| (name.clone(), last(values))).collect();
+        read_query(parameters).map(Self)
     }
 
-    async fn extract(
-        req: &'ex mut Request,
-        _depot: &'ex mut Depot,
-    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        read_query(last_of_each(req)).map(Self)
-    }
-}
-
-fn last_of_each(req: &Request) -> HashMap<String, String> {
-    let last = |values: &Vec<String>| values.last().cloned().unwrap_or_default();
-    req.queries().iter_all().map(|(name, values)| (name.clone(), last(values))).collect()
-}
-
-impl<T: ToSchema> EndpointArgRegister for Query<T> {
-    /// Each property of the schema becomes a parameter of its own.
-    fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
-        may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
-        let mut apart = Components::new();
-        let Some(object) = object_of(T::to_schema(&mut apart), &mut apart) else { return };
-        for (name, schema) in object.properties {
-            let required = if object.required.contains(&name) { Required::True } else { Required::False };
-            let parameter = Parameter::new(&name).location(ParameterIn::Query).required(required);
-            operation.parameters.insert(described(parameter, schema));
+    fn document(components: &mut Components, operation: &mut Operation) {
+        document_errors(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+        for Property { name, description, required, schema } in T::properties() {
+            let required = if required { Required::True } else { Required::False };
+            let mut parameter = Parameter::new(name).location(ParameterIn::Query).required(required).schema(schema);
+            parameter.description = description;
+            operation.parameters.insert(parameter);
         }
-        components.append(&mut apart);
     }
 }
 
-/// The object behind a schema, taken out of the components: as a whole it is nobody's schema.
-fn object_of(schema: RefOr<Schema>, components: &mut Components) -> Option<Object> {
-    let schema = match schema {
-        RefOr::Type(schema) => schema,
-        RefOr::Ref(reference) => {
-            let name = reference.ref_location.rsplit('/').next()?.to_owned();
-            match components.schemas.remove(&name)? {
-                RefOr::Type(schema) => schema,
-                RefOr::Ref(_) => return None,
-            }
-        }
-    };
-    if let Schema::Object(object) = schema { Some(*object) } else { None }
-}
-
-fn described(parameter: Parameter, mut schema: RefOr<Schema>) -> Parameter {
-    let RefOr::Type(Schema::Object(object)) = &mut schema else { return parameter.schema(schema) };
-    match object.description.take() {
-        Some(description) => parameter.description(description).schema(schema),
-        None => parameter.schema(schema),
-    }
-}
+extractor!([T: FromFields] Query<T>);
 
 #[cfg(test)]
 mod tests {
-    use salvo::{Router, oapi::endpoint, writing::Json};
+    use salvo::{Router, Writer, oapi::endpoint, writing::Json};
     use serde_json::json;
 
     use super::*;
     use crate::http::{
-        fields::{Fields, Read},
-        kinds::{boolean, capped, text},
-        openapi::document,
+        fields::request,
+        openapi,
         testing::{Served, answer},
+        validators::{Boolean, Clamped, Text},
     };
 
-    /// Which users to list.
-    #[derive(ToSchema)]
-    struct Filter {
-        /// Part of a name.
-        query: Option<String>,
-        /// How many.
-        #[salvo(schema(minimum = 1, default = 50))]
-        limit: i64,
-        active: bool,
-    }
-
-    impl FromFields for Filter {
-        fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-            let query = fields.optional("query", text(1..=10));
-            let limit = fields.or("limit", 50, capped(1..=100));
-            let active = fields.required("active", boolean());
-            fields.finish(|valid| Self { query: query.get(valid), limit: limit.get(valid), active: active.get(valid) })
+    request! {
+        /// Which people to list.
+        struct Filter {
+            /// Part of a name.
+            query: Option<Text<1, 10>>,
+            /// How many.
+            limit: Clamped<1, 100> = 50,
+            active: Boolean,
         }
     }
 
@@ -133,7 +86,7 @@ mod tests {
         let api = Served::api(routes).await;
         let answer = answer(api.get("/api/people?limit=0&query=a%00&active=perhaps")).await;
         assert_eq!(
-            (answer.status, answer.refused()),
+            (answer.status, answer.invalid_fields()),
             (
                 422,
                 vec![
@@ -147,15 +100,17 @@ mod tests {
 
     #[test]
     fn each_parameter_is_documented_by_itself() {
-        let document = serde_json::to_value(document(&routes())).expect("JSON");
+        let document = serde_json::to_value(openapi::document(&routes())).expect("JSON");
         let parameters = &document["paths"]["/api/people"]["get"]["parameters"];
         let named = |name: &str| parameters.as_array().expect("a list").iter().find(|one| one["name"] == name).cloned();
         let limit = named("limit").expect("documented");
         assert_eq!(
             (&limit["in"], &limit["description"], &limit["required"]),
-            (&json!("query"), &json!("How many."), &json!(true))
+            (&json!("query"), &json!("How many."), &json!(false))
         );
+        assert_eq!(limit["schema"]["maximum"], json!(100));
         assert_eq!(named("query").expect("documented")["required"], json!(false));
+        assert_eq!(named("active").expect("documented")["required"], json!(true));
         assert_eq!(document["components"]["schemas"].get("Filter"), None);
     }
 }

@@ -1,4 +1,6 @@
-//! `/ready`: whether the service can serve, part by part.
+//! `/ready`: whether the service can serve requests, and the state of its dependencies.
+
+use std::time::Duration;
 
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
@@ -8,36 +10,60 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::shared::Shared;
-use crate::app::Rooms;
+use super::state::{AppState, State};
+
+/// A dependency that has not answered within this time counts as down.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `GET /ready`.
 pub fn router() -> Router {
     Router::with_path("ready").oapi_tag("root").get(ready)
 }
 
-/// Whether the service can serve.
+/// Whether the service can serve requests, and the state of its dependencies.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({
+#[salvo(schema(name = "Readiness", example = json!({
     "status": "ready", "database": "up", "codes": "up", "events": "up", "mail": "up"
 })))]
 pub struct Readiness {
-    /// `ready`; `degraded`: serving, but a part is missing; `unavailable`: not serving.
+    /// `ready`; `degraded`: serving, but a dependency is down; `unavailable`: not serving.
     pub status: &'static str,
-    /// `up` or `down`.
+    /// The database: `up` or `down`.
     pub database: &'static str,
-    /// Codes and counters: `up` or `down`.
+    /// One-time codes and rate limits: `up` or `down`.
     pub codes: &'static str,
-    /// `up` or `down`; what happens meanwhile waits in the outbox.
+    /// Publishing of events: `up` or `down`. While it is down, events wait in the outbox.
     pub events: &'static str,
-    /// `up` or `down`; what is to be mailed meanwhile waits in the queue.
+    /// Sending of mail: `up` or `down`. While it is down, mails wait in the queue.
     pub mail: &'static str,
 }
 
 impl Readiness {
+    async fn check(state: &AppState) -> Self {
+        let AppState { system, db, stopping, .. } = state;
+        let publisher = async { system.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let (database, codes, mail, events) = tokio::join!(
+            with_timeout(db.is_up()),
+            with_timeout(system.codes.is_up()),
+            with_timeout(system.transport.is_up()),
+            with_timeout(publisher),
+        );
+        let status = match (database && !stopping.is_cancelled(), codes && mail && events) {
+            (false, _) => "unavailable",
+            (true, false) => "degraded",
+            (true, true) => "ready",
+        };
+        let name = |up| if up { "up" } else { "down" };
+        Self { status, database: name(database), codes: name(codes), events: name(events), mail: name(mail) }
+    }
+
     fn is_serving(&self) -> bool {
         self.status != "unavailable"
     }
+}
+
+async fn with_timeout(check: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(READINESS_TIMEOUT, check).await.unwrap_or(false)
 }
 
 #[async_trait]
@@ -51,15 +77,15 @@ impl Writer for Readiness {
 impl EndpointOutRegister for Readiness {
     fn register(components: &mut Components, operation: &mut Operation) {
         let schema = Self::to_schema(components);
-        for (status, meaning) in [("200", "Serving, if degraded"), ("503", "Not serving")] {
+        for (status, description) in [("200", "Serving, perhaps degraded"), ("503", "Not serving")] {
             let content = Content::new(schema.clone());
-            operation.responses.insert(status, Described::new(meaning).add_content("application/json", content));
+            operation.responses.insert(status, Described::new(description).add_content("application/json", content));
         }
     }
 }
 
-/// Whether the service can serve, part by part.
-#[endpoint]
-async fn ready(rooms: Shared<Rooms>) -> Readiness {
-    rooms.readiness().await
+/// Reports whether the service can serve requests, and the state of its dependencies.
+#[endpoint(operation_id = "readiness_show")]
+async fn ready(state: State<AppState>) -> Readiness {
+    Readiness::check(&state).await
 }

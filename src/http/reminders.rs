@@ -1,7 +1,10 @@
-//! `/reminders`: what a person wants to be reminded of.
+//! `/reminders`: the caller's reminders.
 
-use faceofmind_actors::reminders::{NewReminder, Reminder, ReminderChange, ReminderId};
-use faceofmind_kit::{CivilDate, Timestamp};
+use faceofmind_base::{CivilDate, Timestamp};
+use faceofmind_domain::reminders::{
+    CreateReminder, DeleteReminder, GetReminder, ListReminders, NewReminder, Reminder, ReminderChange, UpdateReminder,
+};
+use faceofmind_model::ReminderId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -10,21 +13,20 @@ use salvo::{
 use serde::Serialize;
 
 use super::{
-    answers::{First, Message},
     body::Body,
     caller::Caller,
-    fields::{Fields, FromFields, Read},
+    fields::request,
     idempotency::Idempotency,
-    kinds::{boolean, date, text, words},
-    page::Part,
+    page::OffsetQuery,
     path::PathId,
     problem::Problem,
     query::Query,
-    shared::Shared,
+    responses::{IdempotentResponse, MessageBody, respond},
+    state::{AppState, State},
+    validators::{Boolean, Date, NonBlank, Text},
 };
-use crate::app::Rooms;
 
-/// The calls under `/reminders`.
+/// The routes under `/reminders`.
 pub fn router() -> Router {
     let one = Router::with_path("{id}").get(show).put(update).delete(delete);
     Router::with_path("reminders").oapi_tag("reminders").get(list).post(create).push(one)
@@ -41,10 +43,10 @@ struct ReminderView {
     user_id: i64,
     title: String,
     description: String,
-    /// The day on which it is due, at 08:00 in the user's time zone.
+    /// The date on which the reminder is due, at 08:00 in the user's time zone.
     #[salvo(schema(value_type = String, format = Date))]
     reminder_time: CivilDate,
-    /// Whether it is to be told.
+    /// Whether the reminder is sent when it is due.
     is_active: bool,
     #[salvo(schema(value_type = String, format = DateTime))]
     created_at: Timestamp,
@@ -57,118 +59,100 @@ impl From<Reminder> for ReminderView {
     }
 }
 
-/// What to be reminded of, and on which day.
-#[derive(ToSchema)]
-#[salvo(schema(name = "NewReminder", example = json!({
-    "title": "Breathe", "description": "Ten times, slowly", "reminder_time": "2026-11-25", "is_active": true
-})))]
-struct Wanted {
-    #[salvo(schema(min_length = 1, max_length = 200))]
-    title: String,
-    /// Empty unless told.
-    #[salvo(schema(value_type = Option<String>, max_length = 2000))]
-    description: String,
-    /// Any date. One that is over in the user's time zone never becomes due; for today it is due at once when 08:00 is past.
-    #[salvo(schema(value_type = String, format = Date))]
-    reminder_time: CivilDate,
-    /// True unless told.
-    #[salvo(schema(value_type = Option<bool>))]
-    is_active: bool,
-}
-
-impl FromFields for Wanted {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let title = fields.required("title", words(200));
-        let description = fields.or("description", String::new(), text(0..=2000));
-        let reminder_time = fields.required("reminder_time", date());
-        let is_active = fields.or("is_active", true, boolean());
-        fields.finish(|valid| Self {
-            title: title.get(valid),
-            description: description.get(valid),
-            reminder_time: CivilDate(reminder_time.get(valid)),
-            is_active: is_active.get(valid),
-        })
+request! {
+    /// A new reminder.
+    #[schema("CreateReminderRequest", example = {
+        "title": "Breathe", "description": "Ten times, slowly", "reminder_time": "2026-11-25", "is_active": true
+    })]
+    struct CreateReminderRequest {
+        title: NonBlank<200>,
+        /// Empty by default.
+        description: Text<0, 2000> = String::new(),
+        /// Any date. A past date in the user's time zone never becomes due. Today is due at once if it is after 08:00.
+        reminder_time: Date,
+        /// True by default.
+        is_active: Boolean = true,
     }
 }
 
-/// Makes a reminder.
+/// Creates a reminder.
 ///
-/// It is due at 08:00 of its date in the time zone that the user has set then, else in the service's. An event and a mail tell so, once;
-/// late, as after an outage, by 24 hours at most. To an account that is not active at that time nothing is told. A user may have 1,000
-/// reminders.
-#[endpoint(responses((status_code = 409, description = "You have 1,000 reminders: delete some first")))]
+/// The reminder is due at 08:00 of its date in the user's time zone of that day, or else in the service's. It is sent
+/// once, as an event and a mail, after an outage up to 24 hours late. It is not sent while the account is not active. A
+/// user may have 1,000 reminders.
+#[endpoint(operation_id = "reminders_create", responses(
+    (status_code = 409, description = "The user has 1,000 reminders and must delete some first")
+))]
 async fn create(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     key: Idempotency,
-    body: Body<Wanted>,
-) -> Result<First<ReminderView>, Problem> {
-    let Wanted { title, description, reminder_time, is_active } = body.0;
+    body: Body<CreateReminderRequest>,
+) -> Result<IdempotentResponse<ReminderView>, Problem> {
+    let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let new = NewReminder { title, description, reminder_time, is_active };
-    Ok(rooms.reminders.create(caller.user.id, new, key.of(caller.user.id)).await?.into())
+    let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
+    Ok(state.system.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?.into())
 }
 
-/// The user's reminders, newest first; 100 unless `limit` says otherwise.
-#[endpoint]
-async fn list(rooms: Shared<Rooms>, caller: Caller, part: Query<Part>) -> Result<Json<Vec<ReminderView>>, Problem> {
-    let listed = rooms.reminders.list(caller.user.id, part.0.skip, part.0.limit.unwrap_or(100)).await?;
+/// Lists the user's reminders, newest first; 100 by default.
+#[endpoint(operation_id = "reminders_list")]
+async fn list(
+    state: State<AppState>,
+    caller: Caller,
+    query: Query<OffsetQuery>,
+) -> Result<Json<Vec<ReminderView>>, Problem> {
+    let (user, skip, limit) = (caller.user.id, query.0.skip, query.0.limit.unwrap_or(100));
+    let listed = state.system.reminders.ask(ListReminders { user, skip, limit }).await?;
     Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
 }
 
-/// One reminder.
-#[endpoint(responses((status_code = 404, description = "There is no such reminder of yours")))]
-async fn show(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<ReminderView>, Problem> {
-    Ok(Json(rooms.reminders.get(caller.user.id, ReminderId(id.0)).await?.into()))
+/// Returns a reminder.
+#[endpoint(operation_id = "reminders_show", responses(
+    (status_code = 404, description = "The user has no such reminder")
+))]
+async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<ReminderView>, Problem> {
+    let message = GetReminder { user: caller.user.id, id: ReminderId(id.0) };
+    Ok(Json(state.system.reminders.ask(message).await?.into()))
 }
 
-/// What to change; what is left out stays.
-#[derive(ToSchema)]
-#[salvo(schema(name = "ReminderChange", example = json!({ "reminder_time": "2026-11-26" })))]
-struct Changed {
-    #[salvo(schema(min_length = 1, max_length = 200))]
-    title: Option<String>,
-    /// May be empty.
-    #[salvo(schema(max_length = 2000))]
-    description: Option<String>,
-    /// Any date. One that is over in the user's time zone never becomes due; for today it is due at once when 08:00 is past.
-    #[salvo(schema(value_type = Option<String>, format = Date))]
-    reminder_time: Option<CivilDate>,
-    is_active: Option<bool>,
-}
-
-impl FromFields for Changed {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let title = fields.optional("title", words(200));
-        let description = fields.optional("description", text(0..=2000));
-        let reminder_time = fields.optional("reminder_time", date());
-        let is_active = fields.optional("is_active", boolean());
-        fields.finish(|valid| Self {
-            title: title.get(valid),
-            description: description.get(valid),
-            reminder_time: reminder_time.get(valid).map(CivilDate),
-            is_active: is_active.get(valid),
-        })
+request! {
+    /// The fields to change.
+    #[schema("UpdateReminderRequest", example = { "reminder_time": "2026-11-26" })]
+    struct UpdateReminderRequest {
+        title: Option<NonBlank<200>>,
+        /// May be empty.
+        description: Option<Text<0, 2000>>,
+        /// Any date. A past date in the user's time zone never becomes due. Today is due at once if it is after 08:00.
+        reminder_time: Option<Date>,
+        is_active: Option<Boolean>,
     }
 }
 
 /// Changes a reminder.
 ///
-/// With another date, or switched on again, it becomes due again, also if it was before. New words do not have that effect.
-#[endpoint(responses((status_code = 404, description = "There is no such reminder of yours")))]
+/// A reminder with another date, or activated again, becomes due again, also if it was sent before. A new title or
+/// description does not have this effect.
+#[endpoint(operation_id = "reminders_update", responses(
+    (status_code = 404, description = "The user has no such reminder")
+))]
 async fn update(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     id: PathId,
-    body: Body<Changed>,
+    body: Body<UpdateReminderRequest>,
 ) -> Result<Json<ReminderView>, Problem> {
-    let Changed { title, description, reminder_time, is_active } = body.0;
+    let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let change = ReminderChange { title, description, reminder_time, is_active };
-    Ok(Json(rooms.reminders.change(caller.user.id, ReminderId(id.0), change).await?.into()))
+    let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
+    Ok(Json(state.system.reminders.ask(message).await?.into()))
 }
 
 /// Deletes a reminder.
-#[endpoint(responses((status_code = 404, description = "There is no such reminder of yours")))]
-async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.reminders.delete(caller.user.id, ReminderId(id.0)).await?;
-    Ok(Message::json("Reminder deleted successfully"))
+#[endpoint(operation_id = "reminders_delete", responses(
+    (status_code = 404, description = "The user has no such reminder")
+))]
+async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
+    state.system.reminders.ask(DeleteReminder { user: caller.user.id, id: ReminderId(id.0) }).await?;
+    Ok(MessageBody::json("Reminder deleted successfully"))
 }

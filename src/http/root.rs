@@ -1,4 +1,4 @@
-//! `/` and `/health`: that we are here, and who we are.
+//! `/` and `/health`: the name, the version and the health of the service.
 
 use salvo::{
     Router,
@@ -7,17 +7,16 @@ use salvo::{
 };
 use serde::Serialize;
 
-/// The version of this program.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+use super::openapi::VERSION;
 
 /// `GET /` and `GET /health`.
 pub fn router() -> Router {
     Router::new().oapi_tag("root").get(welcome).push(Router::with_path("health").get(health))
 }
 
-/// Where to go from here.
+/// The service and its documentation.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({
+#[salvo(schema(name = "Welcome", example = json!({
     "message": "Welcome to the FaceofMind User API", "version": "0.1.0", "docs": "/docs", "redoc": "/redoc"
 })))]
 struct Welcome {
@@ -27,23 +26,23 @@ struct Welcome {
     redoc: &'static str,
 }
 
-/// Says who answers here and where the documentation is.
-#[endpoint]
+/// Returns the name and version of the service, and the paths of its documentation.
+#[endpoint(operation_id = "root_show")]
 async fn welcome() -> Json<Welcome> {
     let message = "Welcome to the FaceofMind User API";
     Json(Welcome { message, version: VERSION, docs: "/docs", redoc: "/redoc" })
 }
 
-/// That the process lives.
+/// The health of the process.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({ "status": "healthy", "version": "0.1.0" })))]
+#[salvo(schema(name = "Health", example = json!({ "status": "healthy", "version": "0.1.0" })))]
 struct Health {
     status: &'static str,
     version: &'static str,
 }
 
-/// Says that the process lives, and nothing of what it depends on: that is `/ready`.
-#[endpoint]
+/// Reports that the process runs. `/ready` reports its dependencies.
+#[endpoint(operation_id = "health_show")]
 async fn health() -> Json<Health> {
     Json(Health { status: "healthy", version: VERSION })
 }
@@ -56,7 +55,7 @@ mod tests {
     use crate::http::testing::{Served, answer};
 
     #[tokio::test]
-    async fn the_root_tells_who_we_are_and_health_that_we_live() {
+    async fn the_root_names_the_service_and_health_reports_that_it_runs() {
         let site = Served::api(router).await;
         let message = "Welcome to the FaceofMind User API";
         let root = answer(site.get("/")).await.json;

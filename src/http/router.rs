@@ -1,6 +1,6 @@
-//! The site: where the resources hang, and which hoops every request passes on its way to them.
+//! The routes, and the layers that every request passes on its way to them.
 //!
-//! Paths match with and without a slash at their end, as salvo's router does by itself.
+//! salvo matches paths with and without a slash at their end.
 
 use std::sync::Arc;
 
@@ -8,27 +8,28 @@ use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait,
     http::{HeaderValue, Method, header::ALLOW},
     routing::{FilterInfo, filters::MethodFilter},
-    writing::Json,
 };
 use uuid::Uuid;
 
 use super::{
-    answers::Message,
     client::TrustedProxies,
     docs,
-    layers::{Arrival, Deadline, Dress, Faults, Intake, Origins, Panics, compression},
+    layers::{
+        BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestContext, ResponseDefaults, compression,
+    },
     metrics::HttpMetrics,
+    responses::MessageBody,
     server::Limits,
 };
 
-/// What the edge must be told.
+/// The settings of the edge.
 #[derive(Clone)]
-pub struct Edge {
-    /// How much, and how long.
+pub struct HttpConfig {
+    /// Sizes and durations.
     pub limits: Limits,
-    /// Which web pages may call.
-    pub origins: Origins,
-    /// Whose `X-Forwarded-For` counts.
+    /// The web pages that may call the API.
+    pub cors: CorsPolicy,
+    /// The proxies whose `X-Forwarded-For` is believed.
     pub proxies: TrustedProxies,
     /// Makes the id of a request that brings none.
     pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
@@ -36,37 +37,39 @@ pub struct Edge {
     pub metrics: HttpMetrics,
 }
 
-/// The documented routes with their documentation, answering `HEAD` and `OPTIONS` too. `routes` is called again when
-/// somebody first asks for the document, so that none is held by a service that nobody asks.
-pub fn site(routes: fn() -> Router) -> Router {
-    complete(Router::new().push(routes()).push(docs::router(routes)))
+/// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
+/// request of the document, so that a service whose document is never requested does not hold one in memory.
+pub fn public_routes(routes: fn() -> Router) -> Router {
+    add_head_and_options(Router::new().push(routes()).push(docs::router(routes)))
 }
 
-/// The site behind all its hoops, the outermost first.
-pub fn service(site: Router, edge: &Edge) -> Service {
-    let mut service = Service::new(site).hoop(edge.metrics.clone()).hoop(edge.arrival()).hoop(Dress);
-    if let Some(origins) = edge.origins.hoop() {
-        service = service.hoop(origins);
+/// The public routes behind all layers, the outermost first.
+pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
+    let service = Service::new(routes).hoop(config.metrics.clone());
+    let mut service = service.hoop(config.request_context()).hoop(ResponseDefaults);
+    if let Some(cors) = config.cors.hoop() {
+        service = service.hoop(cors);
     }
-    let guarded = service.hoop(compression()).hoop(Faults).hoop(Panics);
-    guarded.hoop(Deadline(edge.limits.request)).hoop(Intake { limit: edge.limits.body_bytes })
+    let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
+    service.hoop(Deadline(config.limits.request)).hoop(BodyLimit { max_bytes: config.limits.body_bytes })
 }
 
-/// What the operators' listener serves: no page of another origin may read it, and no one need document it.
-pub fn operators(routes: Router, edge: &Edge) -> Service {
-    let service = Service::new(complete(routes)).hoop(edge.arrival()).hoop(Dress).hoop(compression());
-    service.hoop(Faults).hoop(Panics).hoop(Deadline(edge.limits.request))
+/// The routes of the operators' listener, which are neither documented nor open to other origins.
+pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
+    let service = Service::new(add_head_and_options(routes)).hoop(config.request_context()).hoop(ResponseDefaults);
+    let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
+    service.hoop(Deadline(config.limits.request))
 }
 
-impl Edge {
-    fn arrival(&self) -> Arrival {
-        Arrival::new(self.proxies.clone(), Arc::clone(&self.new_request_id))
+impl HttpConfig {
+    fn request_context(&self) -> RequestContext {
+        RequestContext::new(self.proxies.clone(), Arc::clone(&self.new_request_id))
     }
 }
 
-/// Wherever there is a `GET` there is a `HEAD`, and every path answers `OPTIONS` with the methods it takes.
-fn complete(mut router: Router) -> Router {
-    router.routers = std::mem::take(&mut router.routers).into_iter().map(complete).collect();
+/// Adds `HEAD` to every path with `GET`, and `OPTIONS`, which lists the methods, to every path.
+fn add_head_and_options(mut router: Router) -> Router {
+    router.routers = std::mem::take(&mut router.routers).into_iter().map(add_head_and_options).collect();
     let mut methods: Vec<Method> = router.routers.iter().filter_map(method_of).collect();
     if methods.is_empty() {
         return router;
@@ -89,7 +92,7 @@ fn method_of(child: &Router) -> Option<Method> {
     }
 }
 
-/// The same goal under `HEAD`; salvo takes the body away.
+/// The same handler under `HEAD`. salvo removes the body.
 fn as_head(get: &Router) -> Router {
     let mut head = Router::new().filter(MethodFilter::new(Method::HEAD));
     head.hoops.clone_from(&get.hoops);
@@ -112,12 +115,13 @@ impl Options {
 impl Handler for Options {
     async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
         res.headers_mut().insert(ALLOW, self.0.clone());
-        res.render(Json(Message::new("Allow lists the methods of this path.")));
+        res.render(MessageBody::json("Allow lists the methods of this path."));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use salvo::writing::Json;
     use serde_json::json;
 
     use super::*;
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn paths_answer_with_and_without_a_slash_and_without_a_redirect() {
+    async fn paths_work_with_and_without_a_slash_at_their_end_and_without_a_redirect() {
         let api = Served::api(routes).await;
         for (path, says) in [
             ("/api/v1/users", "list"),
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wrong_method_is_a_405_that_lists_the_right_ones() {
+    async fn a_wrong_method_is_a_405_that_lists_the_methods_of_the_path() {
         let api = Served::api(routes).await;
         for (path, allow) in [
             ("/api/v1/users", "GET, HEAD, OPTIONS, POST"),

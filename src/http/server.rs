@@ -1,25 +1,25 @@
-//! Listening: HTTP/1.1 and HTTP/2 without TLS (a proxy ends TLS), with limits against those who dawdle.
+//! The server: HTTP/1.1 and HTTP/2 without TLS (a proxy terminates TLS), with limits against slow clients.
 
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
-use salvo::{Listener, Service, conn::TcpListener, fuse::FuseConfig, server::ServerHandle};
+use salvo::{Listener, Service, conn::TcpListener, fuse::FuseConfig};
 
-use super::door::{Door, Latch};
+use super::closable_listener::{ClosableListener, ShutdownSignal};
 
-/// How much a client may send, and how long it may take.
+/// What a client may send, and in what time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// The largest body, in bytes (`BODY_LIMIT_BYTES`).
     pub body_bytes: usize,
-    /// From a request's head to its answer.
+    /// From the head of a request to its response.
     pub request: Duration,
-    /// For a request's head to arrive.
+    /// For the head of a request to arrive.
     pub headers: Duration,
-    /// Between two pieces of a body.
+    /// Between two chunks of a body.
     pub body_pause: Duration,
-    /// For a piece of an answer to leave, and for a connection to lie idle.
+    /// For a chunk of a response to be sent, and for an idle connection.
     pub idle: Duration,
-    /// Connections at a time; further ones wait to be accepted.
+    /// Connections at a time. More wait to be accepted.
     pub connections: usize,
 }
 
@@ -36,35 +36,35 @@ impl Default for Limits {
     }
 }
 
-/// A listener that is bound and does not serve yet: clients already wait in its queue.
+/// A listener that is bound and does not serve yet. Clients can connect already, and wait.
 pub struct Server {
-    /// Where it listens; the port that the system chose if 0 was asked for.
+    /// The address of the listener, with the port that the system chose when port 0 was requested.
     pub address: SocketAddr,
-    /// Stops it.
-    pub stopper: Stopper,
+    /// Stops the server.
+    pub handle: ServerHandle,
     serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
 }
 
 /// Stops a server. Clones stop the same one.
 #[derive(Clone)]
-pub struct Stopper {
-    pub(super) handle: ServerHandle,
-    latch: Latch,
+pub struct ServerHandle {
+    pub(super) inner: salvo::server::ServerHandle,
+    shutdown: ShutdownSignal,
 }
 
-/// A server that has as many connections as it may does not look at its socket, and is not waited for longer.
-const SHUT_WITHIN: Duration = Duration::from_millis(200);
+/// How long to wait for the socket to close. A server with as many connections as allowed does not poll its socket.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-impl Stopper {
-    /// Refuses whoever comes, lets go who has said nothing, and lets what runs finish within `limit`.
+impl ServerHandle {
+    /// Refuses new connections, closes silent ones, and lets requests in progress finish within `limit`.
     pub async fn stop(&self, limit: Duration) {
-        self.latch.shut();
-        drop(tokio::time::timeout(SHUT_WITHIN, self.latch.is_shut()).await);
-        self.handle.stop_graceful(limit);
+        self.shutdown.request();
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, self.shutdown.closed()).await);
+        self.inner.stop_graceful(limit);
     }
 }
 
-/// Nothing can listen there.
+/// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}; choose another HOST, PORT or OPERATOR_ADDR")]
 pub struct CannotListen {
@@ -73,21 +73,21 @@ pub struct CannotListen {
 }
 
 impl Server {
-    /// Binds an address for a service.
+    /// Binds an address to a service.
     ///
     /// # Errors
-    /// When the address is taken, not ours or not allowed.
+    /// When the address is in use, not local or not permitted.
     pub async fn bind(address: SocketAddr, service: Service, limits: Limits) -> Result<Self, CannotListen> {
         let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
         let acceptor = TcpListener::new(address).try_bind().await.map_err(|error| cannot(&error))?;
         let address = acceptor.local_addr().map_err(|error| cannot(&error))?;
-        let (door, latch) = Door::new(acceptor);
-        let server = limited(door, limits);
-        let stopper = Stopper { handle: server.handle(), latch };
-        Ok(Self { address, stopper, serving: Box::pin(server.try_serve(service)) })
+        let (listener, shutdown) = ClosableListener::new(acceptor);
+        let server = with_limits(listener, limits);
+        let handle = ServerHandle { inner: server.handle(), shutdown };
+        Ok(Self { address, handle, serving: Box::pin(server.try_serve(service)) })
     }
 
-    /// Serves until it is stopped. Dropping the future drops the connections.
+    /// Serves until the server is stopped. Dropping the future drops the connections.
     ///
     /// # Errors
     /// When the listener itself fails.
@@ -96,13 +96,13 @@ impl Server {
     }
 }
 
-fn limited(door: Door, limits: Limits) -> salvo::Server<Door> {
+fn with_limits(listener: ClosableListener, limits: Limits) -> salvo::Server<ClosableListener> {
     let fuse = FuseConfig::default()
         .with_http1_header_timeout(limits.headers)
         .with_request_body_timeout(limits.body_pause)
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(limits.idle);
-    let mut server = salvo::Server::new(door).fuse_config(fuse).max_connections(limits.connections);
+    let mut server = salvo::Server::new(listener).fuse_config(fuse).max_connections(limits.connections);
     server.http1_mut().max_buf_size(64 << 10);
     server.http2_mut().max_concurrent_streams(200).max_header_list_size(16 << 10);
     server
@@ -130,10 +130,10 @@ mod tests {
     async fn serve(
         router: Router,
         limits: Limits,
-    ) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
+    ) -> (SocketAddr, salvo::server::ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
         let any = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(any, Service::new(router), limits).await.expect("a free port");
-        let (address, handle) = (server.address, server.stopper.handle.clone());
+        let (address, handle) = (server.address, server.handle.inner.clone());
         (address, handle, tokio::spawn(server.run()))
     }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn port_0_is_any_free_port_and_a_taken_one_is_named() {
+    async fn port_0_is_any_free_port_and_the_error_of_a_taken_one_names_it() {
         let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
         assert_ne!(address.port(), 0);
         let taken = Server::bind(address, Service::new(Router::new()), Limits::default()).await.err().expect("taken");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn http_2_is_spoken_without_tls() {
+    async fn http_2_works_without_tls() {
         let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
         let mut stream = TcpStream::connect(address).await.expect("listening");
         let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_dawdles_over_its_head_is_cut_off() {
+    async fn a_client_that_sends_its_head_too_slowly_is_disconnected() {
         let limits = Limits { headers: Duration::from_millis(50), ..Limits::default() };
         let (address, handle, _) = serve(Router::new().get(hello), limits).await;
         for head in [&b""[..], b"GET / HTTP/1.1\r\nhost: x\r\n"] {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_graceful_stop_lets_the_request_in_hand_finish_and_then_closes() {
+    async fn a_graceful_stop_lets_the_request_in_progress_finish_and_then_closes() {
         let (address, handle, running) = serve(Router::new().get(slow), Limits::default()).await;
         let mut stream = TcpStream::connect(address).await.expect("listening");
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");

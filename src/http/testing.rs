@@ -1,4 +1,4 @@
-//! A served site for the edge's own tests: real sockets, and every answer is held to what all answers must be.
+//! A server for the edge's own tests, on real sockets. Every response is checked for what all responses must have.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,43 +12,43 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    layers::Origins,
-    router::{Edge, service, site},
+    layers::CorsPolicy,
+    router::{HttpConfig, public_routes, public_service},
     server::{Limits, Server},
 };
 
-/// A site that is served until this is dropped.
+/// A server that runs until this is dropped.
 pub(crate) struct Served {
     address: std::net::SocketAddr,
     handle: ServerHandle,
     client: Client,
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
 }
 
-/// The edge as a fresh installation has it, with small limits and a known request id.
-pub(crate) fn edge() -> Edge {
+/// The settings of a new installation, with small limits and a known request id.
+pub(crate) fn http_config() -> HttpConfig {
     let limits = Limits { body_bytes: 1 << 20, request: Duration::from_millis(300), ..Limits::default() };
     let new_request_id = Arc::new(|| Uuid::from_u128(7));
     let metrics = Default::default();
-    Edge { limits, origins: Origins::Any, proxies: Default::default(), new_request_id, metrics }
+    HttpConfig { limits, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id, metrics }
 }
 
 impl Served {
-    /// Serves what hangs under `/api/v1`.
+    /// Serves these routes.
     pub(crate) async fn api(routes: fn() -> Router) -> Self {
-        Self::with(routes, edge()).await
+        Self::with(routes, http_config()).await
     }
 
-    pub(crate) async fn with(routes: fn() -> Router, edge: Edge) -> Self {
-        let service = service(site(routes), &edge);
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), service, edge.limits).await.expect("a free port");
-        let (address, handle) = (server.address, server.stopper.handle.clone());
+    pub(crate) async fn with(routes: fn() -> Router, config: HttpConfig) -> Self {
+        let service = public_service(public_routes(routes), &config);
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), service, config.limits).await.expect("a free port");
+        let (address, handle) = (server.address, server.handle.inner.clone());
         tokio::spawn(server.run());
         Self { address, handle, client: Client::new() }
     }
@@ -83,7 +83,7 @@ impl Drop for Served {
     }
 }
 
-/// Sends a request whose answer must be a JSON document, like every answer under `/api`.
+/// Sends a request whose response must be a JSON document, like every response under `/api`.
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -91,7 +91,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let expected =
         if status < 400 { "application/json; charset=utf-8" } else { "application/problem+json; charset=utf-8" };
     assert_eq!(kind, expected);
-    assert!(headers.contains_key("x-request-id"), "an answer without X-Request-Id");
+    assert!(headers.contains_key("x-request-id"), "a response without X-Request-Id");
     let json: Value = response.json().await.expect("a JSON document");
     if status >= 400 {
         assert_eq!(json["status"], status);
@@ -102,19 +102,22 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
 }
 
 impl Answer {
-    /// A header's text, or nothing.
+    /// The text of a header; empty when it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("readable"))
     }
 
-    /// The fields that were refused: `body.email: is missing`.
-    pub(crate) fn refused(&self) -> Vec<String> {
+    /// The fields that are not valid: `body.email: is missing`.
+    pub(crate) fn invalid_fields(&self) -> Vec<String> {
         let errors = self.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        errors.iter().map(|error| format!("{}: {}", way(&error["loc"]), error["msg"].as_str().expect("text"))).collect()
+        errors
+            .iter()
+            .map(|error| format!("{}: {}", path(&error["loc"]), error["msg"].as_str().expect("text")))
+            .collect()
     }
 }
 
-fn way(loc: &Value) -> String {
+fn path(loc: &Value) -> String {
     let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
     loc.as_array().expect("a list").iter().map(step).collect::<Vec<_>>().join(".")
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use faceofmind_kit::Rng;
+use faceofmind_base::Rng;
 use secrecy::SecretString;
 use thiserror::Error;
 

@@ -1,6 +1,6 @@
 //! `/reminders`
 
-use faceofmind_domain::reminders::MOST;
+use faceofmind_domain::reminders::MAX_REMINDERS;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};
@@ -189,7 +189,7 @@ async fn a_reminder_beyond_the_maximum_is_refused(app: &TestApp) {
     let first = remind(&ada, "2091-03-04").await;
     app.execute(&format!(
         "INSERT INTO reminders (user_id, title, description, reminder_time, is_active, created_at) \
-         WITH RECURSIVE copies (nth) AS (SELECT 2 UNION ALL SELECT nth + 1 FROM copies WHERE nth < {MOST}) \
+         WITH RECURSIVE copies (nth) AS (SELECT 2 UNION ALL SELECT nth + 1 FROM copies WHERE nth < {MAX_REMINDERS}) \
          SELECT user_id, title, description, reminder_time, is_active, created_at FROM reminders, copies"
     ))
     .await;

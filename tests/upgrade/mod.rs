@@ -47,7 +47,7 @@ tests_on_both_profiles! {
 }
 
 /// The number of migrations that were added after the fixtures were written.
-const LATER_MIGRATIONS: usize = 0;
+const LATER_MIGRATIONS: usize = 1;
 
 async fn there_is_nothing_to_migrate(app: &TestApp) {
     fixture::load(app).await;

@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn a_package_may_follow_after_a_space_or_an_equals_sign() {
-        assert_eq!(scope(&args("-p faceofmind-kit")), ["--all-features"]);
-        assert_eq!(scope(&args("--package=faceofmind-kit")), ["--all-features"]);
+        assert_eq!(scope(&args("-p faceofmind-base")), ["--all-features"]);
+        assert_eq!(scope(&args("--package=faceofmind-base")), ["--all-features"]);
     }
 
     #[test]

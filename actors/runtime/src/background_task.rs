@@ -3,19 +3,23 @@
 use std::{
     fmt::Display,
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use faceofmind_base::{Clock, Rng, Timestamp};
+use futures_util::FutureExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
+use crate::panics::static_message;
+
 /// Work that runs periodically and on demand, one run at a time. Dropping it ends the work.
 ///
-/// It runs first at once, then about every `period`, jittered so that several nodes do not run together. A failed run is logged and
-/// kept in the status; the next one comes at its time.
+/// It runs first at once, then about every `period`, jittered so that several nodes do not run together. A run that fails or panics is
+/// logged and kept in the status; the next one comes at its time.
 #[derive(Debug)]
 pub struct BackgroundTask {
     status: Arc<Mutex<BackgroundTaskStatus>>,
@@ -53,7 +57,10 @@ impl BackgroundTask {
         let (own_status, own_wake) = (Arc::clone(&status), Arc::clone(&wake));
         let task = tokio::spawn(async move {
             loop {
-                let error = work().await.err().map(|error| error.to_string());
+                let error = match AssertUnwindSafe(work()).catch_unwind().await {
+                    Ok(result) => result.err().map(|error| error.to_string()),
+                    Err(panic) => Some(static_message(&*panic).to_owned()),
+                };
                 if let Some(error) = &error {
                     tracing::warn!(task = name, error, "background task failed; it will run again");
                 }
@@ -119,6 +126,19 @@ mod tests {
         let status = run_until(&task, 2).await;
         assert!(status.last_error.is_none() && status.last_run.is_some(), "{status:?}");
         assert_eq!(started.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_runs_again_after_a_panic() {
+        let mut is_first = true;
+        let period = Duration::from_secs(3600);
+        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), move || {
+            let panics = std::mem::take(&mut is_first);
+            async move { if panics { panic!("an impossible state") } else { Ok::<_, String>(()) } }
+        });
+        assert_eq!(run_until(&task, 1).await.last_error.as_deref(), Some("an impossible state"));
+        task.run_now();
+        assert!(run_until(&task, 2).await.last_error.is_none());
     }
 
     #[tokio::test(start_paused = true)]

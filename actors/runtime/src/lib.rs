@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod actor;
+mod adapter;
 pub mod background_task;
 pub mod batch;
 pub mod error;

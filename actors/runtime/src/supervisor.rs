@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{RuntimeMetrics, actor::StartError};
+use crate::{RuntimeMetrics, adapter::StartError};
 
 pub(crate) mod child;
 pub use child::ChildSpec;

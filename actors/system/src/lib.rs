@@ -16,9 +16,9 @@ use faceofmind_domain::{
     accounts::{self, UserRegistry},
     community::{self, Community},
     logins::{self, Authenticator, LoginRegistry},
-    reminders::{self, Reminders},
+    reminders::{self, ReminderScheduler},
     sessions::{self, SessionTracker},
-    suggestions::{self, Endpoint, Suggestions},
+    suggestions::{self, Endpoint, SuggestionEngine, Suggestions},
 };
 use faceofmind_platform::{
     auth_cache::{AuthCache, InvalidationSource},
@@ -117,8 +117,7 @@ pub struct ActorSystem {
     /// Sessions and detections.
     pub sessions: Handle<SessionTracker>,
     pub community: Handle<Community>,
-    /// What they want to be reminded of.
-    pub reminders: Reminders,
+    pub reminders: Handle<ReminderScheduler>,
     /// What is suggested to them.
     pub suggestions: Suggestions,
     /// All that is held about them.
@@ -153,7 +152,6 @@ impl ActorSystem {
     pub async fn start(resources: Resources, settings: Settings, set: ActorSet) -> Result<Self, Failure> {
         let Resources { db, redis, nats, transport, renderer, code_key, keyring, endpoint, time_zone, clock, rng } =
             resources;
-        let means = || (clock.clone(), rng.clone());
         let auth_cache = AuthCache::new(invalidation_source(&db, nats.as_ref()));
         let (mailer, transport) = (Mailer::handle(), Arc::new(transport));
         let events = EventBus::new(&settings.publisher, db.clone());
@@ -200,8 +198,8 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, deps);
-        let (suggestions, suggesting) =
-            Suggestions::new(suggestions::Settings::default(), endpoint, clock.clone(), rng.clone());
+        let deps = suggestions::Deps { endpoint, clock: clock.clone(), rng: rng.clone() };
+        let (suggestions, suggesting) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let (exporter, exporting) = Exporter::new(
             exporter::Settings::default(),
             exporter::Deps { db: db.clone(), keyring: keyring.clone(), clock: clock.clone() },
@@ -225,13 +223,16 @@ impl ActorSystem {
             rng: rng.clone(),
         };
         let (community, sharing) = Community::new(settings.community, deps);
-        let neighbours = reminders::Neighbours {
+        let deps = reminders::Deps {
+            db: db.clone(),
             publisher: publisher.clone(),
             mailer: mailer.clone(),
             keyring,
             time_zone: time_zone.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
         };
-        let (reminders, reminding) = Reminders::new(db.clone(), neighbours, means());
+        let (reminders, reminding) = ReminderScheduler::new(deps);
         let composer = MailComposition {
             accounts: accounts.clone(),
             logins: logins.clone(),

@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::{
     accounts::{GetMailContext, MailContext, MailTopic, UserRegistry},
     logins::{FindLogin, LoginRegistry},
-    reminders::Reminders,
+    reminders::{FindSentReminder, ReminderScheduler},
 };
 use faceofmind_model::ClaimId;
 use faceofmind_platform::{
@@ -23,7 +23,7 @@ pub(crate) struct MailComposition {
     /// Issues the codes.
     pub(crate) otp: Handle<OtpIssuer>,
     /// Knows the reminders.
-    pub(crate) reminders: Reminders,
+    pub(crate) reminders: Handle<ReminderScheduler>,
     /// The time zone of recipients who have set none.
     pub(crate) time_zone: TimeZone,
 }
@@ -77,7 +77,7 @@ impl MailComposition {
                     device: login.device,
                 })
             }
-            MailTopic::Reminder(reminder) => self.reminders.told(*reminder).await?.map(|reminder| {
+            MailTopic::Reminder(reminder) => self.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| {
                 MailTemplate::Reminder { first_name, title: reminder.title, date: reminder.reminder_time.0 }
             }),
             MailTopic::AddressClaim { claim, name } => {

@@ -9,22 +9,21 @@ use faceofmind_db::{
     export::{ExportAborted, JsonWriter},
 };
 use faceofmind_domain::{
-    accounts::{self, AccountHooks},
+    accounts::{self, AccountHooks, ErasureSlice, HookFuture},
     community, logins, reminders, sessions,
 };
-use faceofmind_model::{User, UserId};
+use faceofmind_model::UserId;
 use faceofmind_platform::{
     encryption::{Keyring, RotationPass},
     idempotency, login_store, mail, outbox,
 };
-use faceofmind_runtime::legacy::Failure;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One module that holds data of users.
 pub(crate) struct Module {
-    /// Deletes what the module holds of a user, in the transaction that erases the user.
-    pub(crate) erase: for<'a> fn(&'a mut Tx, &'a User) -> BoxFuture<'a, Result<(), Failure>>,
+    /// Removes what the module holds of a user, and returns whether rows may remain for another transaction.
+    pub(crate) erase: for<'a> fn(&'a mut Tx, ErasureSlice<'a>) -> HookFuture<'a, bool>,
     /// Writes what the module holds of a user into an export, where it does not repeat what another module writes.
     pub(crate) export: Option<Export>,
     /// The module's encrypted texts, and how they are re-encrypted with the first key.
@@ -46,45 +45,43 @@ pub(crate) struct ExportInput<'a> {
 }
 
 /// Every module that holds data of users. An export lists them in this order, and an erasure deletes in this order: mails and events come
-/// last, because what the modules before them are sending or recording is waited for by their locks.
+/// last, because what the modules before them are sending or recording is waited for by their locks. Sessions and events are removed in
+/// slices: a device that streams detections records many. The other modules remove everything in the first transaction; what other users
+/// can read, posts and comments, is then gone at once.
 pub(crate) const MODULES: [Module; 8] = [
     Module {
-        erase: |_, _| Box::pin(async { Ok(()) }),
+        erase: |_, _| Box::pin(async { Ok(false) }),
         export: Some(|of| Box::pin(accounts::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(login_store::erase(tx, user.id).await?) }),
+        erase: |tx, slice| whole(login_store::erase(tx, slice.user)),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(sessions::erase(tx, user.id).await?) }),
+        erase: |tx, slice| Box::pin(sessions::erase(tx, slice.user, slice.max_rows)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
         reencrypt: Some(("voice texts", |db, pass| Box::pin(async { Ok(sessions::reencrypt(db, pass).await?) }))),
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(community::erase(tx, user.id).await?) }),
+        erase: |tx, slice| whole(community::erase(tx, slice.user)),
         export: Some(|of| Box::pin(community::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
     Module {
-        erase: |tx, user| Box::pin(reminders::erase(tx, user.id)),
+        erase: |tx, slice| whole(reminders::erase(tx, slice.user)),
         export: Some(|of| Box::pin(reminders::export(of.snapshot, of.user, of.writer))),
         reencrypt: None,
     },
+    Module { erase: |tx, slice| whole(erase_mail(tx, slice)), export: None, reencrypt: None },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(mail::erase(tx, user.id, &user.email).await?) }),
-        export: None,
-        reencrypt: None,
-    },
-    Module {
-        erase: |tx, user| Box::pin(async { Ok(idempotency::erase(tx, user.id).await?) }),
+        erase: |tx, slice| whole(idempotency::erase(tx, slice.user)),
         export: None,
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
     },
     Module {
-        erase: |tx, user| Box::pin(async { Ok(outbox::erase(tx, user.id).await?) }),
+        erase: |tx, slice| Box::pin(outbox::erase(tx, slice.user, slice.max_rows)),
         export: None,
         reencrypt: None,
     },
@@ -92,19 +89,26 @@ pub(crate) const MODULES: [Module; 8] = [
 
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {
-    erase: |tx, user| Box::pin(erase(tx, user)),
-    time_zone_changed: |tx, user, zone| {
-        Box::pin(async move { reminders::rezone(tx, user, zone).await.map_err(store_error) })
-    },
+    erase: |tx, slice| Box::pin(erase(tx, slice)),
+    time_zone_changed: |tx, user, zone| Box::pin(reminders::rezone(tx, user, zone)),
 };
 
-async fn erase(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+async fn erase(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<bool, StoreError> {
+    let mut rows_remain = false;
     for module in MODULES {
-        (module.erase)(tx, user).await.map_err(store_error)?;
+        rows_remain |= (module.erase)(tx, slice).await?;
     }
-    Ok(())
+    Ok(rows_remain)
 }
 
-fn store_error(failure: Failure) -> StoreError {
-    failure.split().map_or_else(|store| store, |ask| StoreError::corrupt(ask.to_string()))
+async fn erase_mail(tx: &mut Tx, slice: ErasureSlice<'_>) -> Result<(), StoreError> {
+    match slice.email {
+        Some(email) => mail::erase(tx, slice.user, email).await,
+        None => Ok(()),
+    }
+}
+
+/// For a module that removes all its rows in each slice.
+fn whole<'a>(erased: impl Future<Output = Result<(), StoreError>> + Send + 'a) -> HookFuture<'a, bool> {
+    Box::pin(async { erased.await.map(|()| false) })
 }

@@ -2,9 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use faceofmind_base::{Clock, Rng};
@@ -16,26 +14,15 @@ use tokio::{
     task::JoinSet,
 };
 
+mod basics;
 mod nats_server;
 mod tcp_proxy;
+pub use basics::{new_folder, until};
 pub use nats_server::NatsServer;
 pub use tcp_proxy::TcpProxy;
 
 /// What a missing test server's variable means.
 const NO_SERVER: &str = "a server of the test run: run the tests with `cargo xtask test`";
-
-/// Waits until `condition` holds, for 10 seconds at most.
-///
-/// # Panics
-/// Panics with `what` when it does not hold in time.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("not within 10 s: {what}"));
-}
 
 /// Returns a new database of each kind, without tables.
 ///
@@ -66,11 +53,6 @@ pub async fn databases() -> Vec<Database> {
         migrations::migrate(db).await.expect("migrates");
     }
     databases
-}
-
-/// Returns a path in the temporary directory that does not exist yet.
-pub fn new_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("test_{}", Rng::system().uuid_v7(Clock::system().now()).simple()))
 }
 
 /// Inserts an active user to whom rows can belong.

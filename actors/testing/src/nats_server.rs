@@ -7,7 +7,7 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{new_folder, until};
+use crate::basics::{new_folder, until};
 
 /// A running NATS server without authentication, with its messages on disk.
 pub struct NatsServer {

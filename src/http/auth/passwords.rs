@@ -1,25 +1,16 @@
 //! `/auth/request-password-reset`, `/auth/reset-password` and `/auth/change-password`.
 
-use faceofmind_actors::user_registry::{ChangePassword, Email, RequestPasswordReset, ResetPassword};
-use salvo::{
-    Router, Writer,
-    oapi::{ToSchema, endpoint},
-    writing::Json,
-};
-use secrecy::SecretString;
+use faceofmind_domain::accounts::{ChangePassword, RequestPasswordReset, ResetPassword};
+use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
-use super::typed_password;
-use crate::{
-    app::Rooms,
-    http::{
-        answers::{Accepted, Message},
-        body::Body,
-        caller::{Anonymous, Caller},
-        fields::{Fields, FromFields, Read},
-        kinds::{parsed, secret},
-        problem::Problem,
-        shared::Shared,
-    },
+use crate::http::{
+    body::Body,
+    caller::{Anonymous, Caller},
+    fields::request,
+    problem::Problem,
+    responses::{Accepted, MessageBody},
+    state::{AppState, State},
+    validators::{EmailAddress, NewPassword, OtpCode, Password},
 };
 
 pub(super) fn router() -> Router {
@@ -29,97 +20,80 @@ pub(super) fn router() -> Router {
         .push(Router::with_path("change-password").post(change_password))
 }
 
-/// An address whose password is forgotten.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "email": "ada@example.org" })))]
-struct Address {
-    #[salvo(schema(value_type = String, max_length = 254))]
-    email: Email,
-}
-
-impl FromFields for Address {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let email = fields.required("email", parsed(Email::parse));
-        fields.finish(|valid| Self { email: email.get(valid) })
+request! {
+    /// The address of an account whose password was forgotten.
+    #[schema("ForgotPasswordRequest", example = { "email": "ada@example.org" })]
+    struct ForgotPasswordRequest {
+        email: EmailAddress,
     }
 }
 
-/// Has a code mailed, if the address has an account; the answer is the same if not.
-#[endpoint]
+/// Mails a code to the address if it has an account. The response is the same if it has none.
+#[endpoint(operation_id = "auth_request_password_reset")]
 async fn request_password_reset(
-    rooms: Shared<Rooms>,
-    asks: Anonymous,
-    body: Body<Address>,
-) -> Result<Accepted<Message>, Problem> {
-    rooms.accounts.ask(RequestPasswordReset { email: body.0.email, context: asks.0 }).await?;
-    Ok(Accepted(Message::new("If the address has an account, a code is on its way.")))
+    state: State<AppState>,
+    client: Anonymous,
+    body: Body<ForgotPasswordRequest>,
+) -> Result<Accepted<MessageBody>, Problem> {
+    state.system.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
+    Ok(MessageBody::accepted("If the address has an account, a code is on its way."))
 }
 
-/// A code from a mail and the password to be set with it.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "email": "ada@example.org", "otp": "123456", "new_password": "a long sentence" })))]
-struct Reset {
-    #[salvo(schema(value_type = String, max_length = 254))]
-    email: Email,
-    #[salvo(schema(value_type = String, max_length = 64))]
-    otp: SecretString,
-    #[salvo(schema(value_type = String, min_length = 8, max_length = 128))]
-    new_password: SecretString,
-}
-
-impl FromFields for Reset {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let email = fields.required("email", parsed(Email::parse));
-        let otp = fields.required("otp", secret(0..=64));
-        let new_password = fields.required("new_password", typed_password());
-        fields.finish(|valid| Self {
-            email: email.get(valid),
-            otp: otp.get(valid),
-            new_password: new_password.get(valid),
-        })
+request! {
+    /// A code from a mail and the new password.
+    #[schema(
+        "ResetPasswordRequest",
+        example = { "email": "ada@example.org", "otp": "123456", "new_password": "a long sentence" }
+    )]
+    struct ResetPasswordRequest {
+        email: EmailAddress,
+        otp: OtpCode,
+        new_password: NewPassword,
     }
 }
 
-/// Sets a new password with the code that was mailed; every log-in of the user ends.
+/// Sets a new password with the code that was mailed, and ends all logins of the user.
 ///
-/// The code is looked at before the password: a right code with a password that is not taken is a 422, and the code stays good.
-#[endpoint(responses((status_code = 400, description = "The code is wrong, expired or used up")))]
-async fn reset_password(rooms: Shared<Rooms>, asks: Anonymous, body: Body<Reset>) -> Result<Json<Message>, Problem> {
-    let Reset { email, otp: code, new_password } = body.0;
-    rooms.accounts.ask(ResetPassword { email, code, new_password, context: asks.0 }).await?;
-    Ok(Message::json("Password has been reset successfully."))
+/// The code is checked before the password. A right code with a password that the policy rejects is a 422, and the code
+/// stays valid.
+#[endpoint(operation_id = "auth_reset_password", responses(
+    (status_code = 400, description = "The code is wrong, expired or used")
+))]
+async fn reset_password(
+    state: State<AppState>,
+    client: Anonymous,
+    body: Body<ResetPasswordRequest>,
+) -> Result<Json<MessageBody>, Problem> {
+    let ResetPasswordRequest { email, otp: code, new_password } = body.0;
+    state.system.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
+    Ok(MessageBody::json("Password has been reset successfully."))
 }
 
-/// The password that is, and the one that shall be.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "current_password": "password123", "new_password": "a long sentence" })))]
-struct Change {
-    #[salvo(schema(value_type = String, max_length = 1024))]
-    current_password: SecretString,
-    #[salvo(schema(value_type = String, min_length = 8, max_length = 128))]
-    new_password: SecretString,
-}
-
-impl FromFields for Change {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let current_password = fields.required("current_password", typed_password());
-        let new_password = fields.required("new_password", typed_password());
-        fields.finish(|valid| Self {
-            current_password: current_password.get(valid),
-            new_password: new_password.get(valid),
-        })
+request! {
+    /// The current password and the new one.
+    #[schema(
+        "ChangePasswordRequest",
+        example = { "current_password": "password123", "new_password": "a long sentence" }
+    )]
+    struct ChangePasswordRequest {
+        current_password: Password,
+        new_password: NewPassword,
     }
 }
 
-/// Changes the password; the user's other log-ins end.
-#[endpoint(responses(
-    (status_code = 400, description = "The current password is another"),
+/// Changes the password and ends the user's other logins.
+#[endpoint(operation_id = "auth_change_password", responses(
+    (status_code = 400, description = "The current password is wrong"),
     (status_code = 429, description = "The current password was wrong too often")
 ))]
-async fn change_password(rooms: Shared<Rooms>, caller: Caller, body: Body<Change>) -> Result<Json<Message>, Problem> {
-    let Change { current_password, new_password } = body.0;
-    let verified = caller.prove_password(&rooms, &current_password).await?;
-    let Caller { login: keep, client: context, .. } = caller;
-    rooms.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
-    Ok(Message::json("Password changed successfully."))
+async fn change_password(
+    state: State<AppState>,
+    caller: Caller,
+    body: Body<ChangePasswordRequest>,
+) -> Result<Json<MessageBody>, Problem> {
+    let ChangePasswordRequest { current_password, new_password } = body.0;
+    let verified = caller.verify_password(&state, current_password).await?;
+    let Caller { login: keep, context, .. } = caller;
+    state.system.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
+    Ok(MessageBody::json("Password changed successfully."))
 }

@@ -1,26 +1,22 @@
 //! `/auth/register` and `/auth/verify-otp`.
 
-use faceofmind_actors::user_registry::{Email, Register, VerifyEmail};
+use faceofmind_domain::accounts::{Register, VerifyEmail};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
     writing::Json,
 };
-use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::{
-    app::Rooms,
-    http::{
-        answers::Created,
-        body::Body,
-        caller::Anonymous,
-        fields::{Fields, FromFields, Read},
-        kinds::{name, parsed, secret},
-        problem::Problem,
-        shared::Shared,
-        users::{UserView, Welcomed},
-    },
+use crate::http::{
+    body::Body,
+    caller::Anonymous,
+    fields::request,
+    problem::Problem,
+    responses::{Created, WithStatus},
+    state::{AppState, State},
+    users::UserMessage,
+    validators::{EmailAddress, Name, OtpCode, Secret},
 };
 
 pub(super) fn router() -> Router {
@@ -29,44 +25,26 @@ pub(super) fn router() -> Router {
         .push(Router::with_path("verify-otp").post(verify_otp))
 }
 
-/// A person who wants an account. Other fields, `role` among them, are ignored.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({
-    "email": "ada@example.org", "password": "password123", "first_name": "Ada", "last_name": "Lovelace"
-})))]
-struct NewAccount {
-    #[salvo(schema(value_type = String, max_length = 254))]
-    email: Email,
-    /// 8 to 128 characters.
-    #[salvo(schema(value_type = String, min_length = 8, max_length = 128))]
-    password: SecretString,
-    #[salvo(schema(min_length = 1, max_length = 100))]
-    first_name: String,
-    #[salvo(schema(min_length = 1, max_length = 100))]
-    last_name: String,
-}
-
-impl FromFields for NewAccount {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let email = fields.required("email", parsed(Email::parse));
-        let password = fields.required("password", secret(8..=128));
-        let first_name = fields.required("first_name", name());
-        let last_name = fields.required("last_name", name());
-        fields.finish(|valid| Self {
-            email: email.get(valid),
-            password: password.get(valid),
-            first_name: first_name.get(valid),
-            last_name: last_name.get(valid),
-        })
+request! {
+    /// A new account. Other fields, such as `role`, are ignored.
+    #[schema("RegisterRequest", example = {
+        "email": "ada@example.org", "password": "password123", "first_name": "Ada", "last_name": "Lovelace"
+    })]
+    struct RegisterRequest {
+        email: EmailAddress,
+        /// 8 to 128 characters.
+        password: Secret<8, 128>,
+        first_name: Name,
+        last_name: Name,
     }
 }
 
-/// What was sent, said back: no id, which would tell new from taken.
+/// The fields of the request. An id would reveal whether the address is new.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({
+#[salvo(schema(name = "RegisteredUser", example = json!({
     "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace", "role": "user", "status": "inactive"
 })))]
-struct Echo {
+struct RegisteredUser {
     email: String,
     first_name: String,
     last_name: String,
@@ -74,56 +52,55 @@ struct Echo {
     status: &'static str,
 }
 
-/// A registration that was taken.
+/// An accepted registration.
 #[derive(Serialize, ToSchema)]
-struct Registered {
+#[salvo(schema(name = "RegisterResponse"))]
+struct RegisterResponse {
     message: &'static str,
-    user: Echo,
+    user: RegisteredUser,
 }
 
-/// Registers, and has a 6-digit code mailed.
+/// Registers an account and mails a 6-digit code.
 ///
-/// The answer is the same whether the address has an account or not. Registering again sends another code.
-#[endpoint]
+/// The response is the same whether the address has an account or not. Registering again sends another code.
+#[endpoint(operation_id = "auth_register")]
 async fn register(
-    rooms: Shared<Rooms>,
-    asks: Anonymous,
-    body: Body<NewAccount>,
-) -> Result<Created<Registered>, Problem> {
-    let NewAccount { email, password, first_name, last_name } = body.0;
-    let user = Echo {
+    state: State<AppState>,
+    client: Anonymous,
+    body: Body<RegisterRequest>,
+) -> Result<Created<RegisterResponse>, Problem> {
+    let RegisterRequest { email, password, first_name, last_name } = body.0;
+    let user = RegisteredUser {
         email: email.as_str().to_owned(),
         first_name: first_name.clone(),
         last_name: last_name.clone(),
         role: "user",
         status: "inactive",
     };
-    rooms.accounts.ask(Register { email, password, first_name, last_name, context: asks.0 }).await?;
-    Ok(Created(Registered { message: "User registered successfully. Please check your email for the code.", user }))
+    state.system.accounts.ask(Register { email, password, first_name, last_name, context: client.0 }).await?;
+    let message = "User registered successfully. Please check your email for the code.";
+    Ok(WithStatus(RegisterResponse { message, user }))
 }
 
-/// A code from a mail.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "email": "ada@example.org", "otp": "123456" })))]
-struct Code {
-    #[salvo(schema(value_type = String, max_length = 254))]
-    email: Email,
-    #[salvo(schema(value_type = String, max_length = 64))]
-    otp: SecretString,
-}
-
-impl FromFields for Code {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let email = fields.required("email", parsed(Email::parse));
-        let otp = fields.required("otp", secret(0..=64));
-        fields.finish(|valid| Self { email: email.get(valid), otp: otp.get(valid) })
+request! {
+    /// An e-mail address and the code that was mailed to it.
+    #[schema("VerifyOtpRequest", example = { "email": "ada@example.org", "otp": "123456" })]
+    struct VerifyOtpRequest {
+        email: EmailAddress,
+        otp: OtpCode,
     }
 }
 
-/// Proves an address with the code that was mailed to it; the account is active then.
-#[endpoint(responses((status_code = 400, description = "The code is wrong, expired or used up")))]
-async fn verify_otp(rooms: Shared<Rooms>, asks: Anonymous, body: Body<Code>) -> Result<Json<Welcomed>, Problem> {
-    let Code { email, otp: code } = body.0;
-    let user = rooms.accounts.ask(VerifyEmail { email, code, context: asks.0 }).await?;
-    Ok(Json(Welcomed { message: "Email verified successfully.", user: UserView::from(&user) }))
+/// Verifies an e-mail address with the code that was mailed to it, and activates the account.
+#[endpoint(operation_id = "auth_verify_otp", responses(
+    (status_code = 400, description = "The code is wrong, expired or used")
+))]
+async fn verify_otp(
+    state: State<AppState>,
+    client: Anonymous,
+    body: Body<VerifyOtpRequest>,
+) -> Result<Json<UserMessage>, Problem> {
+    let VerifyOtpRequest { email, otp: code } = body.0;
+    let user = state.system.accounts.ask(VerifyEmail { email, code, context: client.0 }).await?;
+    Ok(UserMessage::json("Email verified successfully.", &user))
 }

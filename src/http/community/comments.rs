@@ -1,9 +1,8 @@
 //! Comments under a post.
 
-use faceofmind_actors::community::{
-    Comment, CommentId, CreateComment, DeleteComment, ListComments, PostId, UpdateComment,
-};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
+use faceofmind_model::{CommentId, PostId};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -12,25 +11,21 @@ use salvo::{
 use serde::Serialize;
 
 use super::{editor, new_content, page_request};
-use crate::{
-    app::Rooms,
-    http::{
-        answers::{First, Message},
-        body::Body,
-        caller::Caller,
-        fields::{Fields, FromFields, Read},
-        idempotency::Idempotency,
-        kinds::words,
-        page::{Listed, Wanted},
-        path::PathId,
-        problem::Problem,
-        query::Query,
-        sessions::respond,
-        shared::Shared,
-    },
+use crate::http::{
+    body::Body,
+    caller::Caller,
+    fields::request,
+    idempotency::Idempotency,
+    page::{Page, PageQuery},
+    path::PathId,
+    problem::Problem,
+    query::Query,
+    responses::{IdempotentResponse, MessageBody, respond},
+    state::{AppState, State},
+    validators::NonBlank,
 };
 
-/// The calls on the comments under a post.
+/// The routes of the comments under a post.
 pub(super) fn router() -> Router {
     let one = Router::with_path("{cid}").put(update).delete(delete);
     Router::with_path("{id}/comments").get(list).post(create).push(one)
@@ -45,12 +40,12 @@ pub(super) fn router() -> Router {
 struct CommentView {
     id: i64,
     post_id: i64,
-    /// Who wrote it.
+    /// The id of the author.
     user_id: i64,
     content: String,
     #[salvo(schema(value_type = String, format = DateTime))]
     created_at: Timestamp,
-    /// When its content last changed.
+    /// The time of the last change of the content.
     #[salvo(schema(value_type = String, format = DateTime))]
     updated_at: Timestamp,
 }
@@ -62,75 +57,69 @@ impl From<Comment> for CommentView {
     }
 }
 
-/// What is to stand under a post.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "content": "A walk before dinner." })))]
-struct NewComment {
-    /// Not blank.
-    #[salvo(schema(min_length = 1, max_length = 2000))]
-    content: String,
-}
-
-impl FromFields for NewComment {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let content = fields.required("content", words(2000));
-        fields.finish(|valid| Self { content: content.get(valid) })
+request! {
+    /// The content of a comment.
+    #[schema("CommentRequest", example = { "content": "A walk before dinner." })]
+    struct CommentRequest {
+        /// Not blank.
+        content: NonBlank<2000>,
     }
 }
 
-/// The comments under a post, newest first.
-#[endpoint(responses((status_code = 404, description = "There is no such post")))]
+/// Lists the comments under a post, newest first.
+#[endpoint(operation_id = "comments_list", responses((status_code = 404, description = "There is no such post")))]
 async fn list(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     _caller: Caller,
     id: PathId,
-    wanted: Query<Wanted>,
-) -> Result<Listed<CommentView>, Problem> {
-    let message = ListComments { post: PostId(id.0), page: page_request(wanted.0, CommentId) };
-    let page = rooms.community.ask(message).await?;
-    Ok(Listed::new(wanted.0, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
+    query: Query<PageQuery>,
+) -> Result<Page<CommentView>, Problem> {
+    let limit = query.0.limit;
+    let message = ListComments { post: PostId(id.0), page: page_request(query.0, CommentId) };
+    let page = state.system.community.ask(message).await?;
+    Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }
 
-/// Puts a comment under a post.
-#[endpoint(responses(
+/// Adds a comment to a post.
+#[endpoint(operation_id = "comments_create", responses(
     (status_code = 404, description = "There is no such post"),
-    (status_code = 429, description = "Too many within an hour; `Retry-After` tells when to come back")
+    (status_code = 429, description = "Too many within an hour; `Retry-After` says when to try again")
 ))]
 async fn create(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     id: PathId,
     key: Idempotency,
-    body: Body<NewComment>,
-) -> Result<First<CommentView>, Problem> {
+    body: Body<CommentRequest>,
+) -> Result<IdempotentResponse<CommentView>, Problem> {
     let new = new_content(&caller, key, body.0.content);
     let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
-    Ok(First::Again(rooms.community.ask(message).await?))
+    Ok(state.system.community.ask(message).await?.into())
 }
 
-/// Changes one's own comment. The same content again changes nothing, not even its time.
-#[endpoint(responses(
-    (status_code = 403, description = "Somebody else wrote it; admins do not edit it either"),
+/// Changes a comment of the caller. The same content changes nothing, not even `updated_at`.
+#[endpoint(operation_id = "comments_update", responses(
+    (status_code = 403, description = "Another user's comment; admins cannot change it either"),
     (status_code = 404, description = "There is no such comment under this post")
 ))]
 async fn update(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     id: PathId,
     cid: PathId,
-    body: Body<NewComment>,
+    body: Body<CommentRequest>,
 ) -> Result<Json<CommentView>, Problem> {
     let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
-    Ok(Json(rooms.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
+    Ok(Json(state.system.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
 }
 
-/// Deletes a comment: one's own, or for admins anyone's.
-#[endpoint(responses(
-    (status_code = 403, description = "Somebody else wrote it"),
+/// Deletes a comment: the caller's, or for admins any.
+#[endpoint(operation_id = "comments_delete", responses(
+    (status_code = 403, description = "Another user's comment"),
     (status_code = 404, description = "There is no such comment under this post")
 ))]
-async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId, cid: PathId) -> Result<Json<Message>, Problem> {
+async fn delete(state: State<AppState>, caller: Caller, id: PathId, cid: PathId) -> Result<Json<MessageBody>, Problem> {
     let (post, id) = (PostId(id.0), CommentId(cid.0));
-    rooms.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
-    Ok(Message::json("Comment deleted successfully"))
+    state.system.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
+    Ok(MessageBody::json("Comment deleted successfully"))
 }

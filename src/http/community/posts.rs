@@ -1,7 +1,8 @@
 //! Posts.
 
-use faceofmind_actors::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, PostId, UpdatePost};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
+use faceofmind_model::PostId;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -10,25 +11,21 @@ use salvo::{
 use serde::Serialize;
 
 use super::{editor, new_content, page_request};
-use crate::{
-    app::Rooms,
-    http::{
-        answers::{First, Message},
-        body::Body,
-        caller::Caller,
-        fields::{Fields, FromFields, Read},
-        idempotency::Idempotency,
-        kinds::words,
-        page::{Listed, Wanted},
-        path::PathId,
-        problem::Problem,
-        query::Query,
-        sessions::respond,
-        shared::Shared,
-    },
+use crate::http::{
+    body::Body,
+    caller::Caller,
+    fields::request,
+    idempotency::Idempotency,
+    page::{Page, PageQuery},
+    path::PathId,
+    problem::Problem,
+    query::Query,
+    responses::{IdempotentResponse, MessageBody, respond},
+    state::{AppState, State},
+    validators::NonBlank,
 };
 
-/// The calls on one post.
+/// The routes of one post.
 pub(super) fn router() -> Router {
     Router::with_path("{id}").get(show).put(update).delete(delete)
 }
@@ -41,15 +38,15 @@ pub(super) fn router() -> Router {
 })))]
 struct PostView {
     id: i64,
-    /// Who wrote it.
+    /// The id of the author.
     user_id: i64,
     content: String,
     #[salvo(schema(value_type = String, format = DateTime))]
     created_at: Timestamp,
-    /// When its content last changed.
+    /// The time of the last change of the content.
     #[salvo(schema(value_type = String, format = DateTime))]
     updated_at: Timestamp,
-    /// How many comments stand under it.
+    /// The number of comments under the post.
     comment_count: i64,
 }
 
@@ -60,72 +57,68 @@ impl From<Post> for PostView {
     }
 }
 
-/// What is to be read by everyone who is signed in.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "content": "What helps you to fall asleep?" })))]
-struct NewPost {
-    /// Not blank.
-    #[salvo(schema(min_length = 1, max_length = 5000))]
-    content: String,
-}
-
-impl FromFields for NewPost {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let content = fields.required("content", words(5000));
-        fields.finish(|valid| Self { content: content.get(valid) })
+request! {
+    /// The content of a post, which every user can read.
+    #[schema("PostRequest", example = { "content": "What helps you to fall asleep?" })]
+    struct PostRequest {
+        /// Not blank.
+        content: NonBlank<5000>,
     }
 }
 
-/// Everyone's posts, newest first, each with the number of its comments.
-#[endpoint]
+/// Lists all posts, newest first, each with the number of its comments.
+#[endpoint(operation_id = "posts_list")]
 pub(super) async fn list(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     _caller: Caller,
-    wanted: Query<Wanted>,
-) -> Result<Listed<PostView>, Problem> {
-    let page = rooms.community.ask(ListPosts(page_request(wanted.0, PostId))).await?;
-    Ok(Listed::new(wanted.0, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
+    query: Query<PageQuery>,
+) -> Result<Page<PostView>, Problem> {
+    let limit = query.0.limit;
+    let page = state.system.community.ask(ListPosts(page_request(query.0, PostId))).await?;
+    Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 
-/// Publishes a post, to be read by everyone who is signed in.
-#[endpoint(responses((status_code = 429, description = "Too many within an hour; `Retry-After` tells when to come back")))]
+/// Publishes a post, which every user can read.
+#[endpoint(operation_id = "posts_create", responses(
+    (status_code = 429, description = "Too many within an hour; `Retry-After` says when to try again")
+))]
 pub(super) async fn create(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     key: Idempotency,
-    body: Body<NewPost>,
-) -> Result<First<PostView>, Problem> {
+    body: Body<PostRequest>,
+) -> Result<IdempotentResponse<PostView>, Problem> {
     let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
-    Ok(First::Again(rooms.community.ask(message).await?))
+    Ok(state.system.community.ask(message).await?.into())
 }
 
-/// One post.
-#[endpoint(responses((status_code = 404, description = "There is no such post")))]
-async fn show(rooms: Shared<Rooms>, _caller: Caller, id: PathId) -> Result<Json<PostView>, Problem> {
-    Ok(Json(rooms.community.ask(GetPost(PostId(id.0))).await?.into()))
+/// Returns a post.
+#[endpoint(operation_id = "posts_show", responses((status_code = 404, description = "There is no such post")))]
+async fn show(state: State<AppState>, _caller: Caller, id: PathId) -> Result<Json<PostView>, Problem> {
+    Ok(Json(state.system.community.ask(GetPost(PostId(id.0))).await?.into()))
 }
 
-/// Changes one's own post. The same content again changes nothing, not even its time.
-#[endpoint(responses(
-    (status_code = 403, description = "Somebody else wrote it; admins do not edit it either"),
+/// Changes a post of the caller. The same content changes nothing, not even `updated_at`.
+#[endpoint(operation_id = "posts_update", responses(
+    (status_code = 403, description = "Another user's post; admins cannot change it either"),
     (status_code = 404, description = "There is no such post")
 ))]
 async fn update(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     id: PathId,
-    body: Body<NewPost>,
+    body: Body<PostRequest>,
 ) -> Result<Json<PostView>, Problem> {
     let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
-    Ok(Json(rooms.community.ask(message).await?.into()))
+    Ok(Json(state.system.community.ask(message).await?.into()))
 }
 
-/// Deletes a post with the comments under it: one's own, or for admins anyone's.
-#[endpoint(responses(
-    (status_code = 403, description = "Somebody else wrote it"),
+/// Deletes a post with its comments: the caller's, or for admins any.
+#[endpoint(operation_id = "posts_delete", responses(
+    (status_code = 403, description = "Another user's post"),
     (status_code = 404, description = "There is no such post")
 ))]
-async fn delete(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<Message>, Problem> {
-    rooms.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
-    Ok(Message::json("Post deleted successfully"))
+async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
+    state.system.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
+    Ok(MessageBody::json("Post deleted successfully"))
 }

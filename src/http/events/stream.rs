@@ -1,77 +1,44 @@
-//! What an event stream is in HTTP: the header that resumes one, and the answer that does not end.
-
-use std::fmt::Debug;
+//! The HTTP side of an event stream: the header that resumes one, and the response that does not end.
 
 use futures_util::stream::poll_fn;
 use salvo::{
-    Depot, Extractible, Request, Response, Writer, async_trait,
-    extract::Metadata,
+    Depot, Request, Response, Writer, async_trait,
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
-    oapi::{
-        BasicType, Components, Content, EndpointArgRegister, EndpointOutRegister, Object, Operation, Parameter,
-        ParameterIn, Required, Response as Described,
-    },
+    oapi::{BasicType, Components, Content, EndpointOutRegister, Object, Operation, Response as Described},
 };
 use tokio::sync::mpsc;
 
 use crate::http::{
-    no_metadata,
-    openapi::may_answer,
-    problem::{FieldError, Loc, Problem},
+    header::HeaderField,
+    validators::{ErrorMessage, FieldType, RawValue},
 };
 
-const HEADER: &str = "Last-Event-ID";
 const EVENT_STREAM: &str = "text/event-stream";
-/// nginx holds answers back to fill its buffers, unless told so.
+/// Tells nginx not to buffer the response.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// After which position to go on, if the reader says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LastEventId(pub(super) Option<i64>);
+/// The header `Last-Event-ID`: the position after which the stream continues. Browsers send it empty before the first event.
+pub(super) struct LastEventId;
 
-impl LastEventId {
-    /// # Errors
-    /// 422 unless it is an `id` as streams give it, given once. An empty one is none, as readers have before the first.
-    fn read(req: &Request) -> Result<Self, Problem> {
-        let mut given = req.headers().get_all(HEADER).iter();
-        let Some(first) = given.next().filter(|first| !first.is_empty()) else { return Ok(Self(None)) };
-        let digits = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let position = digits.and_then(|digits| digits.parse().ok()).filter(|_| given.next().is_none());
-        position.map(|position| Self(Some(position))).ok_or_else(refusal)
-    }
+impl HeaderField for LastEventId {
+    const NAME: &'static str = "Last-Event-ID";
+    const DESCRIPTION: &'static str = "The last `id` of an earlier stream, after which this one continues. Without it, \
+        the stream begins with new events.";
+    const EXAMPLE: Option<&'static str> = Some("4711");
+    const REPEATED: &'static str = "must be an id of this stream, given once";
+    const EMPTY_IS_ABSENT: bool = true;
 }
 
-fn refusal() -> Problem {
-    let loc = vec![Loc::Name("header".into()), Loc::Name(HEADER.into())];
-    Problem::invalid(vec![FieldError { loc, msg: "must be an id of this stream, given once".into() }])
-}
+impl FieldType for LastEventId {
+    type Value = i64;
 
-impl<'ex> Extractible<'ex> for LastEventId {
-    fn metadata() -> &'static Metadata {
-        no_metadata()
-    }
-
-    async fn extract(
-        req: &'ex mut Request,
-        _depot: &'ex mut Depot,
-    ) -> Result<Self, impl Writer + Send + Debug + 'static> {
-        Self::read(req)
-    }
-}
-
-impl EndpointArgRegister for LastEventId {
-    fn register(components: &mut Components, operation: &mut Operation, _arg: &str) {
-        let parameter = Parameter::new(HEADER)
-            .location(ParameterIn::Header)
-            .required(Required::False)
-            .description("The last `id` of an earlier stream: this one goes on after it. Without it, from now on.")
-            .example("4711".into())
-            .schema(Object::with_type(BasicType::String));
-        operation.parameters.insert(parameter);
-        may_answer(components, operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
+    fn read(raw: RawValue) -> Result<i64, ErrorMessage> {
+        let text = raw.into_text()?;
+        let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse().ok()).ok_or(Self::REPEATED.into())
     }
 }
 
@@ -80,9 +47,9 @@ impl EndpointArgRegister for LastEventId {
 pub(super) struct EventStream(mpsc::Receiver<String>);
 
 impl EventStream {
-    /// A stream, and where its frames go in. So many wait for the reader.
-    pub(super) fn new(waiting: usize) -> (mpsc::Sender<String>, Self) {
-        let (frames, stream) = mpsc::channel(waiting);
+    /// A stream and the sender of its frames, of which `buffer` may wait for the client.
+    pub(super) fn new(buffer: usize) -> (mpsc::Sender<String>, Self) {
+        let (frames, stream) = mpsc::channel(buffer);
         (frames, Self(stream))
     }
 }
@@ -112,10 +79,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::testing::{Served, answer};
+    use crate::http::{
+        header::Header,
+        testing::{Served, answer},
+    };
+
+    const HEADER: &str = LastEventId::NAME;
 
     #[endpoint]
-    async fn after(resume: LastEventId) -> Json<Option<i64>> {
+    async fn after(resume: Header<LastEventId>) -> Json<Option<i64>> {
         Json(resume.0)
     }
 
@@ -124,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_id_is_a_position_given_once_or_nothing() {
+    async fn the_last_event_id_is_a_position_given_once_or_absent() {
         let api = Served::api(routes).await;
         for (given, position) in [(vec![], json!(null)), (vec![""], json!(null)), (vec!["4711"], json!(4711))] {
             let request = given.iter().fold(api.get("/api/events"), |request, id| request.header(HEADER, *id));
@@ -132,8 +104,8 @@ mod tests {
         }
         for given in [vec!["x"], vec!["-1"], vec!["1.5"], vec!["99999999999999999999"], vec!["1", "2"]] {
             let request = given.iter().fold(api.get("/api/events"), |request, id| request.header(HEADER, *id));
-            let refused = answer(request).await;
-            assert_eq!((refused.status, refused.refused().len()), (422, 1), "for {given:?}");
+            let rejected = answer(request).await;
+            assert_eq!((rejected.status, rejected.invalid_fields().len()), (422, 1), "for {given:?}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The hoops that every request passes, from the outside in: see [`super::router::service`] for their order.
+//! The layers that every request passes: see [`super::router::public_service`] for their order.
 
-mod arrival;
-mod dress;
-mod faults;
-mod intake;
-mod origins;
+mod body_limit;
+mod cors;
+mod failures;
+mod request_context;
+mod response_defaults;
 
-pub use arrival::{Arrival, RequestId, route};
-pub use dress::{Dress, compression};
-pub use faults::{Deadline, Faults, Panics};
-pub use intake::Intake;
-pub use origins::Origins;
+pub use body_limit::BodyLimit;
+pub use cors::CorsPolicy;
+pub use failures::{CatchPanic, Deadline, ProblemBodies};
+pub use request_context::{RequestContext, route};
+pub use response_defaults::{ResponseDefaults, compression};

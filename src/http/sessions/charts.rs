@@ -1,117 +1,125 @@
-//! What was felt day by day, and in a window as a whole.
+//! Charts and summaries of the emotions detected in a window of days.
 
 use std::collections::BTreeMap;
 
-use faceofmind_actors::{
-    emotions::Intensity,
-    session_tracker::{DayStats, Diagnose, Diagnosis, GetDayStats, IntensityCounts, Window},
-};
+use faceofmind_domain::sessions::{self, DayStats, Diagnose, Diagnosis, GetDayStats, Window};
+use faceofmind_model::emotion::Intensity;
+use jiff::tz::TimeZone;
 use salvo::{
     Router, Writer,
-    oapi::{ToSchema, endpoint},
+    oapi::{BasicType, Object, Schema, ToSchema, endpoint},
     writing::Json,
 };
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::{
-    app::Rooms,
-    http::{
-        body::Body,
-        caller::Caller,
-        fields::{Fields, FromFields, Read},
-        kinds::{Given, Refusal},
-        problem::Problem,
-        query::Query,
-        shared::Shared,
-        time_zone::RequestZone,
-    },
+use crate::http::{
+    body::Body,
+    caller::Caller,
+    fields::request,
+    header::Header,
+    problem::Problem,
+    query::Query,
+    state::{AppState, State},
+    time_zone::{self, XTimeZone},
+    validators::{ErrorMessage, FieldType, RawValue, nullable},
 };
 
-/// The calls that look at several sessions at once.
+/// The routes that read several sessions.
 pub(super) fn routers() -> [Router; 3] {
     [
-        Router::with_path("dominant_emotion_chart").get(dominant_emotion_chart),
-        Router::with_path("intensity_chart").get(intensity_chart),
-        Router::with_path("diagnosis").post(diagnosis),
+        Router::with_path("dominant_emotion_chart").get(chart_dominant_emotions),
+        Router::with_path("intensity_chart").get(chart_intensities),
+        Router::with_path("diagnosis").post(diagnose),
     ]
 }
 
-/// Which days to look at.
-#[derive(ToSchema)]
-struct Days {
-    /// `day` (today), `3days` (four days, today last), `week` (Monday to Sunday of this week; unless told) or `month` (31 days, today last).
-    #[salvo(schema(value_type = Option<String>, example = json!("week")))]
-    window: Option<Window>,
-}
+/// The name of a window. A missing or unknown one is no field error (422): the contract answers it with 400, as
+/// [`Problem::invalid_window`].
+struct WindowName;
 
-impl FromFields for Days {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let window = fields.or("window", Some(Window::Week), window);
-        fields.finish(|valid| Self { window: window.get(valid) })
+impl FieldType for WindowName {
+    type Value = Option<Window>;
+
+    fn read(raw: RawValue) -> Result<Option<Window>, ErrorMessage> {
+        Ok(raw.into_text().ok().and_then(|name| name.parse().ok()))
+    }
+
+    fn absent() -> Option<Option<Window>> {
+        Some(None)
     }
 }
 
-/// Which days to sum up.
-#[derive(ToSchema)]
-#[salvo(schema(name = "DiagnosisRequest", example = json!({ "window": "week" })))]
-struct Wanted {
-    /// `day`, `3days`, `week` or `month`.
-    #[salvo(schema(value_type = String))]
-    window: Option<Window>,
-}
+/// The name of a window; `week` by default.
+struct ChartWindow;
 
-impl FromFields for Wanted {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let window = fields.or("window", None, window);
-        fields.finish(|valid| Self { window: window.get(valid) })
+impl FieldType for ChartWindow {
+    type Value = Option<Window>;
+
+    const REQUIRED: bool = false;
+
+    fn read(raw: RawValue) -> Result<Option<Window>, ErrorMessage> {
+        WindowName::read(raw)
+    }
+
+    fn absent() -> Option<Option<Window>> {
+        Some(Some(Window::Week))
+    }
+
+    fn schema() -> Schema {
+        nullable(Object::with_type(BasicType::String).example("week").into())
     }
 }
 
-/// A window that is none is no field's fault, whose refusal would be 422, but answered with 400.
-fn window(given: Given) -> Result<Option<Window>, Refusal> {
-    match given {
-        Given::Text(name) | Given::Json(Value::String(name)) => Ok(name.parse().ok()),
-        Given::Json(_) => Ok(None),
+request! {
+    /// The days of a chart.
+    struct ChartQuery {
+        /// `day` (today), `3days` (four days up to today), `week` (Monday to Sunday of this week, the default) or
+        /// `month` (31 days up to today).
+        window: ChartWindow,
     }
 }
 
-fn invalid_window() -> Problem {
-    Problem::bad_request("invalid-window", "Invalid window")
+request! {
+    /// The days to summarise.
+    #[schema("DiagnosisRequest", example = { "window": "week" })]
+    struct DiagnosisRequest {
+        /// `day`, `3days`, `week` or `month`.
+        window: WindowName,
+    }
 }
 
-/// A day, and the emotion detected most often on it.
+/// A day and its dominant emotion.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({ "day": "2026-11-23", "dominant_emotion": "happy" })))]
+#[salvo(schema(name = "DominantEmotion", example = json!({ "day": "2026-11-23", "dominant_emotion": "happy" })))]
 struct DominantEmotion {
     #[salvo(schema(value_type = String, format = Date))]
     day: String,
-    /// In lower case; of several the most recent. Null when nothing was detected.
+    /// The emotion detected most often, in lower case. Of equally frequent ones, the most recent. Null when none was detected.
     dominant_emotion: Option<String>,
 }
 
-/// A day, and how easy or hard to bear what was felt on it.
+/// A day, its dominant emotion and the intensity of its emotions.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({
+#[salvo(schema(name = "DayIntensity", example = json!({
     "day": "2026-11-23", "dominant_emotion": "happy", "intensity_tally": { "mild": 3, "moderate": 1, "severe": 0 }
 })))]
 struct DayIntensity {
     #[serde(flatten)]
     #[salvo(schema(inline))]
     dominant: DominantEmotion,
-    intensity_tally: Intensities,
+    intensity_tally: IntensityCounts,
 }
 
-/// How many emotions of each intensity were detected.
+/// The number of detected emotions of each intensity.
 #[derive(Serialize, ToSchema)]
-#[salvo(schema(example = json!({ "mild": 3, "moderate": 1, "severe": 0 })))]
-struct Intensities {
+#[salvo(schema(name = "IntensityCounts", example = json!({ "mild": 3, "moderate": 1, "severe": 0 })))]
+struct IntensityCounts {
     mild: u64,
     moderate: u64,
     severe: u64,
 }
 
-/// What was detected in the window. A summary of what was recorded, and no medical word.
+/// A summary of the emotions detected in the window. It is not a medical diagnosis.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "Diagnosis", example = json!({
     "diagnosis": "Of the 4 emotions recorded this week, happy was seen most often (3 of 4): 3 counted as mild, 1 as moderate and 0 as severe.",
@@ -121,21 +129,21 @@ struct Intensities {
     "window": "week"
 })))]
 struct DiagnosisView {
-    /// The gist, in one sentence.
+    /// The summary in one sentence.
     diagnosis: String,
-    /// How often each emotion was detected; in lower case.
+    /// How often each emotion, in lower case, was detected.
     emotion_tally: BTreeMap<String, u64>,
-    intensity_breakdown: Intensities,
-    /// `mild`, `moderate` or `severe` for each of them.
+    intensity_breakdown: IntensityCounts,
+    /// The intensity of each emotion: `mild`, `moderate` or `severe`.
     #[salvo(schema(value_type = BTreeMap<String, String>))]
     emotion_intensity_map: BTreeMap<String, Intensity>,
-    /// As it was asked for.
+    /// The window of the request.
     window: &'static str,
 }
 
-impl From<IntensityCounts> for Intensities {
-    fn from(counts: IntensityCounts) -> Self {
-        let IntensityCounts { mild, moderate, severe } = counts;
+impl From<sessions::IntensityCounts> for IntensityCounts {
+    fn from(counts: sessions::IntensityCounts) -> Self {
+        let sessions::IntensityCounts { mild, moderate, severe } = counts;
         Self { mild, moderate, severe }
     }
 }
@@ -153,61 +161,70 @@ impl From<DayStats> for DayIntensity {
 }
 
 impl From<Diagnosis> for DiagnosisView {
-    fn from(made: Diagnosis) -> Self {
-        let map = made.intensity_of_each().map(|(emotion, intensity)| (emotion.to_owned(), intensity)).collect();
+    fn from(diagnosis: Diagnosis) -> Self {
+        let map = diagnosis.intensity_of_each().map(|(emotion, intensity)| (emotion.to_owned(), intensity)).collect();
         Self {
-            diagnosis: made.sentence,
-            emotion_tally: made.emotions,
-            intensity_breakdown: made.intensities.into(),
+            diagnosis: diagnosis.sentence,
+            emotion_tally: diagnosis.emotions,
+            intensity_breakdown: diagnosis.intensities.into(),
             emotion_intensity_map: map,
-            window: made.window.name(),
+            window: diagnosis.window.name(),
         }
     }
 }
 
-/// The emotion detected most often on each day of the window.
-#[endpoint(responses((status_code = 400, description = "There is no such window")))]
-async fn dominant_emotion_chart(
-    rooms: Shared<Rooms>,
+/// Returns the emotion detected most often on each day of the window.
+#[endpoint(operation_id = "sessions_chart_dominant_emotions", responses(
+    (status_code = 400, description = "There is no such window")
+))]
+async fn chart_dominant_emotions(
+    state: State<AppState>,
     caller: Caller,
-    zone: RequestZone,
-    days: Query<Days>,
+    zone: Header<XTimeZone>,
+    query: Query<ChartQuery>,
 ) -> Result<Json<Vec<DominantEmotion>>, Problem> {
-    chart(&rooms, &caller, zone, days.0).await
+    chart(&state, &caller, zone, query.0).await
 }
 
-/// How easy or hard to bear what was felt on each day of the window.
-#[endpoint(responses((status_code = 400, description = "There is no such window")))]
-async fn intensity_chart(
-    rooms: Shared<Rooms>,
+/// Returns the intensity of the emotions detected on each day of the window.
+#[endpoint(operation_id = "sessions_chart_intensities", responses(
+    (status_code = 400, description = "There is no such window")
+))]
+async fn chart_intensities(
+    state: State<AppState>,
     caller: Caller,
-    zone: RequestZone,
-    days: Query<Days>,
+    zone: Header<XTimeZone>,
+    query: Query<ChartQuery>,
 ) -> Result<Json<Vec<DayIntensity>>, Problem> {
-    chart(&rooms, &caller, zone, days.0).await
+    chart(&state, &caller, zone, query.0).await
 }
 
 async fn chart<T: From<DayStats>>(
-    rooms: &Rooms,
+    state: &AppState,
     caller: &Caller,
-    zone: RequestZone,
-    days: Days,
+    zone: Header<XTimeZone>,
+    query: ChartQuery,
 ) -> Result<Json<Vec<T>>, Problem> {
-    let window = days.window.ok_or_else(invalid_window)?;
-    let message = GetDayStats { user: caller.user.id, window, zone: zone.or_of(caller) };
-    let days = rooms.sessions.ask(message).await?;
+    let window = query.window.ok_or_else(Problem::invalid_window)?;
+    let message = GetDayStats { user: caller.user.id, window, zone: zone_of(zone, caller) };
+    let days = state.system.sessions.ask(message).await?;
     Ok(Json(days.into_iter().map(T::from).collect()))
 }
 
-/// What was detected in the window, in numbers and in a sentence. Not a medical diagnosis.
-#[endpoint(responses((status_code = 400, description = "There is no such window")))]
-async fn diagnosis(
-    rooms: Shared<Rooms>,
+/// Summarises the emotions detected in the window, in numbers and in a sentence. It is not a medical diagnosis.
+#[endpoint(operation_id = "sessions_diagnose", responses((status_code = 400, description = "There is no such window")))]
+async fn diagnose(
+    state: State<AppState>,
     caller: Caller,
-    zone: RequestZone,
-    wanted: Body<Wanted>,
+    zone: Header<XTimeZone>,
+    body: Body<DiagnosisRequest>,
 ) -> Result<Json<DiagnosisView>, Problem> {
-    let window = wanted.0.window.ok_or_else(invalid_window)?;
-    let message = Diagnose { user: caller.user.id, window, zone: zone.or_of(&caller) };
-    Ok(Json(rooms.sessions.ask(message).await?.into()))
+    let window = body.0.window.ok_or_else(Problem::invalid_window)?;
+    let message = Diagnose { user: caller.user.id, window, zone: zone_of(zone, &caller) };
+    Ok(Json(state.system.sessions.ask(message).await?.into()))
+}
+
+/// The time zone of the request, or else of the user, if either is set.
+fn zone_of(zone: Header<XTimeZone>, caller: &Caller) -> Option<TimeZone> {
+    zone.0.or_else(|| time_zone::find(caller.user.time_zone.as_deref()?).ok())
 }

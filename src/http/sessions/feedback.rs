@@ -1,51 +1,37 @@
-//! `/sessions/{id}/feedback`: what a person says of a session that has ended.
+//! `/sessions/{id}/feedback`: the user's rating of a session that has ended.
 
-use faceofmind_actors::session_tracker::{Feedback, RateSession, Rating, SessionId};
+use faceofmind_domain::sessions::{Feedback, RateSession, Rating};
+use faceofmind_model::SessionId;
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
 };
 use serde::Serialize;
 
-use super::{context, respond};
-use crate::{
-    app::Rooms,
-    http::{
-        answers::First,
-        body::Body,
-        caller::Caller,
-        fields::{Fields, FromFields, Read},
-        idempotency::Idempotency,
-        kinds::{integer, text},
-        path::PathId,
-        problem::Problem,
-        shared::Shared,
-    },
+use super::context;
+use crate::http::{
+    body::Body,
+    caller::Caller,
+    fields::request,
+    idempotency::Idempotency,
+    path::PathId,
+    problem::Problem,
+    responses::{IdempotentResponse, respond},
+    state::{AppState, State},
+    validators::{Integer, Text},
 };
 
 pub(super) fn router() -> Router {
     Router::with_path("{id}/feedback").post(rate)
 }
 
-/// A rating, and what there is to say.
-#[derive(ToSchema)]
-#[salvo(schema(example = json!({ "comment": "It helped me to sleep.", "rating": 4 })))]
-struct NewFeedback {
-    /// May be empty.
-    #[salvo(schema(max_length = 2000))]
-    comment: String,
-    #[salvo(schema(minimum = 1, maximum = 5))]
-    rating: i32,
-}
-
-impl FromFields for NewFeedback {
-    fn from_fields(fields: &mut Fields<'_>) -> Read<Self> {
-        let comment = fields.required("comment", text(0..=2000));
-        let rating = fields.required("rating", integer(1..=5));
-        fields.finish(|valid| Self {
-            comment: comment.get(valid),
-            rating: i32::try_from(rating.get(valid)).unwrap_or_default(),
-        })
+request! {
+    /// A rating and a comment.
+    #[schema("FeedbackRequest", example = { "comment": "It helped me to sleep.", "rating": 4 })]
+    struct FeedbackRequest {
+        /// May be empty.
+        comment: Text<0, 2000>,
+        rating: Integer<1, 5>,
     }
 }
 
@@ -67,21 +53,24 @@ impl From<Feedback> for FeedbackView {
     }
 }
 
-/// Rates a session that has ended, once.
-#[endpoint(responses(
-    (status_code = 400, description = "The session has not ended yet, or has its feedback; `type` tells which"),
-    (status_code = 404, description = "There is no such session of yours")
+/// Rates a session that has ended. A session can be rated once.
+#[endpoint(operation_id = "sessions_rate", responses(
+    (status_code = 400, description = "The session has not ended, or is rated already; `type` says which"),
+    (status_code = 404, description = "The user has no such session")
 ))]
 async fn rate(
-    rooms: Shared<Rooms>,
+    state: State<AppState>,
     caller: Caller,
     id: PathId,
     key: Idempotency,
-    body: Body<NewFeedback>,
-) -> Result<First<FeedbackView>, Problem> {
-    let NewFeedback { comment, rating } = body.0;
-    let (context, session) = (context(&caller, key), SessionId(id.0));
-    let message =
-        RateSession { context, session, rating: Rating { comment, rating }, respond: respond::<_, FeedbackView, 201> };
-    Ok(First::Again(rooms.sessions.ask(message).await?))
+    body: Body<FeedbackRequest>,
+) -> Result<IdempotentResponse<FeedbackView>, Problem> {
+    let FeedbackRequest { comment, rating } = body.0;
+    let message = RateSession {
+        session: SessionId(id.0),
+        rating: Rating { comment, rating },
+        context: context(&caller, key),
+        respond: respond::<_, FeedbackView, 201>,
+    };
+    Ok(state.system.sessions.ask(message).await?.into())
 }

@@ -1,7 +1,8 @@
-//! All that was recorded in a session.
+//! `/sessions/{id}/history`: the recorded data of a session.
 
-use faceofmind_actors::session_tracker::{DetectionId, DetectionRecord, GetHistory, History, SessionId, Suggestion};
-use faceofmind_kit::Timestamp;
+use faceofmind_base::Timestamp;
+use faceofmind_domain::sessions::{DetectionRecord, GetHistory, History, Suggestion};
+use faceofmind_model::{DetectionId, SessionId};
 use salvo::{
     Writer,
     oapi::{ToSchema, endpoint},
@@ -10,12 +11,14 @@ use salvo::{
 use serde::Serialize;
 
 use super::SessionView;
-use crate::{
-    app::Rooms,
-    http::{caller::Caller, path::PathId, problem::Problem, shared::Shared},
+use crate::http::{
+    caller::Caller,
+    path::PathId,
+    problem::Problem,
+    state::{AppState, State},
 };
 
-/// A session with all that was recorded in it.
+/// A session with its detections.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "History", example = json!({
     "id": 12, "user_id": 7, "start_time": "2026-11-23T08:00:00+00:00", "end_time": "2026-11-23T08:10:00+00:00",
@@ -36,15 +39,15 @@ pub(super) struct HistoryView {
     #[serde(flatten)]
     #[salvo(schema(inline))]
     session: SessionView,
-    /// In the order of their times.
+    /// The detections by ascending timestamp.
     emotion_detections: Vec<DetectionView>,
-    /// The addresses of all suggestions, each once.
+    /// The distinct URLs of all suggestions.
     relevant_urls: Vec<String>,
-    /// Whether the oldest detections were left out, since all of them hold more than about 32 MiB of text.
+    /// Whether the oldest detections are missing because the session has more than about 32 MiB of text.
     truncated: bool,
 }
 
-/// One moment of a session.
+/// A detection of a session.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "RecordedDetection"))]
 struct DetectionView {
@@ -55,13 +58,13 @@ struct DetectionView {
     facial_data: Option<FaceView>,
     voice_data: Option<VoiceView>,
     wellness_suggestions: Option<SuggestionView>,
-    /// `#RRGGBB`.
+    /// The colour of the emotion, `#RRGGBB`.
     emotion_color: &'static str,
-    /// The emotion as it was sent.
+    /// The emotion as sent by the client.
     facial_emotion: Option<String>,
 }
 
-/// What was seen.
+/// The emotion detected in a face.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "FacialData", example = json!({ "id": 35, "detection_id": 34, "emotion": "Sad" })))]
 struct FaceView {
@@ -70,7 +73,7 @@ struct FaceView {
     emotion: String,
 }
 
-/// What was said.
+/// What the user said.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "VoiceData", example = json!({ "id": 36, "detection_id": 34, "content": "I miss my family." })))]
 struct VoiceView {
@@ -79,7 +82,7 @@ struct VoiceView {
     content: String,
 }
 
-/// What was suggested.
+/// Suggestions for the user.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "WellnessSuggestion", example = json!({
     "id": 37, "detection_id": 34, "suggestion": "- I hear you.\n- Call someone you trust.",
@@ -89,20 +92,20 @@ struct VoiceView {
 struct SuggestionView {
     id: i64,
     detection_id: i64,
-    /// As it is stored: lines with `- ` before each.
+    /// The stored text: lines that begin with `- `.
     suggestion: String,
-    /// Its first line.
+    /// The first line.
     acknowledgment: String,
     /// The other lines.
     suggestions: Vec<String>,
-    /// Where to read on.
+    /// Further reading.
     url: Vec<String>,
 }
 
 impl From<History> for HistoryView {
-    fn from(read: History) -> Self {
-        let relevant_urls = read.relevant_urls().into_iter().map(str::to_owned).collect();
-        let History { session, detections, truncated } = read;
+    fn from(history: History) -> Self {
+        let relevant_urls = history.relevant_urls().into_iter().map(str::to_owned).collect();
+        let History { session, detections, truncated } = history;
         let view = |record| DetectionView::of(session.id, record);
         let emotion_detections = detections.into_iter().map(view).collect();
         Self { session: session.into(), emotion_detections, relevant_urls, truncated }
@@ -133,9 +136,15 @@ impl SuggestionView {
     }
 }
 
-/// One session with all that was recorded in it.
-#[endpoint(responses((status_code = 404, description = "There is no such session of yours")))]
-pub(super) async fn history(rooms: Shared<Rooms>, caller: Caller, id: PathId) -> Result<Json<HistoryView>, Problem> {
+/// Returns a session with its detections.
+#[endpoint(operation_id = "sessions_show_history", responses(
+    (status_code = 404, description = "The user has no such session")
+))]
+pub(super) async fn show_history(
+    state: State<AppState>,
+    caller: Caller,
+    id: PathId,
+) -> Result<Json<HistoryView>, Problem> {
     let message = GetHistory { user: caller.user.id, session: SessionId(id.0) };
-    Ok(Json(rooms.sessions.ask(message).await?.into()))
+    Ok(Json(state.system.sessions.ask(message).await?.into()))
 }

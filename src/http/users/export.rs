@@ -1,6 +1,7 @@
-//! `GET /users/me/export`: everything held about oneself, sent as it is read.
+//! `GET /users/me/export`: all data of the caller, sent while it is read.
 
-use faceofmind_actors::exporter::{Export, Pieces};
+use faceofmind_db::export::ExportStream;
+use faceofmind_system::exporter::Export;
 use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
@@ -12,37 +13,39 @@ use salvo::{
 };
 use serde_json::json;
 
-use crate::{
-    app::Rooms,
-    http::{caller::Caller, problem::Problem, shared::Shared},
+use crate::http::{
+    caller::Caller,
+    problem::Problem,
+    state::{AppState, State},
 };
 
 pub(super) fn router() -> Router {
     Router::with_path("me/export").get(export)
 }
 
-/// A document that is sent while it is read from the database. One that is cut short cuts the connection: a client sees a transfer that
-/// broke off, and never what looks like the whole.
-struct Download(Pieces);
+/// A document that is sent while it is read from the database. When reading fails the connection is closed, so that the
+/// client sees an incomplete transfer and never a document that looks complete.
+struct ExportDownload(ExportStream);
 
 #[async_trait]
-impl Writer for Download {
+impl Writer for ExportDownload {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         let headers = res.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
         headers.insert(CONTENT_DISPOSITION, file);
-        let pieces = stream::unfold(self.0, |mut pieces| async move {
-            let piece = pieces.next().await.transpose()?;
-            Some((piece, pieces))
+        let chunks = stream::unfold(self.0, |mut document| async move {
+            let chunk = document.next().await.transpose()?;
+            Some((chunk, document))
         });
-        res.status_code(StatusCode::OK).body(ResBody::stream(pieces));
+        res.status_code(StatusCode::OK).body(ResBody::stream(chunks));
     }
 }
 
-impl EndpointOutRegister for Download {
+impl EndpointOutRegister for ExportDownload {
     fn register(_: &mut Components, operation: &mut Operation) {
-        let document = Object::new().description("Lists by what they hold; `left_out` closes it.").example(json!({
+        let description = "A list for each kind of data. The last one, `left_out`, names what is missing.";
+        let document = Object::new().description(description).example(json!({
             "exported_at": "2026-11-23T08:00:00+00:00",
             "user": { "id": 7, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace" },
             "claims": [],
@@ -66,16 +69,18 @@ impl EndpointOutRegister for Download {
             "reminders": [],
             "left_out": [{ "what": "events", "why": "they tell by ids and times of changes whose outcome stands here" }]
         }));
-        let answer = Described::new("The document, as a file to be kept");
-        let answer = answer.add_content("application/json", Content::new(document));
-        operation.responses.insert(StatusCode::OK.as_str(), answer);
+        let response = Described::new("The document, as a file to save");
+        let response = response.add_content("application/json", Content::new(document));
+        operation.responses.insert(StatusCode::OK.as_str(), response);
     }
 }
 
-/// Everything held about the user, as one document read at one moment.
+/// Returns all data of the user in one document, as of one moment.
 ///
-/// It may be large: it is sent in pieces as it is read. A transfer that breaks off is to be begun anew.
-#[endpoint(responses((status_code = 429, description = "An export of this user is under way")))]
-async fn export(rooms: Shared<Rooms>, caller: Caller) -> Result<Download, Problem> {
-    Ok(Download(rooms.exporter.ask(Export { user: caller.user.id }).await?))
+/// The document may be large and is sent while it is read. An incomplete transfer must be started again.
+#[endpoint(operation_id = "users_export", responses(
+    (status_code = 429, description = "Another export of this user is in progress")
+))]
+async fn export(state: State<AppState>, caller: Caller) -> Result<ExportDownload, Problem> {
+    Ok(ExportDownload(state.system.exporter.ask(Export { user: caller.user.id }).await?))
 }

@@ -1,8 +1,11 @@
 //! The actor: requests in progress, and what runs periodically.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use faceofmind_base::{Clock, Rng};
+use faceofmind_base::{Clock, Rng, Timestamp};
 use faceofmind_db::Database;
 use faceofmind_platform::{
     auth_cache::AuthCache,
@@ -29,6 +32,8 @@ pub const NAME: &str = "user_registry";
 const CAPACITY: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+/// Erasures that another node or an earlier run has left unfinished are looked for this often.
+const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
 /// The pause after a rewrite of the database file, in which other writes proceed.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -65,6 +70,9 @@ pub struct Status {
     /// Requests that panicked since the actor started.
     pub panics: u64,
     pub sweep: BackgroundTaskStatus,
+    pub erasure: BackgroundTaskStatus,
+    /// When the oldest erasure whose rows are not all removed was requested. Null when there is none.
+    pub oldest_erasure: Option<Timestamp>,
     pub vacuum: BackgroundTaskStatus,
 }
 
@@ -74,6 +82,7 @@ pub struct UserRegistry {
     /// A request is carried through although its caller has gone: a code must not be consumed for nothing.
     tasks: TaskSet,
     sweep: BackgroundTask,
+    erasure: BackgroundTask,
     vacuum: BackgroundTask,
 }
 
@@ -81,23 +90,32 @@ impl UserRegistry {
     /// Returns the handle, and the actor to supervise.
     pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let service = Arc::new(AccountService { settings, deps, vacuum_requested: Notify::new() });
+        let service = Arc::new(AccountService {
+            settings,
+            deps,
+            vacuum_requested: Notify::new(),
+            oldest_erasure: Mutex::default(),
+        });
         let child = ChildSpec::ready(handle.clone(), move || Self::start(&service));
         (handle, child)
     }
 
     fn start(service: &Arc<AccountService>) -> Self {
         let clock_and_rng = || (service.deps.clock.clone(), service.deps.rng.clone());
-        let (sweeping, vacuuming) = (Arc::clone(service), Arc::clone(service));
+        let [sweeping, erasing, vacuuming] = [(); 3].map(|()| Arc::clone(service));
         let sweep = BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, clock_and_rng(), move || {
             let service = Arc::clone(&sweeping);
             async move { service.sweep().await }
+        });
+        let erasure = BackgroundTask::spawn("erasure", ERASURE_INTERVAL, clock_and_rng(), move || {
+            let service = Arc::clone(&erasing);
+            async move { service.continue_erasures().await }
         });
         let vacuum = BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, clock_and_rng(), move || {
             let service = Arc::clone(&vacuuming);
             async move { service.vacuum_when_requested().await }
         });
-        Self { service: Arc::clone(service), tasks: TaskSet::default(), sweep, vacuum }
+        Self { service: Arc::clone(service), tasks: TaskSet::default(), sweep, erasure, vacuum }
     }
 }
 
@@ -105,12 +123,30 @@ impl Actor for UserRegistry {
     type Status = Status;
 
     fn status(&self) -> Status {
-        let (sweep, vacuum) = (self.sweep.status(), self.vacuum.status());
-        Status { in_progress: self.tasks.len(), panics: self.tasks.panics(), sweep, vacuum }
+        Status {
+            in_progress: self.tasks.len(),
+            panics: self.tasks.panics(),
+            sweep: self.sweep.status(),
+            erasure: self.erasure.status(),
+            oldest_erasure: self.service.oldest_erasure(),
+            vacuum: self.vacuum.status(),
+        }
     }
 
     async fn on_stop(&mut self) {
         self.tasks.join_all().await;
+    }
+}
+
+impl Handler<DeleteUser> for UserRegistry {
+    /// Replies after the first transaction. The rows that remain are removed at once, in the background.
+    fn handle(&mut self, message: DeleteUser, reply: ReplyTo<DeleteUser>) {
+        let (service, erasure) = (Arc::clone(&self.service), self.erasure.trigger());
+        self.tasks.spawn_reply(reply, async move {
+            let deleted = service.delete_user(message).await;
+            erasure.notify_one();
+            deleted
+        });
     }
 }
 
@@ -141,6 +177,5 @@ answer_with! {
     RequestEmailChange => request_email_change,
     ConfirmEmailChange => confirm_email_change,
     UpdateUser => update_user,
-    DeleteUser => delete_user,
     CreateAdmin => create_admin,
 }

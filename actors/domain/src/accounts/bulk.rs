@@ -14,7 +14,7 @@ static LOCK: LazyLock<BulkStatement> = LazyLock::new(|| {
 });
 static TIME_ZONES: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "SELECT u.id, p.time_zone FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id \
-               WHERE u.id IN (VALUES {rows})";
+               WHERE u.status <> 'erasing' AND u.id IN (VALUES {rows})";
     BulkStatement::new(sql, 1, 1)
 });
 static ACTIVE: LazyLock<BulkStatement> = LazyLock::new(|| {

@@ -37,7 +37,7 @@ struct AddressChange {
 /// Writes the account, its pending registrations and its pending e-mail change: `user`, `claims`, `address_changes`.
 pub async fn export(snapshot: &mut Snapshot, user: UserId, document: &mut JsonWriter) -> Result<(), ExportAborted> {
     let row: Row = with_conn!(snapshot.connection(), c =>
-        sqlx::query_as(select_user!("WHERE u.id = $1")).bind(user).fetch_one(c).await)
+        sqlx::query_as(select_user!("u.id = $1")).bind(user).fetch_one(c).await)
     .map_err(StoreError::from)?;
     document.field("user", &row).await?;
     write_table(snapshot, document, "claims", CLAIMS, user, |claim: &Claimed| claim.id.0).await?;

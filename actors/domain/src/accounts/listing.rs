@@ -57,7 +57,7 @@ pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, 
     let mut reader = db.read_conn().await?;
     let matching = matching(db);
     let total = count(reader.connection(), filter, &matching).await?;
-    let select = select_user!("WHERE {MATCHING} AND u.id > $4 ORDER BY u.id LIMIT $5").replace("{MATCHING}", &matching);
+    let select = select_user!("{MATCHING} AND u.id > $4 ORDER BY u.id LIMIT $5").replace("{MATCHING}", &matching);
     let (status, role, query) = filter.parameters();
     let limit = filter.limit.max(1);
     let rows: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(AssertSqlSafe(select))
@@ -75,7 +75,7 @@ pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, 
 }
 
 async fn count(connection: Connection<'_>, filter: &ListUsers, matching: &str) -> Result<i64, StoreError> {
-    let select = format!("SELECT count(*) FROM users u WHERE {matching}");
+    let select = format!("SELECT count(*) FROM users u WHERE u.status <> 'erasing' AND {matching}");
     let (status, role, query) = filter.parameters();
     let (total,): (i64,) = with_conn!(connection, c => sqlx::query_as(AssertSqlSafe(select))
         .bind(status).bind(role).bind(query).fetch_one(c).await)?;

@@ -10,13 +10,16 @@
 //! | verification, new password, change of the e-mail address, update | the lock on the user's row, under which all that the request relies on is read again |
 //! | fresh hash of the same password | compare-and-set on the stored hash |
 //! | check of a revision | a share lock, which waits for a change in progress |
-//! | deletion | a lock on the user's row that also conflicts with references to it |
+//! | deletion, slice of an erasure | a lock on the user's row that also conflicts with references to it |
 //! | loss of an active admin | a named lock, taken before the user's row |
+//!
+//! While an erasure removes the rows of a user in slices, the row in `users` stays with the status `erasing`, and no query finds it.
 //!
 //! A code is consumed in one step of its store, so of two requests with the same code one succeeds.
 
 mod actor;
 mod bulk;
+mod erasures;
 mod error;
 mod export;
 mod hooks;
@@ -33,7 +36,7 @@ pub use actor::{Deps, NAME, Settings, Status, UserRegistry};
 pub use bulk::{filter_active, lock_and_get_time_zones};
 pub use error::{AccountError, PasswordError};
 pub use export::export;
-pub use hooks::{AccountHooks, HookFuture};
+pub use hooks::{AccountHooks, ErasureSlice, HookFuture};
 pub use listing::{ListUsers, UserPage};
 pub use mail::{MailContext, MailTopic};
 pub use messages::{

@@ -14,7 +14,7 @@ macro_rules! select_user {
         concat!(
             "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
             "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made ",
-            "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id ",
+            "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.status <> 'erasing' AND ",
             $rest
         )
     };
@@ -71,13 +71,13 @@ impl Row {
 
 pub(super) async fn by_id(connection: Connection<'_>, id: UserId) -> Result<Option<Account>, StoreError> {
     let row: Option<Row> = with_conn!(connection, c =>
-        sqlx::query_as(select_user!("WHERE u.id = $1")).bind(id).fetch_optional(c).await)?;
+        sqlx::query_as(select_user!("u.id = $1")).bind(id).fetch_optional(c).await)?;
     row.map(Row::into_account).transpose()
 }
 
 pub(super) async fn by_email(connection: Connection<'_>, email: &Email) -> Result<Option<Account>, StoreError> {
     let row: Option<Row> = with_conn!(connection, c =>
-        sqlx::query_as(select_user!("WHERE u.email = $1")).bind(email.as_str()).fetch_optional(c).await)?;
+        sqlx::query_as(select_user!("u.email = $1")).bind(email.as_str()).fetch_optional(c).await)?;
     row.map(Row::into_account).transpose()
 }
 
@@ -113,9 +113,9 @@ async fn lock_then_read(tx: &mut Tx, lock: &'static str, id: UserId) -> Result<O
 /// transaction has locked nothing else yet, because a deletion locks the user first. SQLite has one writer, which is this transaction.
 pub async fn lock_key_share(tx: &mut Tx, id: UserId) -> Result<bool, StoreError> {
     let sql = if matches!(tx, Tx::Postgres(_)) {
-        "SELECT id FROM users WHERE id = $1 FOR KEY SHARE"
+        "SELECT id FROM users WHERE id = $1 AND status <> 'erasing' FOR KEY SHARE"
     } else {
-        "SELECT id FROM users WHERE id = $1"
+        "SELECT id FROM users WHERE id = $1 AND status <> 'erasing'"
     };
     let locked: Option<(UserId,)> =
         with_conn!(tx.connection(), c => sqlx::query_as(sql).bind(id).fetch_optional(c).await)?;
@@ -204,11 +204,19 @@ pub(super) async fn renew_hash(
 
 /// Deletes this module's rows of the user. Other modules have deleted theirs.
 pub(super) async fn delete(tx: &mut Tx, id: UserId) -> Result<(), StoreError> {
+    delete_beside(tx, id).await?;
+    for statement in ["DELETE FROM erasures WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
+        with_conn!(tx.connection(), c => sqlx::query(statement).bind(id).execute(c).await.map(drop))?;
+    }
+    Ok(())
+}
+
+/// Deletes what this module holds of the user beside `users`.
+pub(super) async fn delete_beside(tx: &mut Tx, id: UserId) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM claims WHERE user_id = $1",
         "DELETE FROM address_changes WHERE user_id = $1",
         "DELETE FROM user_profiles WHERE user_id = $1",
-        "DELETE FROM users WHERE id = $1",
     ] {
         with_conn!(tx.connection(), c => sqlx::query(statement).bind(id).execute(c).await.map(drop))?;
     }

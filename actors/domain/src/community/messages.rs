@@ -8,7 +8,7 @@ use faceofmind_platform::{
     idempotency::{IdempotencyKey, StoredResponse},
     rate_limit::RateLimitError,
 };
-use faceofmind_runtime::{AskError, Message, legacy_failure};
+use faceofmind_runtime::{AskError, Message};
 
 use super::{Comment, Editor, Page, PageRequest, Post};
 
@@ -120,8 +120,6 @@ pub enum CommunityError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-legacy_failure!(CommunityError);
 
 impl From<RateLimitError> for CommunityError {
     fn from(error: RateLimitError) -> Self {

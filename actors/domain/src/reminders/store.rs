@@ -1,14 +1,13 @@
-//! The SQL of `reminders`, and of `reminder_schedules` beside it.
+//! The SQL of `reminders`.
 //!
-//! Who writes holds the user against a change of their time zone, then the reminder, then what stands beside it: one order for all, so that
-//! no two wait for each other.
+//! A transaction locks the user against a change of the time zone, then the reminder, then its row in `reminder_schedules`. So transactions
+//! do not deadlock.
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{Connection, Tx, with_conn};
-use faceofmind_runtime::legacy::Failure;
+use faceofmind_db::{Connection, StoreError, Tx, with_conn};
+use faceofmind_model::{ReminderId, UserId};
 
-use super::{NewReminder, Reminder, ReminderId};
-use faceofmind_model::user::UserId;
+use super::{NewReminder, Reminder};
 
 pub(super) mod schedule;
 
@@ -34,39 +33,48 @@ const ERASE_SCHEDULES: &str =
     "DELETE FROM reminder_schedules WHERE reminder_id IN (SELECT id FROM reminders WHERE user_id = $1)";
 const ERASE: &str = "DELETE FROM reminders WHERE user_id = $1";
 
-pub(super) async fn insert(tx: &mut Tx, user: UserId, new: &NewReminder, now: Timestamp) -> Result<Reminder, Failure> {
+pub(super) async fn insert(
+    tx: &mut Tx,
+    user: UserId,
+    new: &NewReminder,
+    now: Timestamp,
+) -> Result<Reminder, StoreError> {
     let NewReminder { title, description, reminder_time, is_active } = new;
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(INSERT)
         .bind(user).bind(title).bind(description).bind(*reminder_time).bind(*is_active).bind(now)
         .fetch_one(c).await)?)
 }
 
-pub(super) async fn count(tx: &mut Tx, user: UserId) -> Result<i64, Failure> {
+pub(super) async fn count(tx: &mut Tx, user: UserId) -> Result<i64, StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query_scalar(COUNT).bind(user).fetch_one(c).await)?)
 }
 
-pub(super) async fn get(connection: Connection<'_>, user: UserId, id: ReminderId) -> Result<Option<Reminder>, Failure> {
+pub(super) async fn get(
+    connection: Connection<'_>,
+    user: UserId,
+    id: ReminderId,
+) -> Result<Option<Reminder>, StoreError> {
     Ok(with_conn!(connection, c => sqlx::query_as(GET).bind(id).bind(user).fetch_optional(c).await)?)
 }
 
-/// Newest first.
+/// Lists newest first.
 pub(super) async fn list(
     connection: Connection<'_>,
     user: UserId,
     skip: u32,
     limit: u32,
-) -> Result<Vec<Reminder>, Failure> {
+) -> Result<Vec<Reminder>, StoreError> {
     Ok(with_conn!(connection, c => sqlx::query_as(LIST)
         .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
         .fetch_all(c).await)?)
 }
 
-/// Locks the user's reminder until the transaction ends, and reads it as it then is.
-pub(super) async fn lock(tx: &mut Tx, user: UserId, id: ReminderId) -> Result<Option<Reminder>, Failure> {
+/// Locks the user's reminder until the transaction ends, and reads it.
+pub(super) async fn lock(tx: &mut Tx, user: UserId, id: ReminderId) -> Result<Option<Reminder>, StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(LOCK).bind(id).bind(user).fetch_optional(c).await)?)
 }
 
-pub(super) async fn save(tx: &mut Tx, reminder: &Reminder) -> Result<(), Failure> {
+pub(super) async fn save(tx: &mut Tx, reminder: &Reminder) -> Result<(), StoreError> {
     let Reminder { id, title, description, reminder_time, is_active, .. } = reminder;
     Ok(with_conn!(tx.connection(), c => sqlx::query(SAVE)
         .bind(*id).bind(title).bind(description).bind(*reminder_time).bind(*is_active)
@@ -74,12 +82,13 @@ pub(super) async fn save(tx: &mut Tx, reminder: &Reminder) -> Result<(), Failure
 }
 
 /// Deletes a reminder that is [locked](lock).
-pub(super) async fn delete(tx: &mut Tx, id: ReminderId) -> Result<(), Failure> {
+pub(super) async fn delete(tx: &mut Tx, id: ReminderId) -> Result<(), StoreError> {
     schedule::delete(tx, id).await?;
     Ok(with_conn!(tx.connection(), c => sqlx::query(DELETE).bind(id).execute(c).await.map(drop))?)
 }
 
-pub(super) async fn erase(tx: &mut Tx, user: UserId) -> Result<(), Failure> {
+/// Deletes the user's reminders.
+pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     for sql in [ERASE_SCHEDULES, ERASE] {
         with_conn!(tx.connection(), c => sqlx::query(sql).bind(user).execute(c).await.map(drop))?;
     }

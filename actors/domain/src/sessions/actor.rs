@@ -33,7 +33,7 @@ use super::{
     session::SessionId,
     window::{DayRange, Window},
 };
-use crate::suggestions::{Advice, Ask, Suggestions};
+use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
 const NAME: &str = "session_tracker";
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -333,7 +333,7 @@ async fn suggest(deps: &Deps, session: SessionId, detection: &Detection, locale:
     let emotion = detection.emotion().to_owned();
     let words = Some(detection.voice_content()).filter(|words| !words.is_empty()).map(str::to_owned);
     let seed = session.0.unsigned_abs();
-    deps.suggestions.advise(Ask { emotion, words, language, time_zone, seed }).await
+    deps.suggestions.suggest(SuggestionRequest { emotion, words, language, time_zone, seed }).await
 }
 
 /// Deletes lapsed idempotency keys of all modules, a thousand a transaction.

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{BulkStatement, Connection, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_db::{BulkStatement, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
 use faceofmind_model::UserId;
 use sqlx::AssertSqlSafe;
 
-use super::session::{Session, SessionId};
+use super::session::{DetectionId, Session, SessionId};
 
 pub(super) mod detections;
 pub(super) mod feedback;
@@ -33,12 +33,26 @@ static DELETE: LazyLock<BulkStatement> = LazyLock::new(|| {
     BulkStatement::new(&format!("{OWNED}{sql}"), 1, 2)
 });
 
+static DETECTIONS_OF: LazyLock<BulkStatement> = LazyLock::new(|| {
+    BulkStatement::new("SELECT id FROM emotion_detections WHERE session_id IN (VALUES {rows}) LIMIT $1", 2, 1)
+});
+/// Leaves first, because legacy databases have no cascades.
+static DELETE_DETECTIONS: LazyLock<[BulkStatement; 5]> = LazyLock::new(|| {
+    [
+        "DELETE FROM facial_data WHERE detection_id IN (VALUES {rows})",
+        "DELETE FROM voice_data WHERE detection_id IN (VALUES {rows})",
+        "DELETE FROM detection_details WHERE detection_id IN (VALUES {rows})",
+        "DELETE FROM wellness_suggestions WHERE detection_id IN (VALUES {rows})",
+        "DELETE FROM emotion_detections WHERE id IN (VALUES {rows})",
+    ]
+    .map(|sql| BulkStatement::new(sql, 1, 1))
+});
+
 /// The requested sessions that belong to their users. A join, because SQLite would scan the table for `(id, user_id) IN (VALUES …)`.
 const OWNED: &str = "WITH owned AS (SELECT s.id FROM (VALUES {rows}) AS requested \
     JOIN sessions s ON s.id = requested.column1 AND s.user_id = requested.column2) ";
 const REQUESTED: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time FROM (VALUES {rows}) AS requested \
     JOIN sessions s ON s.id = requested.column1 AND s.user_id = requested.column2";
-const OF_USER: &str = "WITH owned AS (SELECT id FROM sessions WHERE user_id = $1) ";
 
 /// Deletes the rows that belong to `owned` sessions, leaves first, because legacy databases have no cascades.
 const CHILD_TABLES: [&str; 6] = [
@@ -110,15 +124,57 @@ pub(super) async fn delete(tx: &mut Tx, requested: &[OwnedSession]) -> Result<()
     Ok(())
 }
 
-/// Deletes all sessions of a user with everything recorded in them. Waits for batches that are writing into them.
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
-    if let Connection::Postgres(c) = tx.connection() {
-        let lock = "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id FOR UPDATE";
-        sqlx::query(lock).bind(user).execute(c).await?;
+/// Deletes sessions of a user with everything recorded in them, up to about `max_rows` detections and sessions. Returns whether some may
+/// remain. Waits for batches that are writing into them.
+pub async fn erase(tx: &mut Tx, user: UserId, max_rows: usize) -> Result<bool, StoreError> {
+    let mut rows_left = max_rows;
+    while rows_left > 0 {
+        let sessions = lock_first(tx, user).await?;
+        if sessions.is_empty() {
+            return Ok(false);
+        }
+        let detections = detections_of(tx, &sessions, rows_left).await?;
+        delete_detections(tx, &detections).await?;
+        rows_left -= detections.len();
+        if rows_left > 0 {
+            delete(tx, &sessions).await?;
+            rows_left = rows_left.saturating_sub(sessions.len());
+        }
     }
-    for sql in CHILD_TABLES.iter().chain(&["DELETE FROM sessions WHERE id IN (SELECT id FROM owned)"]) {
-        let sql = AssertSqlSafe(format!("{OF_USER}{sql}"));
-        with_conn!(tx.connection(), c => sqlx::query(sql).bind(user).execute(c).await.map(drop))?;
+    Ok(true)
+}
+
+/// Locks up to [`MAX_ROWS`] sessions of the user, in the order of the ids.
+async fn lock_first(tx: &mut Tx, user: UserId) -> Result<Vec<OwnedSession>, StoreError> {
+    let end = if matches!(tx, Tx::Postgres(_)) { " FOR UPDATE" } else { "" };
+    let select = format!("SELECT id, user_id FROM sessions WHERE user_id = $1 ORDER BY id LIMIT {MAX_ROWS}{end}");
+    Ok(with_conn!(tx.connection(), c => sqlx::query_as(AssertSqlSafe(select)).bind(user).fetch_all(c).await)?)
+}
+
+/// Returns up to `limit` detections of these sessions.
+async fn detections_of(tx: &mut Tx, sessions: &[OwnedSession], limit: usize) -> Result<Vec<DetectionId>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows: Vec<(DetectionId,)> = with_conn!(tx.connection(), c => {
+        let mut query = sqlx::query_as(DETECTIONS_OF.sql(sessions.len())).bind(limit);
+        for session in pad_with_nulls(sessions.iter()) {
+            query = query.bind(session.map(|(id, _)| *id));
+        }
+        query.fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+async fn delete_detections(tx: &mut Tx, detections: &[DetectionId]) -> Result<(), StoreError> {
+    for page in detections.chunks(MAX_ROWS) {
+        for statement in &*DELETE_DETECTIONS {
+            with_conn!(tx.connection(), c => {
+                let mut query = sqlx::query(statement.sql(page.len()));
+                for id in pad_with_nulls(page.iter().copied()) {
+                    query = query.bind(id);
+                }
+                query.execute(c).await.map(drop)
+            })?;
+        }
     }
     Ok(())
 }

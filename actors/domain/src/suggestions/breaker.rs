@@ -1,18 +1,19 @@
-//! A circuit breaker: an endpoint that keeps failing is left alone for a while, then tried once.
+//! A circuit breaker: an endpoint that keeps failing is not called for a while. Then one probe call is made.
 
 use faceofmind_base::{Backoff, Rng, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// When it opens, and for how long.
+/// When the breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct BreakerSettings {
-    /// Failures in a row that open it.
+    /// The number of consecutive failures that opens it.
     pub failures: u32,
-    /// How long it stays open: longer each time that the probe fails.
+    /// How long it stays open. It grows with each probe that fails.
     pub backoff: Backoff,
 }
 
-/// What lets calls through, or does not.
+/// Allows calls or not.
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
@@ -24,29 +25,31 @@ pub(super) struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Closed,
-    /// Nothing passes until then; what passes then is the probe.
+    /// No call is allowed before this time. The next one is the probe.
     Open(Timestamp),
-    /// The probe is out. One that is lost does not count as out after this time.
+    /// The probe is in progress. After this time it counts as lost, and another is allowed.
     HalfOpen(Timestamp),
 }
 
-/// The right to one call.
+/// Allows one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
+pub(super) enum CallPermit {
     Ordinary,
     Probe,
 }
 
-/// What it does now, for those who watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The state of the circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Position {
+pub enum BreakerState {
     Closed,
+    /// No call is made.
     Open,
+    /// One call is in progress, which decides.
     HalfOpen,
 }
 
-/// What a call's end changed.
+/// What the end of a call changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Opened,
@@ -58,43 +61,43 @@ impl Breaker {
         Self { settings, state: State::Closed, failures: 0, openings: 0 }
     }
 
-    /// Whether a call may be made.
-    pub(super) fn admit(&mut self, now: Timestamp, rng: &Rng) -> Option<Pass> {
+    /// Allows a call, or not.
+    pub(super) fn try_acquire(&mut self, now: Timestamp, rng: &Rng) -> Option<CallPermit> {
         match self.state {
-            State::Closed => Some(Pass::Ordinary),
+            State::Closed => Some(CallPermit::Ordinary),
             State::Open(until) | State::HalfOpen(until) if now >= until => {
                 self.state = State::HalfOpen(self.next_try(now, rng));
-                Some(Pass::Probe)
+                Some(CallPermit::Probe)
             }
             State::Open(_) | State::HalfOpen(_) => None,
         }
     }
 
-    /// How a call ended. Calls from before it opened say nothing any more.
-    pub(super) fn heard(&mut self, pass: Pass, succeeded: bool, now: Timestamp, rng: &Rng) -> Option<Change> {
-        match (pass, succeeded) {
-            (Pass::Ordinary, _) if self.state != State::Closed => None,
-            (Pass::Ordinary, true) => {
+    /// Records how a call ended. A call from before the breaker opened changes nothing.
+    pub(super) fn record(&mut self, permit: CallPermit, succeeded: bool, now: Timestamp, rng: &Rng) -> Option<Change> {
+        match (permit, succeeded) {
+            (CallPermit::Ordinary, _) if self.state != State::Closed => None,
+            (CallPermit::Ordinary, true) => {
                 self.failures = 0;
                 None
             }
-            (Pass::Ordinary, false) => {
+            (CallPermit::Ordinary, false) => {
                 self.failures += 1;
                 (self.failures >= self.settings.failures).then(|| self.open(now, rng))
             }
-            (Pass::Probe, true) => {
+            (CallPermit::Probe, true) => {
                 *self = Self::new(self.settings);
                 Some(Change::Closed)
             }
-            (Pass::Probe, false) => Some(self.open(now, rng)),
+            (CallPermit::Probe, false) => Some(self.open(now, rng)),
         }
     }
 
-    pub(super) fn position(&self) -> Position {
+    pub(super) fn state(&self) -> BreakerState {
         match self.state {
-            State::Closed => Position::Closed,
-            State::Open(_) => Position::Open,
-            State::HalfOpen(_) => Position::HalfOpen,
+            State::Closed => BreakerState::Closed,
+            State::Open(_) => BreakerState::Open,
+            State::HalfOpen(_) => BreakerState::HalfOpen,
         }
     }
 
@@ -120,76 +123,76 @@ mod tests {
         backoff: Backoff { initial: Duration::from_secs(10), max: Duration::from_secs(60) },
     };
 
-    struct Bench {
+    struct TestBreaker {
         breaker: Breaker,
         now: Timestamp,
         rng: Rng,
     }
 
-    impl Bench {
+    impl TestBreaker {
         fn new() -> Self {
             Self { breaker: Breaker::new(SETTINGS), now: Timestamp::from_micros(0), rng: Rng::seeded(1) }
         }
 
-        fn admit(&mut self, after_seconds: u64) -> Option<Pass> {
+        fn try_acquire(&mut self, after_seconds: u64) -> Option<CallPermit> {
             self.now = self.now + Duration::from_secs(after_seconds);
-            self.breaker.admit(self.now, &self.rng)
+            self.breaker.try_acquire(self.now, &self.rng)
         }
 
-        fn heard(&mut self, pass: Pass, succeeded: bool) -> Option<Change> {
-            self.breaker.heard(pass, succeeded, self.now, &self.rng)
+        fn record(&mut self, permit: CallPermit, succeeded: bool) -> Option<Change> {
+            self.breaker.record(permit, succeeded, self.now, &self.rng)
         }
 
         fn opened() -> Self {
-            let mut bench = Self::new();
-            bench.heard(Pass::Ordinary, false);
-            assert_eq!(bench.heard(Pass::Ordinary, false), Some(Change::Opened));
-            bench
+            let mut test = Self::new();
+            test.record(CallPermit::Ordinary, false);
+            assert_eq!(test.record(CallPermit::Ordinary, false), Some(Change::Opened));
+            test
         }
     }
 
     #[test]
-    fn failures_in_a_row_open_it_and_others_do_not() {
-        let mut bench = Bench::new();
+    fn consecutive_failures_open_it_and_others_do_not() {
+        let mut test = TestBreaker::new();
         for succeeded in [false, true, false] {
-            assert_eq!(bench.heard(Pass::Ordinary, succeeded), None);
+            assert_eq!(test.record(CallPermit::Ordinary, succeeded), None);
         }
-        assert_eq!(bench.admit(0), Some(Pass::Ordinary));
-        assert_eq!(bench.heard(Pass::Ordinary, false), Some(Change::Opened));
-        assert_eq!((bench.breaker.position(), bench.admit(0)), (Position::Open, None));
+        assert_eq!(test.try_acquire(0), Some(CallPermit::Ordinary));
+        assert_eq!(test.record(CallPermit::Ordinary, false), Some(Change::Opened));
+        assert_eq!((test.breaker.state(), test.try_acquire(0)), (BreakerState::Open, None));
     }
 
     #[test]
-    fn after_the_backoff_one_probe_passes_and_closes_it() {
-        let mut bench = Bench::opened();
-        assert_eq!(bench.admit(4), None);
-        assert_eq!(bench.admit(6), Some(Pass::Probe));
-        assert_eq!((bench.breaker.position(), bench.admit(0)), (Position::HalfOpen, None));
-        assert_eq!(bench.heard(Pass::Probe, true), Some(Change::Closed));
-        assert_eq!((bench.breaker.position(), bench.admit(0)), (Position::Closed, Some(Pass::Ordinary)));
+    fn after_the_backoff_one_probe_is_allowed_and_closes_it() {
+        let mut test = TestBreaker::opened();
+        assert_eq!(test.try_acquire(4), None);
+        assert_eq!(test.try_acquire(6), Some(CallPermit::Probe));
+        assert_eq!((test.breaker.state(), test.try_acquire(0)), (BreakerState::HalfOpen, None));
+        assert_eq!(test.record(CallPermit::Probe, true), Some(Change::Closed));
+        assert_eq!((test.breaker.state(), test.try_acquire(0)), (BreakerState::Closed, Some(CallPermit::Ordinary)));
     }
 
     #[test]
     fn a_probe_that_fails_opens_it_for_longer() {
-        let mut bench = Bench::opened();
-        assert_eq!(bench.admit(10), Some(Pass::Probe));
-        assert_eq!(bench.heard(Pass::Probe, false), Some(Change::Opened));
-        assert_eq!(bench.admit(9), None, "20 s at most, 10 s at least");
-        assert_eq!(bench.admit(11), Some(Pass::Probe));
+        let mut test = TestBreaker::opened();
+        assert_eq!(test.try_acquire(10), Some(CallPermit::Probe));
+        assert_eq!(test.record(CallPermit::Probe, false), Some(Change::Opened));
+        assert_eq!(test.try_acquire(9), None, "20 s at most, 10 s at least");
+        assert_eq!(test.try_acquire(11), Some(CallPermit::Probe));
     }
 
     #[test]
-    fn a_probe_that_is_lost_is_followed_by_another() {
-        let mut bench = Bench::opened();
-        assert_eq!(bench.admit(10), Some(Pass::Probe));
-        assert_eq!(bench.admit(10), Some(Pass::Probe));
+    fn a_lost_probe_is_followed_by_another() {
+        let mut test = TestBreaker::opened();
+        assert_eq!(test.try_acquire(10), Some(CallPermit::Probe));
+        assert_eq!(test.try_acquire(10), Some(CallPermit::Probe));
     }
 
     #[test]
     fn calls_from_before_it_opened_change_nothing() {
-        let mut bench = Bench::opened();
-        assert_eq!(bench.heard(Pass::Ordinary, true), None);
-        assert_eq!(bench.heard(Pass::Ordinary, false), None);
-        assert_eq!(bench.breaker.position(), Position::Open);
+        let mut test = TestBreaker::opened();
+        assert_eq!(test.record(CallPermit::Ordinary, true), None);
+        assert_eq!(test.record(CallPermit::Ordinary, false), None);
+        assert_eq!(test.breaker.state(), BreakerState::Open);
     }
 }

@@ -1,58 +1,63 @@
-//! The suggestions that are built in: `config/suggestions.toml`, by emotion and by what the words are about.
+//! The built-in suggestions of `config/suggestions.toml`, chosen by the emotion and by the theme of the words.
 
 use std::sync::LazyLock;
 
+use faceofmind_model::emotion::{self, Intensity};
 use serde::Deserialize;
 
-use super::{Advice, Ask, LINES, pattern::Patterns, text};
-use faceofmind_model::emotion;
-use faceofmind_model::emotion::Intensity;
+use super::{
+    LINES,
+    pattern::Patterns,
+    suggestion::{Advice, SuggestionRequest},
+    text,
+};
 
 const FILE: &str = include_str!("../../../../config/suggestions.toml");
 
-static BOOK: LazyLock<Book> = LazyLock::new(|| Book::read(FILE).expect("a test reads config/suggestions.toml"));
+static CATALOG: LazyLock<SuggestionCatalog> =
+    LazyLock::new(|| SuggestionCatalog::read(FILE).expect("a test reads config/suggestions.toml"));
 
-/// Tips that are about the theme, where there is one; the others are about the emotion.
-const OF_THE_THEME: usize = 2;
+/// The number of tips about the theme, where there is one. The others are about the emotion.
+const THEME_TIPS: usize = 2;
 
-/// Five lines and perhaps links. The same emotion, theme and seed give the same; the next seed gives others.
-pub(super) fn advice(ask: &Ask) -> Advice {
-    let feeling = BOOK.feeling(&ask.emotion);
-    let theme = BOOK.theme(ask.words.as_deref().unwrap_or_default());
-    let of_theme = theme.map(|theme| pick(theme.tips(feeling.tone), OF_THE_THEME, ask.seed)).unwrap_or_default();
-    let acknowledgment = pick(&feeling.acknowledgments, 1, ask.seed);
-    let of_feeling = pick(&feeling.tips, LINES - 1 - of_theme.len(), ask.seed);
+/// Returns five lines and perhaps URLs. The same emotion, theme and seed give the same lines, and the next seed gives others.
+pub(super) fn advice(request: &SuggestionRequest) -> Advice {
+    let group = CATALOG.group(&request.emotion);
+    let theme = CATALOG.theme(request.words.as_deref().unwrap_or_default());
+    let of_theme = theme.map(|theme| pick(theme.tips(group.tone), THEME_TIPS, request.seed)).unwrap_or_default();
+    let acknowledgment = pick(&group.acknowledgments, 1, request.seed);
+    let of_feeling = pick(&group.tips, LINES - 1 - of_theme.len(), request.seed);
     let lines = [acknowledgment, of_theme, of_feeling].concat();
-    Advice { lines, urls: links(feeling, theme), crisis: false }
+    Advice { lines, urls: links(group, theme), crisis: false }
 }
 
-/// The links that go with what was asked, whoever wrote the lines.
-pub(super) fn urls(ask: &Ask) -> Vec<String> {
-    links(BOOK.feeling(&ask.emotion), BOOK.theme(ask.words.as_deref().unwrap_or_default()))
+/// Returns the URLs for a request, also where the endpoint wrote the lines.
+pub(super) fn urls(request: &SuggestionRequest) -> Vec<String> {
+    links(CATALOG.group(&request.emotion), CATALOG.theme(request.words.as_deref().unwrap_or_default()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Book {
-    feelings: Vec<Feeling>,
+struct SuggestionCatalog {
+    feelings: Vec<EmotionGroup>,
     general: General,
     themes: Vec<Theme>,
     #[serde(skip)]
     words: Vec<Patterns>,
 }
 
-/// What is said of an emotion that is not among the feelings.
+/// For emotions that no group names, by intensity.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct General {
-    mild: Feeling,
-    moderate: Feeling,
-    severe: Feeling,
+    mild: EmotionGroup,
+    moderate: EmotionGroup,
+    severe: EmotionGroup,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Feeling {
+struct EmotionGroup {
     #[serde(default)]
     emotions: Vec<String>,
     tone: Tone,
@@ -65,9 +70,7 @@ struct Feeling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Tone {
-    /// Something weighs on the person.
     Hard,
-    /// Nothing does.
     Bright,
 }
 
@@ -82,16 +85,16 @@ struct Theme {
     bright: Vec<String>,
 }
 
-impl Book {
+impl SuggestionCatalog {
     fn read(file: &str) -> Result<Self, String> {
         let mut book: Self = toml::from_str(file).map_err(|error| error.to_string())?;
         book.words = book.themes.iter().map(Theme::patterns).collect::<Result<_, _>>()?;
         Ok(book)
     }
 
-    fn feeling(&self, emotion: &str) -> &Feeling {
+    fn group(&self, emotion: &str) -> &EmotionGroup {
         let key = emotion::normalize(emotion);
-        let named = self.feelings.iter().find(|feeling| feeling.emotions.contains(&key));
+        let named = self.feelings.iter().find(|group| group.emotions.contains(&key));
         named.unwrap_or_else(|| match emotion::intensity(emotion) {
             Intensity::Mild => &self.general.mild,
             Intensity::Moderate => &self.general.moderate,
@@ -99,10 +102,11 @@ impl Book {
         })
     }
 
-    /// What most of the words are about; of several the first in the file.
+    /// Returns the theme of most of the words. Of several, the first in the file.
     fn theme(&self, words: &str) -> Option<&Theme> {
         let words = text::words(words);
-        let counted = self.themes.iter().zip(&self.words).map(|(theme, named)| (named.spans(&words).count(), theme));
+        let counted =
+            self.themes.iter().zip(&self.words).map(|(theme, named)| (named.find_spans(&words).count(), theme));
         let most = counted.rev().max_by_key(|(count, _)| *count);
         most.filter(|(count, _)| *count > 0).map(|(_, theme)| theme)
     }
@@ -122,15 +126,15 @@ impl Theme {
     }
 }
 
-/// `count` in a row, from a place that moves on with the seed.
+/// Returns `count` consecutive texts, from a place that moves with the seed.
 fn pick(from: &[String], count: usize, seed: u64) -> Vec<String> {
     let turn = usize::try_from(seed % from.len() as u64).unwrap_or(0);
     from.iter().cycle().skip(turn * count % from.len()).take(count).cloned().collect()
 }
 
-fn links(feeling: &Feeling, theme: Option<&Theme>) -> Vec<String> {
+fn links(group: &EmotionGroup, theme: Option<&Theme>) -> Vec<String> {
     let mut urls: Vec<String> = theme.into_iter().flat_map(|theme| &theme.urls).cloned().collect();
-    urls.extend(feeling.urls.iter().filter(|url| !urls.contains(url)).cloned().collect::<Vec<_>>());
+    urls.extend(group.urls.iter().filter(|url| !urls.contains(url)).cloned().collect::<Vec<_>>());
     urls
 }
 

@@ -1,11 +1,11 @@
-//! What an endpoint answered, and whether it may be shown to a person.
+//! Reads an answer of the endpoint, and decides whether it may be shown to a person.
 
 use serde::Deserialize;
 
-use super::{LINES, crisis, endpoint::Fault};
+use super::{LINES, crisis};
 
-/// The longest line, in characters. It was asked for 200.
-const LONGEST_LINE: usize = 300;
+/// In characters. The instructions ask for at most 200.
+const MAX_LINE_LENGTH: usize = 300;
 
 #[derive(Deserialize)]
 struct Completion {
@@ -22,36 +22,36 @@ struct Message {
     content: Option<String>,
 }
 
-/// The five lines of a completion, without bullets or numbers before them.
-pub(super) fn lines(body: &[u8]) -> Result<Vec<String>, Fault> {
+/// Returns the five lines of a completion, without bullets or numbers.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn lines(body: &[u8]) -> Result<Vec<String>, &'static str> {
     let read: Result<Completion, _> = serde_json::from_slice(body);
-    let completion = read.map_err(|_| Fault::Malformed("is no completion in JSON"))?;
+    let completion = read.map_err(|_| "is no completion in JSON")?;
     let content = completion.choices.into_iter().next().and_then(|choice| choice.message.content).unwrap_or_default();
     let lines: Vec<String> = content.lines().map(bare).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    match reason_against(&lines) {
-        Some(reason) => Err(Fault::Malformed(reason)),
-        None => Ok(lines),
-    }
+    reason_against(&lines).map_or(Ok(lines), Err)
 }
 
 fn reason_against(lines: &[String]) -> Option<&'static str> {
     let any = |is: fn(&str) -> bool| lines.iter().any(|line| is(line));
     match () {
         () if lines.len() != LINES => Some("has not five lines"),
-        () if any(|line| line.chars().count() > LONGEST_LINE) => Some("has a line that is too long"),
+        () if any(|line| line.chars().count() > MAX_LINE_LENGTH) => Some("has a line that is too long"),
         () if any(|line| line.contains(is_unprintable)) => Some("holds control characters"),
         () if any(|line| line.contains("://") || line.contains("www.")) => Some("holds a link"),
-        () if any(crisis::speaks_of_it) => Some("speaks of suicide or self-harm"),
+        () if any(crisis::mentions_self_harm) => Some("mentions suicide or self-harm"),
         () => None,
     }
 }
 
-/// Control characters, and those that turn the direction of writing or are not seen.
+/// Control characters, and those that are invisible or change the direction of writing.
 fn is_unprintable(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A line without what models put before it: `- `, `* `, `• `, `1. `, `2) `.
+/// Removes the bullet or number that models put before a line: `- `, `* `, `• `, `1. `, `2) `.
 fn bare(line: &str) -> &str {
     let line = line.trim();
     let digits = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
@@ -66,19 +66,19 @@ mod tests {
 
     use super::*;
 
-    fn read(content: &str) -> Result<Vec<String>, Fault> {
+    fn read(content: &str) -> Result<Vec<String>, &'static str> {
         lines(json!({ "choices": [{ "message": { "role": "assistant", "content": content } }] }).to_string().as_bytes())
     }
 
     #[test]
-    fn five_lines_are_taken_without_what_stands_before_them() {
-        let taken = read("I hear you.\n\n- Breathe out.\n* Drink water.\r\n3. Step outside.\n4) 5 minutes of rest.\n");
+    fn five_lines_are_read_without_bullets_and_numbers() {
+        let lines = read("I hear you.\n\n- Breathe out.\n* Drink water.\r\n3. Step outside.\n4) 5 minutes of rest.\n");
         let expected = ["I hear you.", "Breathe out.", "Drink water.", "Step outside.", "5 minutes of rest."];
-        assert_eq!(taken.expect("well formed"), expected);
+        assert_eq!(lines.expect("well formed"), expected);
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn any_other_content_is_refused() {
         let long = format!("a\nb\nc\nd\n{}", "e".repeat(301));
         for (content, reason) in [
             ("a\nb\nc\nd", "has not five lines"),
@@ -88,19 +88,19 @@ mod tests {
             ("a\nb\nc\nd\ne\u{7}", "holds control characters"),
             ("a\nb\nc\nd\n\u{202e}e", "holds control characters"),
             ("a\nb\nc\nd\nsee https://example.org", "holds a link"),
-            ("a\nb\nc\nd\nyou could kill yourself", "speaks of suicide or self-harm"),
+            ("a\nb\nc\nd\nyou could kill yourself", "mentions suicide or self-harm"),
         ] {
-            assert_eq!(read(content), Err(Fault::Malformed(reason)), "{content}");
+            assert_eq!(read(content), Err(reason), "{content}");
         }
     }
 
     #[test]
-    fn what_is_no_completion_is_refused() {
+    fn a_body_without_a_completion_is_refused() {
         for body in ["", "{", "[]", "{}", "<html></html>", r#"{"choices":[{"message":{"content":5}}]}"#] {
-            assert_eq!(lines(body.as_bytes()), Err(Fault::Malformed("is no completion in JSON")), "{body}");
+            assert_eq!(lines(body.as_bytes()), Err("is no completion in JSON"), "{body}");
         }
         for body in [r#"{"choices":[]}"#, r#"{"choices":[{"message":{"content":null}}]}"#] {
-            assert_eq!(lines(body.as_bytes()), Err(Fault::Malformed("has not five lines")), "{body}");
+            assert_eq!(lines(body.as_bytes()), Err("has not five lines"), "{body}");
         }
     }
 }

@@ -1,9 +1,8 @@
-//! A chat completions endpoint as OpenAI defines it, asked for five lines. What it is sent: the emotion, the words, the language; nothing
-//! else of the person. What it answers is believed only when it has the right shape.
+//! A chat completions endpoint as OpenAI defines it, which writes five lines. It is sent the emotion, the words and the language, and nothing
+//! else about the person. Its answer is used only when it has the right form.
 
 use std::{error::Error as _, fmt, time::Duration};
 
-use faceofmind_runtime::legacy::Failure;
 use reqwest::{
     Client, Response, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -12,13 +11,13 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Ask, completion};
+use super::{completion, suggestion::SuggestionRequest};
 
-/// The most that is read of an answer, in bytes.
-const LONGEST_BODY: usize = 64 * 1024;
-/// The most that is sent of what a person said, in characters.
-const LONGEST_WORDS: usize = 2000;
-/// Where completions are asked for, below the base of the API.
+/// In bytes.
+const MAX_BODY_LENGTH: usize = 64 * 1024;
+/// In characters. Longer words are cut.
+const MAX_WORDS_LENGTH: usize = 2000;
+/// Below the base of the API.
 const PATH: &str = "chat/completions";
 
 const INSTRUCTIONS: &str = "\
@@ -29,18 +28,17 @@ Line 1 acknowledges the feeling, warmly and plainly. Lines 2 to 5 are one small 
 Each line has at most 200 characters. No diagnosis, no medicine, no medical instruction, no promise, nothing that makes light of the \
 feeling or asks for cheer. Write in the language that `language` names, else in that of `words`, else in English.";
 
-/// Where the endpoint is, and how to be let in.
+/// The endpoint and its credentials.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// The base of the API, such as `https://api.openai.com/v1`; or the whole path, which then ends in `/chat/completions`.
+    /// The base of the API, such as `https://api.openai.com/v1`, or the whole URL, which then ends in `/chat/completions`.
     pub url: Url,
-    /// The model's name there.
     pub model: String,
-    /// Sent as the bearer token, if there is one.
+    /// The bearer token.
     pub key: Option<SecretString>,
 }
 
-/// The endpoint, and connections to it. Clones share them.
+/// The endpoint. Clones share its connections.
 #[derive(Clone)]
 pub struct Endpoint {
     http: Client,
@@ -48,9 +46,9 @@ pub struct Endpoint {
     model: String,
 }
 
-/// Why it gave no five lines. Tells nothing of what was sent or answered.
+/// Why it wrote no lines. It quotes nothing of what was sent or answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum EndpointError {
     #[error("no answer in time")]
     TimedOut,
     #[error("could not be reached: {0}")]
@@ -59,21 +57,21 @@ pub(super) enum Fault {
     BrokenOff,
     #[error("status {0}")]
     Status(u16),
-    #[error("an answer of more than {LONGEST_BODY} bytes")]
+    #[error("an answer of more than {MAX_BODY_LENGTH} bytes")]
     TooLong,
     #[error("an answer that {0}")]
     Malformed(&'static str),
 }
 
 impl Endpoint {
-    /// Prepares the connections; makes none.
+    /// Makes no connection yet.
     ///
     /// # Errors
-    /// When the key is no text for a header, or the system's root certificates cannot be read.
-    pub fn new(settings: EndpointSettings) -> Result<Self, Failure> {
-        let refused = |reason| Failure::Dependency { service: "suggestions endpoint", reason };
-        let headers = headers(settings.key.as_ref()).map_err(|_| refused("the key is not plain ASCII".to_owned()))?;
-        // Nobody else is told: no proxy that the environment names, nobody whom the endpoint points to.
+    /// The key cannot stand in a header, or the system's root certificates cannot be read.
+    pub fn new(settings: EndpointSettings) -> Result<Self, String> {
+        let headers = headers(settings.key.as_ref())
+            .map_err(|_| "the key of the suggestions endpoint is not plain ASCII".to_owned())?;
+        // No other server gets the words: neither a proxy of the environment nor one that the endpoint redirects to.
         let http = Client::builder()
             .default_headers(headers)
             .redirect(redirect::Policy::none())
@@ -81,23 +79,25 @@ impl Endpoint {
             .referer(false)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
-            .map_err(|error| refused(innermost(&error)))?;
-        Ok(Self { http, url: completions(settings.url), model: settings.model })
+            .map_err(|error| root_cause(&error))?;
+        Ok(Self { http, url: completions_url(settings.url), model: settings.model })
     }
 
-    /// Asks for the lines. The caller sets the deadline.
-    pub(super) async fn write(&self, ask: &Ask) -> Result<Vec<String>, Fault> {
-        let body = request(&self.model, ask).to_string();
+    /// Requests the lines. The caller sets the deadline.
+    pub(super) async fn write(&self, request: &SuggestionRequest) -> Result<Vec<String>, EndpointError> {
+        let body = completion_request(&self.model, request).to_string();
         let sent = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body).send();
-        let response = sent.await.map_err(|error| unanswered(&error))?;
+        let response = sent.await.map_err(|error| to_endpoint_error(&error))?;
         match response.status() {
-            status if status.is_success() => completion::lines(&whole(response).await?),
-            status => Err(Fault::Status(status.as_u16())),
+            status if status.is_success() => {
+                completion::lines(&read_body(response).await?).map_err(EndpointError::Malformed)
+            }
+            status => Err(EndpointError::Status(status.as_u16())),
         }
     }
 }
 
-/// Prints neither the key nor what a URL may hold.
+/// Prints the host only: the other parts of a URL may hold secrets.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({})", self.url.host_str().unwrap_or_default())
@@ -114,7 +114,7 @@ fn headers(key: Option<&SecretString>) -> Result<HeaderMap, reqwest::header::Inv
     Ok(headers)
 }
 
-fn completions(mut url: Url) -> Url {
+fn completions_url(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/').to_owned();
     if path.ends_with(PATH) {
         url.set_path(&path);
@@ -124,10 +124,10 @@ fn completions(mut url: Url) -> Url {
     url
 }
 
-/// No limits of length and no temperature: models differ in which they take, and refuse the others.
-fn request(model: &str, ask: &Ask) -> Value {
-    let words = ask.words.as_ref().map(|words| words.chars().take(LONGEST_WORDS).collect::<String>());
-    let material = json!({ "emotion": ask.emotion, "words": words, "language": ask.language });
+/// Sets no maximum length and no temperature: models differ in which parameters they accept, and reject the others.
+fn completion_request(model: &str, request: &SuggestionRequest) -> Value {
+    let words = request.words.as_ref().map(|words| words.chars().take(MAX_WORDS_LENGTH).collect::<String>());
+    let material = json!({ "emotion": request.emotion, "words": words, "language": request.language });
     json!({
         "model": model,
         "stream": false,
@@ -138,23 +138,23 @@ fn request(model: &str, ask: &Ask) -> Value {
     })
 }
 
-async fn whole(mut response: Response) -> Result<Vec<u8>, Fault> {
+async fn read_body(mut response: Response) -> Result<Vec<u8>, EndpointError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Fault::BrokenOff)? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(Fault::TooLong);
+    while let Some(chunk) = response.chunk().await.map_err(|_| EndpointError::BrokenOff)? {
+        if body.len() + chunk.len() > MAX_BODY_LENGTH {
+            return Err(EndpointError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn unanswered(error: &reqwest::Error) -> Fault {
-    if error.is_timeout() { Fault::TimedOut } else { Fault::Unreachable(innermost(error)) }
+fn to_endpoint_error(error: &reqwest::Error) -> EndpointError {
+    if error.is_timeout() { EndpointError::TimedOut } else { EndpointError::Unreachable(root_cause(error)) }
 }
 
-/// What lies at the bottom ("connection refused", "invalid peer certificate"): of the connection, never of what went over it.
-fn innermost(error: &reqwest::Error) -> String {
+/// Returns the innermost cause, such as "connection refused". It describes the connection and quotes nothing of what was sent.
+fn root_cause(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(std::error::Error::source) {
         cause = Some(deeper);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_path_is_added_where_it_is_missing() {
-        let url = |text: &str| completions(Url::parse(text).expect("a URL")).to_string();
+        let url = |text: &str| completions_url(Url::parse(text).expect("a URL")).to_string();
         let whole = "https://api.example.org/v1/chat/completions";
         for given in ["https://api.example.org/v1", "https://api.example.org/v1/", whole] {
             assert_eq!(url(given), whole);
@@ -177,15 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_the_emotion_the_words_and_the_language() {
-        let ask = Ask {
+    fn the_emotion_the_words_and_the_language_are_sent() {
+        let wanted = SuggestionRequest {
             emotion: "sad".into(),
             words: Some("x".repeat(5000)),
             language: Some("fil".into()),
             time_zone: Some("Asia/Manila".into()),
             seed: 7,
         };
-        let sent = request("m", &ask);
+        let sent = completion_request("m", &wanted);
         let content = sent["messages"][1]["content"].as_str().expect("text");
         let material: Value = serde_json::from_str(content).expect("JSON");
         assert_eq!(material, json!({ "emotion": "sad", "words": "x".repeat(2000), "language": "fil" }));
@@ -196,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_no_header_is_refused_and_not_repeated() {
+    fn a_key_that_cannot_stand_in_a_header_is_refused_and_not_quoted() {
         let url = Url::parse("https://api.example.org").expect("a URL");
         let settings = EndpointSettings { url, model: "m".into(), key: Some("sk-hunter2\n".to_owned().into()) };
-        let refusal = Endpoint::new(settings).expect_err("a line break is no part of a header").to_string();
+        let refusal = Endpoint::new(settings).expect_err("a line break cannot stand in a header");
         assert!(refusal.contains("not plain ASCII") && !refusal.contains("hunter2"), "{refusal}");
     }
 }

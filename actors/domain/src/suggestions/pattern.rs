@@ -1,28 +1,28 @@
-//! Phrases to look for, as `config/crisis.toml` and `config/suggestions.toml` write them: words, not letters, so that "diet" is not "die".
+//! Phrases to look for, as `config/crisis.toml` and `config/suggestions.toml` write them. They match whole words, so "die" does not match
+//! "diet".
 //!
-//! | written | stands for |
+//! | written | matches |
 //! |---|---|
 //! | `want` | that word |
-//! | `suicid*`, `*hikog*` | a word that begins so; that holds this |
+//! | `suicid*`, `*hikog*` | a word with this prefix; a word that contains this |
 //! | `want\|wish` | one of them |
-//! | `to?` | that word, or nothing |
+//! | `to?` | that word or nothing |
 //! | `..` | up to three words |
 
 use std::{collections::HashMap, ops::Range};
 
 use super::text::{Word, words};
 
-/// The most words that `..` stands for.
-const GAP: usize = 3;
+/// The most words that `..` matches.
+const MAX_WILDCARD_WORDS: usize = 3;
 
-/// One phrase.
 #[derive(Debug)]
 struct Pattern(Vec<Element>);
 
 #[derive(Debug)]
 enum Element {
     Word { forms: Vec<Form>, optional: bool },
-    Gap,
+    Wildcard,
 }
 
 #[derive(Debug)]
@@ -32,18 +32,21 @@ enum Form {
     Infix(String),
 }
 
-/// Many phrases, found in one pass over a text.
+/// Phrases that are found in one pass over a text.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     all: Vec<Pattern>,
-    /// By the letter that the first word begins with.
+    /// Indices by the first letter of the first word.
     by_letter: HashMap<char, Vec<usize>>,
-    /// Those that may begin with any.
+    /// Indices of those whose first letter varies.
     anywhere: Vec<usize>,
 }
 
 impl Patterns {
-    /// Reads them. The error names the phrase and what is wrong with it.
+    /// Parses phrases.
+    ///
+    /// # Errors
+    /// The phrase and what is wrong with it.
     pub(super) fn parse<'a>(phrases: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut patterns = Self::default();
         for phrase in phrases {
@@ -64,23 +67,23 @@ impl Patterns {
         self.all.push(pattern);
     }
 
-    /// Where a phrase begins and ends, in words; with gaps, each way in which it can be read.
-    pub(super) fn spans<'a>(&'a self, text: &'a [Word]) -> impl Iterator<Item = Range<usize>> + 'a {
+    /// Returns the ranges of words that match. A phrase with `..` gives one range for each number of words that `..` can match.
+    pub(super) fn find_spans<'a>(&'a self, text: &'a [Word]) -> impl Iterator<Item = Range<usize>> + 'a {
         (0..text.len()).flat_map(move |start| {
-            let ends = self.beginning_with(&text[start]).flat_map(move |pattern| pattern.ends(text, start));
+            let ends = self.candidates(&text[start]).flat_map(move |pattern| pattern.match_ends(text, start));
             ends.map(move |end| start..end)
         })
     }
 
-    fn beginning_with(&self, word: &Word) -> impl Iterator<Item = &Pattern> {
+    fn candidates(&self, word: &Word) -> impl Iterator<Item = &Pattern> {
         let letter = word.text.chars().next().unwrap_or_default();
         let known = self.by_letter.get(&letter).map_or(&[][..], Vec::as_slice);
         known.iter().chain(&self.anywhere).map(|&index| &self.all[index])
     }
 
-    /// Whether one of them consists of just this word.
+    /// Whether a phrase has exactly this word.
     #[cfg(test)]
-    pub(super) fn mentions(&self, word: &str) -> bool {
+    pub(super) fn has_word(&self, word: &str) -> bool {
         let is = |form: &Form| matches!(form, Form::Exact(text) if text == word);
         let holds = |element: &Element| matches!(element, Element::Word { forms, .. } if forms.iter().any(is));
         self.all.iter().any(|pattern| pattern.0.iter().any(holds))
@@ -101,15 +104,15 @@ impl Pattern {
     fn first_letters(&self) -> impl Iterator<Item = Option<char>> {
         let forms = match &self.0[0] {
             Element::Word { forms, .. } => forms.as_slice(),
-            Element::Gap => &[],
+            Element::Wildcard => &[],
         };
         forms.iter().map(Form::first_letter)
     }
 
-    fn ends(&self, text: &[Word], start: usize) -> Vec<usize> {
+    fn match_ends(&self, text: &[Word], start: usize) -> Vec<usize> {
         let mut ends = vec![start];
         for element in &self.0 {
-            ends = ends.into_iter().flat_map(|at| element.ends(text, at)).collect();
+            ends = ends.into_iter().flat_map(|at| element.match_ends(text, at)).collect();
             ends.sort_unstable();
             ends.dedup();
         }
@@ -120,17 +123,17 @@ impl Pattern {
 impl Element {
     fn parse(written: &str) -> Result<Self, &'static str> {
         if written == ".." {
-            return Ok(Self::Gap);
+            return Ok(Self::Wildcard);
         }
         let (forms, optional) = written.strip_suffix('?').map_or((written, false), |forms| (forms, true));
         let forms = forms.split('|').map(Form::parse).collect::<Result<_, _>>()?;
         Ok(Self::Word { forms, optional })
     }
 
-    /// Where it can end when it begins at `at`.
-    fn ends(&self, text: &[Word], at: usize) -> Vec<usize> {
+    /// Returns where a match that begins at `at` can end.
+    fn match_ends(&self, text: &[Word], at: usize) -> Vec<usize> {
         match self {
-            Self::Gap => (at..=text.len().min(at + GAP)).collect(),
+            Self::Wildcard => (at..=text.len().min(at + MAX_WILDCARD_WORDS)).collect(),
             Self::Word { forms, optional } => {
                 let fits = text.get(at).is_some_and(|word| forms.iter().any(|form| form.fits(&word.text)));
                 let without = optional.then_some(at);
@@ -174,19 +177,19 @@ mod tests {
     use super::*;
 
     fn found(phrase: &str, text: &str) -> Vec<(usize, usize)> {
-        let spans = |patterns: Patterns| patterns.spans(&words(text)).map(|span| (span.start, span.end)).collect();
+        let spans = |patterns: Patterns| patterns.find_spans(&words(text)).map(|span| (span.start, span.end)).collect();
         Patterns::parse([phrase]).map(spans).expect("a good phrase")
     }
 
     #[test]
-    fn words_are_found_whole() {
+    fn whole_words_are_found() {
         assert_eq!(found("die", "a diet to die for"), [(3, 4)]);
         assert_eq!(found("diet*", "the dietician"), [(1, 2)]);
         assert_eq!(found("*hikog*", "naghikogay"), [(0, 1)]);
     }
 
     #[test]
-    fn a_word_may_be_one_of_several_or_missing() {
+    fn a_word_may_be_an_alternative_or_optional() {
         for text in ["want die", "wish die", "want to die"] {
             assert_eq!(found("want|wish to? die", text).len(), 1, "{text}");
         }
@@ -194,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_of_three_words_at_most_and_every_reading_is_told() {
+    fn a_wildcard_matches_at_most_three_words_and_every_match_is_returned() {
         assert_eq!(found("kill .. me", "kill me me now me me"), [(0, 2), (0, 3), (0, 5)]);
         assert!(found("kill .. me", "kill all of the mice for me").is_empty());
     }
 
     #[test]
-    fn a_phrase_that_could_be_nothing_is_refused() {
+    fn a_malformed_phrase_is_refused() {
         for phrase in ["to? die", "die ..", "", "a  b", "die|", "*die", "so-called"] {
             assert!(Patterns::parse([phrase]).is_err(), "{phrase}");
         }

@@ -1,4 +1,4 @@
-//! What a person wrote, as words that can be compared: however it was typed, the same words come out.
+//! Splits what a person wrote into words that can be compared, however they were typed.
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
@@ -6,19 +6,19 @@ use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
-    /// Whether punctuation stands before it, as between two sentences.
+    /// Whether punctuation precedes it, as between two sentences.
     pub(super) after_break: bool,
 }
 
-/// Letters in such a row are one word that was spelled out: "s u i c i d e".
-const SPELLED_OUT: usize = 4;
+/// The fewest single letters in a row that are one word, spelled out: "s u i c i d e".
+const MIN_SPELLED_LETTERS: usize = 4;
 
-/// The words of a text. Case, width, accents, apostrophes, invisible characters and repeated spaces make no difference; neither do
-/// digits among letters ("k1ll") or drawn-out letters ("dieee").
+/// Returns the words of a text. Case, width, accents, apostrophes, invisible characters and repeated spaces make no difference. Digits
+/// among letters ("k1ll") and drawn-out letters ("dieee") make none either.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let (mut word, mut after_break) = (String::new(), false);
-    let shown = text.chars().filter(|&letter| !is_silent(letter)).flat_map(char::to_lowercase);
+    let shown = text.chars().filter(|&letter| !is_ignorable(letter)).flat_map(char::to_lowercase);
     for letter in shown.nfkd().filter(|&letter| !is_combining_mark(letter)) {
         match letter {
             _ if letter.is_alphanumeric() || matches!(letter, '@' | '$') => word.push(letter),
@@ -39,8 +39,8 @@ fn finish(word: &mut String, after_break: &mut bool, words: &mut Vec<Word>) {
     }
 }
 
-/// Apostrophes, asterisks that hide a letter, and what is not seen at all.
-fn is_silent(letter: char) -> bool {
+/// Apostrophes, asterisks that hide a letter, and invisible characters.
+fn is_ignorable(letter: char) -> bool {
     matches!(letter, '\'' | '`' | '´' | '*' | '‘' | '’' | 'ʻ' | 'ʼ' | '′' | '＇' | '\u{ad}' | '\u{feff}')
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
@@ -72,7 +72,7 @@ fn as_letter(letter: char) -> char {
 fn joined(words: Vec<Word>) -> Vec<Word> {
     let is_letter = |word: &Word| word.text.chars().count() == 1;
     let runs = words.chunk_by(|one, next| is_letter(one) && is_letter(next));
-    runs.flat_map(|run| if run.len() >= SPELLED_OUT { vec![one_of(run)] } else { run.to_vec() }).collect()
+    runs.flat_map(|run| if run.len() >= MIN_SPELLED_LETTERS { vec![one_of(run)] } else { run.to_vec() }).collect()
 }
 
 fn one_of(run: &[Word]) -> Word {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn however_it_is_typed_the_same_words_come_out() {
+    fn words_are_the_same_however_they_are_typed() {
         let same = [
             "don't die",
             "DON’T   DIE",
@@ -105,18 +105,18 @@ mod tests {
     }
 
     #[test]
-    fn spelled_out_letters_are_a_word_and_a_few_are_not() {
+    fn spelled_letters_are_a_word_and_fewer_than_four_are_not() {
         assert_eq!(texts("s u i c i d e"), ["suicide"]);
         assert_eq!(texts("plan a b c"), ["plan", "a", "b", "c"]);
     }
 
     #[test]
-    fn numbers_stay_and_signs_alone_are_nothing() {
+    fn numbers_are_kept_and_signs_alone_are_dropped() {
         assert_eq!(texts("1553 @ $ 🙂 1000"), ["1553", "1000"]);
     }
 
     #[test]
-    fn a_break_is_remembered() {
+    fn punctuation_before_a_word_is_recorded() {
         let breaks: Vec<bool> = words("never. kill-myself, now").iter().map(|word| word.after_break).collect();
         assert_eq!(breaks, [false, true, false, true]);
     }

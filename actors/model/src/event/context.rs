@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::UserId;
 
@@ -31,6 +31,20 @@ impl Serialize for Initiator {
     }
 }
 
+impl<'de> Deserialize<'de> for Initiator {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = match text.split_once('/') {
+            None if text == "anonymous" => Some(Self::Anonymous),
+            None if text == "system" => Some(Self::System),
+            Some(("user", id)) => id.parse().ok().map(|id| Self::User(UserId(id))),
+            Some(("admin", id)) => id.parse().ok().map(|id| Self::Admin(UserId(id))),
+            _ => None,
+        };
+        parsed.ok_or_else(|| D::Error::custom("not an initiator"))
+    }
+}
+
 impl JsonSchema for Initiator {
     fn schema_name() -> Cow<'static, str> {
         "Initiator".into()
@@ -47,7 +61,7 @@ impl JsonSchema for Initiator {
 
 /// The party and the request that caused a change: the extension attributes `causedby`, `requestid` and `traceparent` of its events
 /// (CloudEvents 1.0 §3.2: lower-case letters and digits).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventContext {
     #[serde(rename = "causedby")]
     initiator: Initiator,
@@ -100,6 +114,20 @@ fn is_traceparent(header: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stored_context_is_read_back() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let full = EventContext::new(Initiator::User(UserId(7))).with_request_id("request-1").with_traceparent(trace);
+        let initiators = [Initiator::Anonymous, Initiator::Admin(UserId(1)), Initiator::System];
+        for context in initiators.map(EventContext::new).into_iter().chain([full]) {
+            let text = serde_json::to_string(&context).expect("JSON");
+            assert_eq!(serde_json::from_str::<EventContext>(&text).expect("a context"), context);
+        }
+        for bad in ["user", "user/x", "admin/", "nobody/1", ""] {
+            assert!(serde_json::from_value::<Initiator>(bad.into()).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_request_id_that_could_be_an_address_is_left_out() {

@@ -10,7 +10,7 @@ use faceofmind_model::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::{Database as Backend, Encode, QueryBuilder, Type};
+use sqlx::{AssertSqlSafe, Database as Backend, Encode, QueryBuilder, Type};
 
 static RECORD: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) \
@@ -31,9 +31,12 @@ const POSITION_AT: &str = "SELECT coalesce(min(position) - 1, (SELECT coalesce(m
      FROM events WHERE published_at >= $1";
 const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
      (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS pending";
-const LOCK: &str = "SELECT seq FROM events WHERE user_id = $1 ORDER BY seq FOR UPDATE";
-const DELETE_UNPUBLISHED: &str = "DELETE FROM events WHERE user_id = $1 AND position IS NULL";
-const REDACT: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE user_id = $1";
+const UNPUBLISHED_OF_USER: &str =
+    "SELECT seq FROM events WHERE user_id = $1 AND position IS NULL ORDER BY seq LIMIT $2";
+const PUBLISHED_OF_USER: &str =
+    "SELECT seq FROM events WHERE user_id = $1 AND position IS NOT NULL ORDER BY position LIMIT $2";
+const DELETE: &str = "DELETE FROM events WHERE seq IN ";
+const REDACT: &str = "UPDATE events SET user_id = 0, aggregate = '', envelope = '' WHERE seq IN ";
 /// Keeps the last position: the next one is counted from it.
 const SWEEP: &str = "DELETE FROM events WHERE seq IN \
      (SELECT seq FROM events WHERE position IS NOT NULL ORDER BY position LIMIT $1) \
@@ -66,14 +69,29 @@ pub async fn record_many(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), Store
     Ok(())
 }
 
-/// Erases a user from the outbox, in the transaction that erases the user: deletes the unpublished events, and keeps only the positions of
-/// the published ones. Record `user.deleted` after this.
-pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+/// Erases a user from the outbox, in a transaction that erases the user: deletes the unpublished events, and keeps only the positions of
+/// the published ones; up to `max_rows` of each. Returns whether some may remain. Record `user.deleted` when none remain.
+pub async fn erase(tx: &mut Tx, user: UserId, max_rows: usize) -> Result<bool, StoreError> {
+    // The unpublished ones first: an event that is published meanwhile is then among the others.
+    let deleted = change_events(tx, DELETE, UNPUBLISHED_OF_USER, (user, max_rows)).await?;
+    let redacted = change_events(tx, REDACT, PUBLISHED_OF_USER, (user, max_rows)).await?;
+    Ok(deleted == max_rows as u64 || redacted == max_rows as u64)
+}
+
+/// Locks the selected events in the order in which other transactions lock them, then changes them. Returns their number.
+async fn change_events(
+    tx: &mut Tx,
+    change: &str,
+    select: &str,
+    (user, max_rows): (UserId, usize),
+) -> Result<u64, StoreError> {
+    let limit = as_limit(max_rows);
     if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query(LOCK).bind(user).execute(c).await?;
+        sqlx::query(AssertSqlSafe(format!("{select} FOR UPDATE"))).bind(user).bind(limit).execute(c).await?;
     }
-    with_conn!(tx.connection(), c => sqlx::query(DELETE_UNPUBLISHED).bind(user).execute(c).await.map(drop))?;
-    Ok(with_conn!(tx.connection(), c => sqlx::query(REDACT).bind(user).execute(c).await.map(drop))?)
+    let sql = AssertSqlSafe(format!("{change} ({select})"));
+    Ok(with_conn!(tx.connection(), c => sqlx::query(sql)
+        .bind(user).bind(limit).execute(c).await.map(|done| done.rows_affected()))?)
 }
 
 /// Deletes events published before `before`, oldest first, and returns their number. After a failure, those deleted so far stay deleted.

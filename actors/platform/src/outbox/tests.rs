@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use faceofmind_base::{Clock, Rng, Timestamp};
-use faceofmind_db::{Connection, Database, with_conn};
+use faceofmind_db::{Database, Tx, with_conn};
 use faceofmind_model::{
     SessionId, UserId,
     event::{CloudEvent, DomainEvent, EventContext, Initiator, PublishedEvent, SessionEvent, UserEvent},
@@ -41,7 +41,8 @@ async fn record_sessions(db: &Database, sessions: std::ops::Range<i64>) -> Vec<S
 /// Erases Ada from the outbox and records `user.deleted`.
 async fn erase_ada(db: &Database) {
     let mut tx = db.begin().await.expect("begins");
-    erase(&mut tx, ADA).await.expect("erases");
+    let rows_remain = erase(&mut tx, ADA, 1000).await.expect("erases");
+    assert!(!rows_remain, "there are fewer events than one slice takes");
     record(&mut tx, &cloud_event(UserEvent::Deleted { user_id: ADA })).await.expect("records");
     tx.commit().await.expect("commits");
 }
@@ -287,25 +288,48 @@ async fn a_database_failure_is_shown_and_survived() {
         let node = Node::start(&db, without_polls(), None).await;
         let mut bus = node.bus.subscribe();
         node.until_role(Role::Leader).await;
-        rename(&db, "ALTER TABLE events RENAME TO events_elsewhere").await;
+        let mut tx = db.begin().await.expect("begins");
+        run(&mut tx, "ALTER TABLE events RENAME TO events_elsewhere").await;
+        tx.commit().await.expect("commits");
         node.publisher.tell(Wake);
         node.until_up(false).await;
-        rename(&db, "ALTER TABLE events_elsewhere RENAME TO events").await;
-        record_sessions(&db, 0..1).await;
+        // In one transaction: the publisher's next try finds the event.
+        let mut tx = db.begin().await.expect("begins");
+        run(&mut tx, "ALTER TABLE events_elsewhere RENAME TO events").await;
+        record(&mut tx, &cloud_event(started(ADA, 0))).await.expect("records");
+        tx.commit().await.expect("commits");
         receive(&mut bus, 1).await;
         node.until_up(true).await;
         node.stop().await;
     }
 }
 
-async fn rename(db: &Database, sql: &'static str) {
-    let mut tx = db.begin().await.expect("begins");
-    match tx.connection() {
-        Connection::Postgres(c) => sqlx::query(sql).execute(c).await.map(drop),
-        Connection::Sqlite(c) => sqlx::query(sql).execute(c).await.map(drop),
+async fn run(tx: &mut Tx, sql: &'static str) {
+    with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
+}
+
+#[tokio::test]
+async fn an_erasure_in_slices_leaves_only_positions() {
+    for db in testing::databases().await {
+        record_sessions(&db, 0..5).await;
+        publish_all(&db).await;
+        record_sessions(&db, 5..8).await;
+        let mut bounds = Vec::new();
+        loop {
+            let mut tx = db.begin().await.expect("begins");
+            let rows_remain = erase(&mut tx, ADA, 2).await.expect("erases");
+            tx.commit().await.expect("commits");
+            bounds.push((
+                rows(&db).await.len(),
+                store::published_after(&db, 0, Some(ADA), 10).await.expect("reads").len(),
+            ));
+            if !rows_remain {
+                break;
+            }
+        }
+        assert_eq!(bounds, [(6, 3), (5, 1), (5, 0)], "two unpublished and two published events at a time");
+        assert!(all_published(&db).await);
     }
-    .expect("renames");
-    tx.commit().await.expect("commits");
 }
 
 #[tokio::test]

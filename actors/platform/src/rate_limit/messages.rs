@@ -1,10 +1,8 @@
 //! What the rate limiter can be asked.
 
-use std::time::Duration;
-
 use faceofmind_runtime::{AskError, Message};
 
-use super::{store::Reservation, window::Limit};
+use super::{error::RateLimitError, store::Reservation, window::Limit};
 
 /// Counts one use of each key, or of none when a limit is reached. No more concurrent requests pass than a limit allows.
 #[derive(Debug)]
@@ -31,17 +29,4 @@ pub struct RateLimitKey {
     pub limit: Limit,
     /// An address, a client, or both. It is stored as a keyed hash only.
     pub subject: String,
-}
-
-/// Why the uses were not counted.
-#[derive(Debug, thiserror::Error)]
-pub enum RateLimitError {
-    #[error("rate limit reached; the next attempt is possible in {} s", retry_after.as_secs())]
-    Exceeded {
-        /// The time until the last of the full windows ends.
-        retry_after: Duration,
-    },
-    /// [`AskError::Unavailable`] also where the database failed.
-    #[error(transparent)]
-    Ask(#[from] AskError),
 }

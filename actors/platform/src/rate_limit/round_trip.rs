@@ -5,7 +5,8 @@ use faceofmind_runtime::{AskError, ReplyTo};
 
 use super::{
     actor::NAME,
-    messages::{Acquire, RateLimitError, Refund},
+    error::RateLimitError,
+    messages::{Acquire, Refund},
     store::{CounterStore, Reservation},
     window::CounterRequest,
 };

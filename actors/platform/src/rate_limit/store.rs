@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use self::local::LocalCounters;
 use super::{
-    messages::RateLimitError,
+    error::RateLimitError,
     window::{Counted, CounterRequest, Decision},
 };
 use crate::{DependencyError, redis::RedisClient};

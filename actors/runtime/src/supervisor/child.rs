@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Actor, AskError, Handle, RuntimeMetrics,
-    actor::{ActorFactory, RactorAdapter, SpawnArgs, StartError},
+    adapter::{ActorFactory, RactorAdapter, SpawnArgs, StartError},
 };
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -169,7 +169,7 @@ async fn a_rotation_and_an_erasure_do_not_deadlock() {
         let own_db = db.clone();
         let erasing = tokio::spawn(async move {
             let mut tx = own_db.begin().await.expect("begins");
-            sessions::erase(&mut tx, ada).await.expect("erases");
+            sessions::erase(&mut tx, ada, 1000).await.expect("erases");
             tx.commit().await
         });
         rotate(&db, &both(), |_, _| ()).await.expect("rotates");

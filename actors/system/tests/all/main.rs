@@ -1,7 +1,9 @@
 //! Stories over several modules, on both databases: the whole actor system without its HTTP edge.
 
 mod accounts;
+mod community;
 mod exporter;
 mod key_rotation;
 mod logins;
+mod reminders;
 mod support;

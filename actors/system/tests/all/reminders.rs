@@ -1,32 +1,76 @@
-//! Reminders follow their people to another time zone, and reach them by mail; in a whole house.
+//! Reminders follow their users to another time zone and reach them by mail, in a whole actor system.
 
-use super::*;
-use crate::accounts::AccountChange;
-use crate::support::{MailServer, Received, bounds};
-use faceofmind_model::event::{EventContext, Initiator};
-use faceofmind_model::user::Status;
+use std::{collections::HashSet, time::Duration};
+
+use faceofmind_base::{CivilDate, Clock, Timestamp};
+use faceofmind_db::with_conn;
+use faceofmind_domain::{
+    accounts::{DeleteUser, UpdateUser},
+    reminders::{CreateReminder, NewReminder, Reminder, ReminderChange, UpdateReminder},
+};
+use faceofmind_model::{
+    ReminderId, Status, UserChange, UserId,
+    event::{EventContext, Initiator},
+};
+use faceofmind_platform::idempotency::StoredResponse;
+
+use crate::support::{MailServer, Received, World, databases, settings, until};
 
 const ADA: &str = "ada@example.org";
+/// 10:00 on Monday in Manila.
+const START: &str = "2031-03-03T02:00:00Z";
+const SUNDAY: &str = "2031-03-02";
+const TUESDAY: &str = "2031-03-04";
+const WEDNESDAY: &str = "2031-03-05";
+/// 08:00 in Manila.
+const TUESDAY_AT_EIGHT: &str = "2031-03-04T00:00:00Z";
 
-/// A whole house whose clock shows [`START`], and the server that it mails to.
+/// Sets a clock forward.
+fn set(clock: &Clock, moment: &str) {
+    clock.advance(at(moment).since(clock.now()));
+}
+
+fn at(moment: &str) -> Timestamp {
+    moment.parse::<jiff::Timestamp>().expect("a moment").into()
+}
+
+fn on_day(date: &str) -> CivilDate {
+    CivilDate(date.parse().expect("a date"))
+}
+
+fn new(date: &str) -> NewReminder {
+    NewReminder {
+        title: "Breathe".into(),
+        description: "Ten times".into(),
+        reminder_time: on_day(date),
+        is_active: true,
+    }
+}
+
+fn respond(reminder: Reminder) -> StoredResponse {
+    StoredResponse { status: 201, body: reminder.id.to_string() }
+}
+
+/// An actor system whose clock shows [`START`], and its mail server.
 struct Home {
-    world: crate::support::World,
+    world: World,
     server: MailServer,
 }
 
-/// One on each database.
 async fn homes() -> Vec<Home> {
     let mut homes = Vec::new();
-    for db in faceofmind_testing::databases().await {
+    for db in databases().await {
         let server = MailServer::start().await;
-        let world = crate::support::World::with(db, server.transport(), None, &clock(), bounds()).await;
+        let clock = Clock::system();
+        set(&clock, START);
+        let world = World::with(db, server.transport(), None, &clock, settings()).await;
         homes.push(Home { world, server });
     }
     homes
 }
 
 impl Home {
-    /// Ada, who lives in that zone.
+    /// Creates Ada in that zone.
     async fn ada_in(&self, zone: &str) -> UserId {
         let ada = faceofmind_testing::user(&self.world.db, ADA).await;
         self.move_to(ada, zone).await;
@@ -34,19 +78,31 @@ impl Home {
     }
 
     async fn move_to(&self, user: UserId, zone: &str) {
-        self.change(user, AccountChange { time_zone: Some(zone.into()), ..AccountChange::default() }).await;
+        self.change(user, UserChange { time_zone: Some(zone.into()), ..UserChange::default() }).await;
     }
 
-    async fn change(&self, user: UserId, change: AccountChange) {
-        self.world.system.registry.change(user, change, EventContext::new(Initiator::System)).await.expect("changes");
+    async fn change(&self, user: UserId, change: UserChange) {
+        let events = EventContext::new(Initiator::System);
+        let message = UpdateUser { user, change, require_user_role: false, events };
+        self.world.system.accounts.ask(message).await.expect("updates");
     }
 
     async fn remind(&self, user: UserId, date: &str) -> ReminderId {
-        fresh(self.world.system.reminders.create(user, new(date), None).await).id
+        self.create(user, new(date)).await
     }
 
-    /// How often it was told, by events.
-    async fn times_told(&self, id: ReminderId) -> i64 {
+    async fn create(&self, user: UserId, new: NewReminder) -> ReminderId {
+        let message = CreateReminder { user, new, key: None, respond };
+        let response = self.world.system.reminders.ask(message).await.expect("creates");
+        ReminderId(response.body.parse().expect("an id"))
+    }
+
+    async fn update(&self, user: UserId, id: ReminderId, change: ReminderChange) {
+        self.world.system.reminders.ask(UpdateReminder { user, id, change }).await.expect("updates");
+    }
+
+    /// How often it was sent, by its events.
+    async fn times_sent(&self, id: ReminderId) -> i64 {
         self.world.number(&format!("SELECT count(*) FROM events WHERE aggregate = 'reminder/{id}'")).await
     }
 
@@ -58,19 +114,19 @@ impl Home {
         due_at
     }
 
-    async fn until_told(&self, id: ReminderId) {
-        until("it is told", async || self.times_told(id).await > 0).await;
+    async fn until_sent(&self, id: ReminderId) {
+        until("it is sent", async || self.times_sent(id).await > 0).await;
         self.world.all_is_mailed().await;
     }
 
-    /// The mails that remind.
+    /// The mails of reminders.
     fn mails(&self) -> Vec<Received> {
         self.server.mails().into_iter().filter(|mail| mail.subject.contains("reminder")).collect()
     }
 }
 
 #[tokio::test]
-async fn a_reminder_follows_its_person_to_another_zone() {
+async fn a_reminder_follows_its_user_to_another_zone() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
         let id = home.remind(ada, TUESDAY).await;
@@ -83,49 +139,49 @@ async fn a_reminder_follows_its_person_to_another_zone() {
             assert_eq!(home.due_at(id).await, Some(at(due_at)), "{zone}");
         }
         set(&home.world.clock, "2031-03-04T07:00:00Z");
-        home.until_told(id).await;
-        // Where it is still before eight of that day.
+        home.until_sent(id).await;
+        // In New York it is still before eight of that day.
         home.move_to(ada, "America/New_York").await;
         set(&home.world.clock, "2031-03-04T13:00:00Z");
         let last = home.remind(ada, TUESDAY).await;
-        home.until_told(last).await;
-        assert_eq!(home.times_told(id).await, 1);
+        home.until_sent(last).await;
+        assert_eq!(home.times_sent(id).await, 1);
         assert_eq!(home.mails().len(), 2);
     }
 }
 
 #[tokio::test]
-async fn who_moves_to_where_eight_is_past_is_told_at_once() {
+async fn a_move_to_where_eight_is_past_sends_the_reminder_at_once() {
     for home in homes().await {
         let ada = home.ada_in("America/New_York").await;
         // Monday, 18:00 in New York, is Tuesday, 13:00 on Kiritimati.
         set(&home.world.clock, "2031-03-03T23:00:00Z");
         let id = home.remind(ada, TUESDAY).await;
         home.move_to(ada, "Pacific/Kiritimati").await;
-        home.until_told(id).await;
+        home.until_sent(id).await;
     }
 }
 
 #[tokio::test]
-async fn a_move_wakes_no_day_that_was_over_and_what_it_puts_more_than_a_day_back_passes() {
+async fn a_move_sends_no_reminder_for_a_past_day_and_skips_one_that_it_makes_a_day_late() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
-        let over = home.remind(ada, SUNDAY).await;
-        // Where it is Sunday, 15:00.
+        let past = home.remind(ada, SUNDAY).await;
+        // In Pago Pago it is Sunday, 15:00.
         home.move_to(ada, "Pacific/Pago_Pago").await;
-        assert_eq!(home.due_at(over).await, None);
+        assert_eq!(home.due_at(past).await, None);
         let id = home.remind(ada, TUESDAY).await;
         assert_eq!(home.due_at(id).await, Some(at("2031-03-04T19:00:00Z")));
-        // Half an hour before, and 24 and a half after it was due on Kiritimati.
+        // Half an hour before it is due in Pago Pago, and 24 and a half after it was due on Kiritimati.
         set(&home.world.clock, "2031-03-04T18:30:00Z");
         home.move_to(ada, "Pacific/Kiritimati").await;
-        until("it passes", async || home.due_at(id).await.is_none()).await;
-        assert_eq!((home.times_told(over).await, home.times_told(id).await), (0, 0));
+        until("it is skipped", async || home.due_at(id).await.is_none()).await;
+        assert_eq!((home.times_sent(past).await, home.times_sent(id).await), (0, 0));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
+async fn reminders_written_during_a_move_are_due_in_the_last_zone() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
         let kept = home.remind(ada, WEDNESDAY).await;
@@ -139,7 +195,7 @@ async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
         let put = |date| ReminderChange { reminder_time: Some(on_day(date)), ..ReminderChange::default() };
         let changes = async {
             for date in [TUESDAY, WEDNESDAY, TUESDAY, WEDNESDAY] {
-                home.world.system.reminders.change(ada, kept, put(date)).await.expect("changes");
+                home.update(ada, kept, put(date)).await;
             }
         };
         let ((), ids, ()) = tokio::join!(moves, writes, changes);
@@ -151,16 +207,18 @@ async fn what_is_written_while_its_person_moves_is_due_where_they_are_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_deleted_while_their_reminders_are_told_leaves_nothing() {
+async fn deleting_a_user_during_the_dispatch_leaves_nothing() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
         for _ in 0..150 {
             home.remind(ada, TUESDAY).await;
         }
         set(&home.world.clock, TUESDAY_AT_EIGHT);
-        until("the first are told", async || home.world.told(ada).await.len() > 1).await;
-        home.world.system.registry.delete(ada, EventContext::new(Initiator::System)).await.expect("deletes");
-        assert_eq!(home.world.told(ada).await, ["user.deleted"]);
+        until("the first are sent", async || home.world.event_names(ada).await.len() > 1).await;
+        let events = EventContext::new(Initiator::System);
+        let message = DeleteUser { user: ada, expected_revision: None, events };
+        home.world.system.accounts.ask(message).await.expect("deletes");
+        assert_eq!(home.world.event_names(ada).await, ["user.deleted"]);
         for table in ["reminders", "reminder_schedules", "mail_intents"] {
             assert_eq!(home.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
@@ -172,9 +230,9 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
     for home in homes().await {
         let ada = home.ada_in("Asia/Manila").await;
         let new = NewReminder { description: "about my sleep".into(), title: "Dr. Cruz".into(), ..new(TUESDAY) };
-        let id = fresh(home.world.system.reminders.create(ada, new, None).await).id;
+        let id = home.create(ada, new).await;
         set(&home.world.clock, TUESDAY_AT_EIGHT);
-        home.until_told(id).await;
+        home.until_sent(id).await;
         let mails = home.mails();
         assert_eq!(mails.len(), 1);
         let Received { to, subject, text, .. } = &mails[0];
@@ -183,18 +241,18 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
             text.contains("    Dr. Cruz") && text.contains("Date: 2031-03-04") && text.contains("Hello Ada"),
             "{text}"
         );
-        assert!(!text.contains("sleep"), "what it is about stays in the app: {text}");
+        assert!(!text.contains("sleep"), "the description stays in the app: {text}");
     }
 }
 
 #[tokio::test]
-async fn what_is_switched_off_or_barred_before_its_mail_leaves_is_not_mailed() {
+async fn a_reminder_switched_off_or_of_a_suspended_user_before_its_mail_is_sent_is_not_mailed() {
     for home in homes().await {
         let (ada, bob) =
             (home.ada_in("Asia/Manila").await, faceofmind_testing::user(&home.world.db, "bob@example.org").await);
         home.move_to(bob, "Asia/Manila").await;
         home.server.answers(|_| "451 4.7.1 later");
-        let (off, barred, kept) =
+        let (off, suspended, kept) =
             (home.remind(ada, TUESDAY).await, home.remind(bob, TUESDAY).await, home.remind(ada, TUESDAY).await);
         set(&home.world.clock, TUESDAY_AT_EIGHT);
         until("each is tried", async || {
@@ -202,15 +260,15 @@ async fn what_is_switched_off_or_barred_before_its_mail_leaves_is_not_mailed() {
         })
         .await;
         let change = ReminderChange { is_active: Some(false), ..ReminderChange::default() };
-        home.world.system.reminders.change(ada, off, change).await.expect("changes");
-        home.change(bob, AccountChange::of_status(Status::Suspended, false)).await;
+        home.update(ada, off, change).await;
+        home.change(bob, UserChange::status(Status::Suspended)).await;
         let ids = |mails: &[Received]| mails.iter().map(|mail| mail.id.clone()).collect::<HashSet<_>>();
         let before = home.mails();
-        home.server.answers(|_| "250 taken");
+        home.server.answers(|_| "250 accepted");
         home.world.advance(Duration::from_secs(3600));
         home.world.all_is_mailed().await;
         let after = ids(&home.mails()[before.len()..]);
         assert!(after.len() == 1 && after.is_subset(&ids(&before)), "the same mail again, and no other: {after:?}");
-        assert_eq!((home.times_told(barred).await, home.times_told(kept).await), (1, 1), "it was active at eight");
+        assert_eq!((home.times_sent(suspended).await, home.times_sent(kept).await), (1, 1), "it was active at eight");
     }
 }

@@ -106,13 +106,6 @@ impl AccountService {
         Ok(pending.map(|(_, address)| address).into_iter().chain([user.email]).collect())
     }
 
-    /// Erases a user, whom [`store::lock_for_delete`] has locked, with everything that belongs to the user.
-    pub(super) async fn erase(&self, tx: &mut Tx, user: &User, events: &EventContext) -> Result<(), AccountError> {
-        (self.deps.hooks.erase)(tx, user).await?;
-        store::delete(tx, user.id).await?;
-        Ok(self.record(tx, events, UserEvent::Deleted { user_id: user.id }).await?)
-    }
-
     pub(in crate::accounts) async fn create_admin(&self, message: CreateAdmin) -> Result<User, AccountError> {
         let CreateAdmin { email, password, first_name, last_name } = message;
         self.settings.passwords.check(&password, &email, [&first_name, &last_name])?;

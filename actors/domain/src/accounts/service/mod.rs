@@ -1,5 +1,8 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
+use std::sync::Mutex;
+
+use faceofmind_base::Timestamp;
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{
     Email, MailReason, RequestContext, User, UserId,
@@ -22,6 +25,7 @@ use super::{
 
 mod changes;
 mod email_change;
+mod erasure;
 mod passwords;
 mod registration;
 mod sweep;
@@ -30,8 +34,10 @@ mod sweep;
 pub(super) struct AccountService {
     pub(super) settings: Settings,
     pub(super) deps: Deps,
-    /// Notified when a user was erased: the database file is to be rewritten.
+    /// Notified when rows of a user were erased: the database file is to be rewritten.
     pub(super) vacuum_requested: Notify,
+    /// When the oldest erasure that is not finished was requested, as last read.
+    pub(super) oldest_erasure: Mutex<Option<Timestamp>>,
 }
 
 impl AccountService {

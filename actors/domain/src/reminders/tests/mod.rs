@@ -1,21 +1,25 @@
-//! The room on each database, at a time of the tests' choice: 10:00 on Monday, 3 March 2031 in Manila, where those are who set no zone.
+//! The scheduler on each database, at a time of the tests' choice: 10:00 on Monday, 3 March 2031 in Manila, the default zone.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use faceofmind_base::{Backoff, CivilDate, Timestamp};
-use faceofmind_db::with_conn;
-use faceofmind_runtime::{RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use faceofmind_base::{Backoff, CivilDate, Clock, Rng, Timestamp};
+use faceofmind_db::{Database, with_conn};
+use faceofmind_model::{MailReason, UserId};
+use faceofmind_platform::{
+    idempotency::{IdempotencyKey, StoredResponse},
+    mail::Mailer,
+};
+use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-use super::*;
-use crate::testing;
-use crate::testing::until;
-use faceofmind_model::MailReason;
+use super::{service::ReminderService, *};
+use crate::testing::{self, until};
 
-mod adoption;
-mod deaths;
-mod telling;
+mod backfill;
+mod crashes;
+mod dispatch;
 mod writing;
 
 const START: &str = "2031-03-03T02:00:00Z";
@@ -27,23 +31,24 @@ const WEDNESDAY: &str = "2031-03-05";
 const TUESDAY_AT_EIGHT: &str = "2031-03-04T00:00:00Z";
 const WEDNESDAY_AT_EIGHT: &str = "2031-03-05T00:00:00Z";
 
-/// A room whose events and intents stay where they are recorded.
-struct World {
+/// A scheduler without a publisher and a mailer at work, so that its events and mail jobs stay where they are recorded.
+struct TestContext {
     db: Database,
-    reminders: Reminders,
+    scheduler: Handle<ReminderScheduler>,
+    service: Arc<ReminderService>,
     clock: Clock,
     tree: SupervisorHandle,
     ada: UserId,
 }
 
-/// The room on each database.
-async fn worlds() -> Vec<World> {
-    let mut worlds = Vec::new();
+/// A scheduler on each database.
+async fn contexts() -> Vec<TestContext> {
+    let mut contexts = Vec::new();
     for db in testing::databases().await {
         let ada = testing::user(&db, "ada@example.org").await;
-        worlds.push(World::on(db, clock(), ada).await);
+        contexts.push(TestContext::on(db, clock(), ada).await);
     }
-    worlds
+    contexts
 }
 
 /// A clock that shows [`START`].
@@ -75,28 +80,27 @@ fn new(date: &str) -> NewReminder {
     }
 }
 
-/// What was made now, and not before.
-fn fresh(created: Created) -> Reminder {
-    match created.expect("makes") {
-        Once::Now(reminder) => reminder,
-        Once::Again(answer) => panic!("was answered before: {answer:?}"),
-    }
+fn respond(reminder: Reminder) -> StoredResponse {
+    StoredResponse { status: 201, body: reminder.id.to_string() }
 }
 
-impl World {
+impl TestContext {
     async fn on(db: Database, clock: Clock, ada: UserId) -> Self {
-        let neighbours = Neighbours {
+        let service = Arc::new(ReminderService::new(Deps {
+            db: db.clone(),
             publisher: testing::publisher(&db),
             mailer: Mailer::handle(),
             keyring: testing::keyring(),
             time_zone: TimeZone::get("Asia/Manila").expect("a zone"),
-        };
-        let (reminders, child) = Reminders::new(db.clone(), neighbours, (clock.clone(), Rng::system()));
+            clock: clock.clone(),
+            rng: Rng::system(),
+        }));
+        let (scheduler, child) = ReminderScheduler::with_service(Arc::clone(&service));
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };
-        let family = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng: Rng::system() };
-        let tree = Supervisor::start(family).await.expect("starts");
-        Self { db, reminders, clock, tree, ada }
+        let spec = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng: Rng::system() };
+        let tree = Supervisor::start(spec).await.expect("starts");
+        Self { db, scheduler, service, clock, tree, ada }
     }
 
     /// Another node on the same database, with the same clock.
@@ -104,46 +108,69 @@ impl World {
         Self::on(self.db.clone(), self.clock.clone(), self.ada).await
     }
 
-    /// A reminder of Ada's for that day.
+    async fn create(
+        &self,
+        user: UserId,
+        new: NewReminder,
+        key: Option<IdempotencyKey>,
+    ) -> Result<ReminderId, ReminderError> {
+        let response = self.scheduler.ask(CreateReminder { user, new, key, respond }).await?;
+        assert_eq!(response.status, 201);
+        Ok(ReminderId(response.body.parse().expect("an id")))
+    }
+
+    /// Creates a reminder of Ada for that day.
     async fn remind(&self, date: &str) -> ReminderId {
-        fresh(self.reminders.create(self.ada, new(date), None).await).id
+        self.create(self.ada, new(date), None).await.expect("creates")
     }
 
-    async fn change(&self, id: ReminderId, change: ReminderChange) -> Reminder {
-        self.reminders.change(self.ada, id, change).await.expect("changes")
+    async fn get(&self, user: UserId, id: ReminderId) -> Result<Reminder, ReminderError> {
+        self.scheduler.ask(GetReminder { user, id }).await
     }
 
-    /// Waits until whatever is due has been looked at: one that is due now, and that nobody else knows of, has been told.
-    async fn until_looked(&self) {
+    async fn list(&self, user: UserId, skip: u32, limit: u32) -> Vec<Reminder> {
+        self.scheduler.ask(ListReminders { user, skip, limit }).await.expect("lists")
+    }
+
+    async fn update(&self, id: ReminderId, change: ReminderChange) -> Reminder {
+        self.scheduler.ask(UpdateReminder { user: self.ada, id, change }).await.expect("updates")
+    }
+
+    async fn delete(&self, user: UserId, id: ReminderId) -> Result<(), ReminderError> {
+        self.scheduler.ask(DeleteReminder { user, id }).await
+    }
+
+    /// Waits until all due reminders have been dispatched: a new one that is due last has been sent.
+    async fn until_dispatched(&self) {
         let today = self.clock.now().to_jiff().to_zoned_datetime(TimeZone::get("Asia/Manila").expect("a zone"));
         let eight = today.with().hour(8).minute(0).second(0).subsec_nanosecond(0).build().expect("a time");
         self.clock.advance(Timestamp::from(eight.timestamp()).since(self.clock.now()));
         let last = self.remind(&today.date().to_string()).await;
-        until("the last one is told", async || self.times_told(last).await == 1).await;
+        until("the last one is sent", async || self.times_sent(last).await == 1).await;
     }
 
-    async fn until_told(&self, id: ReminderId, times: i64) {
-        until("it is told", async || self.times_told(id).await >= times).await;
-        assert_eq!(self.times_told(id).await, times);
+    async fn until_sent(&self, id: ReminderId, times: i64) {
+        until("it is sent", async || self.times_sent(id).await >= times).await;
+        assert_eq!(self.times_sent(id).await, times);
     }
 
-    /// How often a reminder was told: as many events as intents to mail.
-    async fn times_told(&self, id: ReminderId) -> i64 {
-        let occasion = MailReason::Reminder { user: self.ada, reminder: id };
-        let occasion = serde_json::to_string(&occasion).expect("JSON");
+    /// How often a reminder was sent: the number of its events, which is that of its mail jobs.
+    async fn times_sent(&self, id: ReminderId) -> i64 {
+        let reason = MailReason::Reminder { user: self.ada, reminder: id };
+        let reason = serde_json::to_string(&reason).expect("JSON");
         let sql = "SELECT (SELECT count(*) FROM events WHERE aggregate = $1), \
             (SELECT count(*) FROM mail_intents WHERE occasion = $2)";
         let mut reader = self.db.read_conn().await.expect("reads");
-        let (events, intents): (i64, i64) = with_conn!(reader.connection(), c => sqlx::query_as(sql)
-            .bind(format!("reminder/{id}")).bind(occasion).fetch_one(c).await)
+        let (events, jobs): (i64, i64) = with_conn!(reader.connection(), c => sqlx::query_as(sql)
+            .bind(format!("reminder/{id}")).bind(reason).fetch_one(c).await)
         .expect("counts");
-        assert_eq!(events, intents, "an event and an intent, or neither");
+        assert_eq!(events, jobs, "an event and a mail job, or neither");
         events
     }
 
-    /// Which reminders were told of, as often as they were.
-    async fn all_told(&self) -> Vec<i64> {
-        let mut told: Vec<i64> = self
+    /// The ids of the sent reminders, each as often as it was sent.
+    async fn all_sent(&self) -> Vec<i64> {
+        let mut sent: Vec<i64> = self
             .texts("SELECT envelope FROM events ORDER BY seq")
             .await
             .iter()
@@ -151,8 +178,8 @@ impl World {
             .filter(|event| event["type"] == "faceofmind.v1.reminder.due")
             .map(|event| event["data"]["reminder_id"].as_i64().expect("an id"))
             .collect();
-        told.sort_unstable();
-        told
+        sent.sort_unstable();
+        sent
     }
 
     async fn texts(&self, sql: &str) -> Vec<String> {
@@ -178,7 +205,7 @@ impl World {
         tx.commit().await.expect("commits");
     }
 
-    /// When it is to be told, or was.
+    /// When it is due, or was.
     async fn due_at(&self, id: ReminderId) -> Option<Timestamp> {
         let sql = "SELECT due_at FROM reminder_schedules WHERE reminder_id = $1";
         let mut reader = self.db.read_conn().await.expect("reads");
@@ -187,7 +214,8 @@ impl World {
         due_at
     }
 
-    async fn observed(&self) -> Option<Value> {
-        self.tree.children()[0].status().await.ok()
+    /// The actor's status, unless it is restarting.
+    async fn status(&self) -> Option<Status> {
+        self.scheduler.status().await.ok()
     }
 }

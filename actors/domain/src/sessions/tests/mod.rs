@@ -22,7 +22,7 @@ use super::{
     *,
 };
 use crate::{
-    suggestions::{self, Advice, Suggestions},
+    suggestions::{self, Advice, SuggestionEngine},
     testing,
 };
 
@@ -53,10 +53,12 @@ async fn contexts_with(settings: Settings) -> Vec<TestContext> {
     let mut contexts = Vec::new();
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
+        let deps = suggestions::Deps { endpoint: None, clock: clock.clone(), rng: rng.clone() };
+        let (suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), deps);
         let deps = Deps {
             db: db.clone(),
             publisher: testing::publisher(&db),
-            suggestions: Suggestions::new(suggestions::Settings::default(), None, clock.clone(), rng.clone()).0,
+            suggestions,
             keyring: testing::keyring(),
             time_zone: TimeZone::UTC,
             clock: clock.clone(),

@@ -7,58 +7,58 @@ use super::{super::LINES, *};
 
 #[test]
 fn the_file_is_well_formed() {
-    let book = Book::read(FILE).expect("well formed");
-    assert!(book.regions.contains_key(&book.default_region));
-    assert!(book.answers.contains_key(ENGLISH));
-    for filler in &book.fillers {
+    let phrases = CrisisPhrases::read(FILE).expect("well formed");
+    assert!(phrases.regions.contains_key(&phrases.default_region));
+    assert!(phrases.answers.contains_key(ENGLISH));
+    for filler in &phrases.fillers {
         assert!(
-            !book.alarming.mentions(filler) && !book.harmless.mentions(filler),
-            "{filler} never comes to the phrases"
+            !phrases.alarming.has_word(filler) && !phrases.harmless.has_word(filler),
+            "{filler} is removed before phrases are looked for"
         );
     }
 }
 
 #[test]
-fn each_alarming_sentence_raises_the_alarm() {
-    let missed: Vec<_> = ALARMING.iter().filter(|sentence| !speaks_of_it(sentence)).collect();
+fn each_alarming_sentence_is_recognised() {
+    let missed: Vec<_> = ALARMING.iter().filter(|sentence| !mentions_self_harm(sentence)).collect();
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
 #[test]
-fn no_near_miss_raises_the_alarm() {
-    let alarmed: Vec<_> = NEAR_MISSES.iter().filter(|sentence| speaks_of_it(sentence)).collect();
+fn no_near_miss_is_taken_for_a_mention() {
+    let alarmed: Vec<_> = NEAR_MISSES.iter().filter(|sentence| mentions_self_harm(sentence)).collect();
     assert!(alarmed.is_empty(), "{alarmed:#?}");
 }
 
 #[test]
-fn an_alarm_is_heard_wherever_it_stands_in_a_text() {
+fn an_alarming_sentence_is_recognised_before_and_after_others() {
     for (nth, alarming) in ALARMING.iter().enumerate() {
         for near_miss in NEAR_MISSES.iter().skip(nth % 7).step_by(7) {
             let (before, behind) = (format!("{near_miss}. {alarming}"), format!("{alarming}. {near_miss}"));
-            assert!(speaks_of_it(&before) && speaks_of_it(&behind), "{alarming} | {near_miss}");
+            assert!(mentions_self_harm(&before) && mentions_self_harm(&behind), "{alarming} | {near_miss}");
         }
     }
 }
 
 #[test]
-fn there_are_sentences_enough_and_none_twice() {
+fn there_are_enough_sentences_and_all_differ() {
     let distinct: BTreeSet<_> = ALARMING.iter().chain(NEAR_MISSES).collect();
     assert_eq!(distinct.len(), ALARMING.len() + NEAR_MISSES.len());
     assert!(ALARMING.len() >= 60 && NEAR_MISSES.len() >= 60);
 }
 
 #[test]
-fn what_is_no_language_raises_nothing_and_breaks_nothing() {
+fn texts_without_language_are_no_mention() {
     let odd = ["", " ", "\0", "....", "🙂🙃", "a\u{301}\u{301}\u{301}", "1553 988", "\u{202e}\u{feff}", "İßﬁ"];
     for text in odd.into_iter().map(str::to_owned).chain([" na".repeat(4000), "x".repeat(10_000), ".".repeat(10_000)]) {
-        assert!(!speaks_of_it(&text), "{text}");
+        assert!(!mentions_self_harm(&text), "{text}");
     }
 }
 
 #[test]
-fn every_answer_is_five_lines_that_name_whom_to_call() {
-    for region in BOOK.regions.values() {
-        for language in BOOK.answers.keys() {
+fn every_answer_has_five_lines_with_the_hotlines() {
+    for region in PHRASES.regions.values() {
+        for language in PHRASES.answers.keys() {
             let zone = region.zones[0].replace('*', "Anywhere");
             let advice = answer(Some(&zone), Some(language));
             assert_eq!((advice.lines.len(), advice.crisis), (LINES, true));
@@ -70,8 +70,8 @@ fn every_answer_is_five_lines_that_name_whom_to_call() {
 }
 
 #[test]
-fn links_go_over_tls_and_can_be_joined_by_commas() {
-    let urls = BOOK.urls.iter().chain(BOOK.regions.values().flat_map(|region| &region.urls));
+fn urls_use_https_and_can_be_joined_by_commas() {
+    let urls = PHRASES.urls.iter().chain(PHRASES.regions.values().flat_map(|region| &region.urls));
     assert!(
         urls.clone().all(|url| url.starts_with("https://") && !url.contains(',')),
         "{:?}",
@@ -101,7 +101,7 @@ fn hotlines_are_those_of_the_persons_time_zone() {
 }
 
 #[test]
-fn the_philippines_are_told_the_numbers_of_the_ncmh() {
+fn the_hotlines_of_the_philippines_are_those_of_the_ncmh() {
     let lines = answer(Some("Asia/Manila"), None).lines;
     for number in ["1553", "0917-899-8727", "(02) 7-989-8727"] {
         assert!(lines[2].contains(number), "{number}");
@@ -110,7 +110,7 @@ fn the_philippines_are_told_the_numbers_of_the_ncmh() {
 }
 
 #[test]
-fn the_language_is_the_persons_where_it_is_known() {
+fn the_answer_is_in_the_persons_language_where_the_file_has_it() {
     let first = |language| answer(None, language).lines[0].clone();
     assert!(first(Some("fil")).starts_with("Salamat"));
     assert_eq!(first(Some("fil-PH")), first(Some("FIL")));

@@ -1,66 +1,69 @@
 mod endpoint;
+mod resilience;
 mod secrecy;
 mod stand_in;
-mod unharmed;
 
-use faceofmind_base::Clock;
+use std::time::Duration;
+
+use faceofmind_base::{Backoff, Clock, Rng};
 use faceofmind_runtime::SupervisorHandle;
-use serde_json::Value;
+use serde_json::json;
 
-use self::stand_in::{Manner, StandIn};
+use self::stand_in::{Behaviour, StandIn};
 use super::*;
 use crate::testing::supervise;
 
 const KEY: &str = "sk-hunter2";
 const WORDS: &str = "my neighbour's parrot sang all night";
 
-/// A room at work, before an endpoint.
-struct Bench {
+/// A running actor, and the endpoint that it calls.
+struct TestContext {
     suggestions: Suggestions,
     tree: SupervisorHandle,
     clock: Clock,
     stand_in: StandIn,
 }
 
-/// A short deadline, so that what hangs does not hold up the tests.
-fn bounds() -> Settings {
+/// A short deadline, so that an endpoint that hangs does not hold up the tests.
+fn settings() -> Settings {
     let backoff = Backoff { initial: Duration::from_secs(60), max: Duration::from_secs(600) };
-    Settings {
-        deadline: Duration::from_millis(400),
-        most_at_once: 2,
-        breaker: BreakerSettings { failures: 3, backoff },
-    }
+    let breaker = BreakerSettings { failures: 3, backoff };
+    Settings { deadline: Duration::from_millis(400), max_concurrent: 2, breaker }
 }
 
-impl Bench {
-    async fn with(manner: Manner, settings: Settings) -> Self {
-        let stand_in = StandIn::start(manner).await;
+impl TestContext {
+    async fn with(behaviour: Behaviour, settings: Settings) -> Self {
+        let stand_in = StandIn::start(behaviour).await;
         let url = stand_in.url.parse().expect("a URL");
         let endpoint = Endpoint::new(EndpointSettings { url, model: "m".into(), key: Some(KEY.to_owned().into()) });
+        Self::on(endpoint.expect("usable"), stand_in, settings).await
+    }
+
+    async fn on(endpoint: Endpoint, stand_in: StandIn, settings: Settings) -> Self {
         let clock = Clock::system();
-        let endpoint = Some(endpoint.expect("usable"));
-        let (suggestions, child) = Suggestions::new(settings, endpoint, clock.clone(), Rng::system());
+        let deps = Deps { endpoint: Some(endpoint), clock: clock.clone(), rng: Rng::system() };
+        let (suggestions, child) = SuggestionEngine::new(settings, deps);
         let tree = supervise(vec![child], &clock).await;
         Self { suggestions, tree, clock, stand_in }
     }
 
-    async fn advise(&self, words: &str) -> Advice {
-        self.suggestions.advise(ask(words)).await
+    async fn suggest(&self, words: &str) -> Advice {
+        self.suggestions.suggest(request(words)).await
     }
 
-    async fn observe(&self) -> Value {
-        self.tree.children()[0].status().await.expect("observed")
+    async fn status(&self) -> Status {
+        self.suggestions.engine.as_ref().expect("an endpoint is set").status().await.expect("runs")
     }
 
-    async fn breaker(&self) -> String {
-        self.observe().await["endpoint"]["breaker"].as_str().expect("a word").to_owned()
+    async fn endpoint(&self) -> EndpointStatus {
+        self.status().await.endpoint.expect("an endpoint is set")
     }
 }
 
-fn ask(words: &str) -> Ask {
-    Ask { emotion: "sad".into(), words: Some(words.into()), language: None, time_zone: None, seed: 1 }
+fn request(words: &str) -> SuggestionRequest {
+    SuggestionRequest { emotion: "sad".into(), words: Some(words.into()), language: None, time_zone: None, seed: 1 }
 }
 
 fn from_catalogue(words: &str) -> Advice {
-    catalogue::advice(&ask(words))
+    catalogue::advice(&request(words))
 }

@@ -1,6 +1,9 @@
-//! Neither the key nor what a person said comes to light.
+//! Neither the key nor what a person said is shown.
 
-use std::sync::Mutex;
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use tracing::{
     Event, Metadata, Subscriber,
@@ -10,18 +13,18 @@ use tracing::{
 
 use super::{stand_in::GOOD, *};
 
-/// Keeps everything that is logged, at every level.
+/// Collects all log output, at every level.
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<String>>);
+struct LogCollector(Arc<Mutex<String>>);
 
-impl Visit for &Listener {
+impl Visit for &LogCollector {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut heard = self.0.lock().expect("no test panicked with it");
-        heard.push_str(&format!("{field}={value:?}\n"));
+        let mut log = self.0.lock().expect("no test panicked with it");
+        log.push_str(&format!("{field}={value:?}\n"));
     }
 }
 
-impl Subscriber for Listener {
+impl Subscriber for LogCollector {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -41,35 +44,36 @@ impl Subscriber for Listener {
 }
 
 #[tokio::test]
-async fn no_log_line_and_no_state_holds_the_words_or_the_key() {
-    let listener = Listener::default();
-    let guard = tracing::subscriber::set_default(listener.clone());
-    let bench = Bench::with(Manner::Says(GOOD), bounds()).await;
-    bench.advise(WORDS).await;
-    for manner in [Manner::Raw(500, WORDS.into()), Manner::Raw(200, WORDS.into()), Manner::BreaksOff] {
-        bench.stand_in.answers(manner);
-        bench.advise(WORDS).await;
+async fn no_log_line_and_no_status_holds_the_words_or_the_key() {
+    let collector = LogCollector::default();
+    let guard = tracing::subscriber::set_default(collector.clone());
+    let test = TestContext::with(Behaviour::Says(GOOD), settings()).await;
+    test.suggest(WORDS).await;
+    for behaviour in [Behaviour::Raw(500, WORDS.into()), Behaviour::Raw(200, WORDS.into()), Behaviour::BreaksOff] {
+        test.stand_in.answers(behaviour);
+        test.suggest(WORDS).await;
     }
-    bench.advise("I want to die, said the parrot").await;
+    test.suggest("I want to die, said the parrot").await;
     drop(guard);
-    assert_eq!(bench.breaker().await, "open");
-    let heard = listener.0.lock().expect("no test panicked with it").clone();
-    assert!(heard.contains("the suggestions endpoint keeps failing"), "it listened: {heard}");
-    for told in [heard, bench.observe().await.to_string()] {
-        assert!(!told.contains("parrot") && !told.contains("hunter2"), "{told}");
+    assert_eq!(test.endpoint().await.breaker, BreakerState::Open);
+    let log = collector.0.lock().expect("no test panicked with it").clone();
+    assert!(log.contains("the suggestions endpoint kept failing"), "log output is collected: {log}");
+    for shown in [log, serde_json::to_string(&test.status().await).expect("JSON")] {
+        assert!(!shown.contains("parrot") && !shown.contains("hunter2"), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn printed_for_debugging_nothing_shows_them_either() {
+async fn no_debug_output_holds_the_words_or_the_key() {
     let settings = EndpointSettings {
         url: "https://api.example.org/v1".parse().expect("a URL"),
         model: "m".into(),
         key: Some(KEY.to_owned().into()),
     };
     let endpoint = Endpoint::new(settings.clone()).expect("usable");
-    let (suggestions, _) = Suggestions::new(bounds(), Some(endpoint.clone()), Clock::system(), Rng::system());
+    let deps = Deps { endpoint: Some(endpoint.clone()), clock: Clock::system(), rng: Rng::system() };
+    let (suggestions, _) = SuggestionEngine::new(super::settings(), deps);
     let advice = Advice { lines: vec![WORDS.into()], urls: Vec::new(), crisis: false };
-    let printed = format!("{settings:?} {endpoint:?} {suggestions:?} {:?} {advice:?}", ask(WORDS));
+    let printed = format!("{settings:?} {endpoint:?} {suggestions:?} {:?} {advice:?}", request(WORDS));
     assert!(!printed.contains("parrot") && !printed.contains("hunter2") && !printed.contains("sad"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! An endpoint on this machine that answers as it is told.
+//! An endpoint on this machine whose behaviour a test chooses.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,24 +11,24 @@ use tokio::{
 
 pub(super) const GOOD: &str = "I hear you.\nBreathe out.\nDrink water.\nStep outside.\nWrite it down.";
 
-/// How it answers.
+/// How it answers a request.
 #[derive(Clone, Debug)]
-pub(super) enum Manner {
+pub(super) enum Behaviour {
     /// With this text as the completion.
     Says(&'static str),
     /// With this status, and this body.
     Raw(u16, String),
-    /// With the head and half of the body, then silence.
+    /// With the head and half of the body. Then it sends nothing.
     StopsHalfway,
-    /// With the head and half of the body, then the end.
+    /// With the head and half of the body. Then it closes the connection.
     BreaksOff,
     /// With a body that never ends.
     Floods,
     /// Not at all.
     Hangs,
-    /// With this text, when the gate is opened.
+    /// With this text, once the gate is open.
     SaysWhenOpened(&'static str),
-    /// By pointing to itself.
+    /// With a redirect to itself.
     Redirects,
 }
 
@@ -40,67 +40,70 @@ pub(super) struct StandIn {
 
 #[derive(Debug)]
 struct State {
-    manner: Mutex<Manner>,
+    behaviour: Mutex<Behaviour>,
     requests: Mutex<Vec<String>>,
     gate: watch::Sender<bool>,
 }
 
 impl StandIn {
-    pub(super) async fn start(manner: Manner) -> Self {
+    pub(super) async fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("bound"));
-        let state =
-            Arc::new(State { manner: Mutex::new(manner), requests: Mutex::default(), gate: watch::Sender::new(false) });
+        let state = Arc::new(State {
+            behaviour: Mutex::new(behaviour),
+            requests: Mutex::default(),
+            gate: watch::Sender::new(false),
+        });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(talk(client, Arc::clone(&serving)));
+                tokio::spawn(serve(client, Arc::clone(&serving)));
             }
         });
         Self { url, state }
     }
 
-    pub(super) fn answers(&self, manner: Manner) {
-        *self.state.manner.lock().expect("no test panicked with it") = manner;
+    pub(super) fn answers(&self, behaviour: Behaviour) {
+        *self.state.behaviour.lock().expect("no test panicked with it") = behaviour;
     }
 
     pub(super) fn open(&self) {
         self.state.gate.send_replace(true);
     }
 
-    /// The heads and bodies that came, in their order.
+    /// The heads and bodies of the requests, in order.
     pub(super) fn requests(&self) -> Vec<String> {
         self.state.requests.lock().expect("no test panicked with it").clone()
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(super) fn request_count(&self) -> usize {
         self.requests().len()
     }
 }
 
-async fn talk(client: TcpStream, state: Arc<State>) -> Option<()> {
+async fn serve(client: TcpStream, state: Arc<State>) -> Option<()> {
     let mut stream = BufReader::new(client);
     loop {
         let request = request(&mut stream).await?;
         state.requests.lock().expect("no test panicked with it").push(request);
-        let manner = state.manner.lock().expect("no test panicked with it").clone();
-        let answer = match manner {
-            Manner::Says(text) => whole(200, &completion(text)),
-            Manner::Raw(status, body) => whole(status, &body),
-            Manner::Redirects => {
+        let behaviour = state.behaviour.lock().expect("no test panicked with it").clone();
+        let answer = match behaviour {
+            Behaviour::Says(text) => whole(200, &completion(text)),
+            Behaviour::Raw(status, body) => whole(status, &body),
+            Behaviour::Redirects => {
                 "HTTP/1.1 307 x\r\nlocation: /v1/chat/completions\r\ncontent-length: 0\r\n\r\n".to_owned()
             }
-            Manner::SaysWhenOpened(text) => {
+            Behaviour::SaysWhenOpened(text) => {
                 state.gate.subscribe().wait_for(|open| *open).await.ok()?;
                 whole(200, &completion(text))
             }
-            Manner::Hangs => std::future::pending().await,
-            Manner::StopsHalfway => {
+            Behaviour::Hangs => std::future::pending().await,
+            Behaviour::StopsHalfway => {
                 half(&mut stream).await?;
                 std::future::pending().await
             }
-            Manner::BreaksOff => return half(&mut stream).await,
-            Manner::Floods => return flood(&mut stream).await,
+            Behaviour::BreaksOff => return half(&mut stream).await,
+            Behaviour::Floods => return flood(&mut stream).await,
         };
         stream.write_all(answer.as_bytes()).await.ok()?;
     }

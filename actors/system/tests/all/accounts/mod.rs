@@ -26,6 +26,7 @@ use crate::support::{PASSWORD, Received, World, client, email, secret, until, ve
 mod changes;
 mod concurrency;
 mod email_change;
+mod erasure;
 mod listing;
 mod passwords;
 mod pending_registrations;

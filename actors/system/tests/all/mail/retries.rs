@@ -48,8 +48,7 @@ async fn a_mail_that_is_refused_permanently_is_a_dead_letter() {
         world.register(BOB, PASSWORD, "phone").await;
         world.until_queued(0, 2).await;
         assert_eq!(server.mails().len(), 2, "dead letters are not retried");
-        let sql =
-            "SELECT count(*) FROM mail_intents WHERE last_error LIKE '%550 5.1.1%' AND last_error NOT LIKE '%@%'";
+        let sql = "SELECT count(*) FROM mail_intents WHERE last_error LIKE '%550 5.1.1%' AND last_error NOT LIKE '%@%'";
         assert_eq!(world.number(sql).await, 2, "the reason is stored, and no address");
         world.advance(Duration::from_secs(40 * 24 * 3600));
         world.kill("mailer").await;

@@ -1,4 +1,5 @@
-//! What raises the alarm, and what comes near and does not. Whoever changes `config/crisis.toml` adds the sentence that led to it.
+//! Sentences that mention suicide or self-harm, and near misses that do not. A change of `config/crisis.toml` adds the sentence that led
+//! to it.
 
 pub(super) const ALARMING: &[&str] = &[
     // English

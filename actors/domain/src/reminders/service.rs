@@ -1,0 +1,123 @@
+//! What users do with their reminders. Each change is one transaction.
+
+use faceofmind_db::{StoreError, Tx};
+use faceofmind_model::UserId;
+use faceofmind_platform::idempotency::{self, StoredResponse};
+use jiff::tz::TimeZone;
+
+use super::{
+    CreateReminder, DeleteReminder, Deps, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
+    ReminderError, UpdateReminder,
+    dispatch::{DispatchTotals, FailPoint},
+    reminder::{eight_am, next_due_at, zone_or},
+    store::{self, schedule},
+};
+use crate::accounts;
+
+/// What the handlers and the background tasks run on.
+pub(super) struct ReminderService {
+    pub(super) deps: Deps,
+    pub(super) dispatched: DispatchTotals,
+    pub(super) fail_point: FailPoint,
+}
+
+impl ReminderService {
+    pub(super) fn new(deps: Deps) -> Self {
+        Self { deps, dispatched: DispatchTotals::default(), fail_point: FailPoint::default() }
+    }
+
+    pub(super) async fn create(
+        &self,
+        CreateReminder { user, new, key, respond }: CreateReminder,
+    ) -> Result<StoredResponse, ReminderError> {
+        let Deps { db, keyring, clock, .. } = &self.deps;
+        let now = clock.now();
+        let mut tx = db.begin().await?;
+        tx.lock(&format!("reminders of {user}")).await?;
+        let zone = self.lock_and_get_zone(&mut tx, user).await?;
+        if let Some(key) = &key {
+            let claim = idempotency::claim(&mut tx, keyring, key, now).await?;
+            if let Some(response) = claim.into_replay(ReminderError::KeyReused)? {
+                return Ok(response);
+            }
+        }
+        if store::count(&mut tx, user).await? >= MAX_REMINDERS {
+            return Err(ReminderError::TooMany);
+        }
+        let reminder = store::insert(&mut tx, user, &new, now).await?;
+        self.schedule(&mut tx, &reminder, &zone).await?;
+        let response = respond(reminder);
+        if let Some(key) = &key {
+            idempotency::store_response(&mut tx, keyring, key, &response).await?;
+        }
+        tx.commit().await?;
+        Ok(response)
+    }
+
+    pub(super) async fn update(
+        &self,
+        UpdateReminder { user, id, change }: UpdateReminder,
+    ) -> Result<Reminder, ReminderError> {
+        let mut tx = self.deps.db.begin().await?;
+        let zone = self.lock_and_get_zone(&mut tx, user).await?;
+        let mut reminder = store::lock(&mut tx, user, id).await?.ok_or(ReminderError::NotFound)?;
+        let before = reminder.clone();
+        reminder.apply(change);
+        if reminder != before {
+            store::save(&mut tx, &reminder).await?;
+        }
+        if reminder.is_moved(&before) {
+            self.schedule(&mut tx, &reminder, &zone).await?;
+        }
+        tx.commit().await?;
+        Ok(reminder)
+    }
+
+    pub(super) async fn delete(&self, DeleteReminder { user, id }: DeleteReminder) -> Result<(), ReminderError> {
+        let mut tx = self.deps.db.begin().await?;
+        self.lock_and_get_zone(&mut tx, user).await?;
+        store::lock(&mut tx, user, id).await?.ok_or(ReminderError::NotFound)?;
+        store::delete(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(super) async fn get(&self, GetReminder { user, id }: GetReminder) -> Result<Reminder, ReminderError> {
+        let reminder = store::get(self.deps.db.read_conn().await?.connection(), user, id).await?;
+        reminder.ok_or(ReminderError::NotFound)
+    }
+
+    pub(super) async fn list(
+        &self,
+        ListReminders { user, skip, limit }: ListReminders,
+    ) -> Result<Vec<Reminder>, ReminderError> {
+        Ok(store::list(self.deps.db.read_conn().await?.connection(), user, skip, limit).await?)
+    }
+
+    pub(super) async fn find_sent(
+        &self,
+        FindSentReminder(id): FindSentReminder,
+    ) -> Result<Option<Reminder>, ReminderError> {
+        Ok(schedule::find_sent(self.deps.db.read_conn().await?.connection(), id).await?)
+    }
+
+    /// Locks the user against changes and deletion until the transaction ends, and returns the user's time zone.
+    async fn lock_and_get_zone(&self, tx: &mut Tx, user: UserId) -> Result<TimeZone, ReminderError> {
+        let mut zones = accounts::lock_and_get_time_zones(tx, [user]).await?;
+        let set = zones.remove(&user).ok_or(ReminderError::NotFound)?;
+        Ok(zone_or(set.as_deref(), &self.deps.time_zone))
+    }
+
+    async fn schedule(&self, tx: &mut Tx, reminder: &Reminder, zone: &TimeZone) -> Result<(), StoreError> {
+        let due_at = next_due_at(reminder.reminder_time, reminder.is_active, zone, self.deps.clock.now());
+        schedule::set(tx, reminder.id, due_at).await
+    }
+}
+
+/// Moves the user's pending reminders to 08:00 in another time zone (IANA name), in the transaction that sets the zone. Requires that the
+/// caller has locked the user.
+pub async fn rezone(tx: &mut Tx, user: UserId, zone: &str) -> Result<(), StoreError> {
+    let Ok(zone) = TimeZone::get(zone) else { return Ok(()) };
+    let pending = schedule::pending(tx, user).await?;
+    let moved: Vec<_> = pending.into_iter().map(|(id, date)| (id, eight_am(date, &zone))).collect();
+    schedule::move_all(tx, &moved).await
+}

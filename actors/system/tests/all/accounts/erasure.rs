@@ -1,0 +1,90 @@
+//! The erasure of a user with many rows.
+
+use super::*;
+
+/// Several slices.
+const MANY: i64 = 40_000;
+
+impl World {
+    /// Gives the user a session with many detections, and as many published events.
+    async fn record_many(&self, user: UserId) {
+        self.run(&format!(
+            "INSERT INTO sessions (user_id, start_time) SELECT {user}, created_at FROM users WHERE id = {user}"
+        ))
+        .await;
+        let numbers = format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) ");
+        for insert in [
+            "INSERT INTO emotion_detections (session_id, timestamp) SELECT s.id, s.start_time FROM sessions s, n WHERE s.user_id = {user}",
+            "INSERT INTO facial_data (detection_id, emotion) SELECT d.id, 'sad' FROM emotion_detections d \
+             JOIN sessions s ON s.id = d.session_id WHERE s.user_id = {user}",
+            "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at, position, published_at) \
+             SELECT CAST(n.i AS text), 'session/1', u.id, '{}', u.created_at, 1000000 + n.i, u.created_at FROM users u, n WHERE u.id = {user}",
+        ] {
+            self.run(&format!("{numbers}{}", insert.replace("{user}", &user.to_string()))).await;
+        }
+    }
+
+    async fn rows_left(&self) -> i64 {
+        self.number(
+            "SELECT (SELECT count(*) FROM emotion_detections) + (SELECT count(*) FROM facial_data) + \
+             (SELECT count(*) FROM sessions) + (SELECT count(*) FROM events WHERE envelope = '{}')",
+        )
+        .await
+    }
+
+    async fn erasures(&self) -> i64 {
+        self.number("SELECT count(*) FROM erasures").await
+    }
+}
+
+#[tokio::test]
+async fn an_erased_user_is_gone_at_once_and_the_rows_follow_although_the_actor_dies() {
+    for world in worlds().await {
+        let ada = world.person(ADA).await.id;
+        let bob = world.person("bob@example.org").await.id;
+        world.log_in(ADA, PASSWORD).await.expect("logs in");
+        world
+            .run(&format!(
+                "INSERT INTO sessions (user_id, start_time) SELECT {bob}, created_at FROM users WHERE id = {bob}"
+            ))
+            .await;
+        world.record_many(ada).await;
+        world.system.accounts.ask(delete(ada)).await.expect("erases");
+
+        // Kills the actor in the middle of the slices.
+        world.kill("user_registry").await;
+        assert!(world.rows_left().await > 1, "the kill came too late for this test");
+        assert!(world.system.accounts.ask(GetUser { id: ada }).await.expect("reads").is_none());
+        assert!(world.log_in(ADA, PASSWORD).await.is_err());
+        let users = world.system.accounts.ask(ListUsers { limit: 10, ..ListUsers::default() }).await.expect("lists");
+        assert_eq!((users.total, users.results.len()), (1, 1));
+        assert!(matches!(world.set_status(ada, Status::Active).await, Err(AccountError::NotFound)));
+        assert!(matches!(world.system.accounts.ask(delete(ada)).await, Err(AccountError::NotFound)));
+        let texts = "SELECT count(*) FROM users WHERE email LIKE '%ada%' OR first_name <> '' AND id = ";
+        assert_eq!(world.number(&format!("{texts}{ada}")).await, 0);
+        world.register(ADA, PASSWORD, "phone").await;
+
+        until("the rows are removed", async || world.erasures().await == 0).await;
+        assert_eq!(world.rows_left().await, 1, "the session of the other user");
+        assert_eq!(world.event_names(ada).await, ["user.deleted"]);
+        assert_eq!(world.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
+        assert!(world.id_of(ADA).await > ada, "the address is free");
+        let status = world.system.accounts.status().await.expect("is up");
+        assert_eq!(status.oldest_erasure, None);
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_a_stopped_node_left_is_finished_at_the_start_in_the_name_of_its_initiator() {
+    for world in worlds().await {
+        let ada = world.person(ADA).await.id;
+        world.run(&format!("UPDATE users SET email = 'erasing/{ada}', status = 'erasing' WHERE id = {ada}")).await;
+        let insert = "INSERT INTO erasures (user_id, requested_at, context) SELECT id, created_at, '{\"causedby\":\"admin/1\"}' FROM users";
+        world.run(insert).await;
+        world.kill("user_registry").await;
+        until("the erasure is finished", async || world.erasures().await == 0).await;
+        assert_eq!(world.event_names(ada).await, ["user.deleted"]);
+        let by_admin = "SELECT count(*) FROM events WHERE envelope LIKE '%\"causedby\":\"admin/1\"%'";
+        assert_eq!(world.number(by_admin).await, 1);
+    }
+}

@@ -1,0 +1,6 @@
+-- accounts: users who are erased and whose remaining rows are being removed in slices. `context` is the JSON of the context of their `user.deleted`.
+create table erasures (
+    user_id bigint primary key references users (id) on delete cascade,
+    requested_at timestamptz not null,
+    context text not null
+);

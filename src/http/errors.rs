@@ -1,0 +1,345 @@
+//! Every error of the API: its status, its type, and the text that a person reads. No other file has them.
+
+use std::{borrow::Cow, time::Duration};
+
+use faceofmind_db::StoreError;
+use faceofmind_domain::{
+    accounts::{AccountError, PasswordError, PolicyViolation},
+    community::CommunityError,
+    logins::{LoginError, TokenError},
+    reminders::ReminderError,
+    sessions::SessionError,
+};
+use faceofmind_platform::{encryption, outbox::FeedError, rate_limit::LimitError};
+use faceofmind_runtime::{AskError, legacy::Failure};
+use faceofmind_system::exporter::ExportError;
+use salvo::http::StatusCode;
+
+use super::problem::{FieldError, Problem};
+
+/// `Retry-After` when a queue was full, a dependency was down or a request timed out.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// `Retry-After` when the limit of event streams is reached. Streams last long.
+const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
+/// `Retry-After` when another export of the user is in progress.
+const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Errors of the edge itself.
+impl Problem {
+    /// 413; `limit` in bytes.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("The body is larger than {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    }
+
+    /// 415.
+    pub fn not_json() -> Self {
+        let detail = "The body must be JSON, sent as application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
+    }
+
+    /// 400, when the client stopped sending in the middle of a body.
+    pub fn body_cut_off() -> Self {
+        Self::bad_request("body-broken-off", "The body broke off before its end.")
+    }
+
+    /// 422. `errors` names the fields; `detail` does not, because the app searches it for words.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.len() {
+            1 => Cow::Borrowed("1 field of the request is not valid."),
+            count => format!("{count} fields of the request are not valid.").into(),
+        };
+        Self::unprocessable("invalid-fields", detail).with_errors(errors)
+    }
+
+    /// 401 for a request without a token.
+    pub fn not_authenticated() -> Self {
+        Self::unauthorized("Not authenticated")
+    }
+
+    /// 401 for a token that is malformed, expired or revoked.
+    pub fn invalid_token() -> Self {
+        Self::unauthorized("Could not validate credentials")
+    }
+
+    /// 403 for a user without the permission.
+    pub fn not_permitted() -> Self {
+        Self::forbidden("Not enough permissions")
+    }
+
+    /// 404 for a path without a route.
+    pub fn path_not_found() -> Self {
+        Self::not_found("There is nothing at this path.")
+    }
+
+    /// 404 for a user.
+    pub fn user_not_found() -> Self {
+        Self::not_found("There is no such user.")
+    }
+
+    /// 404 for a login.
+    pub fn login_not_found() -> Self {
+        Self::not_found("There is no such log-in.")
+    }
+
+    /// 400 for a window of days that does not exist.
+    pub fn invalid_window() -> Self {
+        Self::bad_request("invalid-window", "Invalid window")
+    }
+
+    /// 429, with the time until the next attempt is possible.
+    pub fn too_many(retry_after: Duration) -> Self {
+        let detail = "Too many attempts. Please wait before you try again.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).retry_after(retry_after)
+    }
+
+    /// 500. The log has the cause, under the id of the request.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side; the log tells what, under this request_id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// 503: a queue is full or a dependency is down. Nothing was written.
+    pub fn unavailable(retry_after: Duration) -> Self {
+        let detail = "The service cannot do this right now. Please try again shortly.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after)
+    }
+
+    /// 503: the deadline of the request passed.
+    pub fn timed_out() -> Self {
+        let detail = "The service could not do this in time. Please try again shortly.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", detail).retry_after(RETRY_AFTER)
+    }
+
+    /// The problem of a status that the framework has set without a body.
+    pub fn from_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::path_not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method-not-allowed",
+                "This path does not take this method; Allow lists those it takes.",
+            ),
+            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(RETRY_AFTER),
+            status if status.is_server_error() => Self::internal().with_status(status),
+            status => Self::new(status, "refused", "The request was refused."),
+        }
+    }
+
+    fn invalid_otp(detail: &'static str) -> Self {
+        Self::bad_request("otp-invalid", detail)
+    }
+
+    fn key_reused() -> Self {
+        let detail = "This Idempotency-Key was used with another body: send a new key with a new request.";
+        Self::unprocessable("idempotency-key-reused", detail)
+    }
+
+    /// 422 for one field of the body. The app searches `detail` for words, so it says what is wrong.
+    fn invalid_field(kind: &'static str, name: &'static str, message: &'static str) -> Self {
+        Self::unprocessable(kind, message).with_errors(vec![FieldError::new("body", name, message)])
+    }
+
+    fn password_policy(violation: PolicyViolation, field: &'static str) -> Self {
+        let message = match violation {
+            PolicyViolation::TooShort => "The password is too short: it needs at least 8 characters.",
+            PolicyViolation::TooLong => "The password is too long: it may have at most 128 characters.",
+            PolicyViolation::Reserved => "This password cannot be used: please choose another.",
+            PolicyViolation::TooWeak => {
+                "This password is too easy to guess: please choose a longer or less common password."
+            }
+        };
+        Self::invalid_field("password-refused", field, message)
+    }
+}
+
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        tracing::warn!(%error, "request failed: dependency unavailable");
+        Self::unavailable(RETRY_AFTER)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
+                tracing::warn!(%error, "request failed: dependency unavailable");
+                Self::unavailable(RETRY_AFTER)
+            }
+            StoreError::Conflict => {
+                let detail = "Another request changed this at the same time. Please load it again and retry.";
+                Self::conflict(detail).kind("concurrent-change")
+            }
+            StoreError::Corrupt(_) => {
+                tracing::error!(%error, "request failed: stored data is lost or corrupt");
+                Self::internal()
+            }
+            StoreError::Rejected(_) => {
+                tracing::error!(%error, "request failed: internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error.into(),
+            Failure::Dependency { service: encryption::SERVICE, reason } => StoreError::Corrupt(reason).into(),
+            other => {
+                tracing::warn!(error = %other, "request failed: dependency unavailable");
+                Self::unavailable(RETRY_AFTER)
+            }
+        }
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::TooMany => {
+                let detail = "You have as many event streams open as one user may. Close one of them first.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
+            }
+            FeedError::AtCapacity => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LimitError> for Problem {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Exceeded { retry_after } => Self::too_many(retry_after),
+            LimitError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::InvalidCode => Self::invalid_otp("Invalid or expired OTP."),
+            PasswordError::WrongPassword => Self::bad_request("wrong-password", "The current password is not right."),
+            PasswordError::Policy(violation) => Self::password_policy(violation, "new_password"),
+            PasswordError::RateLimited { retry_after } => Self::too_many(retry_after),
+            PasswordError::Ask(error) => error.into(),
+            PasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotFound => Self::user_not_found(),
+            AccountError::LastAdmin => {
+                Self::conflict("This is the last active admin: make another one first.").kind("last-admin")
+            }
+            AccountError::NotAUserAccount => {
+                let detail = "Only an account with the role user can be changed in this way.";
+                Self::forbidden(detail).kind("not-a-user-account")
+            }
+            AccountError::EmailTaken => {
+                Self::conflict("This e-mail address has an account already.").kind("email-taken")
+            }
+            AccountError::EmailUnchanged => {
+                Self::invalid_field("email-unchanged", "new_email", "This is the address of your account already.")
+            }
+            AccountError::InvalidCode => Self::invalid_otp("Invalid or expired OTP"),
+            AccountError::Policy(violation) => Self::password_policy(violation, "password"),
+            AccountError::RateLimited { retry_after } => Self::too_many(retry_after),
+            AccountError::Ask(error) => error.into(),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
+            LoginError::Inactive => {
+                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
+            }
+            LoginError::AccountDisabled(status) => {
+                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
+            }
+            LoginError::RateLimited { retry_after } => Self::too_many(retry_after),
+            LoginError::Ask(error) => error.into(),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            TokenError::Ask(error) => error.into(),
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommunityError> for Problem {
+    fn from(error: CommunityError) -> Self {
+        match error {
+            CommunityError::PostNotFound => Self::not_found("There is no such post."),
+            CommunityError::CommentNotFound => Self::not_found("There is no such comment under this post."),
+            CommunityError::NotAuthor => Self::forbidden("Somebody else wrote this.").kind("not-the-author"),
+            CommunityError::UserNotFound => Self::invalid_token(),
+            CommunityError::KeyReused => Self::key_reused(),
+            CommunityError::RateLimited { retry_after } => Self::too_many(retry_after),
+            CommunityError::Ask(error) => error.into(),
+            CommunityError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::InProgress => {
+                let detail = "An export of yours is under way: let it end first.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", detail).retry_after(EXPORT_RETRY_AFTER)
+            }
+            ExportError::Ask(error) => error.into(),
+            ExportError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotFound => Self::not_found("There is no such session."),
+            SessionError::Ended => Self::conflict(
+                "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
+            )
+            .kind("session-ended"),
+            SessionError::NotEnded => Self::bad_request("session-not-ended", "Session not ended yet"),
+            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", "Feedback already submitted"),
+            SessionError::KeyReused => Self::key_reused(),
+            SessionError::Ask(error) => error.into(),
+            SessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReminderError> for Problem {
+    fn from(error: ReminderError) -> Self {
+        match error {
+            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::KeyReused => Self::key_reused(),
+            ReminderError::TooMany => {
+                let detail = "You have as many reminders as one user may. Delete some of them first.";
+                Self::conflict(detail).kind("too-many-reminders")
+            }
+            ReminderError::Ask(error) => error.into(),
+            ReminderError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Failures outside of handlers, which become problems too: unknown paths, panics and deadlines.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use faceofmind_runtime::panics::static_message;
+use futures_util::FutureExt as _;
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
+
+use crate::http::problem::Problem;
+
+/// Gives every error status without a body the body of a problem: salvo's own 404 and 405 (with `Allow`), and other
+/// errors of salvo.
+pub struct ProblemBodies;
+
+#[async_trait]
+impl Handler for ProblemBodies {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        ctrl.call_next(req, depot, res).await;
+        let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
+        if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
+            Problem::from_status(status).write(req, depot, res).await;
+        }
+    }
+}
+
+/// Answers a panic with 500 and logs it. The connection and its other requests continue.
+pub struct CatchPanic;
+
+#[async_trait]
+impl Handler for CatchPanic {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        if let Err(panic) = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind().await {
+            tracing::error!(panic = static_message(&*panic), "handler panicked");
+            Problem::internal().write(req, depot, res).await;
+            ctrl.skip_rest();
+        }
+    }
+}
+
+/// Answers 503 when a handler has not finished within this time. Actors drop the messages that it still waits for.
+pub struct Deadline(pub Duration);
+
+#[async_trait]
+impl Handler for Deadline {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        if tokio::time::timeout(self.0, ctrl.call_next(req, depot, res)).await.is_err() {
+            tracing::warn!(limit_ms = self.0.as_millis(), "request timed out");
+            Problem::timed_out().write(req, depot, res).await;
+            ctrl.skip_rest();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, handler, http::StatusError};
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[handler]
+    async fn panics() {
+        tokio::task::yield_now().await;
+        panic!("a secret reason");
+    }
+
+    #[handler]
+    async fn hangs(res: &mut Response) {
+        res.render("half an answer");
+        std::future::pending::<()>().await;
+    }
+
+    #[handler]
+    async fn rejects() -> Result<&'static str, StatusError> {
+        Err(StatusError::im_a_teapot().brief("internal text"))
+    }
+
+    #[handler]
+    async fn works() {}
+
+    fn routes() -> Router {
+        Router::with_path("api")
+            .push(Router::with_path("panics").get(panics))
+            .push(Router::with_path("hangs").get(hangs))
+            .push(Router::with_path("rejects").get(rejects))
+            .push(Router::with_path("works").get(works))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_its_message_and_the_next_request_works() {
+        let api = Served::api(routes).await;
+        let panicked = answer(api.get("/api/panics")).await;
+        assert_eq!((panicked.status, panicked.json["type"].as_str()), (500, Some("/problems/internal")));
+        assert!(!panicked.json.to_string().contains("secret"));
+        assert_eq!(answer(api.get("/api/works")).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_hangs_is_a_503_after_the_deadline() {
+        let api = Served::api(routes).await;
+        let late = answer(api.get("/api/hangs")).await;
+        assert_eq!((late.status, late.json["type"].as_str()), (503, Some("/problems/timed-out")));
+        assert_eq!(late.header("retry-after"), "1");
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_framework_is_a_problem_without_its_text() {
+        let api = Served::api(routes).await;
+        let rejected = answer(api.get("/api/rejects")).await;
+        assert_eq!(rejected.status, 418);
+        assert!(!rejected.json.to_string().contains("internal text"));
+    }
+}

@@ -1,0 +1,175 @@
+//! The context of a request: its id, its client, its span, and its line in the access log.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait, http::HeaderValue};
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+use uuid::Uuid;
+
+use crate::http::{
+    client::{ClientIp, TrustedProxies},
+    request_id::{RequestId, X_REQUEST_ID},
+};
+
+/// The outermost layer: puts [`RequestId`] and [`ClientIp`] into the depot, echoes `X-Request-Id`, opens the span
+/// `request` and logs status and latency. Queries, bodies and ids in paths are never logged.
+pub struct RequestContext {
+    proxies: TrustedProxies,
+    new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+}
+
+impl RequestContext {
+    /// Believes the `X-Forwarded-For` of `proxies`; `new_id` makes the id of a request that brings none.
+    pub fn new(proxies: TrustedProxies, new_id: Arc<dyn Fn() -> Uuid + Send + Sync>) -> Self {
+        Self { proxies, new_id }
+    }
+
+    fn start(&self, req: &Request, depot: &mut Depot, res: &mut Response) -> Span {
+        let id = RequestId::given(req).unwrap_or_else(|| RequestId::new((self.new_id)()));
+        let span = tracing::info_span!("request", request_id = id.as_str(), method = %req.method(), path = route(req));
+        if let Ok(echo) = HeaderValue::from_str(id.as_str()) {
+            res.headers_mut().insert(X_REQUEST_ID, echo);
+        }
+        let peer = req.remote_addr().ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        depot.insert_typed(ClientIp(self.proxies.client_ip(peer, req.headers())));
+        depot.insert_typed(id);
+        span
+    }
+}
+
+#[async_trait]
+impl Handler for RequestContext {
+    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        let started = Instant::now();
+        let span = self.start(req, depot, res);
+        ctrl.call_next(req, depot, res).instrument(span.clone()).await;
+        span.in_scope(|| log(res, started));
+    }
+}
+
+/// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
+pub fn route(req: &Request) -> String {
+    match req.matched_path() {
+        "" if req.uri().path() != "/" => "(none)".to_owned(),
+        route => format!("/{route}"),
+    }
+}
+
+fn log(res: &Response, started: Instant) {
+    let status = res.status_code.unwrap_or_default();
+    let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), latency_us, "request finished");
+    } else {
+        tracing::info!(status = status.as_u16(), latency_us, "request finished");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{LazyLock, Mutex, PoisonError},
+    };
+
+    use salvo::{Router, handler};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    #[handler]
+    async fn nothing() {}
+
+    fn routes() -> Router {
+        Router::with_path("api/users/{id}").get(nothing)
+    }
+
+    #[tokio::test]
+    async fn the_request_id_of_a_client_is_echoed_and_an_invalid_one_is_replaced() {
+        let api = Served::api(routes).await;
+        let new = Uuid::from_u128(7).to_string();
+        let long = "x".repeat(129);
+        for (given, echoed) in [
+            ("abc-123_{}", "abc-123_{}"),
+            ("", new.as_str()),
+            ("two words", &new),
+            ("tab\there", &new),
+            ("é", &new),
+            (&long, &new),
+        ] {
+            let answer = answer(api.get("/api/users/1").header("x-request-id", given)).await;
+            assert_eq!(answer.header("x-request-id"), echoed, "for {given}");
+        }
+        assert_eq!(answer(api.get("/api/users/1")).await.header("x-request-id"), new);
+    }
+
+    #[tokio::test]
+    async fn a_request_id_given_twice_is_replaced() {
+        let api = Served::api(routes).await;
+        let twice = api.get("/api/users/1").header("x-request-id", "one").header("x-request-id", "two");
+        assert_eq!(answer(twice).await.header("x-request-id"), Uuid::from_u128(7).to_string());
+    }
+
+    #[tokio::test]
+    async fn the_log_has_route_status_and_request_id_but_no_query_and_no_id_of_a_person() {
+        let log = log();
+        let api = Served::api(routes).await;
+        answer(api.get("/api/users/4711?token=secret").header("x-request-id", "known-route")).await;
+        answer(api.get("/api/secret").header("x-request-id", "no-route")).await;
+        let text = log.lines_of(&["known-route", "no-route"]);
+        for part in [
+            "request_id=\"known-route\"",
+            "path=\"/api/users/{id}\"",
+            "status=200",
+            "latency_us=",
+            "path=\"(none)\"",
+            "status=404",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(!text.contains("secret") && !text.contains("4711"), "{text}");
+    }
+
+    /// The log of all tests of this process. A thread-local subscriber would miss lines of call sites that another
+    /// thread registers first.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    fn log() -> Log {
+        static LOG: LazyLock<Log> = LazyLock::new(|| {
+            let log = Log::default();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
+            log
+        });
+        LOG.clone()
+    }
+
+    impl Log {
+        fn lines_of(&self, ids: &[&str]) -> String {
+            let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = String::from_utf8_lossy(&bytes);
+            text.lines().filter(|line| ids.iter().any(|id| line.contains(id))).map(|line| format!("{line}\n")).collect()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+}

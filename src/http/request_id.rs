@@ -1,0 +1,39 @@
+//! `X-Request-Id`: the id by which logs, problems and events name a request.
+
+use salvo::{Depot, Request, http::HeaderName};
+use uuid::Uuid;
+
+/// The header that carries the id in both directions.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that a client may choose, in characters.
+const MAX_LENGTH: usize = 128;
+
+/// The id of a request: the client's own, or a new UUID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// An id for a request that brings none.
+    pub fn new(id: Uuid) -> Self {
+        Self(id.to_string())
+    }
+
+    /// The client's id, if it is given once and has 1 to 128 visible ASCII characters: it is logged as it is.
+    pub fn given(req: &Request) -> Option<Self> {
+        let mut values = req.headers().get_all(X_REQUEST_ID).iter();
+        let text = values.next().and_then(|value| value.to_str().ok())?;
+        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (fits && values.next().is_none()).then(|| Self(text.to_owned()))
+    }
+
+    /// The id of the current request, which the outermost layer puts into the depot.
+    pub fn of(depot: &Depot) -> Option<&str> {
+        depot.get_typed::<Self>().ok().map(Self::as_str)
+    }
+
+    /// As logs and answers show it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,110 @@
+//! Successful responses. `Json<T>` is a 200; these are the others.
+
+use faceofmind_platform::idempotency::{Once, StoredResponse};
+use salvo::{
+    Depot, Request, Response, Writer, async_trait,
+    http::StatusCode,
+    oapi::{Components, Content, EndpointOutRegister, Operation, Response as Described, ToSchema},
+    writing::{Json, Text},
+};
+use serde::Serialize;
+
+/// The body of an endpoint without other content. The app decodes JSON from every body, so none is empty.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[salvo(schema(name = "Message", example = json!({ "message": "Done." })))]
+pub struct MessageBody {
+    /// One sentence for a person.
+    pub message: &'static str,
+}
+
+impl MessageBody {
+    /// A 200 with this message.
+    pub fn json(message: &'static str) -> Json<Self> {
+        Json(Self { message })
+    }
+
+    /// A 202 with this message.
+    pub fn accepted(message: &'static str) -> WithStatus<Self, 202> {
+        WithStatus(Self { message })
+    }
+}
+
+/// A JSON body with another status than 200.
+#[derive(Debug)]
+pub struct WithStatus<T, const STATUS: u16>(pub T);
+
+/// 201 with a JSON body.
+pub type Created<T> = WithStatus<T, 201>;
+
+/// 202 with a JSON body.
+pub type Accepted<T> = WithStatus<T, 202>;
+
+/// A new response, or the one that was stored for the same `Idempotency-Key`.
+#[derive(Debug)]
+pub enum IdempotentResponse<T, const STATUS: u16 = 201> {
+    /// The request was carried out now.
+    Fresh(T),
+    /// The request was carried out before, or its response was stored when it was carried out.
+    Stored(StoredResponse),
+}
+
+impl<T, const STATUS: u16> From<StoredResponse> for IdempotentResponse<T, STATUS> {
+    fn from(response: StoredResponse) -> Self {
+        Self::Stored(response)
+    }
+}
+
+/// Makes the response to a command: the view `V` of what was made, as JSON. The bytes are stored with an `Idempotency-Key`, so that a
+/// repeated request gets the same ones.
+pub fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {
+    stored(STATUS, &V::from(made))
+}
+
+/// A response with this status and body.
+pub fn stored(status: u16, body: &impl Serialize) -> StoredResponse {
+    StoredResponse { status, body: serde_json::to_string(body).expect("views have string keys") }
+}
+
+impl<V, T: Into<V>, const STATUS: u16> From<Once<T>> for IdempotentResponse<V, STATUS> {
+    fn from(once: Once<T>) -> Self {
+        match once {
+            Once::Now(made) => Self::Fresh(made.into()),
+            Once::Again(response) => Self::Stored(response),
+        }
+    }
+}
+
+#[async_trait]
+impl<T: Serialize + Send, const STATUS: u16> Writer for WithStatus<T, STATUS> {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        res.status_code(status(STATUS)).render(Json(self.0));
+    }
+}
+
+#[async_trait]
+impl<T: Serialize + Send, const STATUS: u16> Writer for IdempotentResponse<T, STATUS> {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        match self {
+            Self::Fresh(body) => res.status_code(status(STATUS)).render(Json(body)),
+            Self::Stored(response) => res.status_code(status(response.status)).render(Text::Json(response.body)),
+        }
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> EndpointOutRegister for WithStatus<T, STATUS> {
+    fn register(components: &mut Components, operation: &mut Operation) {
+        let content = Content::new(T::to_schema(components));
+        let response = Described::new(status(STATUS).canonical_reason().unwrap_or_default());
+        operation.responses.insert(status(STATUS).as_str(), response.add_content("application/json", content));
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> EndpointOutRegister for IdempotentResponse<T, STATUS> {
+    fn register(components: &mut Components, operation: &mut Operation) {
+        WithStatus::<T, STATUS>::register(components, operation);
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::OK)
+}

@@ -1,0 +1,109 @@
+//! The state that all handlers share.
+
+use std::{any::type_name, ops::Deref, sync::Arc};
+
+use faceofmind_db::Database;
+use faceofmind_platform::rate_limit::Limit;
+use faceofmind_system::ActorSystem;
+use salvo::{
+    Depot, Request,
+    oapi::{Components, Operation},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{extract::extractor, problem::Problem};
+
+/// The actors, and what the edge itself needs.
+pub struct AppState {
+    /// The actor system.
+    pub system: ActorSystem,
+    /// The database, whose health `/ready` reports.
+    pub db: Database,
+    /// How many calls without a token one client may make under `/auth`.
+    pub anonymous_calls: Limit,
+    /// Cancelled when the service begins to stop.
+    pub stopping: CancellationToken,
+}
+
+impl AppState {
+    /// The state of a service that is not stopping.
+    pub fn new(system: ActorSystem, db: Database, anonymous_calls: Limit) -> Self {
+        Self { system, db, anonymous_calls, stopping: CancellationToken::new() }
+    }
+}
+
+/// A value that all requests share: injected with `salvo::affix_state::inject(State::new(state))` as a hoop of the
+/// router, taken by a handler as the argument `state: State<AppState>`. Clones are cheap.
+pub struct State<T>(Arc<T>);
+
+impl<T> State<T> {
+    /// Shares a value.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T: Send + Sync + 'static> State<T> {
+    /// The shared value, for extractors that need it (`Caller` asks the logins).
+    ///
+    /// # Errors
+    /// 500 when the router does not inject it.
+    pub fn of(depot: &Depot) -> Result<Self, Problem> {
+        depot.get_typed::<Self>().cloned().map_err(|_| {
+            tracing::error!(state = type_name::<T>(), "request failed: state was not injected into the router");
+            Problem::internal()
+        })
+    }
+
+    async fn from_request(_: &Request, depot: &Depot) -> Result<Self, Problem> {
+        Self::of(depot)
+    }
+
+    fn document(_: &mut Components, _: &mut Operation) {}
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+extractor!([T: Send + Sync + 'static] State<T>);
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, Writer, affix_state, oapi::endpoint, writing::Json};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{Served, answer};
+
+    struct App {
+        name: &'static str,
+    }
+
+    #[endpoint]
+    async fn name(app: State<App>) -> Json<&'static str> {
+        Json(app.name)
+    }
+
+    fn routes() -> Router {
+        let here = Router::with_path("here").hoop(affix_state::inject(State::new(App { name: "app" }))).get(name);
+        Router::with_path("api").push(here).push(Router::with_path("nowhere").get(name))
+    }
+
+    #[tokio::test]
+    async fn handlers_get_the_injected_state_and_a_missing_hoop_is_an_internal_error() {
+        let api = Served::api(routes).await;
+        assert_eq!(answer(api.get("/api/here")).await.json, json!("app"));
+        assert_eq!(answer(api.get("/api/nowhere")).await.status, 500);
+    }
+}

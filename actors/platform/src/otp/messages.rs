@@ -8,7 +8,6 @@ use faceofmind_runtime::{AskError, Message};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::store::OnMatch;
 use crate::rate_limit::RateLimitError;
 
 /// What a code is valid for.
@@ -70,6 +69,15 @@ pub struct VerifyCode {
     /// The client that sent it.
     pub client: String,
     pub on_match: OnMatch,
+}
+
+/// What to do with the right code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnMatch {
+    /// Leave it valid.
+    Keep,
+    /// Consume it in the same step: of concurrent right answers one wins.
+    Consume,
 }
 
 impl Message for VerifyCode {

@@ -10,10 +10,11 @@ mod store;
 
 pub use actor::{Deps, OtpIssuer, Settings, Status};
 pub use messages::{
-    ConsumeCode, IssueCode, IssuedCode, OtpError, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode,
+    ConsumeCode, IssueCode, IssuedCode, OnMatch, OtpError, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode,
+    VerifyCode,
 };
 pub use quota::IssueQuota;
-pub use store::{CodeStore, OnMatch};
+pub use store::CodeStore;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use faceofmind_db::Database;
 use faceofmind_model::ClaimId;
 use faceofmind_runtime::AskError;
 
-use super::{IssueQuota, OtpError, messages::CodeKey};
+use super::{IssueQuota, OnMatch, OtpError, messages::CodeKey};
 use crate::{DependencyError, redis::RedisClient};
 
 mod redis;
@@ -40,15 +40,6 @@ pub(super) struct NewCode {
 
 /// The id of a code, and what it verifies.
 pub(super) type FoundCode = (String, Option<ClaimId>);
-
-/// What to do with the right code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnMatch {
-    /// Leave it valid.
-    Keep,
-    /// Consume it in the same step: of concurrent right answers one wins.
-    Consume,
-}
 
 impl CodeStore {
     /// Stores a code. Returns `false` when it exceeds the quota.

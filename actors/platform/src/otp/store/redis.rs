@@ -8,10 +8,10 @@ use faceofmind_base::Timestamp;
 use faceofmind_model::ClaimId;
 use serde::Serialize;
 
-use super::{FoundCode, NewCode, OnMatch};
+use super::{FoundCode, NewCode};
 use crate::{
     DependencyError,
-    otp::{IssueQuota, messages::CodeKey},
+    otp::{IssueQuota, OnMatch, messages::CodeKey},
     redis::RedisClient,
 };
 

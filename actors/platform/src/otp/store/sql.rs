@@ -4,8 +4,8 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_model::ClaimId;
 
-use super::{FoundCode, NewCode, OnMatch};
-use crate::otp::{IssueQuota, messages::CodeKey, quota::PreviousIssue};
+use super::{FoundCode, NewCode};
+use crate::otp::{IssueQuota, OnMatch, messages::CodeKey, quota::PreviousIssue};
 
 const PREVIOUS: &str = "SELECT intent, client FROM codes WHERE address = $1 AND purpose = $2 AND minted_at > $3";
 const INSERT: &str = "INSERT INTO codes \

@@ -15,7 +15,7 @@ pub(crate) type ActorFuture<A> = Pin<Box<dyn Future<Output = Result<A, StartErro
 pub(crate) type ActorFactory<A> = Arc<dyn Fn() -> ActorFuture<A> + Send + Sync>;
 
 /// Why an actor did not start.
-pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a new actor needs. Its handle is attached before the actor is made, so that the factory may send it its first messages.
 pub(crate) struct SpawnArgs<A: Actor> {

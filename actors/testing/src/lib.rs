@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use faceofmind_base::{Clock, Rng};

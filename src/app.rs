@@ -1,4 +1,4 @@
-//! The one place that knows every part: from settings to a service that runs, and back to rest.
+//! The service: starts every part from the settings, and stops them in order.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -36,7 +36,7 @@ pub(crate) use tail::tail;
 
 use self::instance_lock::InstanceLock;
 
-/// A service that runs. Stop it with [`App::stop`]; dropped, it is cut off.
+/// A running service. [`App::stop`] stops it in order. Dropping it cuts off its requests.
 pub struct App {
     state: State<AppState>,
     instance_lock: InstanceLock,
@@ -46,7 +46,7 @@ pub struct App {
     drain: Duration,
 }
 
-/// The documented routes, without state: they are also walked to write the documentation.
+/// The documented routes, without state, because the OpenAPI document is made of them too.
 pub fn routes() -> Router {
     let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
     resources.extend([reminders::router(), events::router()]);
@@ -55,7 +55,7 @@ pub fn routes() -> Router {
 }
 
 impl App {
-    /// Starts the service: brings the database up to date, then the actors, then listens.
+    /// Starts the service: migrates the database, starts the actors, then listens.
     ///
     /// # Errors
     /// [`StartError`] says which part could not start and what to do.
@@ -109,17 +109,17 @@ impl App {
         self.instance_lock.release();
     }
 
-    /// Where clients reach it.
+    /// The address of the public listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where operators reach it, if they do.
+    /// The address of the operators' listener. None when it is disabled.
     pub fn operator_address(&self) -> Option<SocketAddr> {
         self.operator_address
     }
 
-    /// The actors.
+    /// The supervisor of the actors.
     pub fn tree(&self) -> &SupervisorHandle {
         &self.state.system.tree
     }
@@ -130,18 +130,18 @@ impl App {
         &self.state.system.sessions
     }
 
-    /// The events that are published from now on.
+    /// Receives the events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
         self.state.system.events.subscribe()
     }
 
-    /// Waits until an actor has failed too often, and names it.
+    /// Waits until an actor has failed too often. Returns its name.
     pub async fn escalated(&self) -> &'static str {
         self.state.system.tree.clone().escalated().await
     }
 
-    /// Stops in good order: not ready, no new connections, requests finished, actors from the edge inwards, the database last. All of it
-    /// takes no longer than `shutdown_timeout_seconds` and a moment.
+    /// Stops the service in order: `/ready` answers 503, new connections are refused, requests in progress finish, the actors stop in
+    /// the reverse order of their start, and the database closes. It takes little longer than `shutdown_timeout_seconds`.
     pub async fn stop(mut self) {
         let end = Instant::now() + self.drain;
         self.state.stopping.cancel();
@@ -149,9 +149,9 @@ impl App {
             handle.stop(self.drain).await;
         }
         for (_, running) in std::mem::take(&mut self.listeners) {
-            // Its own words may quote people.
+            // The message of the panic is not logged, because it may quote personal text.
             if running.await.is_err() {
-                tracing::error!("a listener did not stop in good order");
+                tracing::error!("listener panicked");
             }
         }
         self.close(end.duration_since(Instant::now())).await;
@@ -162,7 +162,7 @@ fn run(server: Server) -> (ServerHandle, JoinHandle<()>) {
     let handle = server.handle.clone();
     let running = tokio::spawn(async move {
         if let Err(error) = server.run().await {
-            tracing::error!(%error, "a listener failed");
+            tracing::error!(%error, "listener failed");
         }
     });
     (handle, running)

@@ -5,5 +5,6 @@ mod community;
 mod exporter;
 mod key_rotation;
 mod logins;
+mod mail;
 mod reminders;
 mod support;

@@ -8,7 +8,7 @@ use faceofmind_model::MailReason;
 use faceofmind_platform::mail::{CLAIM_TIMEOUT, CountJobs, JobCounts, MailError, enqueue};
 use faceofmind_runtime::AskError;
 
-use crate::support::{MailServer, PASSWORD, Received, World, bounds, email, until};
+use crate::support::{MailServer, PASSWORD, Received, World, email, settings, until};
 
 mod crashes;
 mod retries;
@@ -21,7 +21,7 @@ const SILENCE: &str = "";
 
 /// Returns a system on that database that mails to the server.
 async fn world(db: Database, server: &MailServer) -> World {
-    World::with(db, server.transport(), None, &Clock::system(), bounds()).await
+    World::with(db, server.transport(), None, &Clock::system(), settings()).await
 }
 
 /// Returns a system on each database, and its mail server.

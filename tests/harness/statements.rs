@@ -31,9 +31,12 @@ pub(super) struct StatementRecorder;
 struct RequestId(String);
 
 impl StatementRecorder {
-    /// Lets through the spans of requests and the event of sqlx for each statement.
+    /// Lets through the spans of requests and of the messages that they send, and the event of sqlx for each statement.
     pub(super) fn filter<S>() -> impl Filter<S> {
-        Targets::new().with_target("faceofmind", tracing::Level::INFO).with_target("sqlx::query", tracing::Level::DEBUG)
+        Targets::new()
+            .with_target("faceofmind", tracing::Level::INFO)
+            .with_target("faceofmind_runtime", tracing::Level::DEBUG)
+            .with_target("sqlx::query", tracing::Level::DEBUG)
     }
 }
 

@@ -74,6 +74,8 @@ impl<A: Actor> Handle<A> {
         let unavailable = (AskError::Unavailable(name), Outcome::Unavailable);
         let permit = Arc::clone(permits).try_acquire_owned().map_err(|_| busy)?;
         let span = tracing::debug_span!("message", actor = name, message = M::name());
+        // Without the span, the work still belongs to the request, whose id its log lines carry.
+        let span = if span.is_disabled() { tracing::Span::current() } else { span };
         let (sender, reply) = oneshot::channel();
         let actor_ref = self.actor_ref().ok_or(unavailable)?;
         let delivery = Delivery { message, reply: ReplyTo::new(Some(sender), Some(permit), span, metrics) };

@@ -215,12 +215,6 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// While `actors/src` exists, the crates that the documents describe are being split out of it.
-fn is_planned(path: &str) -> bool {
-    root().join("actors/src").exists()
-        && (path.starts_with("actors/") || path == "src/bootstrap.rs" || path == "src/http/errors.rs")
-}
-
 #[test]
 fn every_path_in_the_documents_exists() {
     let folders = ["src/", "actors/", "config/", "docs/", "examples/", "migrations/", "tests/", "xtask/", ".ci/"];
@@ -229,7 +223,7 @@ fn every_path_in_the_documents_exists() {
         let text = document(&name);
         let paths = quoted(&text).filter(|word| folders.iter().any(|folder| word.starts_with(folder)));
         for path in paths.filter(|path| !path.contains(['<', '*', ' '])) {
-            missing.extend((!root().join(path).exists() && !is_planned(path)).then(|| format!("{name}: {path}")));
+            missing.extend((!root().join(path).exists()).then(|| format!("{name}: {path}")));
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
@@ -245,7 +239,7 @@ fn modules(of_crate: &str) -> Vec<String> {
 #[test]
 fn the_architecture_document_describes_every_module() {
     let architecture = document("docs/ARCHITECTURE.md");
-    for of_crate in ["actors/domain", "actors/platform"].into_iter().filter(|path| !is_planned(path)) {
+    for of_crate in ["actors/domain", "actors/platform"] {
         let modules = modules(of_crate);
         assert!(!modules.is_empty(), "{of_crate} has no modules");
         for module in modules {

@@ -19,7 +19,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 /// A voice text, encrypted like the service does, with the key of all tests.
 fn encrypted(detection: i64, said: &str) -> String {
     let keyring = Keyring::new([("test", [1; 32].as_slice())]).expect("a key");
-    keyring.encrypt(&format!("voice_data/{detection}"), said).expect("seals")
+    keyring.encrypt(&format!("voice_data/{detection}"), said).expect("encrypts")
 }
 
 /// A session with three detections: one in clear text, as the predecessor stored it, one encrypted, and one without text.

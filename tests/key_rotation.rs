@@ -11,7 +11,7 @@ tests_on_both_profiles! {
 }
 
 macro_rules! keys {
-    ($($id:literal = $letter:literal),+) => { concat!($($id, ":", $letter, "QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),+) };
+    ($($id:literal = $first:literal),+) => { concat!($($id, ":", $first, "QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),+) };
 }
 const OLD_FIRST: &str = keys!("old" = "A", ",new" = "B");
 const NEW_FIRST: &str = keys!("new" = "B", ",old" = "A");

@@ -26,11 +26,7 @@ fn assert_well_formed(mail: &Mail, email: &str) {
     assert!(mail.raw.contains("multipart/alternative") && mail.raw.contains("text/plain"), "{}", mail.raw);
     assert!(mail.html.contains("<html"), "{}", mail.html);
     assert!(!mail.html.contains("src=") && !mail.html.contains("http"), "the mail loads nothing: {}", mail.html);
-    assert!(
-        !mail.subject.chars().any(|letter| letter.is_ascii_digit()),
-        "a lock screen shows subjects: {}",
-        mail.subject
-    );
+    assert!(!mail.subject.chars().any(|c| c.is_ascii_digit()), "a lock screen shows subjects: {}", mail.subject);
 }
 
 async fn every_mail_contains_its_required_texts(app: &TestApp) {

@@ -39,7 +39,7 @@ impl Mail {
     }
 
     fn runs_of_digits(&self) -> Vec<String> {
-        let runs = self.text.split(|letter: char| !letter.is_numeric());
+        let runs = self.text.split(|c: char| !c.is_numeric());
         runs.filter(|run| !run.is_empty()).map(str::to_owned).collect()
     }
 

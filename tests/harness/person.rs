@@ -156,8 +156,8 @@ impl TestApp {
         let (email, number) = unused_address(name);
         let password = format!("{name}'s own word no. {number}, quite long");
         self.env.forbid_in_log(&password);
-        let mut letters = name.chars();
-        let first_name = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+        let mut chars = name.chars();
+        let first_name = chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default();
         let (access, refresh) = (String::new(), String::new());
         let last_name = "Lovelace".to_owned();
         Person { email, password, first_name, last_name, client: self.client(), id: 0, access, refresh }

@@ -104,7 +104,7 @@ impl Program {
 /// The service's address in a line of output: `http://127.0.0.1:PORT`.
 fn base_url(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("http://")?;
-    let end = rest.find(|letter: char| !letter.is_ascii_digit() && !".:".contains(letter)).unwrap_or(rest.len());
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !".:".contains(c)).unwrap_or(rest.len());
     Some(format!("http://{}", rest[..end].trim_end_matches(['.', ':'])))
 }
 

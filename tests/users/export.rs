@@ -96,7 +96,7 @@ async fn an_export_holds_everything_about_its_user_and_nothing_else(app: &TestAp
     let session = record_everything(&ada, "own", 1, 1).await;
     record_everything(&bob, "foreign", 1, 1).await;
     let stored = app.texts("SELECT content FROM voice_data").await;
-    assert!(stored.iter().all(|text| text.starts_with("sealed:")), "{stored:?}");
+    assert!(stored.iter().all(|text| text.starts_with("sealed:v1:")), "{stored:?}");
 
     let response = ada.get(EXPORT).await.assert_status(200);
     let export = &response.json;

@@ -47,7 +47,7 @@ async fn a_database_with_unknown_tables_or_from_a_later_version_is_left_alone() 
     for db in testing::empty_databases().await {
         let mut tx = db.begin().await.expect("begins");
         with_conn!(tx.connection(), c => sqlx::query("CREATE TABLE users (id integer)").execute(c).await.map(drop))
-            .expect("somebody else's table");
+            .expect("another program's table");
         tx.commit().await.expect("commits");
         assert!(matches!(migrate(&db).await, Err(MigrationError::UnknownTables(table)) if table == "users"));
     }

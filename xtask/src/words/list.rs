@@ -24,6 +24,8 @@ pub(super) const EXEMPT: &[&str] = &[
     "LICENSE",
     "xtask/src/words.rs",
     "xtask/src/words/list.rs",
+    // What the version before the renames wrote.
+    "tests/fixtures/upgrade",
     // What people may say in distress.
     "suggestions/crisis/tests/sentences.rs",
 ];
@@ -90,7 +92,6 @@ pub(super) const ALLOWED: &[Allowed] = &[
     allowed("ascii letters", "are of the alphabet"),
     allowed("letters digits", "are of the alphabet"),
     allowed("letters and digits", "are of the alphabet"),
-    allowed("letter or a digit", "is of the alphabet"),
     allowed("letter spacing", "is a property of CSS"),
     allowed("emotion tally", "is a field of the API"),
     allowed("intensity tally", "is a field of the API"),
@@ -101,6 +102,7 @@ pub(super) const ALLOWED: &[Allowed] = &[
     allowed_in("suggestions/pattern.rs", "letter", "is of the alphabet: phrases are found by their first letter"),
     allowed_in("suggestions/pattern.rs", "letters", "are of the alphabet"),
     allowed("seal in place append tag", "is a function of aws-lc-rs"),
+    allowed("help whoever finds this file", "stands in exports, which do not change"),
     allowed("config sealed", "is NATS's word for a stream that takes no more messages"),
     allowed("is sealed or denies deleting", "speaks of a stream of NATS"),
 ];

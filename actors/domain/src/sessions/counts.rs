@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_frequent_emotion_dominates_whatever_its_letter_case() {
+    fn the_most_frequent_emotion_dominates_whatever_its_case() {
         assert_eq!(counts(&[("Happy", 1, 1), ("sad", 2, 9), (" HAPPY", 2, 2)]).dominant(), Some("happy"));
         assert_eq!(counts(&[]).dominant(), None);
     }

@@ -124,7 +124,7 @@ mod tests {
             let text = serde_json::to_string(&context).expect("JSON");
             assert_eq!(serde_json::from_str::<EventContext>(&text).expect("a context"), context);
         }
-        for bad in ["user", "user/x", "admin/", "nobody/1", ""] {
+        for bad in ["user", "user/x", "admin/", "stranger/1", ""] {
             assert!(serde_json::from_value::<Initiator>(bad.into()).is_err(), "{bad}");
         }
     }

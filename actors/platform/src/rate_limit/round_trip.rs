@@ -47,7 +47,7 @@ impl FromIterator<Request> for RoundTrip {
 }
 
 impl RoundTrip {
-    /// Refunds go first, so that they make room for what is acquired.
+    /// Refunds go first, so that what they free can be acquired.
     pub(super) async fn run(self, store: &CounterStore) {
         if !self.refunds.is_empty() {
             if let Err(error) = store.refund(self.refunds).await {

@@ -17,8 +17,8 @@ async fn a_history_holds_everything_in_the_order_of_time() {
         let second = test.detect(id, "saudade").await;
         let insert = "INSERT INTO emotion_detections (session_id, timestamp) VALUES ($1, $2) RETURNING id";
         let bare = test.sql(insert, id.0).await;
-        let sealed = testing::keyring().encrypt(&format!("voice_data/{first}"), "I miss home").expect("sealed");
-        test.texts(VOICE, first, &sealed).await;
+        let encrypted = testing::keyring().encrypt(&format!("voice_data/{first}"), "I miss home").expect("encrypts");
+        test.texts(VOICE, first, &encrypted).await;
         test.texts(VOICE, second, "a plain text of an older database").await;
         test.suggest(first, "- I hear you.\n- Breathe.\n- Walk.").await;
         test.texts(URLS, first, "https://b.example,https://a.example").await;
@@ -113,7 +113,7 @@ async fn an_undecryptable_text_leaves_the_others_readable() {
         let ada = test.user("ada@example.org").await;
         let id = test.start(ada).await.id;
         let (first, second) = (test.detect(id, "sad").await, test.detect(id, "calm").await);
-        let moved = testing::keyring().encrypt("voice_data/0", "a secret").expect("sealed");
+        let moved = testing::keyring().encrypt("voice_data/0", "a secret").expect("encrypts");
         test.texts(VOICE, first, &moved).await;
         test.suggest(first, "- I hear you.").await;
         test.texts(VOICE, second, "plain words").await;

@@ -63,10 +63,10 @@ async fn each_detection_gets_its_own_rows_and_ids_keep_the_order_of_the_request(
             let said: Vec<_> = voice
                 .iter()
                 .flatten()
-                .map(|sealed| keyring.decrypt(&voice_aad(*key), sealed).expect("opens"))
+                .map(|stored| keyring.decrypt(&voice_aad(*key), stored).expect("opens"))
                 .collect();
             assert_eq!(said, if number.is_multiple_of(3) { vec![format!("words {number}")] } else { vec![] });
-            assert!(voice.iter().flatten().all(|sealed| sealed.starts_with("sealed:v1:")));
+            assert!(voice.iter().flatten().all(|stored| stored.starts_with("sealed:v1:")));
             let sure = "SELECT cast(round(confidence * 1000) AS integer) || '' FROM detection_details \
                         WHERE detection_id = $1";
             let sure = test.texts_of(sure, key.0).await;

@@ -26,6 +26,45 @@ pub trait Message: Send + 'static {
     }
 }
 
+/// Implements [`Message`] for types that share an error: one line a message, with its output and, where it differs, its deadline.
+///
+/// ```
+/// # use faceofmind_runtime::{AskError, Message, messages};
+/// # use std::time::Duration;
+/// struct GetName;
+/// struct Rename(String);
+///
+/// messages! {
+///     Error = AskError;
+///     GetName => String;
+///     Rename => (), within Duration::from_secs(28);
+/// }
+/// assert_eq!(Rename::DEADLINE, Some(Duration::from_secs(28)));
+/// ```
+#[macro_export]
+macro_rules! messages {
+    (Error = $error:ty; $($message:ty => $output:ty $(, within $deadline:expr)?;)+) => {
+        $(impl $crate::Message for $message {
+            type Output = $output;
+            type Error = $error;
+            $(const DEADLINE: Option<std::time::Duration> = Some($deadline);)?
+        })+
+    };
+}
+
+/// Lets an actor answer each message with the method of its `service` beside it, in a task of its own on its `tasks`.
+#[macro_export]
+macro_rules! answer_with_service {
+    ($actor:ty; $($message:ty => $method:ident,)+) => {
+        $(impl $crate::Handler<$message> for $actor {
+            fn handle(&mut self, message: $message, reply: $crate::ReplyTo<$message>) {
+                let service = std::sync::Arc::clone(&self.service);
+                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
+            }
+        })+
+    };
+}
+
 /// Replies to one message. It holds the message's place in the mailbox until the reply is sent or dropped.
 ///
 /// Dropped without a reply, as by a panic, it fails the caller's request with [`AskError::Unavailable`] at once.

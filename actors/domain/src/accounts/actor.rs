@@ -6,7 +6,9 @@ use std::{
 };
 
 use faceofmind_base::Timestamp;
-use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use faceofmind_runtime::{
+    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -117,19 +119,8 @@ impl Handler<DeleteUser> for UserRegistry {
     }
 }
 
-/// Answers each message with the service's method, in a task of its own.
-macro_rules! answer_with {
-    ($($message:ident => $method:ident),+ $(,)?) => {$(
-        impl Handler<$message> for UserRegistry {
-            fn handle(&mut self, message: $message, reply: ReplyTo<$message>) {
-                let service = Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        }
-    )+};
-}
-
-answer_with! {
+answer_with_service! {
+    UserRegistry;
     GetUser => get_user,
     GetCredentials => get_credentials,
     GetMailContext => get_mail_context,

@@ -4,24 +4,19 @@ use std::time::Duration;
 
 use faceofmind_model::{Email, LoginId, MailReason, RequestContext, User, UserChange, UserId, event::EventContext};
 use faceofmind_platform::password_hasher::PasswordHash;
-use faceofmind_runtime::Message;
+use faceofmind_runtime::messages;
 use secrecy::SecretString;
 
 use super::{AccountError, MailContext, PasswordError};
 
 /// The deadline of requests that wait for other actors (hash queue, codes, rate limits) before they write. It is below the edge's own
 /// limit of 30 s, so that the caller hears which actor was slow.
-const CHAINED_DEADLINE: Option<Duration> = Some(Duration::from_secs(28));
+const CHAINED_DEADLINE: Duration = Duration::from_secs(28);
 
 /// Reads a user; `None` when it does not exist.
 #[derive(Debug)]
 pub struct GetUser {
     pub id: UserId,
-}
-
-impl Message for GetUser {
-    type Output = Option<User>;
-    type Error = AccountError;
 }
 
 /// Reads what a password that was typed with this address is compared with.
@@ -38,20 +33,10 @@ pub struct Credentials {
     pub password: Option<PasswordHash>,
 }
 
-impl Message for GetCredentials {
-    type Output = Option<Credentials>;
-    type Error = AccountError;
-}
-
 /// Reads what a queued mail is to say and its recipient; `None` when its reason has gone. Asked when the mail is about to be sent.
 #[derive(Debug)]
 pub struct GetMailContext {
     pub reason: MailReason,
-}
-
-impl Message for GetMailContext {
-    type Output = Option<MailContext>;
-    type Error = AccountError;
 }
 
 /// Registers an unverified claim on an address and queues a mail. Neither the reply nor the work depends on whether the address is known.
@@ -66,24 +51,12 @@ pub struct Register {
     pub context: RequestContext,
 }
 
-impl Message for Register {
-    type Output = ();
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
-}
-
 /// Activates the account with the pending registration that the code was sent for.
 #[derive(Debug)]
 pub struct VerifyEmail {
     pub email: Email,
     pub code: SecretString,
     pub context: RequestContext,
-}
-
-impl Message for VerifyEmail {
-    type Output = User;
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
 }
 
 /// Queues a fresh code for an inactive account after the right password was typed. The code is for the pending registration with that
@@ -95,21 +68,11 @@ pub struct ResendVerificationCode {
     pub context: RequestContext,
 }
 
-impl Message for ResendVerificationCode {
-    type Output = ();
-    type Error = AccountError;
-}
-
 /// Queues a code for a new password. Whether the address has an account is looked up when the mail is about to be sent.
 #[derive(Debug)]
 pub struct RequestPasswordReset {
     pub email: Email,
     pub context: RequestContext,
-}
-
-impl Message for RequestPasswordReset {
-    type Output = ();
-    type Error = AccountError;
 }
 
 /// Sets a new password with a code and ends all logins of the user. The code is checked before the password, and it is consumed only when
@@ -120,12 +83,6 @@ pub struct ResetPassword {
     pub code: SecretString,
     pub new_password: SecretString,
     pub context: RequestContext,
-}
-
-impl Message for ResetPassword {
-    type Output = ();
-    type Error = PasswordError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
 }
 
 /// Sets a new password and ends the user's other logins.
@@ -139,23 +96,12 @@ pub struct ChangePassword {
     pub context: RequestContext,
 }
 
-impl Message for ChangePassword {
-    type Output = ();
-    type Error = PasswordError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
-}
-
 /// Puts a fresh hash of the same password in the place of the old one, unless the password has changed.
 #[derive(Debug)]
 pub struct RenewPasswordHash {
     pub user: UserId,
     pub old: PasswordHash,
     pub new: PasswordHash,
-}
-
-impl Message for RenewPasswordHash {
-    type Output = ();
-    type Error = AccountError;
 }
 
 /// Queues a code to the new address and a notice to the old one. It counts as a registration does, and neither the reply nor the work
@@ -168,12 +114,6 @@ pub struct RequestEmailChange {
     pub context: RequestContext,
 }
 
-impl Message for RequestEmailChange {
-    type Output = ();
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
-}
-
 /// Gives the account the address that the code was sent to and ends the user's other logins.
 #[derive(Debug)]
 pub struct ConfirmEmailChange {
@@ -182,12 +122,6 @@ pub struct ConfirmEmailChange {
     /// The login that stays.
     pub keep: LoginId,
     pub context: RequestContext,
-}
-
-impl Message for ConfirmEmailChange {
-    type Output = User;
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
 }
 
 /// Changes a user. All logins end when the account is no longer active.
@@ -200,11 +134,6 @@ pub struct UpdateUser {
     pub events: EventContext,
 }
 
-impl Message for UpdateUser {
-    type Output = User;
-    type Error = AccountError;
-}
-
 /// Deletes a user and everything that belongs to them.
 #[derive(Debug)]
 pub struct DeleteUser {
@@ -212,12 +141,6 @@ pub struct DeleteUser {
     /// The revision at which the user's password was verified, when the user deletes themself.
     pub expected_revision: Option<i64>,
     pub events: EventContext,
-}
-
-impl Message for DeleteUser {
-    type Output = ();
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
 }
 
 /// Creates an active admin.
@@ -231,8 +154,25 @@ pub struct CreateAdmin {
     pub last_name: String,
 }
 
-impl Message for CreateAdmin {
-    type Output = User;
-    type Error = AccountError;
-    const DEADLINE: Option<Duration> = CHAINED_DEADLINE;
+messages! {
+    Error = AccountError;
+    GetUser => Option<User>;
+    GetCredentials => Option<Credentials>;
+    GetMailContext => Option<MailContext>;
+    Register => (), within CHAINED_DEADLINE;
+    VerifyEmail => User, within CHAINED_DEADLINE;
+    ResendVerificationCode => ();
+    RequestPasswordReset => ();
+    RenewPasswordHash => ();
+    RequestEmailChange => (), within CHAINED_DEADLINE;
+    ConfirmEmailChange => User, within CHAINED_DEADLINE;
+    UpdateUser => User;
+    DeleteUser => (), within CHAINED_DEADLINE;
+    CreateAdmin => User, within CHAINED_DEADLINE;
+}
+
+messages! {
+    Error = PasswordError;
+    ResetPassword => (), within CHAINED_DEADLINE;
+    ChangePassword => (), within CHAINED_DEADLINE;
 }

@@ -12,7 +12,7 @@ use faceofmind_platform::{
     outbox::Publisher,
     rate_limit::{Limit, RateLimiter},
 };
-use faceofmind_runtime::{Actor, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use faceofmind_runtime::{Actor, ChildSpec, Handle, TaskSet, answer_with_service};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -86,19 +86,8 @@ impl Actor for Community {
     }
 }
 
-/// Answers each message with the service's method, in a task of its own.
-macro_rules! answer_with {
-    ($($message:ident => $method:ident),+ $(,)?) => {$(
-        impl Handler<$message> for Community {
-            fn handle(&mut self, message: $message, reply: ReplyTo<$message>) {
-                let service = Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        }
-    )+};
-}
-
-answer_with! {
+answer_with_service! {
+    Community;
     ListPosts => list_posts,
     GetPost => get_post,
     ListComments => list_comments,

@@ -8,7 +8,7 @@ use faceofmind_platform::{
     idempotency::{IdempotencyKey, StoredResponse},
     rate_limit::RateLimitError,
 };
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, messages};
 
 use super::{Comment, Editor, Page, PageRequest, Post};
 
@@ -77,25 +77,17 @@ pub struct DeleteComment {
     pub editor: Editor,
 }
 
-macro_rules! messages {
-    ($($message:ty => $output:ty),+ $(,)?) => {
-        $(impl Message for $message {
-            type Output = $output;
-            type Error = CommunityError;
-        })+
-    };
-}
-
 messages! {
-    ListPosts => Page<Post, PostId>,
-    GetPost => Post,
-    ListComments => Page<Comment, CommentId>,
-    CreatePost => StoredResponse,
-    CreateComment => StoredResponse,
-    UpdatePost => Post,
-    UpdateComment => Comment,
-    DeletePost => (),
-    DeleteComment => (),
+    Error = CommunityError;
+    ListPosts => Page<Post, PostId>;
+    GetPost => Post;
+    ListComments => Page<Comment, CommentId>;
+    CreatePost => StoredResponse;
+    CreateComment => StoredResponse;
+    UpdatePost => Post;
+    UpdateComment => Comment;
+    DeletePost => ();
+    DeleteComment => ();
 }
 
 /// Why a request to the community failed.

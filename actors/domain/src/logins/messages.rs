@@ -6,7 +6,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::StoreError;
 use faceofmind_model::{Email, LoginId, RequestContext, Status, User, UserId};
 use faceofmind_platform::{login_store::Login, rate_limit::RateLimitError};
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, messages};
 use secrecy::SecretString;
 
 use super::{AuthenticatedUser, tokens::TokenRef};
@@ -14,7 +14,7 @@ use crate::accounts::AccountError;
 
 /// The deadline of requests that wait in the hash queue (20 s) and in the rate limiter. It is below the edge's own limit of 30 s, so that
 /// the caller hears which actor was slow.
-const HASHING_DEADLINE: Option<Duration> = Some(Duration::from_secs(28));
+const HASHING_DEADLINE: Duration = Duration::from_secs(28);
 
 /// Logs in with a password. For an unknown e-mail address it does the same work as for a wrong password.
 #[derive(Debug)]
@@ -22,12 +22,6 @@ pub struct PasswordLogin {
     pub email: Email,
     pub password: SecretString,
     pub context: RequestContext,
-}
-
-impl Message for PasswordLogin {
-    type Output = TokenPair;
-    type Error = LoginError;
-    const DEADLINE: Option<Duration> = HASHING_DEADLINE;
 }
 
 /// Verifies the password of a signed-in user and returns the user as they were then. A wrong password counts as a failed login.
@@ -40,21 +34,10 @@ pub struct VerifyPassword {
     pub context: RequestContext,
 }
 
-impl Message for VerifyPassword {
-    type Output = User;
-    type Error = LoginError;
-    const DEADLINE: Option<Duration> = HASHING_DEADLINE;
-}
-
 /// Makes new tokens from a refresh token. Reuse of a replaced token ends the login.
 #[derive(Debug)]
 pub struct RefreshTokens {
     pub refresh_token: SecretString,
-}
-
-impl Message for RefreshTokens {
-    type Output = TokenPair;
-    type Error = TokenError;
 }
 
 /// Ends one login of the user. Replies with false when it is another user's or has ended before.
@@ -64,20 +47,10 @@ pub struct EndLogin {
     pub login: LoginId,
 }
 
-impl Message for EndLogin {
-    type Output = bool;
-    type Error = LoginError;
-}
-
 /// Ends every login of the user.
 #[derive(Debug)]
 pub struct EndAllLogins {
     pub user: UserId,
-}
-
-impl Message for EndAllLogins {
-    type Output = ();
-    type Error = LoginError;
 }
 
 /// Lists the user's logins that have neither ended nor expired, newest first.
@@ -88,20 +61,10 @@ pub struct ListLogins {
     pub current: LoginId,
 }
 
-impl Message for ListLogins {
-    type Output = Vec<LoginSummary>;
-    type Error = LoginError;
-}
-
 /// Reads a login, ended or not.
 #[derive(Debug)]
 pub struct FindLogin {
     pub login: LoginId,
-}
-
-impl Message for FindLogin {
-    type Output = Option<Login>;
-    type Error = LoginError;
 }
 
 /// Reads the user and the login of an access token, and marks its generation as used before it replies.
@@ -110,20 +73,10 @@ pub(super) struct Authenticate {
     pub(super) token: TokenRef,
 }
 
-impl Message for Authenticate {
-    type Output = AuthenticatedUser;
-    type Error = TokenError;
-}
-
 /// Reads the user of a login. The login is [`TokenError::Invalid`] when it has ended or expired, or the user is not active.
 pub(super) struct GetLoggedInUser {
     pub(super) user: UserId,
     pub(super) login: LoginId,
-}
-
-impl Message for GetLoggedInUser {
-    type Output = Arc<User>;
-    type Error = TokenError;
 }
 
 /// A login as its user sees it.
@@ -155,6 +108,23 @@ impl fmt::Debug for TokenPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenPair").field("user", &self.user.id).finish_non_exhaustive()
     }
+}
+
+messages! {
+    Error = LoginError;
+    PasswordLogin => TokenPair, within HASHING_DEADLINE;
+    VerifyPassword => User, within HASHING_DEADLINE;
+    EndLogin => bool;
+    EndAllLogins => ();
+    ListLogins => Vec<LoginSummary>;
+    FindLogin => Option<Login>;
+}
+
+messages! {
+    Error = TokenError;
+    RefreshTokens => TokenPair;
+    Authenticate => AuthenticatedUser;
+    GetLoggedInUser => Arc<User>;
 }
 
 /// Why a request about a login failed.

@@ -8,7 +8,9 @@ use std::{
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
 use faceofmind_platform::{encryption::Keyring, mail::Mailer, outbox::Publisher};
-use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use faceofmind_runtime::{
+    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, TaskSet, answer_with_service,
+};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -107,19 +109,8 @@ impl Actor for ReminderScheduler {
     }
 }
 
-/// Answers each message with the service's method, in a task of its own.
-macro_rules! answer_with {
-    ($($message:ident => $method:ident),+ $(,)?) => {$(
-        impl Handler<$message> for ReminderScheduler {
-            fn handle(&mut self, message: $message, reply: ReplyTo<$message>) {
-                let service = Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        }
-    )+};
-}
-
-answer_with! {
+answer_with_service! {
+    ReminderScheduler;
     CreateReminder => create,
     UpdateReminder => update,
     DeleteReminder => delete,

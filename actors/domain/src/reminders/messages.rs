@@ -3,7 +3,7 @@
 use faceofmind_db::StoreError;
 use faceofmind_model::{ReminderId, UserId};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, messages};
 
 use super::{NewReminder, Reminder, ReminderChange};
 
@@ -46,22 +46,14 @@ pub struct ListReminders {
 /// Reads a sent reminder for its mail. None when it is deleted, switched off or scheduled for another time.
 pub struct FindSentReminder(pub ReminderId);
 
-macro_rules! messages {
-    ($($message:ty => $output:ty),+ $(,)?) => {
-        $(impl Message for $message {
-            type Output = $output;
-            type Error = ReminderError;
-        })+
-    };
-}
-
 messages! {
-    CreateReminder => StoredResponse,
-    UpdateReminder => Reminder,
-    DeleteReminder => (),
-    GetReminder => Reminder,
-    ListReminders => Vec<Reminder>,
-    FindSentReminder => Option<Reminder>,
+    Error = ReminderError;
+    CreateReminder => StoredResponse;
+    UpdateReminder => Reminder;
+    DeleteReminder => ();
+    GetReminder => Reminder;
+    ListReminders => Vec<Reminder>;
+    FindSentReminder => Option<Reminder>;
 }
 
 /// Why a request about reminders failed.

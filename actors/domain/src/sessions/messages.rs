@@ -3,7 +3,7 @@
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::EventContext};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, messages};
 use jiff::tz::TimeZone;
 
 use super::{
@@ -128,28 +128,20 @@ pub struct Diagnose {
     pub zone: Option<TimeZone>,
 }
 
-macro_rules! messages {
-    ($($message:ty => $output:ty),+ $(,)?) => {
-        $(impl Message for $message {
-            type Output = $output;
-            type Error = SessionError;
-        })+
-    };
-}
-
 messages! {
-    StartSession => StoredResponse,
-    RecordDetections => StoredResponse,
-    ProcessEmotion => StoredResponse,
-    RateSession => StoredResponse,
-    EndSession => StoredResponse,
-    DeleteSession => StoredResponse,
-    GetSession => Session,
-    CountSessions => u64,
-    ListSessions => Vec<SessionSummary>,
-    GetHistory => History,
-    GetDayStats => Vec<DayStats>,
-    Diagnose => Diagnosis,
+    Error = SessionError;
+    StartSession => StoredResponse;
+    RecordDetections => StoredResponse;
+    ProcessEmotion => StoredResponse;
+    RateSession => StoredResponse;
+    EndSession => StoredResponse;
+    DeleteSession => StoredResponse;
+    GetSession => Session;
+    CountSessions => u64;
+    ListSessions => Vec<SessionSummary>;
+    GetHistory => History;
+    GetDayStats => Vec<DayStats>;
+    Diagnose => Diagnosis;
 }
 
 /// Why a request to the session tracker failed.

@@ -9,7 +9,9 @@ use std::{
 };
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use faceofmind_runtime::{
+    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, TaskSet, answer_with_service,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -129,19 +131,8 @@ impl Actor for OtpIssuer {
     }
 }
 
-/// Answers each message with the service's method, in a task of its own.
-macro_rules! answer_with {
-    ($($message:ident => $method:ident),+ $(,)?) => {$(
-        impl Handler<$message> for OtpIssuer {
-            fn handle(&mut self, message: $message, reply: ReplyTo<$message>) {
-                let service = Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        }
-    )+};
-}
-
-answer_with! {
+answer_with_service! {
+    OtpIssuer;
     IssueCode => issue,
     VerifyCode => verify,
     ConsumeCode => consume,
@@ -160,8 +151,8 @@ impl faceofmind_runtime::Message for Sweep {
 }
 
 #[cfg(test)]
-impl Handler<Sweep> for OtpIssuer {
-    fn handle(&mut self, _: Sweep, _: ReplyTo<Sweep>) {
+impl faceofmind_runtime::Handler<Sweep> for OtpIssuer {
+    fn handle(&mut self, _: Sweep, _: faceofmind_runtime::ReplyTo<Sweep>) {
         self.sweep.run_now();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{ClaimId, Email, OtpCode};
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, Message, messages};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -106,19 +106,9 @@ impl VerifiedCode {
 #[derive(Clone, Debug)]
 pub struct ConsumeCode(pub VerifiedCode);
 
-impl Message for ConsumeCode {
-    type Output = bool;
-    type Error = OtpError;
-}
-
 /// Makes a consumed code valid again, with the attempts and the time that it had left, because what it was for could not be written.
 #[derive(Clone, Debug)]
 pub struct UnconsumeCode(pub VerifiedCode);
-
-impl Message for UnconsumeCode {
-    type Output = ();
-    type Error = OtpError;
-}
 
 /// Deletes all codes of that address and purpose, and with them what they used of the quota. After an error they expire in their time.
 #[derive(Clone, Debug)]
@@ -127,9 +117,11 @@ pub struct RevokeCodes {
     pub address: Email,
 }
 
-impl Message for RevokeCodes {
-    type Output = ();
-    type Error = OtpError;
+messages! {
+    Error = OtpError;
+    ConsumeCode => bool;
+    UnconsumeCode => ();
+    RevokeCodes => ();
 }
 
 /// Why a request about a code failed.

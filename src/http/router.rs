@@ -14,9 +14,7 @@ use uuid::Uuid;
 use super::{
     client::TrustedProxies,
     docs,
-    layers::{
-        BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestContext, ResponseDefaults, compression,
-    },
+    layers::{BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, ResponseDefaults, compression},
     metrics::HttpMetrics,
     responses::MessageBody,
     server::Limits,
@@ -46,7 +44,7 @@ pub fn public_routes(routes: fn() -> Router) -> Router {
 /// The public routes behind all layers, the outermost first.
 pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
     let service = Service::new(routes).hoop(config.metrics.clone());
-    let mut service = service.hoop(config.request_context()).hoop(ResponseDefaults);
+    let mut service = service.hoop(config.request_trace()).hoop(ResponseDefaults);
     if let Some(cors) = config.cors.hoop() {
         service = service.hoop(cors);
     }
@@ -56,14 +54,14 @@ pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
 
 /// The routes of the operators' listener, which are neither documented nor open to other origins.
 pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
-    let service = Service::new(add_head_and_options(routes)).hoop(config.request_context()).hoop(ResponseDefaults);
+    let service = Service::new(add_head_and_options(routes)).hoop(config.request_trace()).hoop(ResponseDefaults);
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
     service.hoop(Deadline(config.limits.request))
 }
 
 impl HttpConfig {
-    fn request_context(&self) -> RequestContext {
-        RequestContext::new(self.proxies.clone(), Arc::clone(&self.new_request_id))
+    fn request_trace(&self) -> RequestTrace {
+        RequestTrace::new(self.proxies.clone(), Arc::clone(&self.new_request_id))
     }
 }
 

@@ -3,11 +3,11 @@
 mod body_limit;
 mod cors;
 mod failures;
-mod request_context;
+mod request_trace;
 mod response_defaults;
 
 pub use body_limit::BodyLimit;
 pub use cors::CorsPolicy;
 pub use failures::{CatchPanic, Deadline, ProblemBodies};
-pub use request_context::{RequestContext, route};
+pub use request_trace::{RequestTrace, route};
 pub use response_defaults::{ResponseDefaults, compression};

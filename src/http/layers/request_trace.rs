@@ -14,12 +14,12 @@ use crate::http::{
 
 /// The outermost layer: puts [`RequestId`] and [`ClientIp`] into the depot, echoes `X-Request-Id`, opens the span
 /// `request` and logs status and latency. Queries, bodies and ids in paths are never logged.
-pub struct RequestContext {
+pub struct RequestTrace {
     proxies: TrustedProxies,
     new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
 }
 
-impl RequestContext {
+impl RequestTrace {
     /// Believes the `X-Forwarded-For` of `proxies`; `new_id` makes the id of a request that brings none.
     pub fn new(proxies: TrustedProxies, new_id: Arc<dyn Fn() -> Uuid + Send + Sync>) -> Self {
         Self { proxies, new_id }
@@ -39,7 +39,7 @@ impl RequestContext {
 }
 
 #[async_trait]
-impl Handler for RequestContext {
+impl Handler for RequestTrace {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         let started = Instant::now();
         let span = self.start(req, depot, res);

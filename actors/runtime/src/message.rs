@@ -52,19 +52,6 @@ macro_rules! messages {
     };
 }
 
-/// Lets an actor answer each message with the method of its `service` beside it, in a task of its own on its `tasks`.
-#[macro_export]
-macro_rules! answer_with_service {
-    ($actor:ty; $($message:ty => $method:ident,)+) => {
-        $(impl $crate::Handler<$message> for $actor {
-            fn handle(&mut self, message: $message, reply: $crate::ReplyTo<$message>) {
-                let service = std::sync::Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        })+
-    };
-}
-
 /// Replies to one message. It holds the message's place in the mailbox until the reply is sent or dropped.
 ///
 /// Dropped without a reply, as by a panic, it fails the caller's request with [`AskError::Unavailable`] at once.

@@ -1,0 +1,120 @@
+//! Texts: their length, and what they must not contain.
+
+use faceofmind_model::Email;
+use salvo::oapi::{BasicType, Object, Schema};
+use secrecy::SecretString;
+
+use super::{ErrorMessage, FieldType, RawValue, parse, range_message};
+
+/// Text of `MIN` to `MAX` characters without NUL, which PostgreSQL cannot store.
+pub struct Text<const MIN: usize, const MAX: usize>;
+
+impl<const MIN: usize, const MAX: usize> FieldType for Text<MIN, MAX> {
+    type Value = String;
+
+    fn read(raw: RawValue) -> Result<String, ErrorMessage> {
+        let text = raw.into_text()?;
+        if text.contains('\0') {
+            return Err("must not contain a NUL character".into());
+        }
+        if !(MIN..=MAX).contains(&text.chars().count()) {
+            return Err(range_message("must have", &(MIN..=MAX), "characters"));
+        }
+        Ok(text)
+    }
+
+    fn schema() -> Schema {
+        let object = Object::with_type(BasicType::String).max_length(MAX);
+        if MIN > 0 { object.min_length(MIN) } else { object }.into()
+    }
+}
+
+/// Text of 1 to `MAX` characters, kept as sent, of which at least one is not whitespace.
+pub struct NonBlank<const MAX: usize>;
+
+impl<const MAX: usize> FieldType for NonBlank<MAX> {
+    type Value = String;
+
+    fn read(raw: RawValue) -> Result<String, ErrorMessage> {
+        match Text::<1, MAX>::read(raw)? {
+            blank if blank.trim().is_empty() => Err("must not be blank".into()),
+            text => Ok(text),
+        }
+    }
+
+    fn schema() -> Schema {
+        Text::<1, MAX>::schema()
+    }
+}
+
+/// Text of `MIN` to `MAX` characters that no log, error or answer shows.
+pub struct Secret<const MIN: usize, const MAX: usize>;
+
+impl<const MIN: usize, const MAX: usize> FieldType for Secret<MIN, MAX> {
+    type Value = SecretString;
+
+    fn read(raw: RawValue) -> Result<SecretString, ErrorMessage> {
+        Text::<MIN, MAX>::read(raw).map(SecretString::from)
+    }
+
+    fn schema() -> Schema {
+        Text::<MIN, MAX>::schema()
+    }
+}
+
+/// A password to be compared with the stored one. The password policy applies to new ones only.
+pub type Password = Secret<0, 1024>;
+
+/// A one-time code from a mail, as typed.
+pub type OtpCode = Secret<0, 64>;
+
+/// A password to be set. The user registry checks it against the password policy, after the code or the current
+/// password, and answers with a problem of its own; so any length that can be a password is read.
+pub struct NewPassword;
+
+impl FieldType for NewPassword {
+    type Value = SecretString;
+
+    fn read(raw: RawValue) -> Result<SecretString, ErrorMessage> {
+        Password::read(raw)
+    }
+
+    fn schema() -> Schema {
+        Secret::<8, 128>::schema()
+    }
+}
+
+/// An e-mail address, of at most 254 characters (RFC 5321 §4.5.3.1.3).
+pub struct EmailAddress;
+
+impl FieldType for EmailAddress {
+    type Value = Email;
+
+    fn read(raw: RawValue) -> Result<Email, ErrorMessage> {
+        parse(raw, Email::parse)
+    }
+
+    fn schema() -> Schema {
+        Text::<0, 254>::schema()
+    }
+}
+
+/// A person's name: 1 to 100 characters, trimmed, without control characters.
+pub struct Name;
+
+impl FieldType for Name {
+    type Value = String;
+
+    fn read(raw: RawValue) -> Result<String, ErrorMessage> {
+        let name = Text::<1, 100>::read(raw)?.trim().to_owned();
+        match name.chars().any(char::is_control) {
+            true => Err("must not contain control characters".into()),
+            false if name.is_empty() => Err("must not be blank".into()),
+            false => Ok(name),
+        }
+    }
+
+    fn schema() -> Schema {
+        Text::<1, 100>::schema()
+    }
+}

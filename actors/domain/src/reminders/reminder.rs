@@ -68,7 +68,7 @@ impl Reminder {
         self.is_active = is_active.unwrap_or(self.is_active);
     }
 
-    /// Whether it must be scheduled anew, and so sent again.
+    /// Whether the change schedules the reminder again, so that it is sent again.
     pub(super) fn is_moved(&self, before: &Self) -> bool {
         (self.reminder_time, self.is_active) != (before.reminder_time, before.is_active)
     }
@@ -95,6 +95,7 @@ pub(super) fn zone_or(name: Option<&str>, default: &TimeZone) -> TimeZone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::at;
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).expect("a zone")
@@ -102,10 +103,6 @@ mod tests {
 
     fn on(date: &str) -> CivilDate {
         CivilDate(date.parse().expect("a date"))
-    }
-
-    fn at(moment: &str) -> Timestamp {
-        moment.parse::<jiff::Timestamp>().expect("a moment").into()
     }
 
     #[test]

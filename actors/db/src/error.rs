@@ -33,11 +33,6 @@ impl StoreError {
         Self::Rejected(sqlx::Error::Encode(error.into()))
     }
 
-    /// Whether a later try may succeed without any change.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::TimedOut(_))
-    }
-
     /// Whether a referenced row does not exist.
     pub fn is_foreign_key_violation(&self) -> bool {
         self.database_error().is_some_and(DatabaseError::is_foreign_key_violation)
@@ -116,7 +111,7 @@ mod tests {
     #[test]
     fn an_error_is_classified_by_what_its_caller_can_do() {
         assert!(matches!(StoreError::from(sqlx::Error::RowNotFound), StoreError::Conflict));
-        assert!(StoreError::from(sqlx::Error::PoolClosed).is_transient());
+        assert!(matches!(StoreError::from(sqlx::Error::PoolClosed), StoreError::Unavailable(_)));
         assert!(matches!(StoreError::from(sqlx::Error::PoolTimedOut), StoreError::TimedOut(_)));
         let undecodable = StoreError::from(sqlx::Error::Decode("an unknown status".into()));
         assert!(matches!(undecodable, StoreError::Corrupt(_)) && undecodable.is_row_error());

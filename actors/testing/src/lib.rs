@@ -17,7 +17,7 @@ use tokio::{
 mod basics;
 mod nats_server;
 mod tcp_proxy;
-pub use basics::{new_folder, until};
+pub use basics::{at, new_folder, on_day, set, until};
 pub use nats_server::NatsServer;
 pub use tcp_proxy::TcpProxy;
 

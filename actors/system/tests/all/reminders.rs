@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use faceofmind_base::{CivilDate, Clock, Timestamp};
+use faceofmind_base::{Clock, Timestamp};
 use faceofmind_db::with_conn;
 use faceofmind_domain::{
     accounts::{DeleteUser, UpdateUser},
@@ -13,6 +13,7 @@ use faceofmind_model::{
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::idempotency::StoredResponse;
+use faceofmind_testing::{at, on_day, set};
 
 use crate::support::{MailServer, Received, World, databases, settings, until};
 
@@ -24,19 +25,6 @@ const TUESDAY: &str = "2031-03-04";
 const WEDNESDAY: &str = "2031-03-05";
 /// 08:00 in Manila.
 const TUESDAY_AT_EIGHT: &str = "2031-03-04T00:00:00Z";
-
-/// Sets a clock forward.
-fn set(clock: &Clock, moment: &str) {
-    clock.advance(at(moment).since(clock.now()));
-}
-
-fn at(moment: &str) -> Timestamp {
-    moment.parse::<jiff::Timestamp>().expect("a moment").into()
-}
-
-fn on_day(date: &str) -> CivilDate {
-    CivilDate(date.parse().expect("a date"))
-}
 
 fn new(date: &str) -> NewReminder {
     NewReminder {

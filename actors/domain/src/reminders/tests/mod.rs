@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use faceofmind_base::{Backoff, CivilDate, Clock, Rng, Timestamp};
+use faceofmind_base::{Backoff, Clock, Rng, Timestamp};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_model::{MailReason, UserId};
 use faceofmind_platform::{
@@ -15,7 +15,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 use super::{service::ReminderService, *};
-use crate::testing::{self, until};
+use crate::testing::{self, at, on_day, set, until};
 
 mod backfill;
 mod crashes;
@@ -56,19 +56,6 @@ fn clock() -> Clock {
     let clock = Clock::system();
     set(&clock, START);
     clock
-}
-
-/// Sets a clock forward.
-fn set(clock: &Clock, moment: &str) {
-    clock.advance(at(moment).since(clock.now()));
-}
-
-fn at(moment: &str) -> Timestamp {
-    moment.parse::<jiff::Timestamp>().expect("a moment").into()
-}
-
-fn on_day(date: &str) -> CivilDate {
-    CivilDate(date.parse().expect("a date"))
 }
 
 fn new(date: &str) -> NewReminder {

@@ -2,7 +2,11 @@
 
 use faceofmind_base::Clock;
 use faceofmind_db::Database;
-use faceofmind_platform::{mail::Transport, nats::NatsConnection, testing::connect_nats};
+use faceofmind_platform::{
+    mail::Transport,
+    nats::{ConnectionState, NatsConnection},
+    testing::connect_nats,
+};
 use faceofmind_testing::{TcpProxy, nats_account};
 
 use super::*;
@@ -23,6 +27,22 @@ impl Nodes {
             World::with(db.clone(), transport, nats, &Clock::system(), settings()).await.reading(folder.clone())
         };
         Self { one: node(one).await, two: node(two).await }
+    }
+
+    async fn with_nats() -> Self {
+        let account = nats_account().await;
+        let url = account.url(&account.server);
+        Self::open(Some(connect_nats(url.clone()).await), Some(connect_nats(url).await)).await
+    }
+
+    /// Also returns the proxy and the first node's connection through it.
+    async fn with_the_first_behind_a_proxy() -> (Self, TcpProxy, ConnectionState) {
+        let account = nats_account().await;
+        let proxy = TcpProxy::start(&account.server).await;
+        let one = connect_nats(account.url(&proxy.address)).await;
+        let connection = one.state().clone();
+        let two = connect_nats(account.url(&account.server)).await;
+        (Self::open(Some(one), Some(two)).await, proxy, connection)
     }
 
     /// Logs a user in whose login both nodes have cached.
@@ -52,10 +72,7 @@ async fn is_invalidated(node: &World, before: u64, ada: &TokenPair) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_ends_on_one_node_is_invalidated_on_the_other() {
-    let account = nats_account().await;
-    let nats = [connect_nats(account.url(&account.server)).await, connect_nats(account.url(&account.server)).await];
-    let [one, two] = nats.map(Some);
-    let nodes = Nodes::open(one, two).await;
+    let nodes = Nodes::with_nats().await;
     for (who, how) in [("a@example.org", 0), ("b@example.org", 1), ("c@example.org", 2)] {
         let ada = nodes.cached_on_both(who).await;
         let before = invalidations(&nodes.two).await;
@@ -106,12 +123,7 @@ async fn a_node_without_its_connection_reads_the_database_and_caches_again_when_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalidations_that_a_node_could_not_send_are_made_up_for_when_its_connection_is_back() {
-    let account = nats_account().await;
-    let proxy = TcpProxy::start(&account.server).await;
-    let (one, two) =
-        (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
-    let connection = one.state().clone();
-    let nodes = Nodes::open(Some(one), Some(two)).await;
+    let (nodes, proxy, connection) = Nodes::with_the_first_behind_a_proxy().await;
     let ada = nodes.cached_on_both(ADA).await;
     proxy.cut();
     until("the broken connection is noticed", async || !connection.is_connected()).await;
@@ -124,12 +136,7 @@ async fn invalidations_that_a_node_could_not_send_are_made_up_for_when_its_conne
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_of_other_nodes_expire_within_seconds_when_a_node_cannot_send_invalidations() {
-    let account = nats_account().await;
-    let proxy = TcpProxy::start(&account.server).await;
-    let (one, two) =
-        (connect_nats(account.url(&proxy.address)).await, connect_nats(account.url(&account.server)).await);
-    let connection = one.state().clone();
-    let nodes = Nodes::open(Some(one), Some(two)).await;
+    let (nodes, proxy, connection) = Nodes::with_the_first_behind_a_proxy().await;
     let ada = nodes.cached_on_both(ADA).await;
     proxy.cut();
     until("the broken connection is noticed", async || !connection.is_connected()).await;
@@ -140,10 +147,7 @@ async fn entries_of_other_nodes_expire_within_seconds_when_a_node_cannot_send_in
 /// Without a subscription nothing is cached, so an invalidation that is missed meanwhile does no harm.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_dies_on_one_node_misses_no_invalidation() {
-    let account = nats_account().await;
-    let nats = [connect_nats(account.url(&account.server)).await, connect_nats(account.url(&account.server)).await];
-    let [one, two] = nats.map(Some);
-    let nodes = Nodes::open(one, two).await;
+    let nodes = Nodes::with_nats().await;
     let ada = nodes.cached_on_both(ADA).await;
     nodes.two.system.tree.child("logins").expect("is there").panic();
     until("nothing is cached", async || !is_cached(&nodes.two, &ada)).await;

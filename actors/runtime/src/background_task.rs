@@ -41,14 +41,16 @@ pub struct BackgroundTaskStatus {
 }
 
 impl BackgroundTask {
-    /// Starts to run `work` about every `period`.
-    pub fn spawn<F, E>(
+    /// Starts to run `work` about every `period`. Each run gets a clone of `context`, such as the `Arc` of a service.
+    pub fn spawn<T, F, E>(
         name: &'static str,
         period: Duration,
         (clock, rng): (Clock, Rng),
-        mut work: impl FnMut() -> F + Send + 'static,
+        context: T,
+        mut work: impl FnMut(T) -> F + Send + 'static,
     ) -> Self
     where
+        T: Clone + Send + 'static,
         F: Future<Output = Result<(), E>> + Send,
         E: Display + Send,
     {
@@ -57,7 +59,7 @@ impl BackgroundTask {
         let (own_status, own_wake) = (Arc::clone(&status), Arc::clone(&wake));
         let task = tokio::spawn(async move {
             loop {
-                let error = match AssertUnwindSafe(work()).catch_unwind().await {
+                let error = match AssertUnwindSafe(work(context.clone())).catch_unwind().await {
                     Ok(result) => result.err().map(|error| error.to_string()),
                     Err(panic) => Some(static_message(&*panic).to_owned()),
                 };
@@ -117,7 +119,7 @@ mod tests {
         let started = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&started);
         let period = Duration::from_secs(3600);
-        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), move || {
+        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), (), move |()| {
             let run = counter.fetch_add(1, Ordering::SeqCst);
             async move { if run == 0 { Err("out of reach") } else { Ok(()) } }
         });
@@ -132,7 +134,7 @@ mod tests {
     async fn a_task_runs_again_after_a_panic() {
         let mut is_first = true;
         let period = Duration::from_secs(3600);
-        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), move || {
+        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), (), move |()| {
             let panics = std::mem::take(&mut is_first);
             async move { if panics { panic!("an impossible state") } else { Ok::<_, String>(()) } }
         });
@@ -144,8 +146,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_runs_again_within_its_period() {
         let period = Duration::from_secs(60);
-        let task =
-            BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), || async { Ok::<_, String>(()) });
+        let task = BackgroundTask::spawn("test", period, (Clock::system(), Rng::seeded(1)), (), |()| async {
+            Ok::<_, String>(())
+        });
         run_until(&task, 1).await;
         tokio::time::sleep(period).await;
         assert!(task.status().runs >= 2);

@@ -70,20 +70,18 @@ impl UserRegistry {
     }
 
     fn start(service: &Arc<AccountService>) -> Self {
-        let clock_and_rng = || (service.deps.clock.clone(), service.deps.rng.clone());
-        let [sweeping, erasing, vacuuming] = [(); 3].map(|()| Arc::clone(service));
-        let sweep = BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, clock_and_rng(), move || {
-            let service = Arc::clone(&sweeping);
-            async move { service.sweep().await }
+        let time = || (service.deps.clock.clone(), service.deps.rng.clone());
+        let own = || Arc::clone(service);
+        let sweep = BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, time(), own(), |service| async move {
+            service.sweep().await
         });
-        let erasure = BackgroundTask::spawn("erasure", ERASURE_INTERVAL, clock_and_rng(), move || {
-            let service = Arc::clone(&erasing);
-            async move { service.continue_erasures().await }
+        let erasure = BackgroundTask::spawn("erasure", ERASURE_INTERVAL, time(), own(), |service| async move {
+            service.continue_erasures().await
         });
-        let vacuum = BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, clock_and_rng(), move || {
-            let service = Arc::clone(&vacuuming);
-            async move { service.vacuum_when_requested().await }
-        });
+        let vacuum =
+            BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
+                service.vacuum_when_requested().await
+            });
         Self { service: Arc::clone(service), tasks: TaskSet::default(), sweep, erasure, vacuum }
     }
 }

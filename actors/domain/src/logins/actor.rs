@@ -11,7 +11,7 @@ use faceofmind_platform::{
     rate_limit::{Limit, RateLimiter},
 };
 use faceofmind_runtime::{
-    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet,
+    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -105,20 +105,12 @@ impl LoginRegistry {
         if let Some(nats) = cache.nats() {
             subscription.spawn(auth_cache::subscribe(nats.clone(), cache.clone()));
         }
-        let own = Arc::clone(&service);
-        let sweep = BackgroundTask::spawn("login sweep", SWEEP_PERIOD, (clock.clone(), rng.clone()), move || {
-            let service = Arc::clone(&own);
-            async move { service.sweep().await }
-        });
+        let time = (clock.clone(), rng.clone());
+        let sweep =
+            BackgroundTask::spawn("login sweep", SWEEP_PERIOD, time, Arc::clone(&service), |service| async move {
+                service.sweep().await
+            });
         Self { service, tasks: TaskSet::default(), _subscription: subscription, sweep }
-    }
-
-    /// Runs `work` beside the mailbox. The database serialises concurrent requests for one login or user.
-    fn run<M: Message, F>(&mut self, reply: ReplyTo<M>, work: impl FnOnce(Arc<LoginService>) -> F)
-    where
-        F: Future<Output = Result<M::Output, M::Error>> + Send + 'static,
-    {
-        self.tasks.spawn_reply(reply, work(Arc::clone(&self.service)));
     }
 }
 
@@ -155,44 +147,14 @@ impl Handler<VerifyPassword> for LoginRegistry {
     }
 }
 
-impl Handler<RefreshTokens> for LoginRegistry {
-    fn handle(&mut self, message: RefreshTokens, reply: ReplyTo<RefreshTokens>) {
-        self.run(reply, |service| async move { service.refresh(&message.refresh_token).await });
-    }
-}
-
-impl Handler<Authenticate> for LoginRegistry {
-    fn handle(&mut self, message: Authenticate, reply: ReplyTo<Authenticate>) {
-        self.run(reply, |service| async move { service.authenticate(message.user, message.token).await });
-    }
-}
-
-impl Handler<GetLoggedInUser> for LoginRegistry {
-    fn handle(&mut self, message: GetLoggedInUser, reply: ReplyTo<GetLoggedInUser>) {
-        self.run(reply, |service| async move { service.get_logged_in_user(message.user, message.login).await });
-    }
-}
-
-impl Handler<EndLogin> for LoginRegistry {
-    fn handle(&mut self, message: EndLogin, reply: ReplyTo<EndLogin>) {
-        self.run(reply, |service| async move { Ok(service.end(message.user, message.login).await?) });
-    }
-}
-
-impl Handler<EndAllLogins> for LoginRegistry {
-    fn handle(&mut self, message: EndAllLogins, reply: ReplyTo<EndAllLogins>) {
-        self.run(reply, |service| async move { Ok(service.end_all(message.user).await?) });
-    }
-}
-
-impl Handler<ListLogins> for LoginRegistry {
-    fn handle(&mut self, message: ListLogins, reply: ReplyTo<ListLogins>) {
-        self.run(reply, |service| async move { Ok(service.list(message.user, message.current).await?) });
-    }
-}
-
-impl Handler<FindLogin> for LoginRegistry {
-    fn handle(&mut self, message: FindLogin, reply: ReplyTo<FindLogin>) {
-        self.run(reply, |service| async move { Ok(service.find(message.login).await?) });
-    }
+// The database serialises concurrent requests for one login or user.
+answer_with_service! {
+    LoginRegistry;
+    RefreshTokens => refresh,
+    Authenticate => authenticate,
+    GetLoggedInUser => get_logged_in_user,
+    EndLogin => end_login,
+    EndAllLogins => end_all,
+    ListLogins => list,
+    FindLogin => find_login,
 }

@@ -8,12 +8,14 @@ use faceofmind_platform::{
     auth_cache::{Invalidation, ReadEpoch},
     login_store::{self as store, Login},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::accounts::GetUser;
 
 use super::{
-    AuthenticatedUser, Deps, LoginLimits, LoginSummary, Settings, TokenError, TokenPair,
+    AuthenticatedUser, Deps, EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginLimits, LoginSummary,
+    RefreshTokens, Settings, TokenError, TokenPair,
+    messages::{Authenticate, GetLoggedInUser},
     rules::{RefreshDecision, decide_refresh},
     tokens::{TokenRef, Tokens},
 };
@@ -33,7 +35,10 @@ impl LoginService {
     }
 
     /// Reads the user of an access token, and marks its generation as used.
-    pub(super) async fn authenticate(&self, user: UserId, token: TokenRef) -> Result<AuthenticatedUser, TokenError> {
+    pub(super) async fn authenticate(
+        &self,
+        Authenticate { user, token }: Authenticate,
+    ) -> Result<AuthenticatedUser, TokenError> {
         let (epoch, user, mut login) = self.read(user, token.login).await?;
         if token.generation > login.generation {
             return Err(TokenError::Invalid);
@@ -45,7 +50,10 @@ impl LoginService {
     }
 
     /// Returns the user of a login that has neither ended nor expired.
-    pub(super) async fn get_logged_in_user(&self, user: UserId, login: LoginId) -> Result<Arc<User>, TokenError> {
+    pub(super) async fn get_logged_in_user(
+        &self,
+        GetLoggedInUser { user, login }: GetLoggedInUser,
+    ) -> Result<Arc<User>, TokenError> {
         let (epoch, user, login) = self.read(user, login).await?;
         if !login.is_live(self.deps.clock.now()) {
             return Err(TokenError::Invalid);
@@ -78,7 +86,10 @@ impl LoginService {
     }
 
     /// Rotates, reissues, or ends the login: see [`decide_refresh`].
-    pub(super) async fn refresh(&self, refresh_token: &SecretString) -> Result<TokenPair, TokenError> {
+    pub(super) async fn refresh(
+        &self,
+        RefreshTokens { refresh_token }: RefreshTokens,
+    ) -> Result<TokenPair, TokenError> {
         let token = self.tokens.read_refresh(refresh_token.expose_secret()).ok_or(TokenError::Invalid)?;
         let mut tx = self.deps.db.begin().await?;
         let (now, lifetime) = (self.deps.clock.now(), self.refresh_lifetime);
@@ -108,27 +119,35 @@ impl LoginService {
         }
     }
 
+    pub(super) async fn end_login(&self, EndLogin { user, login }: EndLogin) -> Result<bool, LoginError> {
+        Ok(self.end(user, login).await?)
+    }
+
     /// Invalidates the login although it may have ended before: the caller may ask again because a reply was lost.
-    pub(super) async fn end(&self, user: UserId, login: LoginId) -> Result<bool, StoreError> {
+    async fn end(&self, user: UserId, login: LoginId) -> Result<bool, StoreError> {
         let mut tx = self.deps.db.begin().await?;
         let ended = store::end(&mut tx, user, login, self.deps.clock.now()).await?;
         self.deps.cache.commit(tx, [Invalidation::Login(login)]).await?;
         Ok(ended)
     }
 
-    pub(super) async fn end_all(&self, user: UserId) -> Result<(), StoreError> {
+    pub(super) async fn end_all(&self, EndAllLogins { user }: EndAllLogins) -> Result<(), LoginError> {
         let mut tx = self.deps.db.begin().await?;
         let ended = store::end_all(&mut tx, user, None, self.deps.clock.now()).await?;
-        self.deps.cache.commit(tx, ended.into_iter().map(Invalidation::Login)).await
+        Ok(self.deps.cache.commit(tx, ended.into_iter().map(Invalidation::Login)).await?)
     }
 
-    pub(super) async fn list(&self, user: UserId, current: LoginId) -> Result<Vec<LoginSummary>, StoreError> {
+    pub(super) async fn list(&self, ListLogins { user, current }: ListLogins) -> Result<Vec<LoginSummary>, LoginError> {
         let mut reader = self.deps.db.read_conn().await?;
         let logins = store::list_live(reader.connection(), user, self.deps.clock.now()).await?;
         Ok(logins.into_iter().map(|login| to_summary(login, current)).collect())
     }
 
-    pub(super) async fn find(&self, login: LoginId) -> Result<Option<Login>, StoreError> {
+    pub(super) async fn find_login(&self, FindLogin { login }: FindLogin) -> Result<Option<Login>, LoginError> {
+        Ok(self.find(login).await?)
+    }
+
+    async fn find(&self, login: LoginId) -> Result<Option<Login>, StoreError> {
         store::find(self.deps.db.read_conn().await?.connection(), login).await
     }
 

@@ -78,15 +78,15 @@ impl ReminderScheduler {
 
     fn start(service: &Arc<ReminderService>) -> Self {
         let time = || (service.deps.clock.clone(), service.deps.rng.clone());
-        let (dispatching, backfilling) = (Arc::clone(service), Arc::clone(service));
-        let dispatch = BackgroundTask::spawn("reminder_dispatch", DISPATCH_INTERVAL, time(), move || {
-            let service = Arc::clone(&dispatching);
-            async move { service.dispatch_due().await }
-        });
-        let backfill = BackgroundTask::spawn("reminder_backfill", BACKFILL_INTERVAL, time(), move || {
-            let service = Arc::clone(&backfilling);
-            async move { service.backfill().await }
-        });
+        let own = || Arc::clone(service);
+        let dispatch =
+            BackgroundTask::spawn("reminder_dispatch", DISPATCH_INTERVAL, time(), own(), |service| async move {
+                service.dispatch_due().await
+            });
+        let backfill =
+            BackgroundTask::spawn("reminder_backfill", BACKFILL_INTERVAL, time(), own(), |service| async move {
+                service.backfill().await
+            });
         Self { service: Arc::clone(service), tasks: TaskSet::default(), dispatch, backfill }
     }
 }

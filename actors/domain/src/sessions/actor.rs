@@ -339,17 +339,13 @@ async fn suggest(deps: &Deps, session: SessionId, detection: &Detection, locale:
 /// Deletes lapsed idempotency keys of all modules, a thousand a transaction.
 fn sweep_keys(deps: &Arc<Deps>) -> BackgroundTask {
     let time = (deps.clock.clone(), deps.rng.clone());
-    let deps = Arc::clone(deps);
-    BackgroundTask::spawn("idempotency_key_sweep", SWEEP_INTERVAL, time, move || {
-        let deps = Arc::clone(&deps);
-        async move {
-            loop {
-                let mut tx = deps.db.begin().await?;
-                let deleted = idempotency::sweep(&mut tx, deps.clock.now()).await?;
-                tx.commit().await?;
-                if deleted == 0 {
-                    return Ok::<_, SessionError>(());
-                }
+    BackgroundTask::spawn("idempotency_key_sweep", SWEEP_INTERVAL, time, Arc::clone(deps), |deps| async move {
+        loop {
+            let mut tx = deps.db.begin().await?;
+            let deleted = idempotency::sweep(&mut tx, deps.clock.now()).await?;
+            tx.commit().await?;
+            if deleted == 0 {
+                return Ok::<_, SessionError>(());
             }
         }
     })

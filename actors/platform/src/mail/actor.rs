@@ -82,15 +82,14 @@ impl Mailer {
 
     fn start(delivery: &Arc<Delivery>, handle: &Handle<Self>) -> Self {
         let time = || (delivery.deps.clock.clone(), delivery.deps.rng.clone());
-        let (own, swept) = (handle.clone(), Arc::clone(delivery));
-        let poll = BackgroundTask::spawn("mail_poll", POLL_INTERVAL, time(), move || {
-            own.tell(Poll);
+        let poll = BackgroundTask::spawn("mail_poll", POLL_INTERVAL, time(), handle.clone(), |handle| {
+            handle.tell(Poll);
             std::future::ready(Ok::<_, Infallible>(()))
         });
-        let sweep = BackgroundTask::spawn("mail_sweep", SWEEP_INTERVAL, time(), move || {
-            let delivery = Arc::clone(&swept);
-            async move { queue::sweep(&delivery.deps.db, delivery.deps.clock.now()).await }
-        });
+        let sweep =
+            BackgroundTask::spawn("mail_sweep", SWEEP_INTERVAL, time(), Arc::clone(delivery), |delivery| async move {
+                queue::sweep(&delivery.deps.db, delivery.deps.clock.now()).await
+            });
         Self {
             delivery: Arc::clone(delivery),
             handle: handle.clone(),

@@ -95,11 +95,11 @@ impl OtpIssuer {
         let keys = KeyedHash::new(&deps.key, "otp");
         let service = Arc::new(OtpService { settings, deps, keys, counters: Counters::default() });
         let child = ChildSpec::ready(handle.clone(), move || {
-            let (swept, time) = (Arc::clone(&service), (service.deps.clock.clone(), service.deps.rng.clone()));
-            let sweep = BackgroundTask::spawn("otp_sweep", SWEEP_INTERVAL, time, move || {
-                let service = Arc::clone(&swept);
-                async move { service.sweep().await }
-            });
+            let time = (service.deps.clock.clone(), service.deps.rng.clone());
+            let sweep =
+                BackgroundTask::spawn("otp_sweep", SWEEP_INTERVAL, time, Arc::clone(&service), |service| async move {
+                    service.sweep().await
+                });
             Self { service: Arc::clone(&service), tasks: TaskSet::default(), sweep }
         });
         (handle, child)

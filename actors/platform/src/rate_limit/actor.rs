@@ -101,10 +101,9 @@ impl RateLimiter {
             let (time, handle) = ((clock.clone(), rng.clone()), own.clone());
             let mut watch = TaskSet::default();
             watch.spawn(store.clone().watch(settings.probe_interval, rng.clone()));
-            let swept = store.clone();
-            let sweep = BackgroundTask::spawn("rate_limit_sweep", settings.sweep_interval, time, move || {
-                let store = swept.clone();
-                async move { store.sweep().await }
+            let interval = settings.sweep_interval;
+            let sweep = BackgroundTask::spawn("rate_limit_sweep", interval, time, store.clone(), |store| async move {
+                store.sweep().await
             });
             let on_flushed = move |flush| handle.tell(Flushed(flush));
             let batch = Batch::new(settings.max_batch, on_flushed).record_sizes(&own);

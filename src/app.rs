@@ -67,12 +67,12 @@ impl App {
         let instance_lock = InstanceLock::acquire(&settings.database_url())?;
         migrations::migrate(&db).await?;
         let clock = resources.clock.clone();
-        let actors = bootstrap::actor_settings(&settings, secrets);
+        let actors = bootstrap::actor_settings(&settings, secrets)?;
         let system = ActorSystem::start(resources, actors, ActorSet::All).await.map_err(StartError::Actors)?;
         let limits = &settings.limits;
         let anonymous_calls =
             bootstrap::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, bootstrap::MINUTE);
-        let state = State::new(AppState::new(system, db, anonymous_calls));
+        let state = State::new(AppState::new(system, anonymous_calls));
         let edge = bootstrap::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,
@@ -104,8 +104,8 @@ impl App {
     }
 
     async fn close(&self, within: Duration) {
-        self.state.system.tree.stop(within).await;
-        self.state.db.close().await;
+        self.state.tree.stop(within).await;
+        self.state.platform.db.close().await;
         self.instance_lock.release();
     }
 
@@ -121,23 +121,23 @@ impl App {
 
     /// The supervisor of the actors.
     pub fn tree(&self) -> &SupervisorHandle {
-        &self.state.system.tree
+        &self.state.tree
     }
 
     /// The session tracker, whose fail point a test may arm.
     #[cfg(feature = "test-hooks")]
     pub fn sessions(&self) -> &faceofmind_runtime::Handle<faceofmind_domain::sessions::SessionTracker> {
-        &self.state.system.sessions
+        &self.state.modules.sessions
     }
 
     /// Receives the events that are published from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvent>> {
-        self.state.system.events.subscribe()
+        self.state.platform.events.subscribe()
     }
 
     /// Waits until an actor has failed too often. Returns its name.
     pub async fn escalated(&self) -> &'static str {
-        self.state.system.tree.clone().escalated().await
+        self.state.tree.clone().escalated().await
     }
 
     /// Stops the service in order: `/ready` answers 503, new connections are refused, requests in progress finish, the actors stop in

@@ -11,6 +11,7 @@ use faceofmind_domain::{
     suggestions::{Endpoint, EndpointSettings},
 };
 use faceofmind_platform::{
+    self as platform, Resources,
     encryption::Keyring,
     mail::{Renderer, SmtpSettings, SmtpTls, Transport},
     nats::{self, NatsConnection},
@@ -20,7 +21,7 @@ use faceofmind_platform::{
     rate_limit::Limit,
     redis::RedisServer,
 };
-use faceofmind_system::{Resources, Settings as ActorSettings};
+use faceofmind_system::{Settings as ActorSettings, modules};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -61,7 +62,6 @@ pub(super) async fn connect_resources(
         renderer: renderer(settings)?,
         code_key: derive_key(&secrets.refresh, "faceofmind one-time codes"),
         keyring: keyring(secrets)?,
-        endpoint: endpoint(&settings.suggestions)?,
         time_zone: settings.service.default_time_zone.clone(),
         clock,
         rng,
@@ -152,10 +152,10 @@ fn derive_key(secret: &SecretString, label: &str) -> Vec<u8> {
 }
 
 /// The limits, deadlines and keys of the actors.
-pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSettings {
+pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> Result<ActorSettings, StartError> {
     let passwords = &settings.passwords;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    ActorSettings {
+    let platform = platform::Settings {
         hasher: password_hasher::Settings {
             cost: password_hasher::Cost {
                 memory_kib: passwords.argon2_memory_kib,
@@ -166,18 +166,22 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> ActorSett
             queue: passwords.hasher_queue,
             deadline: HASHING_DEADLINE,
         },
+        otp: otp(&settings.limits),
+        publisher: publisher(&settings.events),
+    };
+    let modules = modules::Settings {
         accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
         },
         logins: logins(settings, secrets),
-        otp: otp(&settings.limits),
         community: community::Settings {
             posts: limit(&settings.limits, "posts", settings.limits.posts_per_hour, HOUR),
             comments: limit(&settings.limits, "comments", settings.limits.comments_per_hour, HOUR),
         },
-        publisher: publisher(&settings.events),
-    }
+        endpoint: endpoint(&settings.suggestions)?,
+    };
+    Ok(ActorSettings { platform, modules })
 }
 
 /// `RATE_LIMITS=off` switches every limit off, except those of one-time codes.

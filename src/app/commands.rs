@@ -135,10 +135,10 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     let db = resources.db.clone();
     bootstrap::check_database(&db).await?;
     migrations::migrate(&db).await?;
-    let actors = bootstrap::actor_settings(settings, secrets);
+    let actors = bootstrap::actor_settings(settings, secrets)?;
     let system = ActorSystem::start(resources, actors, ActorSet::AccountsOnly).await.map_err(StartError::Actors)?;
     let NewAdmin { first_name, last_name, password, .. } = admin;
-    let created = system.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;
+    let created = system.modules.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;
     system.tree.stop(settings.http.shutdown_timeout).await;
     db.close().await;
     let user = created?;

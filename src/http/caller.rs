@@ -80,7 +80,7 @@ impl Caller {
     pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
         let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
         let message = VerifyPassword { user, email, password, context };
-        state.system.logins.ask(message).await.map_err(|error| match error {
+        state.modules.logins.ask(message).await.map_err(|error| match error {
             LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
             other => other.into(),
         })
@@ -89,7 +89,7 @@ impl Caller {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let token = bearer_token(req).ok_or_else(Problem::not_authenticated)?;
-        let authenticated = state.system.authenticator.authenticate(token).await;
+        let authenticated = state.modules.authenticator.authenticate(token).await;
         let AuthenticatedUser { user, login } = authenticated.map_err(|error| match error {
             TokenError::Invalid => Problem::invalid_token(),
             other => other.into(),
@@ -141,7 +141,7 @@ impl Anonymous {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
         let call = RateLimitKey { limit: state.anonymous_calls, subject: context.rate_limit_key() };
-        let _never_refunded = state.system.rate_limiter.ask(Acquire(vec![call])).await?;
+        let _never_refunded = state.platform.limiter.ask(Acquire(vec![call])).await?;
         Ok(Self(context))
     }
 

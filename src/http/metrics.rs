@@ -5,7 +5,6 @@ use std::{sync::atomic::AtomicU64, time::Duration};
 use faceofmind_db::Database;
 use faceofmind_platform::mail::CountJobs;
 use faceofmind_runtime::{ActorState, ChildStatus};
-use faceofmind_system::ActorSystem;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -100,8 +99,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("faceofmind");
         let help = "Time from a request to its response headers, by route and status class";
         registry.register_with_unit("http_request", help, Unit::Seconds, self.0.0.clone());
-        register_system(&mut registry, &state.system).await;
-        register_pool(&mut registry, &state.db);
+        register_system(&mut registry, &state).await;
+        register_pool(&mut registry, &state.platform.db);
         let mut text = String::new();
         encode(&mut text, &registry).map_err(|_| Problem::internal())?;
         Ok(text)
@@ -109,25 +108,25 @@ impl Metrics {
 }
 
 /// Metrics of an actor that does not answer are left out.
-async fn register_system(registry: &mut Registry, system: &ActorSystem) {
-    system.tree.metrics().register(registry);
-    register_actors(registry, &system.tree.snapshot());
+async fn register_system(registry: &mut Registry, AppState { modules, platform, tree, .. }: &AppState) {
+    tree.metrics().register(registry);
+    register_actors(registry, &tree.snapshot());
     let help = "Time that a worker took for one password hash";
-    registry.register_with_unit("password_hash", help, Unit::Seconds, system.hash_time.clone());
-    let events = system.publisher.status().await;
+    registry.register_with_unit("password_hash", help, Unit::Seconds, platform.hash_time.clone());
+    let events = platform.publisher.status().await;
     let up = events.as_ref().is_ok_and(|events| events.is_up());
     gauge(registry, "events_up", "Whether events are published", i64::from(up));
     if let Ok(events) = events {
         gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
     }
-    if let Ok(accounts) = system.accounts.status().await {
-        let age = accounts.oldest_erasure.map_or(0, |since| system.clock.now().since(since).as_secs());
+    if let Ok(accounts) = modules.accounts.status().await {
+        let age = accounts.oldest_erasure.map_or(0, |since| platform.clock.now().since(since).as_secs());
         let help = "Age of the oldest erasure whose rows are not all removed; 0 when there is none";
         let gauge = Gauge::<u64, AtomicU64>::default();
         gauge.set(age);
         registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
     }
-    if let Ok(queue) = system.mailer.ask(CountJobs).await {
+    if let Ok(queue) = platform.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
         gauge(registry, "mail_dead", "Mails that were given up", queue.dead);
     }

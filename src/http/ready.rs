@@ -40,12 +40,12 @@ pub struct Readiness {
 
 impl Readiness {
     async fn check(state: &AppState) -> Self {
-        let AppState { system, db, stopping, .. } = state;
-        let publisher = async { system.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let AppState { platform, stopping, .. } = state;
+        let publisher = async { platform.publisher.status().await.is_ok_and(|status| status.is_up()) };
         let (database, codes, mail, events) = tokio::join!(
-            with_timeout(db.is_up()),
-            with_timeout(system.codes.is_up()),
-            with_timeout(system.transport.is_up()),
+            with_timeout(platform.db.is_up()),
+            with_timeout(platform.codes.is_up()),
+            with_timeout(platform.transport.is_up()),
             with_timeout(publisher),
         );
         let status = match (database && !stopping.is_cancelled(), codes && mail && events) {

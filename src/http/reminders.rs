@@ -92,7 +92,7 @@ async fn create(
     let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let new = NewReminder { title, description, reminder_time, is_active };
     let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
-    Ok(state.system.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?.into())
+    Ok(state.modules.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?.into())
 }
 
 /// Lists the user's reminders, newest first; 100 by default.
@@ -103,7 +103,7 @@ async fn list(
     query: Query<OffsetQuery>,
 ) -> Result<Json<Vec<ReminderView>>, Problem> {
     let (user, skip, limit) = (caller.user.id, query.0.skip, query.0.limit.unwrap_or(100));
-    let listed = state.system.reminders.ask(ListReminders { user, skip, limit }).await?;
+    let listed = state.modules.reminders.ask(ListReminders { user, skip, limit }).await?;
     Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
 }
 
@@ -113,7 +113,7 @@ async fn list(
 ))]
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<ReminderView>, Problem> {
     let message = GetReminder { user: caller.user.id, id: ReminderId(id.0) };
-    Ok(Json(state.system.reminders.ask(message).await?.into()))
+    Ok(Json(state.modules.reminders.ask(message).await?.into()))
 }
 
 request! {
@@ -145,7 +145,7 @@ async fn update(
     let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
     let change = ReminderChange { title, description, reminder_time, is_active };
     let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
-    Ok(Json(state.system.reminders.ask(message).await?.into()))
+    Ok(Json(state.modules.reminders.ask(message).await?.into()))
 }
 
 /// Deletes a reminder.
@@ -153,6 +153,6 @@ async fn update(
     (status_code = 404, description = "The user has no such reminder")
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.reminders.ask(DeleteReminder { user: caller.user.id, id: ReminderId(id.0) }).await?;
+    state.modules.reminders.ask(DeleteReminder { user: caller.user.id, id: ReminderId(id.0) }).await?;
     Ok(MessageBody::json("Reminder deleted successfully"))
 }

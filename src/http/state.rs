@@ -2,9 +2,9 @@
 
 use std::{any::type_name, ops::Deref, sync::Arc};
 
-use faceofmind_db::Database;
-use faceofmind_platform::rate_limit::Limit;
-use faceofmind_system::ActorSystem;
+use faceofmind_platform::{Platform, rate_limit::Limit};
+use faceofmind_runtime::SupervisorHandle;
+use faceofmind_system::{ActorSystem, modules::Modules};
 use salvo::{
     Depot, Request,
     oapi::{Components, Operation},
@@ -15,10 +15,12 @@ use super::{extract::extractor, problem::Problem};
 
 /// The actors, and what the edge itself needs.
 pub struct AppState {
-    /// The actor system.
-    pub system: ActorSystem,
-    /// The database, whose health `/ready` reports.
-    pub db: Database,
+    /// The actors of the modules.
+    pub modules: Modules,
+    /// The database, the clock and the actors that every module stands on.
+    pub platform: Platform,
+    /// The supervisor of the actors.
+    pub tree: SupervisorHandle,
     /// How many calls without a token one client may make under `/auth`.
     pub anonymous_calls: Limit,
     /// Cancelled when the service begins to stop.
@@ -27,8 +29,8 @@ pub struct AppState {
 
 impl AppState {
     /// The state of a service that is not stopping.
-    pub fn new(system: ActorSystem, db: Database, anonymous_calls: Limit) -> Self {
-        Self { system, db, anonymous_calls, stopping: CancellationToken::new() }
+    pub fn new(ActorSystem { modules, platform, tree }: ActorSystem, anonymous_calls: Limit) -> Self {
+        Self { modules, platform, tree, anonymous_calls, stopping: CancellationToken::new() }
     }
 }
 

@@ -11,6 +11,8 @@
 //! | [`login_store`], [`auth_cache`] | the table of log-ins; who is signed in, without I/O |
 //! | [`encryption`], [`keyed_hash`] | texts and keys at rest |
 //! | [`nats`], [`redis`] | connections to other servers |
+//!
+//! [`Platform`] is all of it, wired.
 
 pub mod auth_cache;
 mod dependency;
@@ -23,10 +25,12 @@ pub mod nats;
 pub mod otp;
 pub mod outbox;
 pub mod password_hasher;
+mod platform;
 pub mod rate_limit;
 pub mod redis;
 
 pub use dependency::DependencyError;
+pub use platform::{Platform, Resources, Settings};
 
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod testing;

@@ -2,37 +2,31 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_domain::{
-    accounts::{GetMailContext, MailContext, MailTopic, UserRegistry},
-    logins::{FindLogin, LoginRegistry},
-    reminders::{FindSentReminder, ReminderScheduler},
+    accounts::{GetMailContext, MailContext, MailTopic},
+    logins::FindLogin,
+    reminders::FindSentReminder,
 };
 use faceofmind_model::ClaimId;
 use faceofmind_platform::{
+    Platform,
     mail::{ComposeError, ComposeFuture, ComposedMail, MailComposer, MailJob, MailTemplate},
-    otp::{IssueCode, IssuedCode, OtpError, OtpIssuer, Purpose},
+    otp::{IssueCode, IssuedCode, OtpError, Purpose},
 };
-use faceofmind_runtime::Handle;
 use jiff::{ZonedDateTime, tz::TimeZone};
+
+use crate::modules::Modules;
 
 /// Composes mails from what the modules know.
 pub(crate) struct MailComposition {
-    /// Knows the recipients and the topics.
-    pub(crate) accounts: Handle<UserRegistry>,
-    /// Knows the devices.
-    pub(crate) logins: Handle<LoginRegistry>,
-    /// Issues the codes.
-    pub(crate) otp: Handle<OtpIssuer>,
-    /// Knows the reminders.
-    pub(crate) reminders: Handle<ReminderScheduler>,
-    /// The time zone of recipients who have set none.
-    pub(crate) time_zone: TimeZone,
+    pub(crate) modules: Modules,
+    pub(crate) platform: Platform,
 }
 
 impl MailComposer for MailComposition {
     fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a> {
         Box::pin(async move {
             let Some(reason) = job.reason.clone() else { return Ok(None) };
-            let Some(context) = self.accounts.ask(GetMailContext { reason }).await? else { return Ok(None) };
+            let Some(context) = self.modules.accounts.ask(GetMailContext { reason }).await? else { return Ok(None) };
             let Some(template) = self.template(job, &context).await? else { return Ok(None) };
             Ok(Some(ComposedMail { user: context.user, to: context.to, language: context.language, template }))
         })
@@ -70,16 +64,20 @@ impl MailComposition {
             }
             MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
             MailTopic::NewDevice(login) => {
-                self.logins.ask(FindLogin { login: *login }).await?.map(|login| MailTemplate::NewDevice {
+                self.modules.logins.ask(FindLogin { login: *login }).await?.map(|login| MailTemplate::NewDevice {
                     first_name,
                     at: zoned(login.created_at),
                     address: login.client_ip.parse().ok(),
                     device: login.device,
                 })
             }
-            MailTopic::Reminder(reminder) => self.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| {
-                MailTemplate::Reminder { first_name, title: reminder.title, date: reminder.reminder_time.0 }
-            }),
+            MailTopic::Reminder(reminder) => {
+                self.modules.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| MailTemplate::Reminder {
+                    first_name,
+                    title: reminder.title,
+                    date: reminder.reminder_time.0,
+                })
+            }
             MailTopic::AddressClaim { claim, name } => {
                 let issued = self.issue(job, context, Purpose::EmailChange, Some(*claim)).await?;
                 issued.map(|issued| MailTemplate::AddressCode {
@@ -106,12 +104,12 @@ impl MailComposition {
         claim: Option<ClaimId>,
     ) -> Result<Option<IssuedCode>, OtpError> {
         let (address, client) = (context.to.clone(), job.client.clone());
-        self.otp.ask(IssueCode { purpose, address, claim, job: job.id, client }).await
+        self.platform.otp.ask(IssueCode { purpose, address, claim, job: job.id, client }).await
     }
 
     fn zoned(&self, moment: Timestamp, context: &MailContext) -> ZonedDateTime {
         let own = context.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.time_zone.clone()))
+        moment.to_jiff().to_zoned_datetime(own.unwrap_or_else(|| self.platform.time_zone.clone()))
     }
 }
 

@@ -1,22 +1,67 @@
-//! The list of modules: what must happen to each of them when a user is erased or exported, or a key is rotated.
+//! The modules: their actors, and what must happen to each of them when a user is erased or exported, when a key is rotated, and when rows
+//! lapse.
 //!
-//! To add a module, add its entry here.
+//! To add a module, start its actor in [`Modules::new`] and add an entry to [`MODULES`].
 
 use std::{future::Future, pin::Pin};
 
-use faceofmind_db::{
-    Database, Snapshot, StoreError, Tx,
-    export::{ExportAborted, JsonWriter},
-};
+use faceofmind_db::{Database, StoreError, Tx};
 use faceofmind_domain::{
-    accounts::{self, AccountHooks, ErasureSlice, HookFuture},
-    community, logins, reminders, sessions,
+    accounts::{self, AccountHooks, ErasureSlice, HookFuture, UserRegistry},
+    community::{self, Community},
+    logins::{self, Authenticator, LoginRegistry},
+    reminders::{self, ReminderScheduler},
+    sessions::{self, SessionTracker},
+    suggestions::{self, Endpoint, SuggestionEngine},
 };
-use faceofmind_model::UserId;
-use faceofmind_platform::{
-    encryption::{Keyring, RotationPass},
-    idempotency, login_store, mail, outbox,
+use faceofmind_platform::{Platform, encryption::RotationPass, idempotency, login_store, mail, outbox};
+use faceofmind_runtime::{ChildSpec, Handle};
+
+use crate::{
+    exporter::{self, Exporter, ModuleExport},
+    sweeper::{Sweep, Sweeper},
 };
+
+/// The limits of the modules.
+pub struct Settings {
+    pub accounts: accounts::Settings,
+    pub logins: logins::Settings,
+    pub community: community::Settings,
+    /// The model that writes suggestions. Without it they come from the catalogue.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// The actors of the modules.
+#[derive(Clone)]
+pub struct Modules {
+    pub accounts: Handle<UserRegistry>,
+    pub logins: Handle<LoginRegistry>,
+    /// Checks access tokens.
+    pub authenticator: Authenticator,
+    pub sessions: Handle<SessionTracker>,
+    pub community: Handle<Community>,
+    pub reminders: Handle<ReminderScheduler>,
+    pub exporter: Handle<Exporter>,
+}
+
+impl Modules {
+    /// Returns the handles, and the actors to supervise, in the order of their start.
+    pub(crate) fn new(settings: Settings, platform: &Platform) -> (Self, Vec<ChildSpec>) {
+        let deps = || platform.clone();
+        let (accounts, registry) = UserRegistry::new(settings.accounts, ACCOUNT_HOOKS, deps());
+        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, accounts.clone(), deps());
+        let time = (platform.clock.clone(), platform.rng.clone());
+        let (_, suggestions, suggesting) =
+            SuggestionEngine::new(suggestions::Settings::default(), settings.endpoint, time);
+        let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), suggestions, deps());
+        let (community, sharing) = Community::new(settings.community, deps());
+        let (reminders, reminding) = ReminderScheduler::new(deps());
+        let (exporter, exporting) = Exporter::new(exporter::Settings::default(), exports(), deps());
+        let sweeping = Sweeper::child(MODULES.into_iter().filter_map(|module| module.sweep).collect(), deps());
+        let children = vec![registry, logging_in, suggesting, tracking, sharing, reminding, exporting, sweeping];
+        (Self { accounts, logins, authenticator, sessions, community, reminders, exporter }, children)
+    }
+}
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -25,67 +70,62 @@ pub(crate) struct Module {
     /// Removes what the module holds of a user, and returns whether rows may remain for another transaction.
     pub(crate) erase: for<'a> fn(&'a mut Tx, ErasureSlice<'a>) -> HookFuture<'a, bool>,
     /// Writes what the module holds of a user into an export, where it does not repeat what another module writes.
-    pub(crate) export: Option<Export>,
+    pub(crate) export: Option<ModuleExport>,
     /// The module's encrypted texts, and how they are re-encrypted with the first key.
     pub(crate) reencrypt: Option<(&'static str, Reencrypt)>,
+    /// The rows that lapse, and how they are deleted.
+    pub(crate) sweep: Option<(&'static str, Sweep)>,
 }
 
-/// Writes what the module holds of a user.
-pub(crate) type Export = for<'a> fn(ExportInput<'a>) -> BoxFuture<'a, Result<(), ExportAborted>>;
+/// A module without data of users.
+const NOTHING: Module =
+    Module { erase: |_, _| Box::pin(async { Ok(false) }), export: None, reencrypt: None, sweep: None };
 
 /// Re-encrypts what the module holds.
 pub(crate) type Reencrypt = for<'a> fn(&'a Database, &'a mut RotationPass<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-
-/// What a module's export needs.
-pub(crate) struct ExportInput<'a> {
-    pub(crate) snapshot: &'a mut Snapshot,
-    pub(crate) keyring: &'a Keyring,
-    pub(crate) user: UserId,
-    pub(crate) writer: &'a mut JsonWriter,
-}
 
 /// Every module that holds data of users. An export lists them in this order, and an erasure deletes in this order: mails and events come
 /// last, because what the modules before them are sending or recording is waited for by their locks. Sessions and events are removed in
 /// slices: a device that streams detections records many. The other modules remove everything in the first transaction; what other users
 /// can read, posts and comments, is then gone at once.
 pub(crate) const MODULES: [Module; 8] = [
-    Module {
-        erase: |_, _| Box::pin(async { Ok(false) }),
-        export: Some(|of| Box::pin(accounts::export(of.snapshot, of.user, of.writer))),
-        reencrypt: None,
-    },
+    Module { export: Some(|of| Box::pin(accounts::export(of.snapshot, of.user, of.writer))), ..NOTHING },
     Module {
         erase: |tx, slice| whole(login_store::erase(tx, slice.user)),
         export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
-        reencrypt: None,
+        sweep: Some(("logins", |tx, now| Box::pin(login_store::sweep(tx, now)))),
+        ..NOTHING
     },
     Module {
         erase: |tx, slice| Box::pin(sessions::erase(tx, slice.user, slice.max_rows)),
         export: Some(|of| Box::pin(sessions::export(of.snapshot, of.keyring, of.user, of.writer))),
         reencrypt: Some(("voice texts", |db, pass| Box::pin(sessions::reencrypt(db, pass)))),
+        ..NOTHING
     },
     Module {
         erase: |tx, slice| whole(community::erase(tx, slice.user)),
         export: Some(|of| Box::pin(community::export(of.snapshot, of.user, of.writer))),
-        reencrypt: None,
+        ..NOTHING
     },
     Module {
         erase: |tx, slice| whole(reminders::erase(tx, slice.user)),
         export: Some(|of| Box::pin(reminders::export(of.snapshot, of.user, of.writer))),
-        reencrypt: None,
+        ..NOTHING
     },
-    Module { erase: |tx, slice| whole(erase_mail(tx, slice)), export: None, reencrypt: None },
+    Module { erase: |tx, slice| whole(erase_mail(tx, slice)), ..NOTHING },
     Module {
         erase: |tx, slice| whole(idempotency::erase(tx, slice.user)),
-        export: None,
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
+        sweep: Some(("idempotency keys", |tx, now| Box::pin(idempotency::sweep(tx, now)))),
+        ..NOTHING
     },
-    Module {
-        erase: |tx, slice| Box::pin(outbox::erase(tx, slice.user, slice.max_rows)),
-        export: None,
-        reencrypt: None,
-    },
+    Module { erase: |tx, slice| Box::pin(outbox::erase(tx, slice.user, slice.max_rows)), ..NOTHING },
 ];
+
+/// What the modules write into an export, in the order of the document.
+pub fn exports() -> Vec<ModuleExport> {
+    MODULES.into_iter().filter_map(|module| module.export).collect()
+}
 
 /// What the modules do in a transaction of accounts.
 pub(crate) const ACCOUNT_HOOKS: AccountHooks = AccountHooks {

@@ -95,7 +95,7 @@ async fn login(
     body: Body<LoginRequest>,
 ) -> Result<Json<LoginResponse>, Problem> {
     let LoginRequest { email, password } = body.0;
-    let tokens = state.system.logins.ask(PasswordLogin { email, password, context: client.0 }).await?;
+    let tokens = state.modules.logins.ask(PasswordLogin { email, password, context: client.0 }).await?;
     Ok(Json(tokens.into()))
 }
 
@@ -119,21 +119,21 @@ async fn refresh(
     _client: Anonymous,
     body: Body<RefreshRequest>,
 ) -> Result<Json<LoginResponse>, Problem> {
-    let tokens = state.system.logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
+    let tokens = state.modules.logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
     Ok(Json(tokens.into()))
 }
 
 /// Ends the login of the access token. Its tokens stop working at once.
 #[endpoint(operation_id = "auth_logout")]
 async fn logout(state: State<AppState>, caller: Caller) -> Result<Json<MessageBody>, Problem> {
-    state.system.logins.ask(EndLogin { user: caller.user.id, login: caller.login }).await?;
+    state.modules.logins.ask(EndLogin { user: caller.user.id, login: caller.login }).await?;
     Ok(MessageBody::json("Successfully logged out"))
 }
 
 /// Ends all logins of the user.
 #[endpoint(operation_id = "auth_logout_all")]
 async fn logout_all(state: State<AppState>, caller: Caller) -> Result<Json<MessageBody>, Problem> {
-    state.system.logins.ask(EndAllLogins { user: caller.user.id }).await?;
+    state.modules.logins.ask(EndAllLogins { user: caller.user.id }).await?;
     Ok(MessageBody::json("Successfully logged out everywhere"))
 }
 
@@ -173,14 +173,14 @@ impl From<logins::LoginSummary> for LoginSummary {
 /// Lists the user's logins that can still be used, newest first.
 #[endpoint(operation_id = "logins_list")]
 async fn list_logins(state: State<AppState>, caller: Caller) -> Result<Json<Vec<LoginSummary>>, Problem> {
-    let logins = state.system.logins.ask(ListLogins { user: caller.user.id, current: caller.login }).await?;
+    let logins = state.modules.logins.ask(ListLogins { user: caller.user.id, current: caller.login }).await?;
     Ok(Json(logins.into_iter().map(LoginSummary::from).collect()))
 }
 
 /// Ends a login of the user.
 #[endpoint(operation_id = "logins_end", responses((status_code = 404, description = "The user has no such login")))]
 async fn end_login(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    if state.system.logins.ask(EndLogin { user: caller.user.id, login: LoginId(id.0) }).await? {
+    if state.modules.logins.ask(EndLogin { user: caller.user.id, login: LoginId(id.0) }).await? {
         Ok(MessageBody::json("Log-in ended"))
     } else {
         Err(Problem::login_not_found())

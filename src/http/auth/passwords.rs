@@ -35,7 +35,7 @@ async fn request_password_reset(
     client: Anonymous,
     body: Body<ForgotPasswordRequest>,
 ) -> Result<Accepted<MessageBody>, Problem> {
-    state.system.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
+    state.modules.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
     Ok(MessageBody::accepted("If the address has an account, a code is on its way."))
 }
 
@@ -65,7 +65,7 @@ async fn reset_password(
     body: Body<ResetPasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
     let ResetPasswordRequest { email, otp: code, new_password } = body.0;
-    state.system.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
+    state.modules.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
     Ok(MessageBody::json("Password has been reset successfully."))
 }
 
@@ -95,6 +95,6 @@ async fn change_password(
     let ChangePasswordRequest { current_password, new_password } = body.0;
     let verified = caller.verify_password(&state, current_password).await?;
     let Caller { login: keep, context, .. } = caller;
-    state.system.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
+    state.modules.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
     Ok(MessageBody::json("Password changed successfully."))
 }

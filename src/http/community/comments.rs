@@ -76,7 +76,7 @@ async fn list(
 ) -> Result<Page<CommentView>, Problem> {
     let limit = query.0.limit;
     let message = ListComments { post: PostId(id.0), page: page_request(query.0, CommentId) };
-    let page = state.system.community.ask(message).await?;
+    let page = state.modules.community.ask(message).await?;
     Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }
 
@@ -94,7 +94,7 @@ async fn create(
 ) -> Result<IdempotentResponse<CommentView>, Problem> {
     let new = new_content(&caller, key, body.0.content);
     let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
-    Ok(state.system.community.ask(message).await?.into())
+    Ok(state.modules.community.ask(message).await?.into())
 }
 
 /// Changes a comment of the caller. The same content changes nothing, not even `updated_at`.
@@ -110,7 +110,7 @@ async fn update(
     body: Body<CommentRequest>,
 ) -> Result<Json<CommentView>, Problem> {
     let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
-    Ok(Json(state.system.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
+    Ok(Json(state.modules.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
 }
 
 /// Deletes a comment: the caller's, or for admins any.
@@ -120,6 +120,6 @@ async fn update(
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId, cid: PathId) -> Result<Json<MessageBody>, Problem> {
     let (post, id) = (PostId(id.0), CommentId(cid.0));
-    state.system.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
+    state.modules.community.ask(DeleteComment { post, id, editor: editor(&caller) }).await?;
     Ok(MessageBody::json("Comment deleted successfully"))
 }

@@ -74,7 +74,7 @@ pub(super) async fn list(
     query: Query<PageQuery>,
 ) -> Result<Page<PostView>, Problem> {
     let limit = query.0.limit;
-    let page = state.system.community.ask(ListPosts(page_request(query.0, PostId))).await?;
+    let page = state.modules.community.ask(ListPosts(page_request(query.0, PostId))).await?;
     Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 
@@ -89,13 +89,13 @@ pub(super) async fn create(
     body: Body<PostRequest>,
 ) -> Result<IdempotentResponse<PostView>, Problem> {
     let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
-    Ok(state.system.community.ask(message).await?.into())
+    Ok(state.modules.community.ask(message).await?.into())
 }
 
 /// Returns a post.
 #[endpoint(operation_id = "posts_show", responses((status_code = 404, description = "There is no such post")))]
 async fn show(state: State<AppState>, _caller: Caller, id: PathId) -> Result<Json<PostView>, Problem> {
-    Ok(Json(state.system.community.ask(GetPost(PostId(id.0))).await?.into()))
+    Ok(Json(state.modules.community.ask(GetPost(PostId(id.0))).await?.into()))
 }
 
 /// Changes a post of the caller. The same content changes nothing, not even `updated_at`.
@@ -110,7 +110,7 @@ async fn update(
     body: Body<PostRequest>,
 ) -> Result<Json<PostView>, Problem> {
     let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
-    Ok(Json(state.system.community.ask(message).await?.into()))
+    Ok(Json(state.modules.community.ask(message).await?.into()))
 }
 
 /// Deletes a post with its comments: the caller's, or for admins any.
@@ -119,6 +119,6 @@ async fn update(
     (status_code = 404, description = "There is no such post")
 ))]
 async fn delete(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<MessageBody>, Problem> {
-    state.system.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
+    state.modules.community.ask(DeletePost { id: PostId(id.0), editor: editor(&caller) }).await?;
     Ok(MessageBody::json("Post deleted successfully"))
 }

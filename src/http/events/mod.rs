@@ -68,9 +68,9 @@ async fn events(
         caller.require_admin()?;
     }
     let user = (!query.0.all).then_some(caller.user.id);
-    let login_ended = state.system.authenticator.watch(caller.login, &caller.user).until_invalid();
+    let login_ended = state.modules.authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = state.stopping.clone().cancelled_owned();
-    let feed = state.system.events.feed(caller.user.id, user, resume.0).await?;
+    let feed = state.platform.events.feed(caller.user.id, user, resume.0).await?;
     let (frames, stream) = EventStream::new(FRAME_BUFFER);
     tokio::spawn(async move {
         tokio::select! {

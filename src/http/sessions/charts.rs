@@ -207,7 +207,7 @@ async fn chart<T: From<DayStats>>(
 ) -> Result<Json<Vec<T>>, Problem> {
     let window = query.window.ok_or_else(Problem::invalid_window)?;
     let message = GetDayStats { user: caller.user.id, window, zone: zone_of(zone, caller) };
-    let days = state.system.sessions.ask(message).await?;
+    let days = state.modules.sessions.ask(message).await?;
     Ok(Json(days.into_iter().map(T::from).collect()))
 }
 
@@ -221,7 +221,7 @@ async fn diagnose(
 ) -> Result<Json<DiagnosisView>, Problem> {
     let window = body.0.window.ok_or_else(Problem::invalid_window)?;
     let message = Diagnose { user: caller.user.id, window, zone: zone_of(zone, &caller) };
-    Ok(Json(state.system.sessions.ask(message).await?.into()))
+    Ok(Json(state.modules.sessions.ask(message).await?.into()))
 }
 
 /// The time zone of the request, or else of the user, if either is set.

@@ -72,7 +72,7 @@ struct DetectionBatch(Vec<Detection>);
 
 impl DetectionBatch {
     async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
-        let accepted = accepted_timestamps(State::<AppState>::of(depot)?.system.clock.now());
+        let accepted = accepted_timestamps(State::<AppState>::of(depot)?.platform.clock.now());
         let read = |fields: &mut FieldReader<'_>| {
             let timestamp = fields.peek::<Rfc3339>("timestamp");
             let input = DetectionInput::from_fields(fields);
@@ -140,7 +140,7 @@ async fn process_emotion(
         context: context(&caller, key),
         respond: respond::<_, ProcessedEmotion, 200>,
     };
-    Ok(state.system.sessions.ask(message).await?.into())
+    Ok(state.modules.sessions.ask(message).await?.into())
 }
 
 /// The ids of the recorded detections.
@@ -202,7 +202,7 @@ async fn detect(
         context: context(&caller, key),
         respond: respond::<_, DetectionsRecorded, 201>,
     };
-    Ok(state.system.sessions.ask(message).await?.into())
+    Ok(state.modules.sessions.ask(message).await?.into())
 }
 
 /// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else

@@ -72,5 +72,5 @@ async fn rate(
         context: context(&caller, key),
         respond: respond::<_, FeedbackView, 201>,
     };
-    Ok(state.system.sessions.ask(message).await?.into())
+    Ok(state.modules.sessions.ask(message).await?.into())
 }

@@ -146,5 +146,5 @@ pub(super) async fn show_history(
     id: PathId,
 ) -> Result<Json<HistoryView>, Problem> {
     let message = GetHistory { user: caller.user.id, session: SessionId(id.0) };
-    Ok(Json(state.system.sessions.ask(message).await?.into()))
+    Ok(Json(state.modules.sessions.ask(message).await?.into()))
 }

@@ -89,7 +89,7 @@ async fn start(
     _body: Body<StartSessionRequest>,
 ) -> Result<IdempotentResponse<SessionView>, Problem> {
     let message = StartSession { context: context(&caller, key), respond: respond::<_, SessionView, 201> };
-    Ok(state.system.sessions.ask(message).await?.into())
+    Ok(state.modules.sessions.ask(message).await?.into())
 }
 
 /// A session with a summary of its detections.
@@ -123,7 +123,7 @@ async fn list(
     query: Query<OffsetQuery>,
 ) -> Result<Json<Vec<SessionSummary>>, Problem> {
     let (skip, limit) = (query.0.skip, query.0.limit.unwrap_or(5));
-    let sessions = state.system.sessions.ask(ListSessions { user: caller.user.id, skip, limit }).await?;
+    let sessions = state.modules.sessions.ask(ListSessions { user: caller.user.id, skip, limit }).await?;
     Ok(Json(sessions.into_iter().map(SessionSummary::from).collect()))
 }
 
@@ -137,7 +137,7 @@ struct SessionCount {
 /// Counts the user's sessions.
 #[endpoint(operation_id = "sessions_count")]
 async fn count(state: State<AppState>, caller: Caller) -> Result<Json<SessionCount>, Problem> {
-    Ok(Json(SessionCount { count: state.system.sessions.ask(CountSessions { user: caller.user.id }).await? }))
+    Ok(Json(SessionCount { count: state.modules.sessions.ask(CountSessions { user: caller.user.id }).await? }))
 }
 
 /// Returns a session.
@@ -146,7 +146,7 @@ async fn count(state: State<AppState>, caller: Caller) -> Result<Json<SessionCou
 ))]
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<SessionView>, Problem> {
     let message = GetSession { user: caller.user.id, session: SessionId(id.0) };
-    Ok(Json(state.system.sessions.ask(message).await?.into()))
+    Ok(Json(state.modules.sessions.ask(message).await?.into()))
 }
 
 /// Ends a session. A session that has ended does not change.
@@ -158,7 +158,7 @@ async fn end(
 ) -> Result<IdempotentResponse<SessionView, 200>, Problem> {
     let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
     let message = EndSession { context, session, respond: respond::<_, SessionView, 200> };
-    Ok(state.system.sessions.ask(message).await?.into())
+    Ok(state.modules.sessions.ask(message).await?.into())
 }
 
 /// Deletes a session with all its data.
@@ -172,5 +172,5 @@ async fn delete(
 ) -> Result<IdempotentResponse<MessageBody, 200>, Problem> {
     let (context, session) = (context(&caller, Idempotency(None)), SessionId(id.0));
     let respond = |_| stored(200, &MessageBody { message: "Session deleted successfully" });
-    Ok(state.system.sessions.ask(DeleteSession { context, session, respond }).await?.into())
+    Ok(state.modules.sessions.ask(DeleteSession { context, session, respond }).await?.into())
 }

@@ -34,6 +34,6 @@ request! {
 async fn erase(state: State<AppState>, caller: Caller, body: Body<EraseRequest>) -> Result<Json<MessageBody>, Problem> {
     let verified = caller.verify_password(&state, body.0.current_password).await?;
     let expected_revision = Some(verified.revision);
-    state.system.accounts.ask(DeleteUser { user: verified.id, expected_revision, events: caller.origin() }).await?;
+    state.modules.accounts.ask(DeleteUser { user: verified.id, expected_revision, events: caller.origin() }).await?;
     Ok(MessageBody::json("Your account and all that was yours have been erased."))
 }

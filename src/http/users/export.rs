@@ -82,5 +82,5 @@ impl EndpointOutRegister for ExportDownload {
     (status_code = 429, description = "Another export of this user is in progress")
 ))]
 async fn export(state: State<AppState>, caller: Caller) -> Result<ExportDownload, Problem> {
-    Ok(ExportDownload(state.system.exporter.ask(Export { user: caller.user.id }).await?))
+    Ok(ExportDownload(state.modules.exporter.ask(Export { user: caller.user.id }).await?))
 }

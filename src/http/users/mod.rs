@@ -136,7 +136,7 @@ impl From<accounts::UserPage> for UserPage {
 async fn list(state: State<AppState>, _admin: Admin, query: Query<UserListQuery>) -> Result<Json<UserPage>, Problem> {
     let UserListQuery { status, role, query, after, limit } = query.0;
     let message = ListUsers { status, role, query, after: after.map(UserId), limit };
-    Ok(Json(state.system.accounts.ask(message).await?.into()))
+    Ok(Json(state.modules.accounts.ask(message).await?.into()))
 }
 
 /// Returns the user of the access token, as `/auth/me` does.
@@ -153,7 +153,7 @@ async fn me(caller: Caller) -> Json<UserView> {
 async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserView>, Problem> {
     let id = UserId(id.0);
     caller.require_self_or_admin(id)?;
-    let user = state.system.accounts.ask(GetUser { id }).await?.ok_or_else(Problem::user_not_found)?;
+    let user = state.modules.accounts.ask(GetUser { id }).await?.ok_or_else(Problem::user_not_found)?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -204,7 +204,7 @@ async fn update(
     let user = UserId(id.0);
     caller.require_self_or_admin(user)?;
     let (change, events) = (body.0.into_change(caller.is_admin())?, caller.origin());
-    let user = state.system.accounts.ask(UpdateUser { user, change, require_user_role: false, events }).await?;
+    let user = state.modules.accounts.ask(UpdateUser { user, change, require_user_role: false, events }).await?;
     Ok(Json(UserView::from(&user)))
 }
 
@@ -215,7 +215,7 @@ async fn update(
 ))]
 async fn delete(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<MessageBody>, Problem> {
     let (user, events) = (UserId(id.0), admin.0.origin());
-    state.system.accounts.ask(DeleteUser { user, expected_revision: None, events }).await?;
+    state.modules.accounts.ask(DeleteUser { user, expected_revision: None, events }).await?;
     Ok(MessageBody::json("User deleted successfully"))
 }
 
@@ -228,7 +228,7 @@ fn set_status(id: PathId, status: Status, require_user_role: bool, events: Event
 /// The account keeps its password only if one person alone has registered with its address. Otherwise the user must reset it.
 #[endpoint(operation_id = "users_activate", responses((status_code = 404, description = "There is no such user")))]
 async fn activate(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let user = state.system.accounts.ask(set_status(id, Status::Active, false, admin.0.origin())).await?;
+    let user = state.modules.accounts.ask(set_status(id, Status::Active, false, admin.0.origin())).await?;
     Ok(UserMessage::json("User activated successfully", &user))
 }
 
@@ -239,13 +239,13 @@ async fn activate(state: State<AppState>, admin: Admin, id: PathId) -> Result<Js
 ))]
 async fn deactivate(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserMessage>, Problem> {
     caller.require_self_or_admin(UserId(id.0))?;
-    let user = state.system.accounts.ask(set_status(id, Status::Deactivated, true, caller.origin())).await?;
+    let user = state.modules.accounts.ask(set_status(id, Status::Deactivated, true, caller.origin())).await?;
     Ok(UserMessage::json("User deactivated successfully", &user))
 }
 
 /// Suspends an account with the role `user` and ends its logins.
 #[endpoint(operation_id = "users_suspend", responses((status_code = 404, description = "There is no such user")))]
 async fn suspend(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let user = state.system.accounts.ask(set_status(id, Status::Suspended, true, admin.0.origin())).await?;
+    let user = state.modules.accounts.ask(set_status(id, Status::Suspended, true, admin.0.origin())).await?;
     Ok(UserMessage::json("User suspended successfully", &user))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use faceofmind_base::Timestamp;
+use faceofmind_platform::Platform;
 use faceofmind_runtime::{
     Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service,
 };
@@ -14,10 +15,10 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::{
-    ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser, ListUsers,
-    Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode, ResetPassword,
-    UpdateUser, VerifyEmail,
-    service::{AccountService, Deps, Settings},
+    AccountHooks, ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser,
+    ListUsers, Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode,
+    ResetPassword, UpdateUser, VerifyEmail,
+    service::{AccountService, Settings},
 };
 
 /// The actor's name in logs, metrics and status.
@@ -57,10 +58,11 @@ pub struct UserRegistry {
 
 impl UserRegistry {
     /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+    pub fn new(settings: Settings, hooks: AccountHooks, deps: Platform) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
         let service = Arc::new(AccountService {
             settings,
+            hooks,
             deps,
             vacuum_requested: Notify::new(),
             oldest_erasure: Mutex::default(),

@@ -5,13 +5,7 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_base::{Clock, Rng};
-use faceofmind_db::Database;
-use faceofmind_platform::{
-    encryption::Keyring,
-    outbox::Publisher,
-    rate_limit::{Limit, RateLimiter},
-};
+use faceofmind_platform::{Platform, rate_limit::Limit};
 use faceofmind_runtime::{Actor, ChildSpec, Handle, TaskSet, answer_with_service};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,20 +27,6 @@ pub struct Settings {
     pub comments: Limit,
 }
 
-/// What the actor needs.
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    /// Woken after every commit that recorded an event.
-    pub publisher: Handle<Publisher>,
-    /// Counts what a user writes.
-    pub limiter: Handle<RateLimiter>,
-    /// Encrypts stored responses.
-    pub keyring: Keyring,
-    pub clock: Clock,
-    pub rng: Rng,
-}
-
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
@@ -65,7 +45,7 @@ pub struct Community {
 
 impl Community {
     /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+    pub fn new(settings: Settings, deps: Platform) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
         let service = Arc::new(CommunityService { settings, deps, counts: Mutex::default() });
         let child =

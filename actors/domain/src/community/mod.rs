@@ -10,7 +10,7 @@ mod post;
 mod service;
 mod store;
 
-pub use actor::{Community, Deps, Settings, Status};
+pub use actor::{Community, Settings, Status};
 pub use export::export;
 pub use faceofmind_model::{CommentId, PostId};
 pub use messages::{

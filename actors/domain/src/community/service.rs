@@ -8,6 +8,7 @@ use faceofmind_model::{
     event::{CommunityEvent, DomainEvent},
 };
 use faceofmind_platform::{
+    Platform,
     idempotency::{self, StoredResponse},
     outbox::{self, Wake},
     rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, Refund},
@@ -16,8 +17,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Deps, GetPost, ListComments,
-    ListPosts, NewContent, Page, Post, Settings, UpdateComment, UpdatePost,
+    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts,
+    NewContent, Page, Post, Settings, UpdateComment, UpdatePost,
     store::{comments, posts},
 };
 use crate::accounts;
@@ -25,7 +26,7 @@ use crate::accounts;
 /// What the handlers run on.
 pub(super) struct CommunityService {
     pub(super) settings: Settings,
-    pub(super) deps: Deps,
+    pub(super) deps: Platform,
     pub(super) counts: Mutex<CreationCounts>,
 }
 
@@ -187,7 +188,7 @@ impl CommunityService {
         response: StoredResponse,
         event: impl DomainEvent,
     ) -> Result<Creation, CommunityError> {
-        let Deps { keyring, clock, rng, publisher, .. } = &self.deps;
+        let Platform { keyring, clock, rng, publisher, .. } = &self.deps;
         if let Some(key) = &new.key {
             idempotency::store_response(&mut tx, keyring, key, &response).await?;
         }

@@ -2,17 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use faceofmind_base::{Clock, Rng};
-use faceofmind_db::Database;
-use faceofmind_platform::{
-    auth_cache::{self, AuthCache},
-    mail::Mailer,
-    password_hasher::PasswordHasher,
-    rate_limit::{Limit, RateLimiter},
-};
-use faceofmind_runtime::{
-    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service,
-};
+use faceofmind_platform::{Platform, auth_cache, rate_limit::Limit};
+use faceofmind_runtime::{Actor, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -28,7 +19,6 @@ use crate::accounts::UserRegistry;
 const NAME: &str = "logins";
 const CAPACITY: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(10);
-const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -50,18 +40,6 @@ pub struct LoginLimits {
     pub unknown_clients: Limit,
 }
 
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    pub accounts: Handle<UserRegistry>,
-    pub hasher: Handle<PasswordHasher>,
-    pub limiter: Handle<RateLimiter>,
-    pub mailer: Handle<Mailer>,
-    pub cache: AuthCache,
-    pub clock: Clock,
-    pub rng: Rng,
-}
-
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
     /// Requests in progress.
@@ -72,7 +50,6 @@ pub struct Status {
     pub invalidations: u64,
     /// Requests that panicked since the actor started.
     pub panics: u64,
-    pub sweep: BackgroundTaskStatus,
 }
 
 pub struct LoginRegistry {
@@ -80,37 +57,35 @@ pub struct LoginRegistry {
     tasks: TaskSet,
     /// Never ends by itself, so a stop does not wait for it.
     _subscription: TaskSet,
-    sweep: BackgroundTask,
 }
 
 impl LoginRegistry {
     /// Returns the handle, the authenticator, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, Authenticator, ChildSpec) {
+    pub fn new(
+        settings: Settings,
+        accounts: Handle<UserRegistry>,
+        deps: Platform,
+    ) -> (Handle<Self>, Authenticator, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
         let tokens = Arc::new(Tokens::new(settings.tokens.clone(), deps.clock.clone(), deps.rng.clone()));
         let authenticator = Authenticator {
             tokens: Arc::clone(&tokens),
-            cache: deps.cache.clone(),
+            cache: deps.auth_cache.clone(),
             clock: deps.clock.clone(),
             registry: handle.clone(),
         };
-        let service = Arc::new(LoginService::new(&settings, deps, tokens));
+        let service = Arc::new(LoginService::new(&settings, accounts, deps, tokens));
         let child = ChildSpec::ready(handle.clone(), move || Self::start(Arc::clone(&service)));
         (handle, authenticator, child)
     }
 
     fn start(service: Arc<LoginService>) -> Self {
-        let Deps { cache, clock, rng, .. } = &service.deps;
+        let cache = &service.deps.auth_cache;
         let mut subscription = TaskSet::default();
         if let Some(nats) = cache.nats() {
             subscription.spawn(auth_cache::subscribe(nats.clone(), cache.clone()));
         }
-        let time = (clock.clone(), rng.clone());
-        let sweep =
-            BackgroundTask::spawn("login sweep", SWEEP_PERIOD, time, Arc::clone(&service), |service| async move {
-                service.sweep().await
-            });
-        Self { service, tasks: TaskSet::default(), _subscription: subscription, sweep }
+        Self { service, tasks: TaskSet::default(), _subscription: subscription }
     }
 }
 
@@ -118,13 +93,12 @@ impl Actor for LoginRegistry {
     type Status = Status;
 
     fn status(&self) -> Status {
-        let cache = &self.service.deps.cache;
+        let cache = &self.service.deps.auth_cache;
         Status {
             in_progress: self.tasks.len(),
             cached_logins: cache.cached_logins(),
             invalidations: cache.invalidations(),
             panics: self.tasks.panics(),
-            sweep: self.sweep.status(),
         }
     }
 

@@ -13,7 +13,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{Deps, LoginLimits, LoginRegistry, Settings, Status};
+pub use actor::{LoginLimits, LoginRegistry, Settings, Status};
 pub use authenticator::{AuthenticatedUser, Authenticator};
 pub use export::export;
 pub use messages::{

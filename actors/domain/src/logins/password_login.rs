@@ -46,7 +46,7 @@ impl LoginService {
         password: &SecretString,
         context: &RequestContext,
     ) -> Result<User, LoginError> {
-        let known = self.deps.accounts.ask(GetCredentials { email: email.clone() }).await?;
+        let known = self.accounts.ask(GetCredentials { email: email.clone() }).await?;
         let counted = self.count_attempt(email, known.as_ref().map(|known| known.user.id), context).await?;
         let (user, hash) = known.map(|known| (known.user, known.password)).unzip();
         let hash = hash.flatten();
@@ -88,7 +88,7 @@ impl LoginService {
     async fn renew_hash(&self, user: UserId, old: PasswordHash, password: &SecretString) {
         let renewed: Result<(), LoginError> = async {
             let new = self.deps.hasher.ask(HashPassword { password: password.clone() }).await?;
-            Ok(self.deps.accounts.ask(RenewPasswordHash { user, old, new }).await?)
+            Ok(self.accounts.ask(RenewPasswordHash { user, old, new }).await?)
         }
         .await;
         if let Err(error) = renewed {
@@ -103,7 +103,7 @@ impl LoginService {
             Status::Inactive => {
                 let resend =
                     ResendVerificationCode { user: user.id, revision: user.revision, context: context.clone() };
-                self.deps.accounts.ask(resend).await?;
+                self.accounts.ask(resend).await?;
                 Err(LoginError::Inactive)
             }
             disabled @ (Status::Deactivated | Status::Suspended) => Err(LoginError::AccountDisabled(disabled)),

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use faceofmind_db::StoreError;
 use faceofmind_model::{LoginId, Status, User, UserId, request_context};
 use faceofmind_platform::{
+    Platform,
     auth_cache::{Invalidation, ReadEpoch},
     login_store::{self as store, Login},
 };
+use faceofmind_runtime::Handle;
 use secrecy::ExposeSecret as _;
 
-use crate::accounts::GetUser;
+use crate::accounts::{GetUser, UserRegistry};
 
 use super::{
-    AuthenticatedUser, Deps, EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginLimits, LoginSummary,
+    AuthenticatedUser, EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginLimits, LoginSummary,
     RefreshTokens, Settings, TokenError, TokenPair,
     messages::{Authenticate, GetLoggedInUser},
     rules::{RefreshDecision, decide_refresh},
@@ -21,7 +23,8 @@ use super::{
 };
 
 pub(super) struct LoginService {
-    pub(super) deps: Deps,
+    pub(super) accounts: Handle<UserRegistry>,
+    pub(super) deps: Platform,
     pub(super) limits: LoginLimits,
     tokens: Arc<Tokens>,
     pub(super) refresh_lifetime: Duration,
@@ -29,9 +32,14 @@ pub(super) struct LoginService {
 }
 
 impl LoginService {
-    pub(super) fn new(settings: &Settings, deps: Deps, tokens: Arc<Tokens>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        accounts: Handle<UserRegistry>,
+        deps: Platform,
+        tokens: Arc<Tokens>,
+    ) -> Self {
         let &Settings { refresh_lifetime, reuse_grace, limits, .. } = settings;
-        Self { deps, limits, tokens, refresh_lifetime, reuse_grace }
+        Self { accounts, deps, limits, tokens, refresh_lifetime, reuse_grace }
     }
 
     /// Reads the user of an access token, and marks its generation as used.
@@ -64,8 +72,8 @@ impl LoginService {
     /// Reads an active user and one of their logins that has not ended. The user is read first: a change that ends a login bumps the
     /// user's revision, so a login that is read as live after it is cached with a stale revision.
     async fn read(&self, user: UserId, login: LoginId) -> Result<(ReadEpoch, User, Login), TokenError> {
-        let epoch = self.deps.cache.epoch();
-        let user = self.deps.accounts.ask(GetUser { id: user }).await?.ok_or(TokenError::Invalid)?;
+        let epoch = self.deps.auth_cache.epoch();
+        let user = self.accounts.ask(GetUser { id: user }).await?.ok_or(TokenError::Invalid)?;
         let login = self.find(login).await?.ok_or(TokenError::Invalid)?;
         let is_valid = user.status == Status::Active && login.user_id == user.id && login.ended_at.is_none();
         if is_valid { Ok((epoch, user, login)) } else { Err(TokenError::Invalid) }
@@ -73,7 +81,7 @@ impl LoginService {
 
     fn cache(&self, epoch: ReadEpoch, login: Login, user: User) -> Arc<User> {
         let (login, user) = (Arc::new(login), Arc::new(user));
-        self.deps.cache.insert_if_current(epoch, &login, &user);
+        self.deps.auth_cache.insert_if_current(epoch, &login, &user);
         user
     }
 
@@ -99,7 +107,7 @@ impl LoginService {
             Some(login) => login,
             None => self.reissue(token).await?,
         };
-        let user = self.deps.accounts.ask(GetUser { id: login.user_id }).await?.ok_or(TokenError::Invalid)?;
+        let user = self.accounts.ask(GetUser { id: login.user_id }).await?.ok_or(TokenError::Invalid)?;
         if user.status != Status::Active {
             return Err(TokenError::Invalid);
         }
@@ -127,14 +135,14 @@ impl LoginService {
     async fn end(&self, user: UserId, login: LoginId) -> Result<bool, StoreError> {
         let mut tx = self.deps.db.begin().await?;
         let ended = store::end(&mut tx, user, login, self.deps.clock.now()).await?;
-        self.deps.cache.commit(tx, [Invalidation::Login(login)]).await?;
+        self.deps.auth_cache.commit(tx, [Invalidation::Login(login)]).await?;
         Ok(ended)
     }
 
     pub(super) async fn end_all(&self, EndAllLogins { user }: EndAllLogins) -> Result<(), LoginError> {
         let mut tx = self.deps.db.begin().await?;
         let ended = store::end_all(&mut tx, user, None, self.deps.clock.now()).await?;
-        Ok(self.deps.cache.commit(tx, ended.into_iter().map(Invalidation::Login)).await?)
+        Ok(self.deps.auth_cache.commit(tx, ended.into_iter().map(Invalidation::Login)).await?)
     }
 
     pub(super) async fn list(&self, ListLogins { user, current }: ListLogins) -> Result<Vec<LoginSummary>, LoginError> {
@@ -160,12 +168,6 @@ impl LoginService {
         }
         let known = store::client_ips(reader.connection(), user).await?;
         Ok(known.iter().any(|client_ip| request_context::rate_limit_key(client_ip) == rate_limit_key))
-    }
-
-    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
-        let mut tx = self.deps.db.begin().await?;
-        store::sweep(&mut tx, self.deps.clock.now()).await?;
-        tx.commit().await
     }
 
     pub(super) fn token_pair(&self, login: &Login, user: User) -> TokenPair {

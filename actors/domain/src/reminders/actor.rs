@@ -5,13 +5,10 @@ use std::{
     time::Duration,
 };
 
-use faceofmind_base::{Clock, Rng};
-use faceofmind_db::Database;
-use faceofmind_platform::{encryption::Keyring, mail::Mailer, outbox::Publisher};
+use faceofmind_platform::Platform;
 use faceofmind_runtime::{
     Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, TaskSet, answer_with_service,
 };
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -26,22 +23,6 @@ const CAPACITY: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
 const DISPATCH_INTERVAL: Duration = Duration::from_secs(1);
 const BACKFILL_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// What the actor needs.
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    /// Woken after every commit that recorded events.
-    pub publisher: Handle<Publisher>,
-    /// Woken after every commit that queued mail.
-    pub mailer: Handle<Mailer>,
-    /// Encrypts stored responses.
-    pub keyring: Keyring,
-    /// The zone of users who have set none.
-    pub time_zone: TimeZone,
-    pub clock: Clock,
-    pub rng: Rng,
-}
 
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -66,7 +47,7 @@ pub struct ReminderScheduler {
 
 impl ReminderScheduler {
     /// Returns the handle, and the actor to supervise.
-    pub fn new(deps: Deps) -> (Handle<Self>, ChildSpec) {
+    pub fn new(deps: Platform) -> (Handle<Self>, ChildSpec) {
         Self::with_service(Arc::new(ReminderService::new(deps)))
     }
 

@@ -22,7 +22,7 @@ mod reminder;
 mod service;
 mod store;
 
-pub use actor::{Deps, ReminderScheduler, Status};
+pub use actor::{ReminderScheduler, Status};
 pub use dispatch::DispatchCounts;
 pub use export::export;
 pub use faceofmind_model::ReminderId;

@@ -4,11 +4,14 @@ use std::sync::Mutex;
 
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::UserId;
-use faceofmind_platform::idempotency::{self, StoredResponse};
+use faceofmind_platform::{
+    Platform,
+    idempotency::{self, StoredResponse},
+};
 use jiff::tz::TimeZone;
 
 use super::{
-    CreateReminder, DeleteReminder, Deps, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
+    CreateReminder, DeleteReminder, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
     ReminderError, UpdateReminder,
     dispatch::{DispatchCounts, FailPoint},
     reminder::{eight_am, next_due_at, zone_or},
@@ -18,13 +21,13 @@ use crate::accounts;
 
 /// What the handlers and the background tasks run on.
 pub(super) struct ReminderService {
-    pub(super) deps: Deps,
+    pub(super) deps: Platform,
     pub(super) dispatched: Mutex<DispatchCounts>,
     pub(super) fail_point: FailPoint,
 }
 
 impl ReminderService {
-    pub(super) fn new(deps: Deps) -> Self {
+    pub(super) fn new(deps: Platform) -> Self {
         Self { deps, dispatched: Mutex::default(), fail_point: FailPoint::default() }
     }
 
@@ -32,7 +35,7 @@ impl ReminderService {
         &self,
         CreateReminder { user, new, key, respond }: CreateReminder,
     ) -> Result<StoredResponse, ReminderError> {
-        let Deps { db, keyring, clock, .. } = &self.deps;
+        let Platform { db, keyring, clock, .. } = &self.deps;
         let now = clock.now();
         let mut tx = db.begin().await?;
         tx.lock(&format!("reminders of {user}")).await?;

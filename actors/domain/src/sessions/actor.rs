@@ -2,17 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use faceofmind_base::{Clock, Rng};
-use faceofmind_db::{Database, MAX_ROWS};
+use faceofmind_db::MAX_ROWS;
 use faceofmind_platform::{
-    encryption::Keyring,
+    Platform,
     idempotency::{self, StoredResponse},
-    outbox::Publisher,
 };
-use faceofmind_runtime::{
-    Actor, AskError, BackgroundTask, BackgroundTaskStatus, Batch, ChildSpec, FlushId, Handle, Handler, Message,
-    ReplyTo, TaskSet,
-};
+use faceofmind_runtime::{Actor, AskError, Batch, ChildSpec, FlushId, Handle, Handler, Message, ReplyTo, TaskSet};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -36,7 +31,6 @@ use super::{
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
 const NAME: &str = "session_tracker";
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The bounds of the tracker.
 #[derive(Clone, Copy, Debug)]
@@ -58,22 +52,6 @@ impl Default for Settings {
     }
 }
 
-/// What the tracker needs.
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    /// Woken after every commit that recorded events.
-    pub publisher: Handle<Publisher>,
-    /// Suggests what may help with an emotion.
-    pub suggestions: Suggestions,
-    /// Encrypts voice texts and stored responses.
-    pub keyring: Keyring,
-    /// Where the days of users without a time zone begin.
-    pub time_zone: TimeZone,
-    pub clock: Clock,
-    pub rng: Rng,
-}
-
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
@@ -86,44 +64,48 @@ pub struct Status {
     /// Tasks that panicked since the actor started.
     pub panics: u64,
     pub writes: WriteCounts,
-    /// Deletes idempotency keys that have lapsed.
-    pub key_sweep: BackgroundTaskStatus,
 }
 
 /// The actor.
 pub struct SessionTracker {
     settings: Settings,
-    deps: Arc<Deps>,
+    suggestions: Suggestions,
+    deps: Arc<Platform>,
     handle: Handle<Self>,
     batch: Batch<PendingCommand>,
     last_batch: usize,
     writer: Arc<BatchWriter>,
     tasks: TaskSet,
-    key_sweep: BackgroundTask,
     #[cfg(any(test, feature = "test-hooks"))]
     fail_point: FailPoint,
 }
 
 impl SessionTracker {
     /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+    pub fn new(settings: Settings, suggestions: Suggestions, deps: Platform) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, settings.capacity, settings.deadline);
         let (deps, own, fail_point) = (Arc::new(deps), handle.clone(), FailPoint::new(&handle));
         let child = ChildSpec::ready(handle.clone(), move || {
-            Self::start(settings, Arc::clone(&deps), own.clone(), fail_point.clone())
+            Self::start(settings, suggestions.clone(), Arc::clone(&deps), own.clone(), fail_point.clone())
         });
         (handle, child)
     }
 
-    fn start(settings: Settings, deps: Arc<Deps>, handle: Handle<Self>, fail_point: FailPoint) -> Self {
+    fn start(
+        settings: Settings,
+        suggestions: Suggestions,
+        deps: Arc<Platform>,
+        handle: Handle<Self>,
+        fail_point: FailPoint,
+    ) -> Self {
         let flushed = handle.clone();
         Self {
             settings,
+            suggestions,
             batch: Batch::new(settings.max_batch.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
             tasks: TaskSet::default(),
-            key_sweep: sweep_keys(&deps),
             deps,
             handle,
             #[cfg(any(test, feature = "test-hooks"))]
@@ -172,7 +154,6 @@ impl Actor for SessionTracker {
             last_batch: self.last_batch,
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
-            key_sweep: self.key_sweep.status(),
         }
     }
 
@@ -198,9 +179,9 @@ impl Handler<RecordDetections> for SessionTracker {
         let Some(at) = detections.iter().position(Detection::is_crisis) else {
             return self.push(context, Command::Record { session, detections, crisis: None, respond }, reply);
         };
-        let (deps, handle) = (Arc::clone(&self.deps), self.handle.clone());
+        let (suggestions, handle) = (self.suggestions.clone(), self.handle.clone());
         self.tasks.spawn(async move {
-            let crisis = Some(suggest(&deps, session, &detections[at], locale).await.into());
+            let crisis = Some(suggest(&suggestions, session, &detections[at], locale).await.into());
             let command = Command::Record { session, detections, crisis, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
         });
@@ -209,13 +190,14 @@ impl Handler<RecordDetections> for SessionTracker {
 
 impl Handler<ProcessEmotion> for SessionTracker {
     fn handle(&mut self, message: ProcessEmotion, reply: ReplyTo<ProcessEmotion>) {
-        let (deps, handle) = (Arc::clone(&self.deps), self.handle.clone());
+        let (deps, suggestions) = (Arc::clone(&self.deps), self.suggestions.clone());
+        let handle = self.handle.clone();
         self.tasks.spawn(async move {
             let ProcessEmotion { context, session, detection, locale, respond } = message;
             if let Some(result) = replay_or_refuse(&deps, &context, session).await.transpose() {
                 return reply.send(result);
             }
-            let advice = suggest(&deps, session, &detection, locale).await;
+            let advice = suggest(&suggestions, session, &detection, locale).await;
             let command = Command::Process { session, detection, advice, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
         });
@@ -315,7 +297,7 @@ impl Handler<super::ArmFailPoint> for SessionTracker {
 
 /// The stored response to an earlier request with this key; else nothing, if the session exists.
 async fn replay_or_refuse(
-    deps: &Deps,
+    deps: &Platform,
     context: &CommandContext,
     session: SessionId,
 ) -> Result<Option<StoredResponse>, SessionError> {
@@ -328,25 +310,10 @@ async fn replay_or_refuse(
     queries::get(&deps.db, context.user, session).await.map(|_| None)
 }
 
-async fn suggest(deps: &Deps, session: SessionId, detection: &Detection, locale: AdviceLocale) -> Advice {
+async fn suggest(suggestions: &Suggestions, session: SessionId, detection: &Detection, locale: AdviceLocale) -> Advice {
     let AdviceLocale { time_zone, language } = locale;
     let emotion = detection.emotion().to_owned();
     let words = Some(detection.voice_content()).filter(|words| !words.is_empty()).map(str::to_owned);
     let seed = session.0.unsigned_abs();
-    deps.suggestions.suggest(SuggestionRequest { emotion, words, language, time_zone, seed }).await
-}
-
-/// Deletes lapsed idempotency keys of all modules, a thousand a transaction.
-fn sweep_keys(deps: &Arc<Deps>) -> BackgroundTask {
-    let time = (deps.clock.clone(), deps.rng.clone());
-    BackgroundTask::spawn("idempotency_key_sweep", SWEEP_INTERVAL, time, Arc::clone(deps), |deps| async move {
-        loop {
-            let mut tx = deps.db.begin().await?;
-            let deleted = idempotency::sweep(&mut tx, deps.clock.now()).await?;
-            tx.commit().await?;
-            if deleted == 0 {
-                return Ok::<_, SessionError>(());
-            }
-        }
-    })
+    suggestions.suggest(SuggestionRequest { emotion, words, language, time_zone, seed }).await
 }

@@ -9,12 +9,12 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::Tx;
 use faceofmind_model::event::{CloudEvent, DomainEvent, SessionEvent};
 use faceofmind_platform::{
+    Platform,
     idempotency::{self, IdempotencyKey, StoredResponse},
     outbox,
 };
 
 use super::{
-    actor::Deps,
     commands::{Command, CommandResult, PendingCommand},
     decide::{Conclude, LockedSessions, decide},
     failpoint::{FailPoint, FailPointSite},
@@ -27,7 +27,7 @@ use super::{
 pub(super) struct BatchTx<'a> {
     tx: Tx,
     batch: &'a [PendingCommand],
-    deps: &'a Deps,
+    deps: &'a Platform,
     fail_point: &'a FailPoint,
     now: Timestamp,
     /// By the index in the batch.
@@ -36,7 +36,7 @@ pub(super) struct BatchTx<'a> {
 }
 
 impl<'a> BatchTx<'a> {
-    pub(super) fn new(tx: Tx, batch: &'a [PendingCommand], deps: &'a Deps, fail_point: &'a FailPoint) -> Self {
+    pub(super) fn new(tx: Tx, batch: &'a [PendingCommand], deps: &'a Platform, fail_point: &'a FailPoint) -> Self {
         let (results, events) = (batch.iter().map(|_| None).collect(), Vec::with_capacity(batch.len()));
         Self { tx, batch, deps, fail_point, now: deps.clock.now(), results, events }
     }

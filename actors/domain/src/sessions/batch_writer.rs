@@ -6,13 +6,12 @@ use std::{
 };
 
 use faceofmind_db::StoreError;
-use faceofmind_platform::outbox::Wake;
+use faceofmind_platform::{Platform, outbox::Wake};
 use faceofmind_runtime::AskError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    actor::Deps,
     batch_tx::BatchTx,
     commands::{CommandResult, PendingCommand},
     failpoint::FailPoint,
@@ -33,13 +32,13 @@ pub struct WriteCounts {
 }
 
 pub(super) struct BatchWriter {
-    deps: Arc<Deps>,
+    deps: Arc<Platform>,
     fail_point: FailPoint,
     counts: Mutex<WriteCounts>,
 }
 
 impl BatchWriter {
-    pub(super) fn new(deps: Arc<Deps>, fail_point: FailPoint) -> Self {
+    pub(super) fn new(deps: Arc<Platform>, fail_point: FailPoint) -> Self {
         Self { deps, fail_point, counts: Mutex::default() }
     }
 

@@ -30,7 +30,7 @@ mod store;
 mod window;
 mod write_set;
 
-pub use actor::{Deps, SessionTracker, Settings, Status};
+pub use actor::{SessionTracker, Settings, Status};
 pub use charts::{DayStats, Diagnosis};
 pub use counts::IntensityCounts;
 pub use detection::{

@@ -42,15 +42,6 @@ impl Default for Settings {
     }
 }
 
-/// What the actor needs.
-#[derive(Clone)]
-pub struct Deps {
-    /// None: the catalogue writes all suggestions.
-    pub endpoint: Option<Endpoint>,
-    pub clock: Clock,
-    pub rng: Rng,
-}
-
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
@@ -74,7 +65,9 @@ pub struct EndpointStatus {
 /// The actor.
 pub struct SuggestionEngine {
     settings: Settings,
-    deps: Deps,
+    endpoint: Option<Endpoint>,
+    clock: Clock,
+    rng: Rng,
     handle: Handle<Self>,
     breaker: Breaker,
     /// A call holds its slot until it ends, also when it panics.
@@ -85,16 +78,22 @@ pub struct SuggestionEngine {
 }
 
 impl SuggestionEngine {
-    /// Returns the handle, what suggests with it, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, Suggestions, ChildSpec) {
+    /// Returns the handle, what suggests with it, and the actor to supervise. Without an endpoint the catalogue writes all suggestions.
+    pub fn new(
+        settings: Settings,
+        endpoint: Option<Endpoint>,
+        (clock, rng): (Clock, Rng),
+    ) -> (Handle<Self>, Suggestions, ChildSpec) {
         let handle = Handle::new(NAME, settings.max_concurrent * 2, settings.deadline + GRACE);
         let counts = Arc::<Mutex<_>>::default();
-        let endpoint = deps.endpoint.is_some().then(|| handle.clone());
-        let suggestions = Suggestions { endpoint, counts: Arc::clone(&counts) };
+        let engine = endpoint.is_some().then(|| handle.clone());
+        let suggestions = Suggestions { endpoint: engine, counts: Arc::clone(&counts) };
         let own = handle.clone();
         let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
-            deps: deps.clone(),
+            endpoint: endpoint.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
             handle: own.clone(),
             breaker: Breaker::new(settings.breaker),
             slots: Arc::new(Semaphore::new(settings.max_concurrent)),
@@ -106,9 +105,9 @@ impl SuggestionEngine {
     }
 
     fn try_acquire(&mut self) -> Option<(Endpoint, CallPermit, OwnedSemaphorePermit)> {
-        let endpoint = self.deps.endpoint.clone()?;
+        let endpoint = self.endpoint.clone()?;
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let permit = self.breaker.try_acquire(self.deps.clock.now(), &self.deps.rng)?;
+        let permit = self.breaker.try_acquire(self.clock.now(), &self.rng)?;
         Some((endpoint, permit, slot))
     }
 }
@@ -117,7 +116,7 @@ impl Actor for SuggestionEngine {
     type Status = Status;
 
     fn status(&self) -> Status {
-        let endpoint = self.deps.endpoint.is_some().then(|| EndpointStatus {
+        let endpoint = self.endpoint.is_some().then(|| EndpointStatus {
             breaker: self.breaker.state(),
             in_progress: self.settings.max_concurrent - self.slots.available_permits(),
             panics: self.tasks.panics(),
@@ -178,7 +177,7 @@ impl Message for CallEnded {
 
 impl Handler<CallEnded> for SuggestionEngine {
     fn handle(&mut self, CallEnded { permit, error }: CallEnded, _: ReplyTo<CallEnded>) {
-        let (now, rng) = (self.deps.clock.now(), &self.deps.rng);
+        let (now, rng) = (self.clock.now(), &self.rng);
         match (self.breaker.record(permit, error.is_none(), now, rng), &error) {
             (Some(Change::Opened), Some(error)) => {
                 tracing::warn!(%error, "the suggestions endpoint kept failing; it is not called for a while");

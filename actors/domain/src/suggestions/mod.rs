@@ -19,7 +19,7 @@ mod pattern;
 mod suggestion;
 mod text;
 
-pub use actor::{Deps, EndpointStatus, Settings, Status, SuggestionEngine};
+pub use actor::{EndpointStatus, Settings, Status, SuggestionEngine};
 pub use breaker::{BreakerSettings, BreakerState};
 pub use endpoint::{Endpoint, EndpointSettings};
 pub use suggestion::{Advice, SuggestionCounts, SuggestionRequest, Suggestions};

@@ -190,10 +190,12 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-/// Deletes logins that ended or expired before the retention period.
-pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+/// Deletes logins that ended or expired before the retention period. Returns how many.
+pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
     let delete = "DELETE FROM logins WHERE expires_at < $1 OR ended_at < $1";
-    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(drop))?)
+    Ok(
+        with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(|done| done.rows_affected()))?,
+    )
 }
 
 /// Drops the fraction of a second: tokens and rotations are dated in whole seconds.

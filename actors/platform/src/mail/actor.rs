@@ -33,7 +33,7 @@ pub struct Deps {
     pub transport: Arc<Transport>,
     /// Decides what each mail says.
     pub composer: Arc<dyn MailComposer>,
-    pub renderer: Renderer,
+    pub renderer: Arc<Renderer>,
     pub clock: Clock,
     pub rng: Rng,
 }

@@ -15,6 +15,8 @@ use super::{
     messages::{HashPassword, VerifyPassword},
 };
 
+/// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
+pub const TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 const NAME: &str = "hasher";
 /// Idle memory is released after this time without work.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

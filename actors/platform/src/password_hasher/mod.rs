@@ -5,6 +5,6 @@ mod actor;
 mod argon;
 mod messages;
 
-pub use actor::{Deps, PasswordHasher, Settings, Status};
+pub use actor::{Deps, PasswordHasher, Settings, Status, TIME_BUCKETS};
 pub use argon::{Cost, PasswordHash, VerifyOutcome};
 pub use messages::{HashPassword, VerifyPassword};

@@ -1,21 +1,17 @@
 //! The actor: which users have an export in progress.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use faceofmind_base::Clock;
-use faceofmind_db::{
-    Database, Snapshot,
-    export::{ExportAborted, FinalChunk, JsonWriter},
-};
+use faceofmind_db::export::{ExportAborted, FinalChunk, JsonWriter};
 use faceofmind_model::UserId;
-use faceofmind_platform::encryption::Keyring;
+use faceofmind_platform::Platform;
 use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    contents,
+    contents::{Contents, ModuleExport},
     messages::{Ended, Export, ExportError},
 };
 
@@ -38,17 +34,6 @@ impl Default for Settings {
     }
 }
 
-/// What an export needs.
-#[derive(Clone)]
-pub struct Deps {
-    /// Holds the data.
-    pub db: Database,
-    /// Decrypts the texts.
-    pub keyring: Keyring,
-    /// Dates the document.
-    pub clock: Clock,
-}
-
 /// The actor's observable state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
@@ -61,7 +46,7 @@ pub struct Status {
 /// The actor.
 pub struct Exporter {
     settings: Settings,
-    deps: Deps,
+    contents: Arc<Contents>,
     handle: Handle<Self>,
     users: HashSet<UserId>,
     /// Not awaited at a stop: an export that is still being read is truncated.
@@ -69,13 +54,13 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
+    /// Returns the handle, and the actor to supervise. An export lists what these modules write, in this order.
+    pub fn new(settings: Settings, modules: Vec<ModuleExport>, deps: Platform) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let own = handle.clone();
+        let (own, contents) = (handle.clone(), Arc::new(Contents { modules, deps }));
         let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
-            deps: deps.clone(),
+            contents: Arc::clone(&contents),
             handle: own.clone(),
             users: HashSet::new(),
             tasks: TaskSet::default(),
@@ -106,7 +91,7 @@ impl Actor for Exporter {
 impl Handler<Export> for Exporter {
     fn handle(&mut self, Export { user }: Export, reply: ReplyTo<Export>) {
         match self.admit(user) {
-            Ok(guard) => self.tasks.spawn(run(self.deps.clone(), self.settings.timeout, guard, reply)),
+            Ok(guard) => self.tasks.spawn(run(Arc::clone(&self.contents), self.settings.timeout, guard, reply)),
             Err(error) => reply.send(Err(error)),
         }
     }
@@ -119,31 +104,20 @@ impl Handler<Ended> for Exporter {
 }
 
 /// Replies with the reader's end, then writes.
-async fn run(deps: Deps, max_time: Duration, guard: ExportGuard, reply: ReplyTo<Export>) {
-    let snapshot = match deps.db.snapshot().await {
+async fn run(contents: Arc<Contents>, max_time: Duration, guard: ExportGuard, reply: ReplyTo<Export>) {
+    let snapshot = match contents.deps.db.snapshot().await {
         Ok(snapshot) => snapshot,
         Err(error) => return reply.send(Err(error.into())),
     };
     let (writer, stream) = JsonWriter::open();
     let user = guard.user;
     reply.send(Ok(stream));
-    match timeout(max_time, write(&deps, user, snapshot, writer)).await {
+    match timeout(max_time, contents.write(user, snapshot, writer)).await {
         Ok(Ok(last)) => finish(last, guard).await,
         Ok(Err(ExportAborted::ReaderGone)) => tracing::info!("export aborted: its reader has gone"),
         Ok(Err(ExportAborted::Store(error))) => tracing::error!(%error, "export truncated: the data could not be read"),
         Err(_) => tracing::warn!("export truncated: its reader took too long"),
     }
-}
-
-async fn write(
-    deps: &Deps,
-    user: UserId,
-    mut snapshot: Snapshot,
-    mut writer: JsonWriter,
-) -> Result<FinalChunk, ExportAborted> {
-    contents::write(&mut snapshot, &deps.keyring, (user, deps.clock.now()), &mut writer).await?;
-    snapshot.close().await?;
-    Ok(writer.close())
 }
 
 /// Frees the user's place before the reader sees the end, so that the reader may ask again at once.

@@ -1,15 +1,26 @@
 //! The contents of an export.
 
-use faceofmind_base::Timestamp;
+use std::{future::Future, pin::Pin};
+
 use faceofmind_db::{
     Snapshot,
-    export::{ExportAborted, JsonWriter},
+    export::{ExportAborted, FinalChunk, JsonWriter},
 };
 use faceofmind_model::UserId;
-use faceofmind_platform::encryption::Keyring;
+use faceofmind_platform::{Platform, encryption::Keyring};
 use serde::Serialize;
 
-use crate::modules::{ExportInput, MODULES};
+/// Writes what a module holds of a user.
+pub type ModuleExport =
+    for<'a> fn(ExportInput<'a>) -> Pin<Box<dyn Future<Output = Result<(), ExportAborted>> + Send + 'a>>;
+
+/// What a module's export needs.
+pub struct ExportInput<'a> {
+    pub snapshot: &'a mut Snapshot,
+    pub keyring: &'a Keyring,
+    pub user: UserId,
+    pub writer: &'a mut JsonWriter,
+}
 
 /// What is held about a user and omitted from the export, and why.
 #[derive(Serialize)]
@@ -29,16 +40,28 @@ const OMITTED: [Omitted; 5] = [
     Omitted { what: "counters of limits", why: "they are kept under keyed hashes, a day at most" },
 ];
 
-/// Writes the whole document. The field `left_out` closes it, so that a reader can tell a whole document.
-pub(super) async fn write(
-    snapshot: &mut Snapshot,
-    keyring: &Keyring,
-    (user, now): (UserId, Timestamp),
-    writer: &mut JsonWriter,
-) -> Result<(), ExportAborted> {
-    writer.field("exported_at", &now).await?;
-    for export in MODULES.into_iter().filter_map(|module| module.export) {
-        export(ExportInput { snapshot, keyring, user, writer }).await?;
+/// What the documents are written from.
+pub(super) struct Contents {
+    /// In the order of the document.
+    pub(super) modules: Vec<ModuleExport>,
+    pub(super) deps: Platform,
+}
+
+impl Contents {
+    /// Writes the whole document but its last chunk. The field `left_out` closes it, so that a reader can tell a whole document.
+    pub(super) async fn write(
+        &self,
+        user: UserId,
+        mut snapshot: Snapshot,
+        mut writer: JsonWriter,
+    ) -> Result<FinalChunk, ExportAborted> {
+        let Platform { keyring, clock, .. } = &self.deps;
+        writer.field("exported_at", &clock.now()).await?;
+        for export in &self.modules {
+            export(ExportInput { snapshot: &mut snapshot, keyring, user, writer: &mut writer }).await?;
+        }
+        writer.field("left_out", &OMITTED).await?;
+        snapshot.close().await?;
+        Ok(writer.close())
     }
-    writer.field("left_out", &OMITTED).await
 }

@@ -7,5 +7,6 @@ mod actor;
 mod contents;
 mod messages;
 
-pub use actor::{Deps, Exporter, Settings, Status};
+pub use actor::{Exporter, Settings, Status};
+pub use contents::{ExportInput, ModuleExport};
 pub use messages::{Export, ExportError};

@@ -13,9 +13,12 @@ use faceofmind_model::{
     UserId,
     session::{DetectionId, SessionId},
 };
-use faceofmind_platform::testing::keyring;
+use faceofmind_platform::testing::{self, keyring};
 use faceofmind_runtime::{AskError, Handle, SupervisorHandle};
-use faceofmind_system::exporter::{Deps, Export, ExportError, Exporter, Settings};
+use faceofmind_system::{
+    exporter::{Export, ExportError, Exporter, Settings},
+    modules::exports,
+};
 use faceofmind_testing::{databases, supervise, until, user};
 use serde_json::Value;
 
@@ -28,8 +31,7 @@ struct World {
 async fn worlds(settings: Settings) -> Vec<World> {
     let mut worlds = Vec::new();
     for db in databases().await {
-        let deps = Deps { db: db.clone(), keyring: keyring(), clock: Clock::system() };
-        let (exporter, child) = Exporter::new(settings, deps);
+        let (exporter, child) = Exporter::new(settings, exports(), testing::platform(&db, &Clock::system()));
         let tree = supervise(vec![child], &Clock::system()).await;
         worlds.push(World { db, exporter, tree });
     }

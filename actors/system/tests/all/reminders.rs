@@ -72,7 +72,7 @@ impl TestContext {
     async fn change(&self, user: UserId, change: UserChange) {
         let events = EventContext::new(Initiator::System);
         let message = UpdateUser { user, change, require_user_role: false, events };
-        self.world.system.accounts.ask(message).await.expect("updates");
+        self.world.system.modules.accounts.ask(message).await.expect("updates");
     }
 
     async fn remind(&self, user: UserId, date: &str) -> ReminderId {
@@ -81,12 +81,12 @@ impl TestContext {
 
     async fn create(&self, user: UserId, new: NewReminder) -> ReminderId {
         let message = CreateReminder { user, new, key: None, respond };
-        let response = self.world.system.reminders.ask(message).await.expect("creates");
+        let response = self.world.system.modules.reminders.ask(message).await.expect("creates");
         ReminderId(response.body.parse().expect("an id"))
     }
 
     async fn update(&self, user: UserId, id: ReminderId, change: ReminderChange) {
-        self.world.system.reminders.ask(UpdateReminder { user, id, change }).await.expect("updates");
+        self.world.system.modules.reminders.ask(UpdateReminder { user, id, change }).await.expect("updates");
     }
 
     /// How often it was sent, by its events.
@@ -205,7 +205,7 @@ async fn deleting_a_user_during_the_dispatch_leaves_nothing() {
         until("the first are sent", async || test.world.event_names(ada).await.len() > 1).await;
         let events = EventContext::new(Initiator::System);
         let message = DeleteUser { user: ada, expected_revision: None, events };
-        test.world.system.accounts.ask(message).await.expect("deletes");
+        test.world.system.modules.accounts.ask(message).await.expect("deletes");
         assert_eq!(test.world.event_names(ada).await, ["user.deleted"]);
         for table in ["reminders", "reminder_schedules", "mail_intents"] {
             assert_eq!(test.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");

@@ -53,7 +53,7 @@ impl AccountService {
             self.record(tx, events, UserEvent::Updated { user_id: user.id, role: user.role }).await?;
         }
         if let Some(zone) = user.time_zone.as_deref().filter(|_| user.time_zone != before.time_zone) {
-            (self.deps.hooks.time_zone_changed)(tx, user.id, zone).await?;
+            (self.hooks.time_zone_changed)(tx, user.id, zone).await?;
         }
         if user.status != before.status {
             self.on_status_changed(tx, before.status, user).await?;

@@ -21,7 +21,7 @@ impl AccountService {
     /// Erases a user that [`store::lock_for_delete`] has locked. Where rows remain, [`Self::continue_erasures`] removes them.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, events: &EventContext) -> Result<(), AccountError> {
         let slice = ErasureSlice { user: user.id, email: Some(&user.email), max_rows: SLICE_ROWS };
-        if (self.deps.hooks.erase)(tx, slice).await? {
+        if (self.hooks.erase)(tx, slice).await? {
             return Ok(erasures::start(tx, user.id, events, self.deps.clock.now()).await?);
         }
         self.finish_erasure(tx, user.id, events).await
@@ -66,8 +66,7 @@ impl AccountService {
     async fn erase_slice(&self, user: UserId) -> Result<bool, AccountError> {
         let mut tx = self.deps.db.begin().await?;
         let Some(events) = erasures::lock(&mut tx, user).await? else { return Ok(false) };
-        let rows_remain =
-            (self.deps.hooks.erase)(&mut tx, ErasureSlice { user, email: None, max_rows: SLICE_ROWS }).await?;
+        let rows_remain = (self.hooks.erase)(&mut tx, ErasureSlice { user, email: None, max_rows: SLICE_ROWS }).await?;
         if !rows_remain {
             self.finish_erasure(&mut tx, user, &events).await?;
         }

@@ -1,22 +1,21 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use faceofmind_base::{Clock, Rng, Timestamp};
-use faceofmind_db::{Database, StoreError, Tx};
+use faceofmind_base::Timestamp;
+use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{
     Email, MailReason, RequestContext, User, UserId,
     event::{DomainEvent, EventContext},
 };
 use faceofmind_platform::{
-    auth_cache::{AuthCache, Invalidation},
-    mail::{self, Mailer, Transport},
-    otp::{OnMatch, OtpIssuer, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
-    outbox::{self, Publisher, Wake},
-    password_hasher::PasswordHasher,
-    rate_limit::{Limit, RateLimiter},
+    Platform,
+    auth_cache::Invalidation,
+    mail,
+    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
+    outbox::{self, Wake},
+    rate_limit::Limit,
 };
-use faceofmind_runtime::Handle;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
@@ -41,27 +40,11 @@ pub struct Settings {
     pub registrations: Limit,
 }
 
-/// What the actor needs.
-#[derive(Clone)]
-pub struct Deps {
-    pub db: Database,
-    pub hasher: Handle<PasswordHasher>,
-    pub limiter: Handle<RateLimiter>,
-    pub otp: Handle<OtpIssuer>,
-    pub mailer: Handle<Mailer>,
-    /// Holds the mail files to delete with a user.
-    pub transport: Arc<Transport>,
-    pub publisher: Handle<Publisher>,
-    pub auth_cache: AuthCache,
-    pub hooks: AccountHooks,
-    pub clock: Clock,
-    pub rng: Rng,
-}
-
 /// What the handlers run on.
 pub(super) struct AccountService {
     pub(super) settings: Settings,
-    pub(super) deps: Deps,
+    pub(super) hooks: AccountHooks,
+    pub(super) deps: Platform,
     /// Notified when rows of a user were erased: the database file is to be rewritten.
     pub(super) vacuum_requested: Notify,
     /// When the oldest erasure that is not finished was requested, as last read.

@@ -5,10 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use faceofmind_base::{Backoff, Clock, Rng, Timestamp};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_model::{MailReason, UserId};
-use faceofmind_platform::{
-    idempotency::{IdempotencyKey, StoredResponse},
-    mail::Mailer,
-};
+use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
 use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -73,15 +70,9 @@ fn respond(reminder: Reminder) -> StoredResponse {
 
 impl TestContext {
     async fn on(db: Database, clock: Clock, ada: UserId) -> Self {
-        let service = Arc::new(ReminderService::new(Deps {
-            db: db.clone(),
-            publisher: testing::publisher(&db),
-            mailer: Mailer::handle(),
-            keyring: testing::keyring(),
-            time_zone: TimeZone::get("Asia/Manila").expect("a zone"),
-            clock: clock.clone(),
-            rng: Rng::system(),
-        }));
+        let mut platform = testing::platform(&db, &clock);
+        platform.time_zone = TimeZone::get("Asia/Manila").expect("a zone");
+        let service = Arc::new(ReminderService::new(platform));
         let (scheduler, child) = ReminderScheduler::with_service(Arc::clone(&service));
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };

@@ -53,18 +53,9 @@ async fn contexts_with(settings: Settings) -> Vec<TestContext> {
     let mut contexts = Vec::new();
     for db in testing::databases().await {
         let (clock, rng) = (Clock::system(), Rng::system());
-        let deps = suggestions::Deps { endpoint: None, clock: clock.clone(), rng: rng.clone() };
-        let (_, suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), deps);
-        let deps = Deps {
-            db: db.clone(),
-            publisher: testing::publisher(&db),
-            suggestions,
-            keyring: testing::keyring(),
-            time_zone: TimeZone::UTC,
-            clock: clock.clone(),
-            rng: rng.clone(),
-        };
-        let (handle, child) = SessionTracker::new(settings, deps);
+        let time = (clock.clone(), rng.clone());
+        let (_, suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), None, time);
+        let (handle, child) = SessionTracker::new(settings, suggestions, testing::platform(&db, &clock));
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };
         let spec = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng };

@@ -42,8 +42,8 @@ impl TestContext {
 
     async fn on(endpoint: Endpoint, stand_in: StandIn, settings: Settings) -> Self {
         let clock = Clock::system();
-        let deps = Deps { endpoint: Some(endpoint), clock: clock.clone(), rng: Rng::system() };
-        let (engine, suggestions, child) = SuggestionEngine::new(settings, deps);
+        let (endpoint, time) = (Some(endpoint), (clock.clone(), Rng::system()));
+        let (engine, suggestions, child) = SuggestionEngine::new(settings, endpoint, time);
         let tree = supervise(vec![child], &clock).await;
         Self { engine, suggestions, tree, clock, stand_in }
     }

@@ -11,8 +11,8 @@ fn crisis_answer() -> Advice {
 
 #[tokio::test]
 async fn without_an_endpoint_the_catalogue_answers() {
-    let deps = Deps { endpoint: None, clock: Clock::system(), rng: Rng::system() };
-    let (_, suggestions, child) = SuggestionEngine::new(Settings::default(), deps);
+    let (endpoint, time) = (None, (Clock::system(), Rng::system()));
+    let (_, suggestions, child) = SuggestionEngine::new(Settings::default(), endpoint, time);
     let tree = supervise(vec![child], &Clock::system()).await;
     assert_eq!(suggestions.suggest(request(WORDS)).await, from_catalogue(WORDS));
     let status = tree.children()[0].status().await.expect("runs");
@@ -45,8 +45,8 @@ async fn suggestions_are_made_before_the_actor_starts_and_after_it_stops() {
     let stand_in = StandIn::start(Behaviour::Says(GOOD)).await;
     let url = stand_in.url.parse().expect("a URL");
     let endpoint = Endpoint::new(EndpointSettings { url, model: "m".into(), key: None }).expect("usable");
-    let deps = Deps { endpoint: Some(endpoint), clock: clock.clone(), rng: Rng::system() };
-    let (_, suggestions, child) = SuggestionEngine::new(settings(), deps);
+    let (endpoint, time) = (Some(endpoint), (clock.clone(), Rng::system()));
+    let (_, suggestions, child) = SuggestionEngine::new(settings(), endpoint, time);
     let suggest = async |words| suggestions.suggest(request(words)).await;
     assert_eq!((suggest(CRISIS).await, suggest(WORDS).await), (crisis_answer(), from_catalogue(WORDS)));
     let tree = supervise(vec![child], &clock).await;

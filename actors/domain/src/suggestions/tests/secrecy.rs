@@ -71,8 +71,8 @@ async fn no_debug_output_holds_the_words_or_the_key() {
         key: Some(KEY.to_owned().into()),
     };
     let endpoint = Endpoint::new(settings.clone()).expect("usable");
-    let deps = Deps { endpoint: Some(endpoint.clone()), clock: Clock::system(), rng: Rng::system() };
-    let (_, suggestions, _) = SuggestionEngine::new(super::settings(), deps);
+    let time = (Clock::system(), Rng::system());
+    let (_, suggestions, _) = SuggestionEngine::new(super::settings(), Some(endpoint.clone()), time);
     let advice = Advice { lines: vec![WORDS.into()], urls: Vec::new(), crisis: false };
     let printed = format!("{settings:?} {endpoint:?} {suggestions:?} {:?} {advice:?}", request(WORDS));
     assert!(!printed.contains("parrot") && !printed.contains("hunter2") && !printed.contains("sad"), "{printed}");

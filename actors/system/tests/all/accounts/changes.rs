@@ -6,7 +6,7 @@ use super::*;
 
 impl World {
     async fn delete_user(&self, user: UserId) -> Result<(), AccountError> {
-        self.system.accounts.ask(delete(user)).await
+        self.system.modules.accounts.ask(delete(user)).await
     }
 }
 
@@ -72,7 +72,7 @@ async fn an_admin_account_cannot_be_deactivated() {
         let (root, ada) = (world.admin("root@example.org").await.id, world.person(ADA).await.id);
         let close = async |user| {
             let closing = update(user, UserChange::status(Status::Deactivated));
-            world.system.accounts.ask(UpdateUser { require_user_role: true, ..closing }).await
+            world.system.modules.accounts.ask(UpdateUser { require_user_role: true, ..closing }).await
         };
         assert!(matches!(close(root).await, Err(AccountError::NotAUserAccount)));
         assert_eq!(close(ada).await.expect("closes").status, Status::Deactivated);
@@ -85,18 +85,21 @@ async fn an_admin_account_cannot_be_deactivated() {
 async fn deleting_a_user_deletes_everything_that_belongs_to_them() {
     for world in worlds().await {
         let ada = world.logged_in(ADA).await;
-        let sessions = &world.system.sessions;
+        let sessions = &world.system.modules.sessions;
         sessions.ask(start_session(ada.user.id)).await.expect("starts");
         // A mail job that names only the address and has not been sent yet.
         world.run("ALTER TABLE codes RENAME TO mislaid").await;
         world.request_reset(ADA, "phone").await;
-        world.system.accounts.ask(delete(ada.user.id)).await.expect("deletes");
+        world.system.modules.accounts.ask(delete(ada.user.id)).await.expect("deletes");
         world.run("ALTER TABLE mislaid RENAME TO codes").await;
         for table in ["users", "user_profiles", "claims", "logins", "sessions", "mail_intents"] {
             assert_eq!(world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
         assert!(!world.is_good(&ada).await);
-        assert_eq!(world.system.mailer.ask(CountJobs).await.expect("counts"), JobCounts { waiting: 0, dead: 0 });
+        assert_eq!(
+            world.system.platform.mailer.ask(CountJobs).await.expect("counts"),
+            JobCounts { waiting: 0, dead: 0 }
+        );
         let events = world.event_names(ada.user.id).await;
         assert_eq!(events.last().map(String::as_str), Some("user.deleted"));
         world.register(ADA, PASSWORD, "phone").await;
@@ -110,7 +113,7 @@ async fn an_address_has_one_account() {
         world.register(ADA, PASSWORD, "phone").await;
         let (password, first_name, last_name) = (secret("another password"), "A".into(), "B".into());
         let refused =
-            world.system.accounts.ask(CreateAdmin { email: email(ADA), password, first_name, last_name }).await;
+            world.system.modules.accounts.ask(CreateAdmin { email: email(ADA), password, first_name, last_name }).await;
         assert!(matches!(refused, Err(AccountError::EmailTaken)));
         let ada = world.credentials(ADA).await.user;
         assert_eq!((ada.role, ada.status), (Role::User, Status::Inactive), "nothing is half-written");

@@ -22,7 +22,8 @@ async fn of_two_admins_who_remove_each_other_one_stays() {
     for round in 0..10 {
         let [a, b] = [format!("a{round}@example.org"), format!("b{round}@example.org")];
         let (a, b) = (one.admin(&a).await.id, one.admin(&b).await.id);
-        let (first, second) = tokio::join!(one.set_status(b, Status::Suspended), two.system.accounts.ask(delete(a)));
+        let (first, second) =
+            tokio::join!(one.set_status(b, Status::Suspended), two.system.modules.accounts.ask(delete(a)));
         assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
         assert_eq!(one.number("SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'").await, 1);
         one.run("UPDATE users SET role = 'user'").await;
@@ -34,7 +35,7 @@ async fn concurrent_changes_of_one_user_on_two_nodes_are_all_written() {
     let (one, two) = two_nodes().await;
     let ada = one.person(ADA).await;
     let changes = (0..20).map(|index| {
-        let accounts = if index % 2 == 0 { &one } else { &two }.system.accounts.clone();
+        let accounts = if index % 2 == 0 { &one } else { &two }.system.modules.accounts.clone();
         tokio::spawn(async move { accounts.ask(update(ada.id, first_name(&format!("Ada {index}")))).await })
     });
     for change in changes.collect::<Vec<_>>() {
@@ -55,7 +56,7 @@ async fn transactions_that_rely_on_a_user_wait_for_changes_only() {
         assert!(unchanged.expect("at once").expect("reads"));
         relying.push(tx);
     }
-    let accounts = one.system.accounts.clone();
+    let accounts = one.system.modules.accounts.clone();
     let changing = tokio::spawn(async move { accounts.ask(update(ada.id, first_name("Augusta"))).await });
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -91,12 +92,12 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
     for round in 0..5 {
         let address = format!("ada{round}@example.org");
         let ada = one.logged_in(&address).await.user.id;
-        let (sessions, logins) = (two.system.sessions.clone(), &two);
+        let (sessions, logins) = (two.system.modules.sessions.clone(), &two);
         let starting = (0..20).map(|_| sessions.ask(start_session(ada)));
         let (_, _, deleted) = tokio::join!(
             futures_util::future::join_all(starting),
             logins.log_in(&address, PASSWORD),
-            one.system.accounts.ask(delete(ada))
+            one.system.modules.accounts.ask(delete(ada))
         );
         deleted.expect("deletes");
         assert_eq!(one.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
@@ -109,10 +110,10 @@ async fn reads_do_not_wait_for_writes() {
         let ada = world.person(ADA).await.id;
         let mut held = world.db.begin().await.expect("begins");
         lock(&mut held, ada).await;
-        let accounts = world.system.accounts.clone();
+        let accounts = world.system.modules.accounts.clone();
         let writing = tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await });
         until("the write waits", async || world.system.tree.snapshot().iter().any(|row| row.queue_len > 0)).await;
-        world.system.accounts.ask(GetUser { id: ada }).await.expect("reads").expect("exists");
+        world.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").expect("exists");
         assert!(!writing.is_finished());
         held.rollback().await.expect("releases");
         writing.await.expect("no panic").expect("changes nothing");
@@ -126,7 +127,7 @@ async fn callers_of_a_registry_that_dies_get_an_error_at_once() {
         let mut held = world.db.begin().await.expect("begins");
         lock(&mut held, ada).await;
         let asking = [(); 3].map(|()| {
-            let accounts = world.system.accounts.clone();
+            let accounts = world.system.modules.accounts.clone();
             tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await })
         });
         let busy = || world.system.tree.snapshot().into_iter().find(|row| row.queue_len == 3).map(|row| row.name);
@@ -191,7 +192,7 @@ async fn a_fresh_hash_of_an_old_password_does_not_replace_a_new_one() {
         world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
         let changed = world.credentials(ADA).await.password.expect("a hash");
         let renew = RenewPasswordHash { user: phone.user.id, old: old.clone(), new: old };
-        world.system.accounts.ask(renew).await.expect("changes nothing");
+        world.system.modules.accounts.ask(renew).await.expect("changes nothing");
         assert_eq!(world.credentials(ADA).await.password.expect("a hash").as_str(), changed.as_str());
     }
 }
@@ -201,8 +202,10 @@ async fn an_address_registered_while_an_admin_is_created_has_one_account() {
     for world in worlds().await {
         let (first_name, last_name) = ("Root".into(), "Admin".into());
         let admin = CreateAdmin { email: email(ADA), password: secret(PASSWORD), first_name, last_name };
-        let (created, ()) =
-            tokio::join!(world.system.accounts.ask(admin), world.register(ADA, "a stranger's password", "stranger"));
+        let (created, ()) = tokio::join!(
+            world.system.modules.accounts.ask(admin),
+            world.register(ADA, "a stranger's password", "stranger")
+        );
         let role = match created {
             Ok(_) => Role::Admin,
             Err(AccountError::EmailTaken) => Role::User,

@@ -7,13 +7,14 @@ const OTHERS: &str = "a stranger's password";
 
 impl World {
     async fn request_email_change(&self, user: UserId, to: &str, from: &str) -> Result<(), AccountError> {
-        let verified = self.system.accounts.ask(GetUser { id: user }).await.expect("reads").expect("the user exists");
+        let verified =
+            self.system.modules.accounts.ask(GetUser { id: user }).await.expect("reads").expect("the user exists");
         self.request_change(verified, to, from).await
     }
 
     async fn request_change(&self, verified: User, to: &str, from: &str) -> Result<(), AccountError> {
         let request = RequestEmailChange { verified, new_email: email(to), context: client(from) };
-        self.system.accounts.ask(request).await
+        self.system.modules.accounts.ask(request).await
     }
 
     async fn confirm(&self, by: &TokenPair, mail: &Received) -> Result<User, AccountError> {
@@ -21,9 +22,9 @@ impl World {
     }
 
     async fn enter_code(&self, by: &TokenPair, code: SecretString) -> Result<User, AccountError> {
-        let keep = self.system.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
+        let keep = self.system.modules.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
         let confirm = ConfirmEmailChange { user: by.user.id, code, keep, context: client("phone") };
-        self.system.accounts.ask(confirm).await
+        self.system.modules.accounts.ask(confirm).await
     }
 
     /// A logged-in user, and the mail with the code to the new address.
@@ -360,7 +361,7 @@ async fn an_email_change_that_is_not_confirmed_in_a_day_expires() {
         assert!(matches!(world.confirm(&late, &mail).await, Err(AccountError::InvalidCode)));
         let claim = ClaimId(world.number("SELECT id FROM address_changes").await);
         let reason = MailReason::AddressClaim { user: ada.user.id, claim };
-        assert!(world.system.accounts.ask(GetMailContext { reason }).await.expect("reads").is_none());
+        assert!(world.system.modules.accounts.ask(GetMailContext { reason }).await.expect("reads").is_none());
         world.kill("user_registry").await;
         until("it is swept", async || world.number("SELECT count(*) FROM address_changes").await == 0).await;
     }
@@ -393,7 +394,7 @@ async fn requests_for_an_email_change_count_as_registrations() {
 async fn a_user_deleted_during_an_email_change_leaves_nothing_behind() {
     for world in worlds().await {
         let (ada, _) = world.with_pending_change().await;
-        world.system.accounts.ask(delete(ada.user.id)).await.expect("deletes");
+        world.system.modules.accounts.ask(delete(ada.user.id)).await.expect("deletes");
         assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
         assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
     }

@@ -49,17 +49,18 @@ async fn an_erased_user_is_gone_at_once_and_the_rows_follow_although_the_actor_d
             ))
             .await;
         world.record_many(ada).await;
-        world.system.accounts.ask(delete(ada)).await.expect("erases");
+        world.system.modules.accounts.ask(delete(ada)).await.expect("erases");
 
         // Kills the actor in the middle of the slices.
         world.kill("user_registry").await;
         assert!(world.rows_left().await > 1, "the kill came too late for this test");
-        assert!(world.system.accounts.ask(GetUser { id: ada }).await.expect("reads").is_none());
+        assert!(world.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").is_none());
         assert!(world.log_in(ADA, PASSWORD).await.is_err());
-        let users = world.system.accounts.ask(ListUsers { limit: 10, ..ListUsers::default() }).await.expect("lists");
+        let users =
+            world.system.modules.accounts.ask(ListUsers { limit: 10, ..ListUsers::default() }).await.expect("lists");
         assert_eq!((users.total, users.results.len()), (1, 1));
         assert!(matches!(world.set_status(ada, Status::Active).await, Err(AccountError::NotFound)));
-        assert!(matches!(world.system.accounts.ask(delete(ada)).await, Err(AccountError::NotFound)));
+        assert!(matches!(world.system.modules.accounts.ask(delete(ada)).await, Err(AccountError::NotFound)));
         let texts = "SELECT count(*) FROM users WHERE email LIKE '%ada%' OR first_name <> '' AND id = ";
         assert_eq!(world.number(&format!("{texts}{ada}")).await, 0);
         world.register(ADA, PASSWORD, "phone").await;
@@ -69,7 +70,7 @@ async fn an_erased_user_is_gone_at_once_and_the_rows_follow_although_the_actor_d
         assert_eq!(world.event_names(ada).await, ["user.deleted"]);
         assert_eq!(world.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
         assert!(world.id_of(ADA).await > ada, "the address is free");
-        let status = world.system.accounts.status().await.expect("is up");
+        let status = world.system.modules.accounts.status().await.expect("is up");
         assert_eq!(status.oldest_erasure, None);
     }
 }

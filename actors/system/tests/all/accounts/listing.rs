@@ -5,7 +5,7 @@ use super::*;
 impl World {
     async fn found(&self, query: &str) -> Vec<String> {
         let filter = ListUsers { query: Some(query.into()), limit: 50, ..ListUsers::default() };
-        let page = self.system.accounts.ask(filter).await.expect("lists");
+        let page = self.system.modules.accounts.ask(filter).await.expect("lists");
         assert_eq!(page.total, i64::try_from(page.results.len()).expect("few"));
         page.results.into_iter().map(|user| user.last_name).collect()
     }
@@ -51,7 +51,7 @@ async fn pages_follow_the_key_whatever_is_added_or_removed() {
         }
         let list = async |after, limit| {
             let filter = ListUsers { role: Some(Role::User), after, limit, ..ListUsers::default() };
-            world.system.accounts.ask(filter).await.expect("lists")
+            world.system.modules.accounts.ask(filter).await.expect("lists")
         };
         let first = list(None, 4).await;
         assert_eq!((first.results.len(), first.total), (4, 6));
@@ -72,7 +72,7 @@ async fn filters_are_joined() {
         world.insert(1, "Ada", "Lovelace").await;
         let filter =
             |role, status| ListUsers { role: Some(role), status: Some(status), limit: 5, ..ListUsers::default() };
-        let total = async |filter: ListUsers| world.system.accounts.ask(filter).await.expect("lists").total;
+        let total = async |filter: ListUsers| world.system.modules.accounts.ask(filter).await.expect("lists").total;
         assert_eq!(total(filter(Role::Admin, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::User, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::Admin, Status::Inactive)).await, 0);

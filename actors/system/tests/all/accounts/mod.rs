@@ -59,7 +59,7 @@ fn first_name(name: &str) -> UserChange {
 
 impl World {
     async fn change(&self, user: UserId, change: UserChange) -> Result<User, AccountError> {
-        self.system.accounts.ask(update(user, change)).await
+        self.system.modules.accounts.ask(update(user, change)).await
     }
 
     async fn set_status(&self, user: UserId, status: Status) -> Result<User, AccountError> {
@@ -68,7 +68,7 @@ impl World {
 
     async fn request_reset(&self, address: &str, from: &str) {
         let request = RequestPasswordReset { email: email(address), context: client(from) };
-        self.system.accounts.ask(request).await.expect("is accepted");
+        self.system.modules.accounts.ask(request).await.expect("is accepted");
     }
 
     async fn id_of(&self, address: &str) -> UserId {
@@ -76,7 +76,7 @@ impl World {
     }
 
     async fn credentials(&self, address: &str) -> Credentials {
-        let credentials = self.system.accounts.ask(GetCredentials { email: email(address) }).await;
+        let credentials = self.system.modules.accounts.ask(GetCredentials { email: email(address) }).await;
         credentials.expect("reads").expect("there is an account")
     }
 }

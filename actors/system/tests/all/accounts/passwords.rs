@@ -10,13 +10,13 @@ fn reset(code: SecretString, password: &str) -> ResetPassword {
 
 impl World {
     pub(super) async fn reset(&self, mail: &Received, password: &str) -> Result<(), PasswordError> {
-        self.system.accounts.ask(reset(mail.code().expect("a code"), password)).await
+        self.system.modules.accounts.ask(reset(mail.code().expect("a code"), password)).await
     }
 
     pub(super) async fn change_password(&self, by: &TokenPair, verified: User) -> Result<(), PasswordError> {
-        let keep = self.system.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
+        let keep = self.system.modules.authenticator.authenticate(&by.access_token).await.expect("is valid").login;
         let change = ChangePassword { verified, new_password: secret(NEW), keep, context: client("phone") };
-        self.system.accounts.ask(change).await
+        self.system.modules.accounts.ask(change).await
     }
 }
 
@@ -47,6 +47,7 @@ async fn a_wrong_code_reveals_nothing_about_the_password() {
         for address in [ADA, "unknown@example.org"] {
             let asked = world
                 .system
+                .modules
                 .accounts
                 .ask(ResetPassword { email: email(address), ..reset(secret("000000"), "x") })
                 .await;
@@ -125,10 +126,10 @@ async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
         }
         let Tx::Postgres(mut gate) = world.db.begin().await.expect("begins") else { continue };
         sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("locks");
-        let (accounts, code) = (world.system.accounts.clone(), mail.code().expect("a code"));
+        let (accounts, code) = (world.system.modules.accounts.clone(), mail.code().expect("a code"));
         let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
         until("it commits", async || world.number(WAITING).await == 1).await;
-        world.system.accounts.panic();
+        world.system.modules.accounts.panic();
         assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::Unavailable(_)))));
         gate.commit().await.expect("unlocks");
         until("it runs again", async || {

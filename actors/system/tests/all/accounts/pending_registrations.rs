@@ -11,7 +11,7 @@ impl World {
     async fn resend(&self, typed: &User) {
         let context = client("laptop");
         let resend = ResendVerificationCode { user: typed.id, revision: typed.revision, context };
-        self.system.accounts.ask(resend).await.expect("is accepted");
+        self.system.modules.accounts.ask(resend).await.expect("is accepted");
     }
 }
 
@@ -163,7 +163,7 @@ async fn the_mail_of_a_registration_that_was_verified_meanwhile_is_not_sent() {
         let (now, id) = (world.clock.now(), Rng::system().uuid_v7(world.clock.now()));
         faceofmind_platform::mail::enqueue(&mut tx, id, &late, "phone", now).await.expect("queues");
         tx.commit().await.expect("commits");
-        world.system.mailer.tell(faceofmind_platform::mail::Poll);
+        world.system.platform.mailer.tell(faceofmind_platform::mail::Poll);
         world.all_is_mailed().await;
         assert_eq!(world.mails(ADA).len(), 1, "no mail about a second registration");
     }
@@ -187,7 +187,7 @@ async fn a_verification_completes_although_its_client_hangs_up() {
     for world in worlds().await {
         world.register(ADA, OWNERS, "owner").await;
         let code = world.mail(ADA, 1).await.code().expect("a code");
-        let (accounts, verify) = (world.system.accounts.clone(), verify_email(ADA, code));
+        let (accounts, verify) = (world.system.modules.accounts.clone(), verify_email(ADA, code));
         let asking = tokio::spawn(async move { accounts.ask(verify).await });
         until("the code is consumed", async || {
             world.number("SELECT count(*) FROM codes WHERE tries_left > 0").await == 0
@@ -225,7 +225,7 @@ async fn the_mail_of_a_registration_is_in_the_language_of_its_client() {
                 last_name: "Lovelace".into(),
                 context: RequestContext { languages: vec![language.to_owned()], ..client(from) },
             };
-            world.system.accounts.ask(registration).await.expect("registers");
+            world.system.modules.accounts.ask(registration).await.expect("registers");
             world.mail(ADA, number + 1).await;
         }
         let mails = world.mails(ADA);

@@ -38,7 +38,7 @@ async fn a_comment_written_during_the_deletion_of_its_author_does_not_deadlock_w
         let id = post(&world, ada, "one").await.id;
         let mut deleting = world.db.begin().await.expect("begins");
         lock(&mut deleting, "users", ada.0).await;
-        let community = world.system.community.clone();
+        let community = world.system.modules.community.clone();
         let writing =
             tokio::spawn(async move { community.ask(create_comment(id, content(ada, "under my own"))).await });
         until_waiting(&world, 1).await;
@@ -69,12 +69,14 @@ async fn posts_and_users_are_deleted_while_others_comment_under_all_posts() {
             people.push(user);
         }
         let everywhere = people.iter().flat_map(|&user| written.iter().map(move |&id| (user, id)));
-        let commenting =
-            everywhere.clone().map(|(user, id)| one.system.community.ask(create_comment(id, content(user, "c"))));
-        let again = everywhere.map(|(user, id)| two.system.community.ask(create_comment(id, content(user, "d"))));
+        let commenting = everywhere
+            .clone()
+            .map(|(user, id)| one.system.modules.community.ask(create_comment(id, content(user, "c"))));
+        let again =
+            everywhere.map(|(user, id)| two.system.modules.community.ask(create_comment(id, content(user, "d"))));
         let editor = admin(people[0]);
-        let deleting = written.iter().step_by(2).map(|&id| two.system.community.ask(DeletePost { id, editor }));
-        let removing = people[1..].iter().map(|&user| one.system.accounts.ask(delete_user(user)));
+        let deleting = written.iter().step_by(2).map(|&id| two.system.modules.community.ask(DeletePost { id, editor }));
+        let removing = people[1..].iter().map(|&user| one.system.modules.accounts.ask(delete_user(user)));
         let (commented, more, deleted, removed) =
             tokio::join!(join_all(commenting), join_all(again), join_all(deleting), join_all(removing));
         for said in commented.into_iter().chain(more) {
@@ -91,7 +93,7 @@ async fn posts_and_users_are_deleted_while_others_comment_under_all_posts() {
             let left = format!("SELECT count(*) FROM {table} WHERE user_id <> {}", people[0]);
             assert_eq!(one.number(&left).await, 0);
         }
-        one.system.accounts.ask(delete_user(people[0])).await.expect("deletes");
+        one.system.modules.accounts.ask(delete_user(people[0])).await.expect("deletes");
         assert_eq!(rows(&one).await, (0, 0));
     }
 }
@@ -105,7 +107,7 @@ async fn events_of_comments_under_one_post_are_recorded_in_the_order_of_the_comm
         }
         let id = post(&world, people[0], "one").await.id;
         let saying = (0..80).map(|number| {
-            let (community, user) = (world.system.community.clone(), people[number % 8]);
+            let (community, user) = (world.system.modules.community.clone(), people[number % 8]);
             let message = create_comment(id, content(user, &format!("no. {number}")));
             tokio::spawn(async move { community.ask(message).await })
         });
@@ -134,7 +136,7 @@ async fn a_panic_of_the_actor_fails_waiting_requests_at_once_and_leaves_nothing_
         let mut held = world.db.begin().await.expect("begins");
         lock(&mut held, "community_posts", id.0).await;
         let asking = [(); 2].map(|()| {
-            let community = world.system.community.clone();
+            let community = world.system.modules.community.clone();
             tokio::spawn(async move { community.ask(create_comment(id, keyed(ada, "k", text))).await })
         });
         until_waiting(&world, 2).await;
@@ -145,7 +147,7 @@ async fn a_panic_of_the_actor_fails_waiting_requests_at_once_and_leaves_nothing_
             assert!(is_unavailable, "{reply:?}");
         }
         held.rollback().await.expect("rolls back");
-        let comment = world.system.community.ask(create_comment(id, keyed(ada, "k", text)));
+        let comment = world.system.modules.community.ask(create_comment(id, keyed(ada, "k", text)));
         comment.await.expect("the key is free");
         assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((1, 1), 2));
     }
@@ -159,7 +161,7 @@ async fn a_change_that_waits_for_a_deletion_finds_nothing() {
         let said = comment(&world, id, ada, "said").await.id;
         let mut deleting = world.db.begin().await.expect("begins");
         lock(&mut deleting, "community_comments", said.0).await;
-        let community = world.system.community.clone();
+        let community = world.system.modules.community.clone();
         let editing = tokio::spawn(async move { community.ask(update_comment(id, said, "late", user(ada))).await });
         until_waiting(&world, 1).await;
         let delete = "DELETE FROM community_comments WHERE id = $1";

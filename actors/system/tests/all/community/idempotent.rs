@@ -6,7 +6,7 @@ use super::*;
 async fn a_repeated_key_gets_the_same_response_also_when_the_post_is_changed_or_deleted() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.system.community;
+        let community = &world.system.modules.community;
         let first = community.ask(create_post(keyed(ada, "k", "one"))).await.expect("publishes");
         let id = parse::<Post>(&first).id;
         community.ask(update_post(id, "another", user(ada))).await.expect("updates");
@@ -24,7 +24,7 @@ async fn a_repeated_key_gets_the_same_response_also_when_the_post_is_changed_or_
 async fn a_refused_comment_leaves_its_key_free() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.system.community;
+        let community = &world.system.modules.community;
         let lost = community.ask(create_comment(MISSING_POST, keyed(ada, "k", "lost"))).await;
         assert!(matches!(lost, Err(CommunityError::PostNotFound)), "{lost:?}");
         let id = post(&world, ada, "one").await.id;

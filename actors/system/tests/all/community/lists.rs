@@ -10,7 +10,7 @@ fn first<Id>(limit: u32) -> PageRequest<Id> {
 async fn posts_are_listed_newest_first_and_page_by_page_whatever_is_written_meanwhile() {
     for world in worlds().await {
         let ada = person(&world, "ada").await;
-        let list = async |request| world.system.community.ask(ListPosts(request)).await.expect("lists");
+        let list = async |request| world.system.modules.community.ask(ListPosts(request)).await.expect("lists");
         let mut ids = Vec::new();
         for number in 0..7 {
             ids.push(post(&world, ada, &format!("no. {number}")).await.id);
@@ -25,7 +25,7 @@ async fn posts_are_listed_newest_first_and_page_by_page_whatever_is_written_mean
         assert_eq!(page.results.iter().map(|post| post.comment_count).collect::<Vec<_>>(), [2, 0, 0]);
         post(&world, ada, "meanwhile").await;
         let end_of_page = DeletePost { id: ids[2], editor: user(ada) };
-        world.system.community.ask(end_of_page).await.expect("deletes");
+        world.system.modules.community.ask(end_of_page).await.expect("deletes");
         let page = list(PageRequest { after: page.next, ..first(3) }).await;
         assert_eq!((seen(&page), page.next), (ids[3..6].to_vec(), Some(ids[5])));
         let page = list(PageRequest { after: page.next, ..first(3) }).await;

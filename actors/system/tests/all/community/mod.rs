@@ -19,7 +19,7 @@ use faceofmind_platform::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::support::{World, keyring, new_folder, settings, until, worlds};
+use crate::support::{World, new_folder, settings, until, worlds};
 
 mod concurrency;
 mod idempotent;
@@ -77,11 +77,11 @@ async fn person(world: &World, name: &str) -> UserId {
 }
 
 async fn post(world: &World, author: UserId, text: &str) -> Post {
-    parse(&world.system.community.ask(create_post(content(author, text))).await.expect("publishes"))
+    parse(&world.system.modules.community.ask(create_post(content(author, text))).await.expect("publishes"))
 }
 
 async fn comment(world: &World, post: PostId, author: UserId, text: &str) -> Comment {
-    parse(&world.system.community.ask(create_comment(post, content(author, text))).await.expect("comments"))
+    parse(&world.system.modules.community.ask(create_comment(post, content(author, text))).await.expect("comments"))
 }
 
 /// The numbers of posts and comments.

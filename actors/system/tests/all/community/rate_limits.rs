@@ -12,7 +12,8 @@ async fn strict_worlds() -> Vec<World> {
     for db in faceofmind_testing::databases().await {
         let limit = |name| Limit { name, max: 2, window: HOUR };
         let community = Settings { posts: limit("posts"), comments: limit("comments") };
-        let settings = faceofmind_system::Settings { community, ..settings() };
+        let mut settings = settings();
+        settings.modules.community = community;
         worlds.push(World::with(db, Transport::files(new_folder()), None, &Clock::system(), settings).await);
     }
     worlds
@@ -22,7 +23,7 @@ async fn strict_worlds() -> Vec<World> {
 async fn a_refused_or_repeated_request_is_not_counted() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;
-        let community = &world.system.community;
+        let community = &world.system.modules.community;
         let id = post(&world, ada, "one").await.id;
         for _ in 0..5 {
             let lost = community.ask(create_comment(MISSING_POST, content(ada, "lost"))).await;
@@ -49,14 +50,14 @@ async fn a_repeat_of_the_last_allowed_request_gets_its_response() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;
         let (_, last) = (post(&world, ada, "one").await, post(&world, ada, "two").await);
-        let (keyring, response) = (keyring(), respond(&last));
+        let (keyring, response) = (faceofmind_platform::testing::keyring(), respond(&last));
         let key = keyed(ada, "k", "two").key.expect("a key");
         let mut twin = world.db.begin().await.expect("begins");
         idempotency::claim(&mut twin, &keyring, &key, world.clock.now()).await.expect("claims");
         idempotency::store_response(&mut twin, &keyring, &key, &response).await.expect("stores");
         let lock = "UPDATE counters SET count = count";
         with_conn!(twin.connection(), c => sqlx::query(lock).execute(c).await.map(drop)).expect("locks");
-        let community = world.system.community.clone();
+        let community = world.system.modules.community.clone();
         let asking = tokio::spawn(async move { community.ask(create_post(keyed(ada, "k", "two"))).await });
         let limiter = || world.system.tree.snapshot().into_iter().find(|row| row.name == "limiter").expect("a row");
         until("the limiter is asked", async || limiter().queue_len == 1).await;
@@ -71,7 +72,7 @@ async fn parallel_requests_are_counted_too() {
     for world in strict_worlds().await {
         let ada = person(&world, "ada").await;
         let asking = (0..10).map(|number| {
-            let community = world.system.community.clone();
+            let community = world.system.modules.community.clone();
             tokio::spawn(
                 async move { community.ask(create_post(content(ada, &format!("no. {number}")))).await.is_ok() },
             )

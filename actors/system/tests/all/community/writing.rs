@@ -15,7 +15,7 @@ async fn without_cascades(world: &World) {
 async fn only_the_author_updates_and_the_same_content_changes_nothing() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.system.community;
+        let community = &world.system.modules.community;
         let written = post(&world, ada, "What helps you?").await;
         let said = comment(&world, written.id, bob, "A walk.").await;
         world.advance(Duration::from_secs(60));
@@ -54,7 +54,7 @@ async fn authors_and_admins_delete_and_a_post_is_deleted_with_its_comments() {
     for world in worlds().await {
         let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
         let root = person(&world, "root").await;
-        let community = &world.system.community;
+        let community = &world.system.modules.community;
         let (gone, kept) = (post(&world, ada, "one").await.id, post(&world, ada, "two").await.id);
         let [first, second] = [comment(&world, gone, bob, "a").await.id, comment(&world, gone, bob, "b").await.id];
         comment(&world, gone, ada, "c").await;
@@ -82,9 +82,9 @@ async fn a_user_who_does_not_exist_cannot_write() {
     for world in worlds().await {
         let (ada, gone) = (person(&world, "ada").await, UserId(4_000_000));
         let id = post(&world, ada, "one").await.id;
-        let posted = world.system.community.ask(create_post(keyed(gone, "k", "late"))).await;
+        let posted = world.system.modules.community.ask(create_post(keyed(gone, "k", "late"))).await;
         assert!(matches!(posted, Err(CommunityError::UserNotFound)), "{posted:?}");
-        let commented = world.system.community.ask(create_comment(id, content(gone, "late"))).await;
+        let commented = world.system.modules.community.ask(create_comment(id, content(gone, "late"))).await;
         assert!(matches!(commented, Err(CommunityError::UserNotFound)), "{commented:?}");
         assert_eq!(rows(&world).await, (1, 0));
     }
@@ -105,6 +105,6 @@ async fn erasing_a_user_deletes_what_they_wrote_and_the_comments_under_their_pos
         tx.commit().await.expect("commits");
         assert_eq!(rows(&world).await, (1, 1));
         assert_eq!(world.number("SELECT count(*) FROM community_comments WHERE content = 'under his'").await, 1);
-        assert_eq!(world.system.community.ask(GetPost(of_bob)).await.expect("exists").comment_count, 1);
+        assert_eq!(world.system.modules.community.ask(GetPost(of_bob)).await.expect("exists").comment_count, 1);
     }
 }

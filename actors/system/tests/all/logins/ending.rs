@@ -18,7 +18,7 @@ async fn logging_out_ends_one_and_logging_out_everywhere_all() {
         assert!(world.end(ada, world.login_of(&phone).await).await.expect("ends"));
         assert!(!world.is_good(&phone).await && world.is_good(&laptop).await);
         let current = world.login_of(&car).await;
-        let listed = world.system.logins.ask(ListLogins { user: ada, current }).await.expect("lists");
+        let listed = world.system.modules.logins.ask(ListLogins { user: ada, current }).await.expect("lists");
         assert_eq!(listed.iter().map(|login| login.current).collect::<Vec<_>>(), [true, false]);
         world.end_all(ada).await;
         for logged_in in [&phone, &laptop, &car] {
@@ -63,9 +63,9 @@ async fn when_the_registry_dies_its_callers_fail_at_once_and_their_requests_are_
         let ada = world.logged_in(ADA).await;
         let mut held = world.db.begin().await.expect("begins");
         store::end_all(&mut held, ada.user.id, None, world.clock.now()).await.expect("locks");
-        let (logins, refresh_token) = (world.system.logins.clone(), ada.refresh_token.clone().into());
+        let (logins, refresh_token) = (world.system.modules.logins.clone(), ada.refresh_token.clone().into());
         let asking = tokio::spawn(async move { logins.ask(RefreshTokens { refresh_token }).await });
-        until("it waits", async || world.system.logins.queue_len() == 1).await;
+        until("it waits", async || world.system.modules.logins.queue_len() == 1).await;
         world.kill("logins").await;
         let answer = asking.await.expect("no panic");
         assert!(matches!(answer, Err(TokenError::Ask(AskError::Unavailable("logins")))), "{answer:?}");

@@ -79,7 +79,7 @@ async fn an_attempt_that_could_not_be_verified_is_not_counted() {
         };
         until("the hasher runs again", async || world.log_in(ADA, PASSWORD).await.is_ok()).await;
         world.system.tree.child("hasher").expect("is there").panic();
-        assert!(world.system.accounts.ask(registration).await.is_err());
+        assert!(world.system.modules.accounts.ask(registration).await.is_err());
         until("the attempt is refunded", async || world.counted().await == before).await;
     }
 }
@@ -103,7 +103,7 @@ async fn a_hash_of_another_cost_is_renewed() {
     for world in worlds().await {
         world.person(ADA).await;
         let mut dearer = settings();
-        dearer.hasher.cost.memory_kib = 128;
+        dearer.platform.hasher.cost.memory_kib = 128;
         let later = World::with(world.db.clone(), Transport::files(new_folder()), None, &world.clock, dearer).await;
         later.log_in(ADA, PASSWORD).await.expect("logs in");
         let renewed = "SELECT count(*) FROM users WHERE password LIKE '$argon2id$v=19$m=128,%'";

@@ -22,21 +22,21 @@ const ADA: &str = "ada@example.org";
 
 impl World {
     async fn login_of(&self, logged_in: &TokenPair) -> LoginId {
-        self.system.authenticator.authenticate(&logged_in.access_token).await.expect("is good").login
+        self.system.modules.authenticator.authenticate(&logged_in.access_token).await.expect("is good").login
     }
 
     async fn end(&self, user: UserId, login: LoginId) -> Result<bool, LoginError> {
-        self.system.logins.ask(EndLogin { user, login }).await
+        self.system.modules.logins.ask(EndLogin { user, login }).await
     }
 
     async fn end_all(&self, user: UserId) {
-        self.system.logins.ask(EndAllLogins { user }).await.expect("ends");
+        self.system.modules.logins.ask(EndAllLogins { user }).await.expect("ends");
     }
 
     async fn suspend(&self, user: UserId) {
         let change = UserChange::status(Status::Suspended);
         let update =
             UpdateUser { user, change, require_user_role: false, events: EventContext::new(Initiator::System) };
-        self.system.accounts.ask(update).await.expect("suspends");
+        self.system.modules.accounts.ask(update).await.expect("suspends");
     }
 }

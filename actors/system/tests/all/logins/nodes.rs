@@ -56,12 +56,12 @@ impl Nodes {
 }
 
 fn is_cached(node: &World, ada: &TokenPair) -> bool {
-    node.system.authenticator.is_cached(&ada.access_token)
+    node.system.modules.authenticator.is_cached(&ada.access_token)
 }
 
 /// The number of invalidations that the node has received or made.
 async fn invalidations(node: &World) -> u64 {
-    node.system.logins.status().await.expect("runs").invalidations
+    node.system.modules.logins.status().await.expect("runs").invalidations
 }
 
 /// Asserts that the login is invalid on the node because of an invalidation, and not because its entry has expired.
@@ -153,7 +153,7 @@ async fn a_registry_that_dies_on_one_node_misses_no_invalidation() {
     until("nothing is cached", async || !is_cached(&nodes.two, &ada)).await;
     nodes.one.suspend(ada.user.id).await;
     until("it runs again", async || {
-        matches!(nodes.two.system.authenticator.authenticate(&ada.access_token).await, Err(TokenError::Invalid))
+        matches!(nodes.two.system.modules.authenticator.authenticate(&ada.access_token).await, Err(TokenError::Invalid))
     })
     .await;
     let bob = nodes.cached_on_both("bob@example.org").await;

@@ -48,14 +48,14 @@ async fn a_request_to_a_mailer_that_crashes_fails_at_once() {
         for _ in 0..4 {
             held.push(world.db.read_conn().await.expect("a connection"));
         }
-        let mailer = world.system.mailer.clone();
+        let mailer = world.system.platform.mailer.clone();
         let asking = tokio::spawn(async move { mailer.ask(CountJobs).await });
-        until("it waits", async || world.system.mailer.queue_len() == 1).await;
-        world.system.mailer.panic();
+        until("it waits", async || world.system.platform.mailer.queue_len() == 1).await;
+        world.system.platform.mailer.panic();
         let failed = asking.await.expect("no panic");
         assert!(matches!(failed, Err(MailError::Ask(AskError::Unavailable("mailer")))), "{failed:?}");
         drop(held);
-        until("it is restarted", async || world.system.mailer.ask(CountJobs).await.is_ok()).await;
+        until("it is restarted", async || world.system.platform.mailer.ask(CountJobs).await.is_ok()).await;
     }
 }
 

@@ -36,7 +36,7 @@ async fn worlds() -> Vec<(World, MailServer)> {
 
 impl World {
     async fn jobs(&self) -> JobCounts {
-        self.system.mailer.ask(CountJobs).await.expect("counts")
+        self.system.platform.mailer.ask(CountJobs).await.expect("counts")
     }
 
     async fn until_queued(&self, waiting: i64, dead: i64) {
@@ -44,12 +44,13 @@ impl World {
     }
 
     async fn until_in_flight(&self, mails: usize) {
-        let in_flight = async || self.system.mailer.status().await.is_ok_and(|status| status.in_flight == mails);
+        let in_flight =
+            async || self.system.platform.mailer.status().await.is_ok_and(|status| status.in_flight == mails);
         until("the mails are in flight", in_flight).await;
     }
 
     async fn until_retried(&self, times: u64) {
-        let retried = async || self.system.mailer.status().await.is_ok_and(|status| status.retried == times);
+        let retried = async || self.system.platform.mailer.status().await.is_ok_and(|status| status.retried == times);
         until("the attempts have failed", retried).await;
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use faceofmind_base::{Clock, Rng};
+use faceofmind_base::Clock;
 use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::{
     accounts::{self, AccountError, CreateAdmin, PasswordPolicy, Register, VerifyEmail},
@@ -20,16 +20,15 @@ use faceofmind_model::{
     user::{Email, User, UserId},
 };
 use faceofmind_platform::{
-    encryption::Keyring,
-    mail::{CountJobs, Renderer, Transport},
+    Resources,
+    mail::{CountJobs, Transport},
     nats::NatsConnection,
-    otp, outbox, password_hasher,
     rate_limit::Limit,
+    testing,
 };
 use faceofmind_runtime::ActorState;
-use faceofmind_system::{ActorSet, ActorSystem, Resources, Settings};
+use faceofmind_system::{ActorSet, ActorSystem, Settings, modules};
 pub(crate) use faceofmind_testing::{databases, new_folder, until};
-use jiff::tz::TimeZone;
 use mail_parser::MessageParser;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -42,10 +41,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A password that every rule accepts.
 pub(crate) const PASSWORD: &str = "correct horse battery";
-
-pub(crate) fn keyring() -> Keyring {
-    Keyring::new([("test", [9; 32].as_slice())]).expect("a key")
-}
 
 /// A running actor system, and what it stands on.
 pub(crate) struct World {
@@ -88,13 +83,7 @@ impl Received {
 pub(crate) fn settings() -> Settings {
     let secret = |text: &str| SecretString::from(format!("{text}{}", "-".repeat(40)));
     let limit = |name, max, window| Limit { name, max, window };
-    Settings {
-        hasher: password_hasher::Settings {
-            cost: password_hasher::Cost { memory_kib: 64, iterations: 1, parallelism: 1 },
-            workers: 2,
-            queue: 256,
-            deadline: Duration::from_secs(20),
-        },
+    let modules = modules::Settings {
         accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: 0 },
             registrations: limit("registrations", 60, Duration::from_secs(3600)),
@@ -114,13 +103,13 @@ pub(crate) fn settings() -> Settings {
                 access_seconds: 1800,
             },
         },
-        otp: otp::Settings::default(),
         community: community::Settings {
             posts: limit("posts", 30, Duration::from_secs(3600)),
             comments: limit("comments", 120, Duration::from_secs(3600)),
         },
-        publisher: outbox::Settings::default(),
-    }
+        endpoint: None,
+    };
+    Settings { platform: testing::settings(), modules }
 }
 
 /// Starts a system on each database.
@@ -152,19 +141,7 @@ impl World {
         clock: &Clock,
         settings: Settings,
     ) -> Self {
-        let resources = Resources {
-            db: db.clone(),
-            redis: None,
-            nats,
-            transport,
-            renderer: Renderer::new(Renderer::DEFAULT_SENDER, "FaceofMind").expect("the templates are well formed"),
-            code_key: vec![7; 32],
-            keyring: keyring(),
-            endpoint: None,
-            time_zone: TimeZone::UTC,
-            clock: clock.clone(),
-            rng: Rng::system(),
-        };
+        let resources = Resources { nats, transport, ..testing::resources(&db, Path::new("unused"), clock) };
         let system = ActorSystem::start(resources, settings, ActorSet::All).await.expect("starts");
         Self { system, db, clock: clock.clone(), folder: PathBuf::new(), read: Arc::default() }
     }
@@ -197,7 +174,7 @@ impl World {
     /// Waits until the mail queue is empty.
     pub(crate) async fn all_is_mailed(&self) {
         until("the queue is empty", async || {
-            self.system.mailer.ask(CountJobs).await.is_ok_and(|jobs| jobs.waiting == 0)
+            self.system.platform.mailer.ask(CountJobs).await.is_ok_and(|jobs| jobs.waiting == 0)
         })
         .await;
     }
@@ -210,11 +187,11 @@ impl World {
             last_name: "Lovelace".into(),
             context: client(from),
         };
-        self.system.accounts.ask(registration).await.expect("registers");
+        self.system.modules.accounts.ask(registration).await.expect("registers");
     }
 
     pub(crate) async fn verify(&self, address: &str, mail: &Received) -> Result<User, AccountError> {
-        self.system.accounts.ask(verify_email(address, mail.code().expect("a code"))).await
+        self.system.modules.accounts.ask(verify_email(address, mail.code().expect("a code"))).await
     }
 
     /// Creates a user with a verified address.
@@ -235,11 +212,11 @@ impl World {
         password: &str,
     ) -> Result<TokenPair, LoginError> {
         let login = PasswordLogin { email: email(address), password: secret(password), context };
-        self.system.logins.ask(login).await
+        self.system.modules.logins.ask(login).await
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, TokenError> {
-        self.system.logins.ask(RefreshTokens { refresh_token: refresh_token.into() }).await
+        self.system.modules.logins.ask(RefreshTokens { refresh_token: refresh_token.into() }).await
     }
 
     /// Creates a verified user and logs in.
@@ -249,13 +226,13 @@ impl World {
     }
 
     pub(crate) async fn is_good(&self, logged_in: &TokenPair) -> bool {
-        self.system.authenticator.authenticate(&logged_in.access_token).await.is_ok()
+        self.system.modules.authenticator.authenticate(&logged_in.access_token).await.is_ok()
     }
 
     pub(crate) async fn admin(&self, address: &str) -> User {
         let (first_name, last_name) = ("Root".into(), "Admin".into());
         let new = CreateAdmin { email: email(address), password: secret(PASSWORD), first_name, last_name };
-        self.system.accounts.ask(new).await.expect("creates")
+        self.system.modules.accounts.ask(new).await.expect("creates")
     }
 
     /// Makes an actor panic, and waits until it runs again.

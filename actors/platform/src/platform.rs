@@ -13,7 +13,7 @@ use crate::{
     encryption::Keyring,
     mail::{self, MailComposer, Mailer, Renderer, Transport},
     nats::NatsConnection,
-    otp::{self, CodeStore, OtpIssuer},
+    otp::{self, CodeStore, OtpIssuer, OtpService},
     outbox::{self, EventBus, Publisher},
     password_hasher::{self, PasswordHasher},
     rate_limit::{self, Counters, RateLimiter},
@@ -97,7 +97,7 @@ impl Platform {
             clock: clock.clone(),
             rng: rng.clone(),
         };
-        let (otp, issuing) = OtpIssuer::new(settings.otp, deps);
+        let (otp, issuing) = OtpService::actor(settings.otp, deps);
         let (mailer, transport, renderer) = (Mailer::handle(), Arc::new(transport), Arc::new(renderer));
         let platform = Self {
             db,

@@ -30,19 +30,6 @@ pub trait Handler<M: Message>: Actor {
     fn handle(&mut self, message: M, reply: ReplyTo<M>);
 }
 
-/// Lets an actor answer each message with the method of its `service` beside it, in a task of its own on its `tasks`.
-#[macro_export]
-macro_rules! answer_with_service {
-    ($actor:ty; $($message:ty => $method:ident,)+) => {
-        $(impl $crate::Handler<$message> for $actor {
-            fn handle(&mut self, message: $message, reply: $crate::ReplyTo<$message>) {
-                let service = std::sync::Arc::clone(&self.service);
-                self.tasks.spawn_reply(reply, async move { service.$method(message).await });
-            }
-        })+
-    };
-}
-
 /// What lies in a mailbox.
 pub(crate) enum Envelope<A: Actor> {
     Message(Box<dyn Deliver<A>>),

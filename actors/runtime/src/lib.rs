@@ -3,6 +3,7 @@
 //! | piece | what it gives |
 //! |---|---|
 //! | [`Message`], [`Handler`], [`Actor`] | a typed request, the code that answers it, and its owner |
+//! | [`Service`], [`ServiceActor`] | the use cases of an actor that runs each request as a task, and that actor |
 //! | [`Handle`], [`ReplyTo`] | the one way to ask an actor, and how it replies |
 //! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and a snapshot of the tree |
 //! | [`TaskSet`], [`BackgroundTask`] | work beside the mailbox: once, or periodically |
@@ -21,6 +22,7 @@ pub mod handle;
 pub mod message;
 pub mod metrics;
 pub mod panics;
+pub mod service;
 pub mod supervisor;
 pub mod task_set;
 
@@ -32,5 +34,6 @@ pub use error::AskError;
 pub use handle::Handle;
 pub use message::{Message, ReplyTo};
 pub use metrics::RuntimeMetrics;
+pub use service::{Service, ServiceActor, ServiceStatus};
 pub use supervisor::{ActorState, ChildSpec, ChildStatus, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 pub use task_set::TaskSet;

@@ -7,10 +7,10 @@ use std::{future::Future, pin::Pin};
 
 use faceofmind_db::{Database, StoreError, Tx};
 use faceofmind_domain::{
-    accounts::{self, AccountHooks, ErasureSlice, HookFuture, UserRegistry},
-    community::{self, Community},
-    logins::{self, Authenticator, LoginRegistry},
-    reminders::{self, ReminderScheduler},
+    accounts::{self, AccountHooks, AccountService, ErasureSlice, HookFuture, UserRegistry},
+    community::{self, Community, CommunityService},
+    logins::{self, Authenticator, LoginRegistry, LoginService},
+    reminders::{self, ReminderScheduler, ReminderService},
     sessions::{self, SessionTracker},
     suggestions::{self, Endpoint, SuggestionEngine},
 };
@@ -48,14 +48,14 @@ impl Modules {
     /// Returns the handles, and the actors to supervise, in the order of their start.
     pub(crate) fn new(settings: Settings, platform: &Platform) -> (Self, Vec<ChildSpec>) {
         let deps = || platform.clone();
-        let (accounts, registry) = UserRegistry::new(settings.accounts, ACCOUNT_HOOKS, deps());
-        let (logins, authenticator, logging_in) = LoginRegistry::new(settings.logins, accounts.clone(), deps());
+        let (accounts, registry) = AccountService::actor(settings.accounts, ACCOUNT_HOOKS, deps());
+        let (logins, authenticator, logging_in) = LoginService::actor(settings.logins, accounts.clone(), deps());
         let time = (platform.clock.clone(), platform.rng.clone());
         let (_, suggestions, suggesting) =
             SuggestionEngine::new(suggestions::Settings::default(), settings.endpoint, time);
         let (sessions, tracking) = SessionTracker::new(sessions::Settings::default(), suggestions, deps());
-        let (community, sharing) = Community::new(settings.community, deps());
-        let (reminders, reminding) = ReminderScheduler::new(deps());
+        let (community, sharing) = CommunityService::actor(settings.community, deps());
+        let (reminders, reminding) = ReminderService::actor(deps());
         let (exporter, exporting) = Exporter::new(exporter::Settings::default(), exports(), deps());
         let sweeping = Sweeper::child(MODULES.into_iter().filter_map(|module| module.sweep).collect(), deps());
         let children = vec![registry, logging_in, suggesting, tracking, sharing, reminding, exporting, sweeping];

@@ -8,7 +8,7 @@ use std::{
 use faceofmind_base::Timestamp;
 use faceofmind_platform::Platform;
 use faceofmind_runtime::{
-    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service,
+    BackgroundTask, ChildSpec, Handle, Handler, ReplyTo, Service, ServiceActor, answer_with_service,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,95 +23,60 @@ use super::{
 
 /// The actor's name in logs, metrics and status.
 pub const NAME: &str = "user_registry";
-/// Requests queued or in progress.
-const CAPACITY: usize = 4096;
-const DEADLINE: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Erasures that another node or an earlier run has left unfinished are looked for this often.
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
 /// The pause after a rewrite of the database file, in which other writes proceed.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The actor's observable state.
+/// What is observable beside the requests.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
-    /// Requests in progress.
-    pub in_progress: usize,
-    /// Requests that panicked since the actor started.
-    pub panics: u64,
-    pub sweep: BackgroundTaskStatus,
-    pub erasure: BackgroundTaskStatus,
     /// When the oldest erasure whose rows are not all removed was requested. Null when there is none.
     pub oldest_erasure: Option<Timestamp>,
-    pub vacuum: BackgroundTaskStatus,
 }
 
-/// The actor.
-pub struct UserRegistry {
-    service: Arc<AccountService>,
-    /// A request is carried through although its caller has gone: a code must not be consumed for nothing.
-    tasks: TaskSet,
-    sweep: BackgroundTask,
-    erasure: BackgroundTask,
-    vacuum: BackgroundTask,
-}
+/// The actor. It carries a request through although its caller has gone: a code must not be consumed for nothing.
+pub type UserRegistry = ServiceActor<AccountService>;
 
-impl UserRegistry {
-    /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, hooks: AccountHooks, deps: Platform) -> (Handle<Self>, ChildSpec) {
-        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let service = Arc::new(AccountService {
-            settings,
-            hooks,
-            deps,
-            vacuum_requested: Notify::new(),
-            oldest_erasure: Mutex::default(),
-        });
-        let child = ChildSpec::ready(handle.clone(), move || Self::start(&service));
-        (handle, child)
-    }
-
-    fn start(service: &Arc<AccountService>) -> Self {
-        let time = || (service.deps.clock.clone(), service.deps.rng.clone());
-        let own = || Arc::clone(service);
-        let sweep = BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, time(), own(), |service| async move {
-            service.sweep().await
-        });
-        let erasure = BackgroundTask::spawn("erasure", ERASURE_INTERVAL, time(), own(), |service| async move {
-            service.continue_erasures().await
-        });
-        let vacuum =
-            BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
-                service.vacuum_when_requested().await
-            });
-        Self { service: Arc::clone(service), tasks: TaskSet::default(), sweep, erasure, vacuum }
+impl AccountService {
+    /// Returns the actor's handle, and the actor to supervise.
+    pub fn actor(settings: Settings, hooks: AccountHooks, deps: Platform) -> (Handle<UserRegistry>, ChildSpec) {
+        let (vacuum_requested, oldest_erasure) = (Notify::new(), Mutex::default());
+        UserRegistry::new(Arc::new(Self { settings, hooks, deps, vacuum_requested, oldest_erasure }))
     }
 }
 
-impl Actor for UserRegistry {
+impl Service for AccountService {
+    const NAME: &str = NAME;
+    const CAPACITY: usize = 4096;
     type Status = Status;
 
     fn status(&self) -> Status {
-        Status {
-            in_progress: self.tasks.len(),
-            panics: self.tasks.panics(),
-            sweep: self.sweep.status(),
-            erasure: self.erasure.status(),
-            oldest_erasure: self.service.oldest_erasure(),
-            vacuum: self.vacuum.status(),
-        }
+        Status { oldest_erasure: self.oldest_erasure() }
     }
 
-    async fn on_stop(&mut self) {
-        self.tasks.join_all().await;
+    fn background_tasks(self: &Arc<Self>) -> Vec<BackgroundTask> {
+        let (time, own) = (|| (self.deps.clock.clone(), self.deps.rng.clone()), || Arc::clone(self));
+        vec![
+            BackgroundTask::spawn("erasure", ERASURE_INTERVAL, time(), own(), |service| async move {
+                service.continue_erasures().await
+            }),
+            BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, time(), own(), |service| async move {
+                service.sweep().await
+            }),
+            BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
+                service.vacuum_when_requested().await
+            }),
+        ]
     }
 }
 
 impl Handler<DeleteUser> for UserRegistry {
     /// Replies after the first transaction. The rows that remain are removed at once, in the background.
     fn handle(&mut self, message: DeleteUser, reply: ReplyTo<DeleteUser>) {
-        let (service, erasure) = (Arc::clone(&self.service), self.erasure.trigger());
-        self.tasks.spawn_reply(reply, async move {
+        let erasure = self.background_tasks()[0].trigger();
+        self.run(reply, |service| async move {
             let deleted = service.delete_user(message).await;
             erasure.notify_one();
             deleted
@@ -120,7 +85,7 @@ impl Handler<DeleteUser> for UserRegistry {
 }
 
 answer_with_service! {
-    UserRegistry;
+    AccountService;
     GetUser => get_user,
     GetCredentials => get_credentials,
     GetMailContext => get_mail_context,

@@ -45,5 +45,5 @@ pub use messages::{
     UpdateUser, VerifyEmail,
 };
 pub use password_policy::{PasswordPolicy, PolicyViolation};
-pub use service::Settings;
+pub use service::{AccountService, Settings};
 pub use store::{has_revision, lock_key_share};

@@ -1,12 +1,9 @@
 //! The actor: requests in progress.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use faceofmind_platform::{Platform, rate_limit::Limit};
-use faceofmind_runtime::{Actor, ChildSpec, Handle, TaskSet, answer_with_service};
+use faceofmind_runtime::{ChildSpec, Handle, Service, ServiceActor, answer_with_service};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,11 +12,6 @@ use super::{
     service::{CommunityService, CreationCounts},
 };
 
-const NAME: &str = "community";
-/// Requests queued or in progress.
-const CAPACITY: usize = 1024;
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// How much one user may write.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -27,47 +19,34 @@ pub struct Settings {
     pub comments: Limit,
 }
 
-/// The actor's observable state.
+/// What is observable beside the requests.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
-    /// Requests in progress.
-    pub in_progress: usize,
-    /// Requests that panicked since the actor started.
-    pub panics: u64,
     pub creations: CreationCounts,
 }
 
 /// The actor.
-pub struct Community {
-    service: Arc<CommunityService>,
-    tasks: TaskSet,
-}
+pub type Community = ServiceActor<CommunityService>;
 
-impl Community {
-    /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Platform) -> (Handle<Self>, ChildSpec) {
-        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let service = Arc::new(CommunityService { settings, deps, counts: Mutex::default() });
-        let child =
-            ChildSpec::ready(handle.clone(), move || Self { service: Arc::clone(&service), tasks: TaskSet::default() });
-        (handle, child)
+impl CommunityService {
+    /// Returns the actor's handle, and the actor to supervise.
+    pub fn actor(settings: Settings, deps: Platform) -> (Handle<Community>, ChildSpec) {
+        Community::new(Arc::new(Self { settings, deps, counts: Mutex::default() }))
     }
 }
 
-impl Actor for Community {
+impl Service for CommunityService {
+    const NAME: &str = "community";
+    const CAPACITY: usize = 1024;
     type Status = Status;
 
     fn status(&self) -> Status {
-        Status { in_progress: self.tasks.len(), panics: self.tasks.panics(), creations: self.service.counts() }
-    }
-
-    async fn on_stop(&mut self) {
-        self.tasks.join_all().await;
+        Status { creations: self.counts() }
     }
 }
 
 answer_with_service! {
-    Community;
+    CommunityService;
     ListPosts => list_posts,
     GetPost => get_post,
     ListComments => list_comments,

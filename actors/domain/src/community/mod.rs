@@ -19,4 +19,5 @@ pub use messages::{
 };
 pub use page::{Page, PageRequest};
 pub use post::{Comment, Editor, Post};
+pub use service::CommunityService;
 pub use store::erase;

@@ -24,7 +24,7 @@ use super::{
 use crate::accounts;
 
 /// What the handlers run on.
-pub(super) struct CommunityService {
+pub struct CommunityService {
     pub(super) settings: Settings,
     pub(super) deps: Platform,
     pub(super) counts: Mutex<CreationCounts>,

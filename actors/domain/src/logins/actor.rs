@@ -1,9 +1,11 @@
-//! The actor: the work on logins in progress, the subscription to other nodes' invalidations, and the sweep.
+//! The actor: the work on logins in progress, and the subscription to other nodes' invalidations.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use faceofmind_platform::{Platform, auth_cache, rate_limit::Limit};
-use faceofmind_runtime::{Actor, ChildSpec, Handle, Handler, ReplyTo, TaskSet, answer_with_service};
+use faceofmind_runtime::{
+    BackgroundTask, ChildSpec, Handle, Handler, ReplyTo, Service, ServiceActor, answer_with_service,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,9 +18,8 @@ use super::{
 };
 use crate::accounts::UserRegistry;
 
-const NAME: &str = "logins";
-const CAPACITY: usize = 4096;
-const DEADLINE: Duration = Duration::from_secs(10);
+/// After a panic of the subscription to invalidations.
+const RESUBSCRIBE_DELAY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -40,90 +41,76 @@ pub struct LoginLimits {
     pub unknown_clients: Limit,
 }
 
+/// What is observable beside the requests.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
-    /// Requests in progress.
-    pub in_progress: usize,
     /// Logins in the cache.
     pub cached_logins: u64,
     /// Invalidations of the cache since the start of the process, also by other nodes.
     pub invalidations: u64,
-    /// Requests that panicked since the actor started.
-    pub panics: u64,
 }
 
-pub struct LoginRegistry {
-    service: Arc<LoginService>,
-    tasks: TaskSet,
-    /// Never ends by itself, so a stop does not wait for it.
-    _subscription: TaskSet,
-}
+/// The actor.
+pub type LoginRegistry = ServiceActor<LoginService>;
 
-impl LoginRegistry {
-    /// Returns the handle, the authenticator, and the actor to supervise.
-    pub fn new(
+impl LoginService {
+    /// Returns the actor's handle, the authenticator, and the actor to supervise.
+    pub fn actor(
         settings: Settings,
         accounts: Handle<UserRegistry>,
         deps: Platform,
-    ) -> (Handle<Self>, Authenticator, ChildSpec) {
-        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let tokens = Arc::new(Tokens::new(settings.tokens.clone(), deps.clock.clone(), deps.rng.clone()));
-        let authenticator = Authenticator {
-            tokens: Arc::clone(&tokens),
-            cache: deps.auth_cache.clone(),
-            clock: deps.clock.clone(),
-            registry: handle.clone(),
-        };
-        let service = Arc::new(LoginService::new(&settings, accounts, deps, tokens));
-        let child = ChildSpec::ready(handle.clone(), move || Self::start(Arc::clone(&service)));
-        (handle, authenticator, child)
-    }
-
-    fn start(service: Arc<LoginService>) -> Self {
-        let cache = &service.deps.auth_cache;
-        let mut subscription = TaskSet::default();
-        if let Some(nats) = cache.nats() {
-            subscription.spawn(auth_cache::subscribe(nats.clone(), cache.clone()));
-        }
-        Self { service, tasks: TaskSet::default(), _subscription: subscription }
+    ) -> (Handle<LoginRegistry>, Authenticator, ChildSpec) {
+        let Platform { auth_cache: cache, clock, rng, .. } = deps.clone();
+        let tokens = Arc::new(Tokens::new(settings.tokens.clone(), clock.clone(), rng));
+        let service = Self::new(&settings, accounts, deps, Arc::clone(&tokens));
+        let (registry, child) = LoginRegistry::new(Arc::new(service));
+        (registry.clone(), Authenticator { tokens, cache, clock, registry }, child)
     }
 }
 
-impl Actor for LoginRegistry {
+impl Service for LoginService {
+    const NAME: &str = "logins";
+    const CAPACITY: usize = 4096;
     type Status = Status;
 
     fn status(&self) -> Status {
-        let cache = &self.service.deps.auth_cache;
-        Status {
-            in_progress: self.tasks.len(),
-            cached_logins: cache.cached_logins(),
-            invalidations: cache.invalidations(),
-            panics: self.tasks.panics(),
-        }
+        let cache = &self.deps.auth_cache;
+        Status { cached_logins: cache.cached_logins(), invalidations: cache.invalidations() }
     }
 
-    async fn on_stop(&mut self) {
-        self.tasks.join_all().await;
+    /// The subscription to the invalidations of other nodes. Its run ends only by a panic.
+    fn background_tasks(self: &Arc<Self>) -> Vec<BackgroundTask> {
+        let Platform { auth_cache: cache, clock, rng, .. } = &self.deps;
+        let Some(nats) = cache.nats() else { return Vec::new() };
+        let (time, context) = ((clock.clone(), rng.clone()), (nats.clone(), cache.clone()));
+        vec![BackgroundTask::spawn(
+            "login_invalidations",
+            RESUBSCRIBE_DELAY,
+            time,
+            context,
+            |(nats, cache)| async move {
+                auth_cache::subscribe(nats, cache).await;
+                Ok::<_, Infallible>(())
+            },
+        )]
     }
 }
 
 impl Handler<PasswordLogin> for LoginRegistry {
     fn handle(&mut self, message: PasswordLogin, reply: ReplyTo<PasswordLogin>) {
-        let service = Arc::clone(&self.service);
-        self.tasks.spawn_while_awaited(reply, async move { service.log_in(message).await });
+        self.run_while_awaited(reply, |service| async move { service.log_in(message).await });
     }
 }
 
 impl Handler<VerifyPassword> for LoginRegistry {
     fn handle(&mut self, message: VerifyPassword, reply: ReplyTo<VerifyPassword>) {
-        let service = Arc::clone(&self.service);
-        self.tasks.spawn_while_awaited(reply, async move { service.verify_password(message).await });
+        self.run_while_awaited(reply, |service| async move { service.verify_password(message).await });
     }
 }
 
 // The database serialises concurrent requests for one login or user.
 answer_with_service! {
-    LoginRegistry;
+    LoginService;
     RefreshTokens => refresh,
     Authenticate => authenticate,
     GetLoggedInUser => get_logged_in_user,

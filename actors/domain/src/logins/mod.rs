@@ -20,5 +20,6 @@ pub use messages::{
     EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginSummary, PasswordLogin, RefreshTokens, TokenError,
     TokenPair, VerifyPassword,
 };
+pub use service::LoginService;
 pub use tokens::TokenSettings;
 pub use watch::LoginWatch;

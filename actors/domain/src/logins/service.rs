@@ -22,7 +22,7 @@ use super::{
     tokens::{TokenRef, Tokens},
 };
 
-pub(super) struct LoginService {
+pub struct LoginService {
     pub(super) accounts: Handle<UserRegistry>,
     pub(super) deps: Platform,
     pub(super) limits: LoginLimits,

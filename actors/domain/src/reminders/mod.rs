@@ -30,7 +30,7 @@ pub use messages::{
     CreateReminder, DeleteReminder, FindSentReminder, GetReminder, ListReminders, ReminderError, UpdateReminder,
 };
 pub use reminder::{MAX_REMINDERS, NewReminder, Reminder, ReminderChange};
-pub use service::rezone;
+pub use service::{ReminderService, rezone};
 pub use store::erase;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::{
 use crate::accounts;
 
 /// What the handlers and the background tasks run on.
-pub(super) struct ReminderService {
+pub struct ReminderService {
     pub(super) deps: Platform,
     pub(super) dispatched: Mutex<DispatchCounts>,
     pub(super) fail_point: FailPoint,

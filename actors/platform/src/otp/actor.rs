@@ -9,9 +9,7 @@ use std::{
 };
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_runtime::{
-    Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec, Handle, TaskSet, answer_with_service,
-};
+use faceofmind_runtime::{BackgroundTask, ChildSpec, Handle, Service, ServiceActor, answer_with_service};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,10 +19,6 @@ use super::{
 };
 use crate::{keyed_hash::KeyedHash, rate_limit::RateLimiter};
 
-const NAME: &str = "otp";
-/// Requests queued or in progress.
-const CAPACITY: usize = 1024;
-const DEADLINE: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The bounds of codes.
@@ -63,7 +57,7 @@ pub struct Deps {
     pub rng: Rng,
 }
 
-/// The actor's observable state. The counts are since the program started.
+/// What is observable beside the requests. The counts are since the program started.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Status {
     /// Where the codes are.
@@ -74,65 +68,47 @@ pub struct Status {
     pub invalid: u64,
     pub too_many_attempts: u64,
     pub failed: u64,
-    /// Requests in progress.
-    pub in_progress: usize,
-    /// Requests that panicked since the actor started.
-    pub panics: u64,
-    pub sweep: BackgroundTaskStatus,
 }
 
 /// The actor.
-pub struct OtpIssuer {
-    service: Arc<OtpService>,
-    tasks: TaskSet,
-    sweep: BackgroundTask,
-}
+pub type OtpIssuer = ServiceActor<OtpService>;
 
-impl OtpIssuer {
-    /// Returns the handle, and the actor to supervise.
-    pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
-        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
+impl OtpService {
+    /// Returns the actor's handle, and the actor to supervise.
+    pub fn actor(settings: Settings, deps: Deps) -> (Handle<OtpIssuer>, ChildSpec) {
         let keys = KeyedHash::new(&deps.key, "otp");
-        let service = Arc::new(OtpService { settings, deps, keys, counters: Counters::default() });
-        let child = ChildSpec::ready(handle.clone(), move || {
-            let time = (service.deps.clock.clone(), service.deps.rng.clone());
-            let sweep =
-                BackgroundTask::spawn("otp_sweep", SWEEP_INTERVAL, time, Arc::clone(&service), |service| async move {
-                    service.sweep().await
-                });
-            Self { service: Arc::clone(&service), tasks: TaskSet::default(), sweep }
-        });
-        (handle, child)
+        OtpIssuer::new(Arc::new(Self { settings, deps, keys, counters: Counters::default() }))
     }
 }
 
-impl Actor for OtpIssuer {
+impl Service for OtpService {
+    const NAME: &str = "otp";
+    const CAPACITY: usize = 1024;
     type Status = Status;
 
     fn status(&self) -> Status {
-        let OtpService { deps, counters, .. } = &*self.service;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Status {
-            codes: deps.codes.kind(),
-            issued: count(&counters.issued),
-            over_quota: count(&counters.over_quota),
-            verified: count(&counters.verified),
-            invalid: count(&counters.invalid),
-            too_many_attempts: count(&counters.too_many_attempts),
-            failed: count(&counters.failed),
-            in_progress: self.tasks.len(),
-            panics: self.tasks.panics(),
-            sweep: self.sweep.status(),
+            codes: self.deps.codes.kind(),
+            issued: count(&self.counters.issued),
+            over_quota: count(&self.counters.over_quota),
+            verified: count(&self.counters.verified),
+            invalid: count(&self.counters.invalid),
+            too_many_attempts: count(&self.counters.too_many_attempts),
+            failed: count(&self.counters.failed),
         }
     }
 
-    async fn on_stop(&mut self) {
-        self.tasks.join_all().await;
+    fn background_tasks(self: &Arc<Self>) -> Vec<BackgroundTask> {
+        let time = (self.deps.clock.clone(), self.deps.rng.clone());
+        vec![BackgroundTask::spawn("otp_sweep", SWEEP_INTERVAL, time, Arc::clone(self), |service| async move {
+            service.sweep().await
+        })]
     }
 }
 
 answer_with_service! {
-    OtpIssuer;
+    OtpService;
     IssueCode => issue,
     VerifyCode => verify,
     ConsumeCode => consume,
@@ -153,6 +129,6 @@ impl faceofmind_runtime::Message for Sweep {
 #[cfg(test)]
 impl faceofmind_runtime::Handler<Sweep> for OtpIssuer {
     fn handle(&mut self, _: Sweep, _: faceofmind_runtime::ReplyTo<Sweep>) {
-        self.sweep.run_now();
+        self.background_tasks()[0].run_now();
     }
 }

@@ -14,6 +14,7 @@ pub use messages::{
     VerifyCode,
 };
 pub use quota::IssueQuota;
+pub use service::OtpService;
 pub use store::CodeStore;
 
 #[cfg(test)]

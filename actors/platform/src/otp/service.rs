@@ -20,7 +20,7 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the handlers run on. It outlives the actor.
-pub(super) struct OtpService {
+pub struct OtpService {
     pub(super) settings: Settings,
     pub(super) deps: Deps,
     pub(super) keys: KeyedHash,

@@ -44,7 +44,7 @@ impl Node {
         let deps = rate_limit::Deps { counters, key: key.clone(), clock: clock.clone(), rng: rng.clone() };
         let (limiter, limiting) = RateLimiter::new(rate_limit::Settings::default(), deps);
         let deps = Deps { codes: codes.clone(), key, limiter, clock: clock.clone(), rng };
-        let (otp, issuing) = OtpIssuer::new(settings, deps);
+        let (otp, issuing) = OtpService::actor(settings, deps);
         let tree = testing::supervise(vec![limiting, issuing], &clock).await;
         Self { otp, codes, clock, tree }
     }

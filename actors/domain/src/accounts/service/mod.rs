@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 /// What the handlers run on.
-pub(super) struct AccountService {
+pub struct AccountService {
     pub(super) settings: Settings,
     pub(super) hooks: AccountHooks,
     pub(super) deps: Platform,

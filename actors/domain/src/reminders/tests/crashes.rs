@@ -49,7 +49,7 @@ async fn reminders_that_the_database_rejects_fail_alone_and_do_not_delay_those_b
         test.run(&fence).await;
         set(&test.clock, TUESDAY_AT_EIGHT);
         until("those behind are sent", async || test.all_sent().await == good).await;
-        let all_failed = |status: Status| status.dispatched.failed >= bad.len() as u64;
+        let all_failed = |status: ServiceStatus<Status>| status.dispatched.failed >= bad.len() as u64;
         until("each of the others fails", async || test.status().await.is_some_and(all_failed)).await;
         assert_eq!(test.number("SELECT count(*) FROM mail_intents").await, 3, "nothing is sent by halves");
         test.run(mend).await;
@@ -66,7 +66,7 @@ async fn a_pass_that_panics_sends_nothing_and_the_next_sends_each_once() {
         let ids = remind_of(&test, 20, TUESDAY).await;
         test.service.fail_point.arm();
         set(&test.clock, TUESDAY_AT_EIGHT);
-        let panicked = |status: Status| status.dispatch.last_error.is_some();
+        let panicked = |status: ServiceStatus<Status>| status.background_tasks[0].last_error.is_some();
         until("a pass panics", async || test.status().await.is_some_and(panicked)).await;
         until("all are sent", async || test.all_sent().await.len() >= ids.len()).await;
         test.until_dispatched().await;

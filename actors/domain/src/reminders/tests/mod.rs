@@ -6,7 +6,7 @@ use faceofmind_base::{Backoff, Clock, Rng, Timestamp};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_model::{MailReason, UserId};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
-use faceofmind_runtime::{Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use faceofmind_runtime::{Handle, RestartPolicy, ServiceStatus, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -73,7 +73,7 @@ impl TestContext {
         let mut platform = testing::platform(&db, &clock);
         platform.time_zone = TimeZone::get("Asia/Manila").expect("a zone");
         let service = Arc::new(ReminderService::new(platform));
-        let (scheduler, child) = ReminderScheduler::with_service(Arc::clone(&service));
+        let (scheduler, child) = ReminderScheduler::new(Arc::clone(&service));
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };
         let spec = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng: Rng::system() };
@@ -189,7 +189,7 @@ impl TestContext {
     }
 
     /// The actor's status, unless it is restarting.
-    async fn status(&self) -> Option<Status> {
+    async fn status(&self) -> Option<ServiceStatus<Status>> {
         self.scheduler.status().await.ok()
     }
 }

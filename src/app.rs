@@ -7,17 +7,15 @@ use faceofmind_db::migrations;
 use faceofmind_model::event::PublishedEvent;
 use faceofmind_runtime::SupervisorHandle;
 use faceofmind_system::{ActorSet, ActorSystem};
-use salvo::{Router, affix_state};
+use salvo::affix_state;
 use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
-        auth, community, events, metrics, ready, reminders, root,
+        self, metrics,
         router::{self, HttpConfig},
         server::{Server, ServerHandle},
-        sessions,
         state::{AppState, State},
-        users,
     },
     settings::Settings,
 };
@@ -44,14 +42,6 @@ pub struct App {
     operator_address: Option<SocketAddr>,
     listeners: Vec<(ServerHandle, JoinHandle<()>)>,
     drain: Duration,
-}
-
-/// The documented routes, without state, because the OpenAPI document is made of them too.
-pub fn routes() -> Router {
-    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
-    resources.extend([reminders::router(), events::router()]);
-    let api = Router::with_path("api/v1").append(&mut resources);
-    Router::new().push(root::router()).push(ready::router()).push(api)
 }
 
 impl App {
@@ -90,7 +80,7 @@ impl App {
     }
 
     async fn listen(&mut self, edge: &HttpConfig) -> Result<(), StartError> {
-        let site = router::public_routes(routes).hoop(affix_state::inject(self.state.clone()));
+        let site = router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone()));
         let public = Server::bind(self.address, router::public_service(site, edge), edge.limits).await?;
         self.address = public.address;
         self.listeners.push(run(public));

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::Failure;
-use crate::{app, http::openapi};
+use crate::http::{self, openapi};
 
 pub(super) fn run() -> Result<ExitCode, Failure> {
-    writeln!(io::stdout(), "{}", openapi::print(&app::routes())?)?;
+    writeln!(io::stdout(), "{}", openapi::print(&http::routes())?)?;
     Ok(ExitCode::SUCCESS)
 }

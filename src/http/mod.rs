@@ -5,6 +5,8 @@
 //! its request bodies ([`fields`]), its views, its endpoints and a `router()`. An endpoint extracts, authorises, asks
 //! an actor and answers. Every error leaves as a [`problem::Problem`]; [`errors`] says which.
 
+use salvo::Router;
+
 mod accept_language;
 pub mod auth;
 pub mod body;
@@ -42,3 +44,22 @@ pub mod validators;
 
 #[cfg(test)]
 mod testing;
+
+/// The sections of the documentation, each with what it is about. A router names its own by `oapi_tag`.
+pub const TAGS: &[(&str, &str)] = &[
+    ("auth", "Registration, login and logout, codes and passwords"),
+    ("users", "Accounts"),
+    ("sessions", "Sessions, detections, and the suggestions and charts that follow from them"),
+    ("events", "Events as they are published"),
+    ("posts", "Posts and comments of the community"),
+    ("reminders", "Reminders"),
+    ("root", "Health and readiness of the service"),
+];
+
+/// The documented routes, without state, because the OpenAPI document is made of them too.
+pub fn routes() -> Router {
+    let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];
+    resources.extend([reminders::router(), events::router()]);
+    let api = Router::with_path("api/v1").append(&mut resources);
+    Router::new().push(root::router()).push(ready::router()).push(api)
+}

@@ -12,7 +12,7 @@ use salvo::{
     },
 };
 
-use super::problem::document_problem_bodies;
+use super::{TAGS, problem::document_problem_bodies};
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -20,16 +20,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 const DESCRIPTION: &str = "Accounts, sessions and emotions of FaceofMind.\n\nErrors are `application/problem+json` \
     (RFC 9457): branch on `type`, show `detail`. Times are RFC 3339 with an offset, ids are integers. Every path \
     works with and without a slash at its end.";
-
-const TAGS: &[(&str, &str)] = &[
-    ("auth", "Registration, login and logout, codes and passwords"),
-    ("users", "Accounts"),
-    ("sessions", "Sessions, detections, and the suggestions and charts that follow from them"),
-    ("events", "Events as they are published"),
-    ("posts", "Posts and comments of the community"),
-    ("reminders", "Reminders"),
-    ("root", "Health and readiness of the service"),
-];
 
 /// The document of these routes.
 pub fn document(routes: &Router) -> OpenApi {

@@ -106,6 +106,9 @@ async fn an_export_is_what_it_was(app: &TestApp) {
             let fields = export.as_object_mut().expect("an object");
             assert!(fields.remove("exported_at").is_some() && fields.remove("left_out").is_some());
         }
+        // A module that was added later had nothing of this user.
+        let added = |key: &str, value: &Value| before.get(key).is_none() && value.as_array().is_some_and(Vec::is_empty);
+        now.as_object_mut().expect("an object").retain(|key, value| !added(key, value));
         assert_eq!(now, before, "{name}");
     }
     upgraded.end().await;

@@ -1,1 +1,0 @@
-drop table reminder_schedules;

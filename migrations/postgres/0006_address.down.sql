@@ -1,1 +1,0 @@
-drop index users_of_address;

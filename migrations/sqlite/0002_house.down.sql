@@ -1,9 +1,0 @@
-drop table leases;
-drop table idempotency_keys;
-drop table counters;
-drop table codes;
-drop table mail_intents;
-drop table events;
-drop table logins;
-drop table claims;
-drop table user_profiles;

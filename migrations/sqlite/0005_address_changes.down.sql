@@ -1,2 +1,0 @@
-drop table claim_languages;
-drop table address_changes;

@@ -23,24 +23,16 @@ tests_on_both_profiles! {
 
 const EXPORT: &str = "/users/me/export";
 
-/// Where the export holds the first row of each table.
-const EXPORTED: [(&str, &str); 17] = [
+/// Where the export holds the first row of a table, unless it is the first of the array with the table's name.
+const EXPORTED: [(&str, &str); 9] = [
     ("users", "/user"),
     ("user_profiles", "/user"),
-    ("claims", "/claims/0"),
     ("claim_languages", "/claims/0"),
-    ("address_changes", "/address_changes/0"),
-    ("logins", "/logins/0"),
-    ("sessions", "/sessions/0"),
     ("feedback", "/sessions/0/feedback/0"),
-    ("emotion_detections", "/emotion_detections/0"),
     ("detection_details", "/emotion_detections/0"),
     ("facial_data", "/emotion_detections/0/facial_data/0"),
     ("voice_data", "/emotion_detections/1/voice_data/0"),
     ("wellness_suggestions", "/emotion_detections/1/wellness_suggestions/0"),
-    ("community_posts", "/community_posts/0"),
-    ("community_comments", "/community_comments/0"),
-    ("reminders", "/reminders/0"),
     ("reminder_schedules", "/reminders/0"),
 ];
 
@@ -70,9 +62,10 @@ async fn an_export_holds_or_names_every_column_of_its_user(app: &TestApp) {
         if is_omitted(&table) {
             continue;
         }
-        let pointer = EXPORTED.iter().find(|(name, _)| *name == table).map(|(_, pointer)| *pointer);
-        let pointer = pointer.unwrap_or_else(|| panic!("{table}: the export neither holds it nor names it as omitted"));
-        let row = export.pointer(pointer).unwrap_or_else(|| panic!("{table}: {pointer} is not in {export:#}"));
+        let listed = EXPORTED.iter().find(|(name, _)| *name == table).map(|(_, pointer)| (*pointer).to_owned());
+        let pointer = listed.unwrap_or_else(|| format!("/{table}/0"));
+        let row = export.pointer(&pointer);
+        let row = row.unwrap_or_else(|| panic!("{table}: the export neither holds {pointer} nor names it as omitted"));
         for column in schema[&table].columns.iter().filter(|column| !schema[&table].is_foreign_key(column)) {
             let sql = format!("SELECT count({column}) FROM {table} WHERE {condition}");
             let is_held = match row.get(column) {

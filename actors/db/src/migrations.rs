@@ -38,9 +38,14 @@ fn with_ways_back(ups: &Migrator) -> Migrator {
     Migrator::with_migrations(ups.iter().flat_map(|up| [up.clone(), way_back(up)]).collect())
 }
 
-/// Drops what a migration creates, the last first. A migration creates tables and indexes and does nothing else.
+/// Drops what a migration adds, the last first. A migration creates tables and indexes, adds columns, and does nothing else.
 fn way_back(up: &SqlMigration) -> SqlMigration {
     let drop = |line: &str| {
+        if let Some((table, column)) =
+            line.strip_prefix("alter table ").and_then(|rest| rest.split_once(" add column "))
+        {
+            return Some(format!("alter table {table} drop column {};\n", column.split_whitespace().next()?));
+        }
         let (kind, rest) = line.strip_prefix("create ")?.trim_start_matches("unique ").split_once(' ')?;
         Some(format!("drop {kind} {};\n", rest.split_whitespace().next()?))
     };
@@ -67,12 +72,12 @@ pub enum MigrationError {
     )]
     ChecksumMismatch(i64),
     /// Reverting a migration would drop rows.
-    #[error("taking back migration {version} drops {table}, which holds {rows} rows. Add --force to lose them")]
+    #[error("taking back migration {version} drops {dropped}, which holds {rows} rows. Add --force to lose them")]
     WouldLoseData {
         /// The migration's number.
         version: i64,
-        /// A table that the revert would drop.
-        table: String,
+        /// A table or a column that the revert would drop.
+        dropped: String,
         /// The number of its rows.
         rows: i64,
     },
@@ -196,16 +201,25 @@ async fn ensure_no_data_loss(tx: &mut Tx, db: &Database, version: i64) -> Result
     let migrator = migrator_for(db);
     let down = migrator.iter().find(|step| step.version == version && step.migration_type.is_down_migration());
     let sql = down.map_or("", |down| down.sql.as_str());
-    for table in sql.lines().filter_map(|line| line.strip_prefix("drop table ")).map(|rest| rest.trim_end_matches(';'))
-    {
-        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    for (dropped, table, condition) in sql.lines().filter_map(dropped_by) {
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE {condition}"));
         let (rows,): (i64,) =
             with_conn!(tx.connection(), c => sqlx::query_as(count).fetch_one(c).await).map_err(StoreError::from)?;
         if rows > 0 {
-            return Err(MigrationError::WouldLoseData { version, table: table.to_owned(), rows });
+            return Err(MigrationError::WouldLoseData { version, dropped, rows });
         }
     }
     Ok(())
+}
+
+/// What a line of [`way_back`] drops: its name, its table, and the condition for rows that hold something of it.
+fn dropped_by(line: &str) -> Option<(String, &str, String)> {
+    let line = line.trim_end_matches(';');
+    if let Some(table) = line.strip_prefix("drop table ") {
+        return Some((table.to_owned(), table, "true".to_owned()));
+    }
+    let (table, column) = line.strip_prefix("alter table ")?.split_once(" drop column ")?;
+    Some((format!("{table}.{column}"), table, format!("{column} IS NOT NULL")))
 }
 
 fn explain(error: MigrateError) -> MigrationError {
@@ -234,22 +248,27 @@ mod tests {
         assert_eq!(translated.checksum, step.checksum);
     }
 
-    /// [`way_back`] knows how to undo nothing else, and [`ensure_no_data_loss`] checks dropped tables only.
+    /// [`way_back`] knows how to undo nothing else.
     #[test]
-    fn a_migration_creates_tables_and_indexes_and_nothing_else() {
+    fn a_migration_creates_tables_and_indexes_and_adds_columns_and_does_nothing_else() {
         for step in POSTGRES.iter().filter(|step| step.migration_type.is_up_migration()) {
             let sql: String = step.sql.as_str().lines().filter(|line| !line.starts_with("--")).collect();
             for statement in sql.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
                 let creates = ["create table ", "create index ", "create unique index "];
-                assert!(creates.iter().any(|create| statement.starts_with(create)), "{}: {statement}", step.version);
+                let adds = statement.starts_with("alter table ") && statement.contains(" add column ");
+                assert!(adds || creates.iter().any(|it| statement.starts_with(it)), "{}: {statement}", step.version);
             }
         }
     }
 
     #[test]
     fn the_way_back_drops_what_a_migration_creates_the_last_first() {
-        let sql = "create table notes (\n    id bigint\n);\ncreate unique index notes_of_user on notes (id);\n";
+        let sql = "create table notes (\n    id bigint\n);\ncreate unique index notes_of_user on notes (id);\n\
+                   alter table users add column pronouns text;\n";
         let up = SqlMigration::new(9, "notes".into(), MigrationType::ReversibleUp, sql.into_sql_str(), false);
-        assert_eq!(way_back(&up).sql.as_str(), "drop index notes_of_user;\ndrop table notes;\n");
+        let back = "alter table users drop column pronouns;\ndrop index notes_of_user;\ndrop table notes;\n";
+        assert_eq!(way_back(&up).sql.as_str(), back);
+        let dropped: Vec<_> = back.lines().filter_map(dropped_by).map(|(dropped, ..)| dropped).collect();
+        assert_eq!(dropped, ["users.pronouns", "notes"]);
     }
 }

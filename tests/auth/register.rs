@@ -16,6 +16,9 @@ tests_on_both_profiles! {
     names_passwords_and_addresses_have_length_limits,
     the_password_that_the_app_probes_with_is_refused,
     weak_passwords_are_refused_if_a_minimum_score_is_set with [("PASSWORD_MIN_SCORE", "2")],
+    weak_passwords_are_rated_after_the_limit_and_count with [
+        ("PASSWORD_MIN_SCORE", "2"), ("LIMIT_REGISTRATIONS_PER_HOUR", "3")
+    ],
     registrations_from_one_client_address_are_limited with [("LIMIT_REGISTRATIONS_PER_HOUR", "3")],
     many_people_register_at_once,
     concurrent_registrations_of_one_address_make_one_account,
@@ -223,6 +226,20 @@ async fn weak_passwords_are_refused_if_a_minimum_score_is_set(app: &TestApp) {
     }
     assert_eq!(app.row_count("users").await, 0);
     app.person("ada").register().await.assert_status(201);
+}
+
+/// To rate a password of 128 characters that stand for letters takes a worker of the hasher a tenth of a second, so the limit comes first.
+async fn weak_passwords_are_rated_after_the_limit_and_count(app: &TestApp) {
+    record_queued_mails(app).await;
+    let client = app.client();
+    let mut ada = app.person("ada").using(client);
+    ada.password = "p4$$w0rd".repeat(16);
+    for rated in 1..=3 {
+        ada.register().await.assert_status(422);
+        assert_eq!(work(app).await, [rated, 0]);
+    }
+    ada.register().await.assert_status(429);
+    assert_eq!(work(app).await, [3, 0], "beyond the limit nothing is rated");
 }
 
 async fn registrations_from_one_client_address_are_limited(app: &TestApp) {

@@ -1,8 +1,6 @@
 //! Which passwords are accepted.
 
-use faceofmind_model::Email;
 use secrecy::{ExposeSecret, SecretString};
-use zxcvbn::Score;
 
 /// The app sends this password to find out whether a reset code is right, so no account may have it.
 const PROBE: &str = "dummyPassword123";
@@ -36,11 +34,11 @@ pub enum PolicyViolation {
 }
 
 impl PasswordPolicy {
-    /// Checks a new password. The user's own names and e-mail address make it weaker.
+    /// Checks a new password but for its strength, which the password hasher rates.
     ///
     /// # Errors
     /// The first rule that it violates.
-    pub fn check(self, password: &SecretString, email: &Email, names: [&str; 2]) -> Result<(), PolicyViolation> {
+    pub fn check(password: &SecretString) -> Result<(), PolicyViolation> {
         let password = password.expose_secret();
         match password.chars().count() {
             ..MIN_CHARS => return Err(PolicyViolation::TooShort),
@@ -50,21 +48,7 @@ impl PasswordPolicy {
         if password == PROBE {
             return Err(PolicyViolation::Reserved);
         }
-        if self.min_score > 0 && self.score(password, email, names) < self.min_score {
-            return Err(PolicyViolation::TooWeak);
-        }
         Ok(())
-    }
-
-    fn score(self, password: &str, email: &Email, [first, last]: [&str; 2]) -> u8 {
-        let own = [email.as_str(), email.as_str().split('@').next().unwrap_or_default(), first, last, "faceofmind"];
-        match zxcvbn::zxcvbn(password, &own).score() {
-            Score::Zero => 0,
-            Score::One => 1,
-            Score::Two => 2,
-            Score::Three => 3,
-            _ => 4,
-        }
     }
 }
 
@@ -72,30 +56,22 @@ impl PasswordPolicy {
 mod tests {
     use super::*;
 
-    fn check(min_score: u8, password: &str) -> Result<(), PolicyViolation> {
-        let email = Email::parse("ada.lovelace@example.org").expect("an address");
-        PasswordPolicy { min_score }.check(&SecretString::from(password.to_owned()), &email, ["Ada", "Lovelace"])
+    fn check(password: &str) -> Result<(), PolicyViolation> {
+        PasswordPolicy::check(&SecretString::from(password.to_owned()))
     }
 
     #[test]
     fn eight_to_128_characters_of_any_kind() {
-        assert_eq!(check(0, "1234567"), Err(PolicyViolation::TooShort));
-        assert_eq!(check(0, "ñññññññ"), Err(PolicyViolation::TooShort));
-        assert_eq!(check(0, "password123"), Ok(()));
-        assert_eq!(check(0, &"ñ".repeat(128)), Ok(()));
-        assert_eq!(check(0, &"x".repeat(129)), Err(PolicyViolation::TooLong));
+        assert_eq!(check("1234567"), Err(PolicyViolation::TooShort));
+        assert_eq!(check("ñññññññ"), Err(PolicyViolation::TooShort));
+        assert_eq!(check("password123"), Ok(()));
+        assert_eq!(check(&"ñ".repeat(128)), Ok(()));
+        assert_eq!(check(&"x".repeat(129)), Err(PolicyViolation::TooLong));
     }
 
     #[test]
     fn the_password_that_the_app_sends_to_try_a_code_is_refused() {
-        assert_eq!(check(0, "dummyPassword123"), Err(PolicyViolation::Reserved));
-    }
-
-    #[test]
-    fn the_users_own_name_is_easy_to_guess() {
-        assert_eq!(check(2, "adalovelace"), Err(PolicyViolation::TooWeak));
-        assert_eq!(check(2, "password123"), Err(PolicyViolation::TooWeak));
-        assert_eq!(check(2, "correct horse battery"), Ok(()));
+        assert_eq!(check("dummyPassword123"), Err(PolicyViolation::Reserved));
     }
 
     #[test]

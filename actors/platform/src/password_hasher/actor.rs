@@ -7,12 +7,14 @@ use faceofmind_base::Rng;
 use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
 use prometheus_client::metrics::histogram::Histogram;
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
     argon::{ArgonMemory, Cost},
-    messages::{HashPassword, VerifyPassword},
+    messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword},
+    strength,
 };
 
 /// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
@@ -155,6 +157,12 @@ impl Handler<HashPassword> for PasswordHasher {
     }
 }
 
+impl Handler<HashNewPassword> for PasswordHasher {
+    fn handle(&mut self, message: HashNewPassword, reply: ReplyTo<HashNewPassword>) {
+        self.queue(Job::RateAndHash(message, reply));
+    }
+}
+
 impl Handler<VerifyPassword> for PasswordHasher {
     fn handle(&mut self, message: VerifyPassword, reply: ReplyTo<VerifyPassword>) {
         self.queue(Job::Verify(message, reply));
@@ -185,6 +193,7 @@ impl Handler<ReleaseMemory> for PasswordHasher {
 /// A password that waits for a worker, with its place in the mailbox.
 enum Job {
     Hash(HashPassword, ReplyTo<HashPassword>),
+    RateAndHash(HashNewPassword, ReplyTo<HashNewPassword>),
     Verify(VerifyPassword, ReplyTo<VerifyPassword>),
 }
 
@@ -192,6 +201,7 @@ impl Job {
     fn caller_gone(&self) -> bool {
         match self {
             Self::Hash(_, reply) => reply.caller_gone(),
+            Self::RateAndHash(_, reply) => reply.caller_gone(),
             Self::Verify(_, reply) => reply.caller_gone(),
         }
     }
@@ -199,6 +209,14 @@ impl Job {
     fn run(self, memory: &mut ArgonMemory, params: &Params, rng: &Rng) {
         match self {
             Self::Hash(HashPassword { password }, reply) => reply.send(Ok(memory.hash(params, &password, rng))),
+            Self::RateAndHash(HashNewPassword { password, min_score, own_words }, reply) => {
+                let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
+                reply.send(if is_weak {
+                    Err(NewPasswordError::TooWeak)
+                } else {
+                    Ok(memory.hash(params, &password, rng))
+                });
+            }
             Self::Verify(VerifyPassword { password, hash }, reply) => {
                 reply.send(Ok(memory.verify(params, &password, hash.as_ref())));
             }

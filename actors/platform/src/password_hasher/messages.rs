@@ -15,6 +15,29 @@ impl Message for HashPassword {
     type Error = AskError;
 }
 
+/// Rates a new password and hashes it.
+pub struct HashNewPassword {
+    pub password: SecretString,
+    /// The lowest accepted score by zxcvbn, 0 to 4. With 0 the password is not rated.
+    pub min_score: u8,
+    /// The user's names and address, which make a password weaker.
+    pub own_words: Vec<String>,
+}
+
+impl Message for HashNewPassword {
+    type Output = PasswordHash;
+    type Error = NewPasswordError;
+}
+
+/// Why a new password was not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum NewPasswordError {
+    #[error("the password is below the lowest accepted score")]
+    TooWeak,
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
 /// Compares a password with a hash.
 pub struct VerifyPassword {
     pub password: SecretString,

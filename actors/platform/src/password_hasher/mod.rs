@@ -4,7 +4,8 @@
 mod actor;
 mod argon;
 mod messages;
+mod strength;
 
 pub use actor::{Deps, PasswordHasher, Settings, Status, TIME_BUCKETS};
 pub use argon::{Cost, PasswordHash, VerifyOutcome};
-pub use messages::{HashPassword, VerifyPassword};
+pub use messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword};

@@ -5,7 +5,7 @@ use faceofmind_model::{
     Email, Role, Status, User, UserChange, UserId,
     event::{EventContext, Initiator, UserEvent},
 };
-use faceofmind_platform::{login_store, otp::Purpose, password_hasher::HashPassword};
+use faceofmind_platform::{login_store, otp::Purpose};
 
 use super::{AccountService, ensure_revision};
 use crate::accounts::{
@@ -108,8 +108,7 @@ impl AccountService {
 
     pub(in crate::accounts) async fn create_admin(&self, message: CreateAdmin) -> Result<User, AccountError> {
         let CreateAdmin { email, password, first_name, last_name } = message;
-        self.settings.passwords.check(&password, &email, [&first_name, &last_name])?;
-        let password = self.deps.hasher.ask(HashPassword { password }).await?;
+        let password = self.check_and_hash::<AccountError>(password, &email, [&first_name, &last_name]).await?;
         let mut tx = self.deps.db.begin().await?;
         let mut account = self.insert_admin(&mut tx, (&email, &first_name, &last_name), &password).await?;
         let user_id = account.user.id;

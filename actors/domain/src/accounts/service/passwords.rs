@@ -1,18 +1,19 @@
 //! New passwords.
 
 use faceofmind_db::{StoreError, Tx};
-use faceofmind_model::{LoginId, MailReason, RequestContext, Status, User, UserId, event::UserEvent};
+use faceofmind_model::{Email, LoginId, MailReason, RequestContext, Status, User, UserId, event::UserEvent};
 use faceofmind_platform::{
     login_store, mail,
     otp::{ConsumeCode, OnMatch, Purpose, VerifiedCode},
-    password_hasher::{HashPassword, PasswordHash},
+    password_hasher::{HashNewPassword, NewPasswordError, PasswordHash},
 };
+use faceofmind_runtime::AskError;
 use secrecy::SecretString;
 
 use super::{AccountService, code_entered, ensure_revision};
 use crate::accounts::{
-    AccountError, ChangePassword, PasswordError, RenewPasswordHash, RequestPasswordReset, ResetPassword, has_revision,
-    pending_email_changes, store,
+    AccountError, ChangePassword, PasswordError, PasswordPolicy, PolicyViolation, RenewPasswordHash,
+    RequestPasswordReset, ResetPassword, has_revision, pending_email_changes, store,
 };
 
 impl AccountService {
@@ -33,7 +34,9 @@ impl AccountService {
         let code = self.deps.otp.ask(entered).await?;
         let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
         let user = account.ok_or(PasswordError::InvalidCode)?.user;
-        let hash = self.check_and_hash(&user, new_password).await?;
+        let hash = self
+            .check_and_hash::<PasswordError>(new_password, &user.email, [&user.first_name, &user.last_name])
+            .await?;
         if !self.deps.otp.ask(ConsumeCode(code.clone())).await? {
             return Err(PasswordError::InvalidCode);
         }
@@ -85,7 +88,9 @@ impl AccountService {
 
     pub(in crate::accounts) async fn change_password(&self, message: ChangePassword) -> Result<(), PasswordError> {
         let ChangePassword { verified, new_password, keep, context } = message;
-        let hash = self.check_and_hash(&verified, new_password).await?;
+        let hash = self
+            .check_and_hash::<PasswordError>(new_password, &verified.email, [&verified.first_name, &verified.last_name])
+            .await?;
         let mut tx = self.deps.db.begin().await?;
         let mut account = store::lock(&mut tx, verified.id).await?.ok_or(StoreError::Conflict)?;
         ensure_revision(&account.user, verified.revision)?;
@@ -109,9 +114,25 @@ impl AccountService {
         Ok(self.commit(tx, user).await?)
     }
 
-    async fn check_and_hash(&self, user: &User, password: SecretString) -> Result<PasswordHash, PasswordError> {
-        self.settings.passwords.check(&password, &user.email, [&user.first_name, &user.last_name])?;
-        Ok(self.deps.hasher.ask(HashPassword { password }).await?)
+    /// Checks a new password against the policy and hashes it. The password hasher rates its strength, because that costs like a hash.
+    pub(super) async fn check_and_hash<E>(
+        &self,
+        password: SecretString,
+        email: &Email,
+        names: [&str; 2],
+    ) -> Result<PasswordHash, E>
+    where
+        E: From<PolicyViolation> + From<AskError>,
+    {
+        PasswordPolicy::check(&password)?;
+        let local_part = email.as_str().split('@').next().unwrap_or_default();
+        let own_words = [email.as_str(), local_part, names[0], names[1], "faceofmind"].map(str::to_owned).to_vec();
+        let min_score = self.settings.passwords.min_score;
+        let hashed = self.deps.hasher.ask(HashNewPassword { password, min_score, own_words }).await;
+        hashed.map_err(|error| match error {
+            NewPasswordError::TooWeak => PolicyViolation::TooWeak.into(),
+            NewPasswordError::Ask(error) => error.into(),
+        })
     }
 
     pub(in crate::accounts) async fn renew_password_hash(

@@ -5,24 +5,25 @@ use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::U
 use faceofmind_platform::{
     mail::{self, Language},
     otp::{OnMatch, Purpose, VerifiedCode},
-    password_hasher::{HashPassword, PasswordHash},
+    password_hasher::PasswordHash,
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
 use super::{AccountService, code_entered};
 use crate::accounts::{
-    AccountError, Register, ResendVerificationCode, VerifyEmail,
+    AccountError, PasswordPolicy, Register, ResendVerificationCode, VerifyEmail,
     pending_registrations::{self, NewRegistration},
     store::{self, Account},
 };
 
 impl AccountService {
     pub(in crate::accounts) async fn register(&self, new: Register) -> Result<(), AccountError> {
-        self.settings.passwords.check(&new.password, &new.email, [&new.first_name, &new.last_name])?;
+        PasswordPolicy::check(&new.password)?;
         let key = RateLimitKey { limit: self.settings.registrations, subject: new.context.rate_limit_key() };
         let reservation = self.deps.limiter.ask(Acquire(vec![key])).await?;
         let stored = self.hash_and_store(new).await;
-        if stored.is_err() {
+        // To rate a weak password costs as much as to hash a strong one.
+        if stored.is_err() && !matches!(stored, Err(AccountError::Policy(_))) {
             self.deps.limiter.tell(Refund(reservation));
         }
         stored
@@ -30,7 +31,7 @@ impl AccountService {
 
     async fn hash_and_store(&self, new: Register) -> Result<(), AccountError> {
         let Register { email, password, first_name, last_name, context } = new;
-        let password = self.deps.hasher.ask(HashPassword { password }).await?;
+        let password = self.check_and_hash::<AccountError>(password, &email, [&first_name, &last_name]).await?;
         let language = Language::choose(&context.languages);
         let registration = NewRegistration {
             email: &email,

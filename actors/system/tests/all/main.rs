@@ -8,3 +8,4 @@ mod logins;
 mod mail;
 mod reminders;
 mod support;
+mod sweeping;

@@ -84,15 +84,3 @@ async fn starts_with_and_without_a_key_go_into_one_batch() {
         assert!(matches!(reused.await.expect("no panic"), Err(SessionError::KeyReused)));
     }
 }
-
-#[tokio::test]
-async fn keys_are_deleted_after_a_day() {
-    for test in contexts().await {
-        let ada = test.user("ada@example.org").await;
-        test.sessions.start(command(ada, key(ada, "k", "{}"))).await.expect("starts");
-        test.clock.advance(Duration::from_secs(24 * 3600));
-        test.tree.children()[0].panic();
-        let sql = "SELECT count(*) FROM idempotency_keys WHERE user_id = $1 AND created_at < $2";
-        crate::testing::until("a start sweeps", async || test.sql(sql, ada.0).await == 0).await;
-    }
-}

@@ -92,7 +92,7 @@ async fn logins_that_ended_long_ago_are_deleted_and_live_ones_are_not() {
                 ))
                 .await;
         }
-        world.kill("logins").await;
+        world.kill("sweeper").await;
         until("the old one is deleted", async || world.number("SELECT count(*) FROM logins").await == 2).await;
     }
 }

@@ -6,7 +6,7 @@ use faceofmind_model::{ClaimId, Email, Status, UserId};
 use faceofmind_platform::password_hasher::PasswordHash;
 use sqlx::FromRow;
 
-use super::store::Account;
+use super::store::{Account, lock_address};
 
 /// Pending registrations of one address. One more replaces the oldest.
 const MAX_PENDING: i64 = 3;
@@ -53,6 +53,7 @@ pub(super) async fn upsert(
     new: &NewRegistration<'_>,
     now: Timestamp,
 ) -> Result<RegistrationRow, StoreError> {
+    lock_address(tx, new.email).await?;
     let (user, is_inactive, is_older) = upsert_user(tx, new, now).await?;
     let revision = bump(tx, user, new.language, is_inactive, is_older).await?;
     let claim = insert(tx, user, new, now).await?;

@@ -81,6 +81,12 @@ pub(super) async fn by_email(connection: Connection<'_>, email: &Email) -> Resul
     row.map(Row::into_account).transpose()
 }
 
+/// Locks an address that the transaction is about to give to a user, as its first statement. *Why*: an address is unique in two ways, exactly
+/// and in any case, and `ON CONFLICT` resolves a concurrent insertion only by the first; by the second, PostgreSQL may refuse the statement.
+pub(super) async fn lock_address(tx: &mut Tx, address: &Email) -> Result<(), StoreError> {
+    tx.lock(&format!("address {}", address.as_str())).await
+}
+
 /// Locks the user until the transaction ends, then reads it.
 pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<Account>, StoreError> {
     let lock = "UPDATE users SET email = email WHERE id = $1";

@@ -111,6 +111,7 @@ impl AccountService {
         let ConfirmEmailChange { user, keep, context, .. } = message;
         let now = self.deps.clock.now();
         let mut tx = self.deps.db.begin().await?;
+        store::lock_address(&mut tx, address).await?;
         let mut account = store::lock(&mut tx, *user).await?.ok_or(AccountError::InvalidCode)?;
         let pending = pending_email_changes::pending(tx.connection(), *user, now).await?;
         if pending.is_none_or(|(pending, _)| pending != claim) {

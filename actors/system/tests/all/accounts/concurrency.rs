@@ -200,18 +200,21 @@ async fn a_fresh_hash_of_an_old_password_does_not_replace_a_new_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_registered_while_an_admin_is_created_has_one_account() {
     for world in worlds().await {
-        let (first_name, last_name) = ("Root".into(), "Admin".into());
-        let admin = CreateAdmin { email: email(ADA), password: secret(PASSWORD), first_name, last_name };
-        let (created, ()) = tokio::join!(
-            world.system.modules.accounts.ask(admin),
-            world.register(ADA, "a stranger's password", "stranger")
-        );
-        let role = match created {
-            Ok(_) => Role::Admin,
-            Err(AccountError::EmailTaken) => Role::User,
-            Err(error) => panic!("{error}"),
-        };
-        assert_eq!(world.credentials(ADA).await.user.role, role);
-        assert_eq!(world.number("SELECT count(*) FROM users").await, 1);
+        for number in 1..=30 {
+            let (address, client) = (format!("ada{number}@example.org"), format!("stranger {number}"));
+            let (first_name, last_name) = ("Root".into(), "Admin".into());
+            let admin = CreateAdmin { email: email(&address), password: secret(PASSWORD), first_name, last_name };
+            let (created, ()) = tokio::join!(
+                world.system.modules.accounts.ask(admin),
+                world.register(&address, "a stranger's password", &client)
+            );
+            let role = match created {
+                Ok(_) => Role::Admin,
+                Err(AccountError::EmailTaken) => Role::User,
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(world.credentials(&address).await.user.role, role);
+            assert_eq!(world.number("SELECT count(*) FROM users").await, number);
+        }
     }
 }

@@ -228,7 +228,7 @@ async fn weak_passwords_are_refused_if_a_minimum_score_is_set(app: &TestApp) {
     app.person("ada").register().await.assert_status(201);
 }
 
-/// To rate a password of 128 characters that stand for letters takes a worker of the hasher a tenth of a second, so the limit comes first.
+/// To rate a password of 128 look-alike symbols (p4$$w0rd) takes a worker of the hasher a tenth of a second, so the limit comes first.
 async fn weak_passwords_are_rated_after_the_limit_and_count(app: &TestApp) {
     record_queued_mails(app).await;
     let client = app.client();

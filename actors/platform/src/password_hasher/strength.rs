@@ -2,7 +2,7 @@
 
 use zxcvbn::Score;
 
-/// The characters that are rated at a time. The time of zxcvbn grows faster than the length: on 128 characters that stand for letters it
+/// The characters that are rated at a time. The time of zxcvbn grows faster than the length: on 128 look-alike symbols (p4$$w0rd) it
 /// takes more than a second.
 const RATED_CHARS: usize = 24;
 

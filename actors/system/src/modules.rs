@@ -1,7 +1,7 @@
 //! The modules: their actors, and what must happen to each of them when a user is erased or exported, when a key is rotated, and when rows
 //! lapse.
 //!
-//! To add a module, start its actor in [`Modules::new`] and add an entry to [`MODULES`].
+//! To add a module, start its actor in `Modules::new` and add an entry to `MODULES`.
 
 use std::{future::Future, pin::Pin};
 

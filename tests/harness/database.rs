@@ -125,7 +125,7 @@ impl TestApp {
         let references: Vec<(String, String, String, String)>;
         let mut reader = self.database().read_conn().await.expect("the database answers");
         match reader.connection() {
-            Connection::Postgres(c) => {
+            Connection::Postgres(c, _) => {
                 let sql = "SELECT table_name::text, column_name::text FROM information_schema.columns \
                     WHERE table_schema = current_schema() ORDER BY 1, 2";
                 columns = sqlx::query_as(sql).fetch_all(&mut *c).await.expect("columns");
@@ -136,7 +136,7 @@ impl TestApp {
                     WHERE r.constraint_schema = current_schema()";
                 references = sqlx::query_as(sql).fetch_all(c).await.expect("foreign keys");
             }
-            Connection::Sqlite(c) => {
+            Connection::Sqlite(c, _) => {
                 let sql = "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c \
                     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, 2";
                 columns = sqlx::query_as(sql).fetch_all(&mut *c).await.expect("columns");

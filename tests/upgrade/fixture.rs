@@ -64,8 +64,8 @@ fn folder(profile: Profile) -> PathBuf {
 async fn fill_database(app: &TestApp, rows: String) {
     let mut tx = app.database().begin().await.expect("the database answers");
     let drop_all = match tx.connection() {
-        Connection::Postgres(_) => "DROP SCHEMA public CASCADE; CREATE SCHEMA public".to_owned(),
-        Connection::Sqlite(c) => {
+        Connection::Postgres(..) => "DROP SCHEMA public CASCADE; CREATE SCHEMA public".to_owned(),
+        Connection::Sqlite(c, _) => {
             let sql =
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid DESC";
             let tables: Vec<(String,)> = sqlx::query_as(sql).fetch_all(c).await.expect("tables");

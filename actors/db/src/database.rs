@@ -4,26 +4,49 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
+    query::Query,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use sqlx_core::transaction::TransactionManager as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 
-/// Runs the same query on the database of a [`Connection`].
+/// Runs the same query on the database of a [`Connection`], within the [deadline](StatementState::run) of a statement.
 ///
 /// `with_conn!(tx.connection(), c => sqlx::query(SQL).bind(id).execute(c).await)`
 #[macro_export]
 macro_rules! with_conn {
     ($connection:expr, $c:ident => $run:expr) => {
         match $connection {
-            $crate::Connection::Postgres($c) => $run,
-            $crate::Connection::Sqlite($c) => $run,
+            $crate::Connection::Postgres($c, state) => state.run(async { $run }).await,
+            $crate::Connection::Sqlite($c, state) => state.run(async { $run }).await,
         }
     };
+}
+
+/// Whether a statement may still be running on a connection: it passed its deadline, or its caller has gone. Such a connection is closed and
+/// never pooled.
+#[derive(Debug, Default)]
+pub struct StatementState {
+    is_running: bool,
+}
+
+impl StatementState {
+    /// Runs a statement for at most [`STATEMENT_DEADLINE`]. *Why*: a connection whose peer has gone without a word, as in a failover, says
+    /// nothing until TCP gives up, which may take two hours.
+    ///
+    /// # Errors
+    /// [`sqlx::Error::PoolTimedOut`] at the deadline, and the statement's own errors.
+    pub async fn run<T>(&mut self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        self.is_running = true;
+        let result = tokio::time::timeout(STATEMENT_DEADLINE, statement).await;
+        self.is_running = result.is_err();
+        result.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
 }
 
 /// The size and behaviour of a connection pool.
@@ -42,6 +65,14 @@ impl Default for PoolSettings {
         Self { max_connections: 10, statement_cache: 256, acquire_timeout: Duration::from_secs(5) }
     }
 }
+
+/// The longest that a statement may take. The server gives up earlier ([`SERVER_DEADLINES`]), if it hears us.
+const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Set when a connection is made, and not as startup parameters, which a pgbouncer refuses. Lock waits end before their caller's deadline of
+/// 10 s.
+const SERVER_DEADLINES: &str =
+    "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// The longest wait for a new connection that is made beside the pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,6 +102,10 @@ impl Database {
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async { sqlx::raw_sql(SERVER_DEADLINES).execute(connection).await.map(drop) })
+            })
+            .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_lazy_with(options);
         Ok(Self::Postgres(pool))
     }
@@ -93,6 +128,7 @@ impl Database {
             .acquire_timeout(settings.acquire_timeout)
             .idle_timeout(Duration::from_secs(60))
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_lazy_with(options);
         Self::Sqlite(pool, Arc::new(Semaphore::new(1)))
     }
@@ -103,10 +139,11 @@ impl Database {
     /// [`StoreError`] when no connection is available.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(PooledTx::begin(pool.acquire().await?, None).await?)),
             Self::Sqlite(pool, writer) => {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-                Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?, write_permit))
+                let begun = PooledTx::begin(pool.acquire().await?, Some("BEGIN IMMEDIATE")).await?;
+                Ok(Tx::Sqlite(begun, write_permit))
             }
         }
     }
@@ -117,15 +154,15 @@ impl Database {
     /// [`StoreError`] when no connection is available.
     pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
         match self {
-            Self::Postgres(pool) => Ok(ReadConn::Postgres(pool.acquire().await?)),
-            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(pool.acquire().await?)),
+            Self::Postgres(pool) => Ok(ReadConn::Postgres(Pooled::new(pool.acquire().await?))),
+            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?))),
         }
     }
 
     /// Returns whether the database answers.
     pub async fn is_up(&self) -> bool {
         let Ok(mut conn) = self.read_conn().await else { return false };
-        with_conn!(conn.connection(), c => sqlx::query("SELECT 1").execute(c).await.is_ok())
+        with_conn!(conn.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop)).is_ok()
     }
 
     /// Connects once, beside the pool, whose error would only say that it timed out.
@@ -204,6 +241,14 @@ impl Database {
     }
 }
 
+/// Carries out the rollback of a dropped transaction, and returns whether that ended it: a connection that is still in one is closed.
+async fn has_no_transaction<C: sqlx::Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
 /// Waits for `connecting`, at most [`CONNECT_TIMEOUT`].
 pub(crate) async fn with_connect_timeout<C>(
     connecting: impl Future<Output = Result<C, sqlx::Error>>,
@@ -222,26 +267,93 @@ fn create_private(path: &std::path::Path) {
 #[derive(Debug)]
 pub enum Connection<'a> {
     /// To PostgreSQL.
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut PgConnection, &'a mut StatementState),
     /// To SQLite.
-    Sqlite(&'a mut SqliteConnection),
+    Sqlite(&'a mut SqliteConnection, &'a mut StatementState),
+}
+
+/// A connection of the pool. Dropped while a statement may be running on it, it is closed.
+#[derive(Debug)]
+pub struct Pooled<DB: sqlx::Database> {
+    connection: PoolConnection<DB>,
+    state: StatementState,
+}
+
+impl<DB: sqlx::Database> Pooled<DB> {
+    fn new(connection: PoolConnection<DB>) -> Self {
+        Self { connection, state: StatementState::default() }
+    }
+}
+
+impl<DB: sqlx::Database> Drop for Pooled<DB> {
+    fn drop(&mut self) {
+        if self.state.is_running {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// A connection for reading.
 #[derive(Debug)]
 pub enum ReadConn {
     /// To PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Pooled<Postgres>),
     /// To SQLite.
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Pooled<Sqlite>),
 }
 
 impl ReadConn {
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(c) => Connection::Postgres(c),
-            Self::Sqlite(c) => Connection::Sqlite(c),
+            Self::Postgres(Pooled { connection, state }) => Connection::Postgres(connection, state),
+            Self::Sqlite(Pooled { connection, state }) => Connection::Sqlite(connection, state),
+        }
+    }
+}
+
+/// A transaction on a connection of the pool. Dropped before it has ended, it is rolled back. The connection is closed where that is in
+/// doubt: while a statement may be running, and after a `COMMIT` or `ROLLBACK` that failed.
+#[derive(Debug)]
+pub struct PooledTx<DB: sqlx::Database> {
+    pooled: Pooled<DB>,
+    has_ended: bool,
+}
+
+impl<DB: sqlx::Database> PooledTx<DB> {
+    async fn begin(connection: PoolConnection<DB>, sql: Option<&'static str>) -> Result<Self, sqlx::Error> {
+        let mut pooled = Pooled::new(connection);
+        let Pooled { connection, state } = &mut pooled;
+        state
+            .run(DB::TransactionManager::begin(connection, sql.map(SqlSafeStr::into_sql_str)))
+            .await
+            .inspect_err(|_| state.is_running = true)?;
+        Ok(Self { pooled, has_ended: false })
+    }
+
+    async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let Pooled { connection, state } = &mut self.pooled;
+        let committed = state.run(DB::TransactionManager::commit(connection)).await;
+        self.end(committed)
+    }
+
+    async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        let Pooled { connection, state } = &mut self.pooled;
+        let rolled_back = state.run(DB::TransactionManager::rollback(connection)).await;
+        self.end(rolled_back)
+    }
+
+    fn end(&mut self, result: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
+        self.has_ended = true;
+        self.pooled.state.is_running = result.is_err();
+        result
+    }
+}
+
+impl<DB: sqlx::Database> Drop for PooledTx<DB> {
+    fn drop(&mut self) {
+        if !self.has_ended && !self.pooled.state.is_running {
+            DB::TransactionManager::start_rollback(&mut self.pooled.connection);
         }
     }
 }
@@ -250,18 +362,33 @@ impl ReadConn {
 #[derive(Debug)]
 pub enum Tx {
     /// On PostgreSQL, READ COMMITTED.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PooledTx<Postgres>),
     /// On SQLite, with the permit to write.
-    Sqlite(Transaction<'static, Sqlite>, OwnedSemaphorePermit),
+    Sqlite(PooledTx<Sqlite>, OwnedSemaphorePermit),
 }
 
 impl Tx {
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(t) => Connection::Postgres(t),
-            Self::Sqlite(t, _) => Connection::Sqlite(t),
+            Self::Postgres(PooledTx { pooled: Pooled { connection, state }, .. }) => {
+                Connection::Postgres(connection, state)
+            }
+            Self::Sqlite(PooledTx { pooled: Pooled { connection, state }, .. }, _) => {
+                Connection::Sqlite(connection, state)
+            }
         }
+    }
+
+    /// Runs a statement that only PostgreSQL needs, mostly to lock rows: SQLite has one writer, which is this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn on_postgres(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<(), StoreError> {
+        if let Connection::Postgres(c, state) = self.connection() {
+            state.run(query.execute(c)).await?;
+        }
+        Ok(())
     }
 
     /// Takes the lock of this name until the transaction ends. It is a transaction lock, so that a pgbouncer may stand between. On SQLite,
@@ -271,11 +398,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn lock(&mut self, name: &str) -> Result<(), StoreError> {
-        if let Self::Postgres(t) = self {
-            let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-            sqlx::query(sql).bind(name).execute(&mut **t).await?;
-        }
-        Ok(())
+        self.on_postgres(sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name)).await
     }
 
     /// Commits.

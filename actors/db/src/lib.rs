@@ -20,6 +20,6 @@ pub mod migrations;
 pub mod snapshot;
 
 pub use bulk::{BulkStatement, MAX_ROWS, pad_with_nulls};
-pub use database::{Connection, Database, PoolSettings, ReadConn, Tx};
+pub use database::{Connection, Database, PoolSettings, ReadConn, StatementState, Tx};
 pub use error::StoreError;
 pub use snapshot::Snapshot;

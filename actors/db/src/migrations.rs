@@ -108,7 +108,13 @@ pub async fn migrate(db: &Database) -> Result<(), MigrationError> {
     let mut tx = begin_locked(db).await?;
     applied(&mut tx).await?;
     let migrator = migrator_for(db);
-    with_conn!(tx.connection(), c => migrator.run(c).await).map_err(explain)?;
+    // The deadlines of statements are for requests.
+    tx.on_postgres(sqlx::query("SET LOCAL statement_timeout = 0")).await?;
+    match tx.connection() {
+        Connection::Postgres(c, _) => migrator.run(c).await,
+        Connection::Sqlite(c, _) => migrator.run(c).await,
+    }
+    .map_err(explain)?;
     Ok(tx.commit().await?)
 }
 
@@ -137,7 +143,11 @@ pub async fn down(db: &Database, force: bool) -> Result<Option<Migration>, Migra
         ensure_no_data_loss(&mut tx, db, last.version).await?;
     }
     let migrator = migrator_for(db);
-    with_conn!(tx.connection(), c => migrator.undo(c, before).await).map_err(explain)?;
+    match tx.connection() {
+        Connection::Postgres(c, _) => migrator.undo(c, before).await,
+        Connection::Sqlite(c, _) => migrator.undo(c, before).await,
+    }
+    .map_err(explain)?;
     tx.commit().await?;
     Ok(Some(Migration { version: last.version, name: last.description.to_string(), applied: false }))
 }
@@ -185,11 +195,11 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>, MigrationError> {
 
 async fn tables(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
     let rows: Vec<(String,)> = match tx.connection() {
-        Connection::Postgres(c) => {
+        Connection::Postgres(c, _) => {
             let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1";
             sqlx::query_as(sql).fetch_all(c).await?
         }
-        Connection::Sqlite(c) => {
+        Connection::Sqlite(c, _) => {
             let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1";
             sqlx::query_as(sql).fetch_all(c).await?
         }

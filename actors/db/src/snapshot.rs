@@ -2,7 +2,10 @@
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use crate::{Connection, Database, StoreError, database::with_connect_timeout};
+use crate::{
+    Connection, Database, StoreError,
+    database::{StatementState, with_connect_timeout},
+};
 
 /// The committed data as of the first read, whatever is written later.
 ///
@@ -11,9 +14,9 @@ use crate::{Connection, Database, StoreError, database::with_connect_timeout};
 #[derive(Debug)]
 pub enum Snapshot {
     /// On PostgreSQL: REPEATABLE READ, READ ONLY.
-    Postgres(PgConnection),
+    Postgres(PgConnection, StatementState),
     /// On SQLite: a deferred transaction that never writes.
-    Sqlite(SqliteConnection),
+    Sqlite(SqliteConnection, StatementState),
 }
 
 impl Database {
@@ -26,12 +29,12 @@ impl Database {
             Self::Postgres(pool) => {
                 let mut connection = with_connect_timeout(PgConnection::connect_with(&pool.connect_options())).await?;
                 sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
-                Ok(Snapshot::Postgres(connection))
+                Ok(Snapshot::Postgres(connection, StatementState::default()))
             }
             Self::Sqlite(pool, _) => {
                 let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
                 sqlx::query("BEGIN DEFERRED").execute(&mut connection).await?;
-                Ok(Snapshot::Sqlite(connection))
+                Ok(Snapshot::Sqlite(connection, StatementState::default()))
             }
         }
     }
@@ -41,8 +44,8 @@ impl Snapshot {
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(c) => Connection::Postgres(c),
-            Self::Sqlite(c) => Connection::Sqlite(c),
+            Self::Postgres(c, state) => Connection::Postgres(c, state),
+            Self::Sqlite(c, state) => Connection::Sqlite(c, state),
         }
     }
 
@@ -52,8 +55,8 @@ impl Snapshot {
     /// [`StoreError`] when the connection broke; the snapshot has ended all the same.
     pub async fn close(self) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(c) => c.close().await?,
-            Self::Sqlite(c) => c.close().await?,
+            Self::Postgres(c, _) => c.close().await?,
+            Self::Sqlite(c, _) => c.close().await?,
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A TCP proxy that a test can cut, at once or after a number of bytes.
+//! A TCP proxy that a test can cut, at once or after a number of bytes, or make silent.
 
 use std::sync::{
     Arc,
@@ -24,6 +24,8 @@ pub struct TcpProxy {
 struct State {
     is_up: AtomicBool,
     cuts: watch::Sender<u64>,
+    /// Each makes the connections of that time silent.
+    silences: watch::Sender<u64>,
     /// Bytes that may still pass to the server, and back. The proxy is cut when one of them is used up.
     to_server: AtomicI64,
     to_client: AtomicI64,
@@ -40,6 +42,7 @@ impl TcpProxy {
         let state = Arc::new(State {
             is_up: AtomicBool::new(true),
             cuts: watch::Sender::new(0),
+            silences: watch::Sender::new(0),
             to_server: AtomicI64::new(i64::MAX),
             to_client: AtomicI64::new(i64::MAX),
         });
@@ -50,6 +53,11 @@ impl TcpProxy {
     /// Breaks all connections, and new ones too.
     pub fn cut(&self) {
         self.state.cut();
+    }
+
+    /// Lets nothing more pass on the present connections, without closing them, as a firewall that forgot them does. New ones pass.
+    pub fn silence(&self) {
+        self.state.silences.send_modify(|silences| *silences += 1);
     }
 
     /// Cuts the proxy when `bytes` more bytes have gone to the server. The server's answers pass until then.
@@ -99,12 +107,12 @@ async fn listen(listener: TcpListener, server: String, state: Arc<State>) {
 }
 
 async fn join(client: TcpStream, server: TcpStream, state: Arc<State>) {
-    let mut cuts = state.cuts.subscribe();
+    let (mut cuts, silences) = (state.cuts.subscribe(), state.silences.subscribe());
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pass(from_client, to_server, &state.to_server) => {}
-        () = pass(from_server, to_client, &state.to_client) => {}
+        () = pass(from_client, to_server, &state.to_server, silences.clone()) => {}
+        () = pass(from_server, to_client, &state.to_client, silences) => {}
         _ = cuts.changed() => return,
     }
     if state.to_server.load(Ordering::SeqCst) <= 0 || state.to_client.load(Ordering::SeqCst) <= 0 {
@@ -112,9 +120,19 @@ async fn join(client: TcpStream, server: TcpStream, state: Arc<State>) {
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, allowance: &AtomicI64) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    allowance: &AtomicI64,
+    mut silences: watch::Receiver<u64>,
+) {
     let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            _ = silences.changed() => std::future::pending().await,
+        };
+        let Ok(read @ 1..) = read else { return };
         let left = allowance.fetch_sub(i64::try_from(read).expect("4096 at most"), Ordering::SeqCst);
         let passes = usize::try_from(left).unwrap_or(0).min(read);
         if to.write_all(&buffer[..passes]).await.is_err() || passes < read {

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use faceofmind_db::{BulkStatement, Connection, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_db::{BulkStatement, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
 use faceofmind_model::UserId;
 
 /// In the order of the ids, so that concurrent transactions do not deadlock.
@@ -30,10 +30,8 @@ pub async fn lock_and_get_time_zones(
     let users = sorted_unique(users);
     let mut zones = HashMap::with_capacity(users.len());
     for page in users.chunks(MAX_ROWS) {
-        if let Connection::Postgres(c) = tx.connection() {
-            let lock = sqlx::query(LOCK.sql(page.len()));
-            pad_with_nulls(page.iter()).fold(lock, |query, id| query.bind(id.copied())).execute(c).await?;
-        }
+        let lock = sqlx::query(LOCK.sql(page.len()));
+        tx.on_postgres(pad_with_nulls(page.iter()).fold(lock, |query, id| query.bind(id.copied()))).await?;
         let rows: Vec<(UserId, Option<String>)> = with_conn!(tx.connection(), c => {
             let query = sqlx::query_as(TIME_ZONES.sql(page.len()));
             pad_with_nulls(page.iter()).fold(query, |query, id| query.bind(id.copied())).fetch_all(c).await

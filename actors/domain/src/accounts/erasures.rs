@@ -23,9 +23,7 @@ pub(super) async fn start(tx: &mut Tx, id: UserId, context: &EventContext, now: 
 
 /// Locks the user also against new rows that refer to it, and returns the context of the erasure. None when it is finished.
 pub(super) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<EventContext>, StoreError> {
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query("SELECT id FROM users WHERE id = $1 FOR UPDATE").bind(id).execute(c).await?;
-    }
+    tx.on_postgres(sqlx::query("SELECT id FROM users WHERE id = $1 FOR UPDATE").bind(id)).await?;
     let select = "SELECT context FROM erasures WHERE user_id = $1";
     let row: Option<(String,)> =
         with_conn!(tx.connection(), c => sqlx::query_as(select).bind(id).fetch_optional(c).await)?;

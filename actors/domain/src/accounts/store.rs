@@ -109,9 +109,7 @@ pub(super) async fn lock_for_delete(tx: &mut Tx, id: UserId) -> Result<Option<Ac
 
 /// Only PostgreSQL needs the lock: SQLite has one writer, which is this transaction.
 async fn lock_then_read(tx: &mut Tx, lock: &'static str, id: UserId) -> Result<Option<Account>, StoreError> {
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query(lock).bind(id).execute(c).await?;
-    }
+    tx.on_postgres(sqlx::query(lock).bind(id)).await?;
     by_id(tx.connection(), id).await
 }
 

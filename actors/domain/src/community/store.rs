@@ -3,7 +3,7 @@
 //! A transaction locks first the user to whom the row will belong, then the post, then its comments, and several rows of one table in
 //! the order of their ids. So transactions do not deadlock.
 
-use faceofmind_db::{Connection, StoreError, Tx, with_conn};
+use faceofmind_db::{StoreError, Tx, with_conn};
 use faceofmind_model::UserId;
 
 pub(super) mod comments;
@@ -24,10 +24,8 @@ const ERASE: [&str; 3] = [
 /// Deletes the user's posts and comments, and the comments of others under the posts. Requires that the caller has locked the user, so that
 /// no new rows are added.
 pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
-    if let Connection::Postgres(c) = tx.connection() {
-        for lock in [LOCK_POSTS, LOCK_COMMENTS] {
-            sqlx::query(lock).bind(user).execute(&mut *c).await?;
-        }
+    for lock in [LOCK_POSTS, LOCK_COMMENTS] {
+        tx.on_postgres(sqlx::query(lock).bind(user)).await?;
     }
     for sql in ERASE {
         with_conn!(tx.connection(), c => sqlx::query(sql).bind(user).execute(c).await.map(drop))?;

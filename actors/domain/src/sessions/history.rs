@@ -168,17 +168,18 @@ async fn detections(
 ) -> Result<(Vec<DetectionRecord>, bool), StoreError> {
     let (mut detections, mut bytes) = (Vec::new(), 0);
     let mut reader = db.read_conn().await?;
-    with_conn!(reader.connection(), c => {
+    let truncated = with_conn!(reader.connection(), c => {
         let mut rows = sqlx::query_as::<_, Row>(DETECTIONS).bind(id).fetch(c);
         while let Some(row) = rows.try_next().await? {
             bytes += row.approx_bytes();
             if bytes > max_bytes && !detections.is_empty() {
-                return Ok((detections, true));
+                return Ok(true);
             }
             detections.push(row.decrypt(keyring));
         }
-    });
-    Ok((detections, false))
+        Ok(false)
+    })?;
+    Ok((detections, truncated))
 }
 
 #[cfg(test)]

@@ -62,8 +62,9 @@ pub async fn enqueue(
 ) -> Result<(), StoreError> {
     let insert =
         "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+    let occasion = serialized(reason)?;
     Ok(with_conn!(tx.connection(), c => sqlx::query(insert)
-        .bind(id.to_string()).bind(serialized(reason)?).bind(reason.user()).bind(client).bind(now)
+        .bind(id.to_string()).bind(occasion).bind(reason.user()).bind(client).bind(now)
         .execute(c).await.map(drop))?)
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{BulkStatement, Connection, Database, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_db::{BulkStatement, Database, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
 use faceofmind_model::{
     UserId,
     event::{CloudEvent, PublishedEvent, USER_DELETED, subject_of},
@@ -86,9 +86,7 @@ async fn change_events(
     (user, max_rows): (UserId, usize),
 ) -> Result<u64, StoreError> {
     let limit = as_limit(max_rows);
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query(AssertSqlSafe(format!("{select} FOR UPDATE"))).bind(user).bind(limit).execute(c).await?;
-    }
+    tx.on_postgres(sqlx::query(AssertSqlSafe(format!("{select} FOR UPDATE"))).bind(user).bind(limit)).await?;
     let sql = AssertSqlSafe(format!("{change} ({select})"));
     Ok(with_conn!(tx.connection(), c => sqlx::query(sql)
         .bind(user).bind(limit).execute(c).await.map(|done| done.rows_affected()))?)

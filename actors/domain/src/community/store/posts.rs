@@ -74,9 +74,7 @@ pub(in crate::community) async fn update(
 
 /// Deletes a locked post with its comments.
 pub(in crate::community) async fn delete(tx: &mut Tx, id: PostId) -> Result<(), StoreError> {
-    if let Connection::Postgres(c) = tx.connection() {
-        sqlx::query(LOCK_COMMENTS).bind(id).execute(c).await?;
-    }
+    tx.on_postgres(sqlx::query(LOCK_COMMENTS).bind(id)).await?;
     for sql in DELETE {
         with_conn!(tx.connection(), c => sqlx::query(sql).bind(id).execute(c).await.map(drop))?;
     }

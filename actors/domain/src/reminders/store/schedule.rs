@@ -112,15 +112,10 @@ pub(in crate::reminders) async fn lock_due(
 ) -> Result<Vec<Due>, StoreError> {
     let (due_at, id) = after.map_or(FIRST, |due| (due.due_at, due.id));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(match tx.connection() {
-        Connection::Postgres(c) => {
-            let sql = due!(many " FOR UPDATE OF s SKIP LOCKED");
-            sqlx::query_as(sql).bind(now).bind(due_at).bind(id).bind(limit).fetch_all(c).await?
-        }
-        Connection::Sqlite(c) => {
-            sqlx::query_as(due!(many "")).bind(now).bind(due_at).bind(id).bind(limit).fetch_all(c).await?
-        }
-    })
+    let on_postgres = due!(many " FOR UPDATE OF s SKIP LOCKED");
+    let sql = if matches!(tx, Tx::Postgres(_)) { on_postgres } else { due!(many "") };
+    Ok(with_conn!(tx.connection(), c => sqlx::query_as(sql)
+        .bind(now).bind(due_at).bind(id).bind(limit).fetch_all(c).await)?)
 }
 
 /// [Locks](lock_due) that reminder, if it is still due.
@@ -129,13 +124,9 @@ pub(in crate::reminders) async fn lock_one_due(
     now: Timestamp,
     id: ReminderId,
 ) -> Result<Option<Due>, StoreError> {
-    Ok(match tx.connection() {
-        Connection::Postgres(c) => {
-            let sql = due!(one " FOR UPDATE OF s SKIP LOCKED");
-            sqlx::query_as(sql).bind(now).bind(id).fetch_optional(c).await?
-        }
-        Connection::Sqlite(c) => sqlx::query_as(due!(one "")).bind(now).bind(id).fetch_optional(c).await?,
-    })
+    let on_postgres = due!(one " FOR UPDATE OF s SKIP LOCKED");
+    let sql = if matches!(tx, Tx::Postgres(_)) { on_postgres } else { due!(one "") };
+    Ok(with_conn!(tx.connection(), c => sqlx::query_as(sql).bind(now).bind(id).fetch_optional(c).await)?)
 }
 
 /// Marks up to [`MAX_ROWS`] [locked](lock_due) reminders as sent.

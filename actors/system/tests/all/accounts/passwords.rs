@@ -124,8 +124,8 @@ async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
         for statement in HALF_WAY {
             world.run(statement).await;
         }
-        let Tx::Postgres(mut gate) = world.db.begin().await.expect("begins") else { continue };
-        sqlx::query("SELECT pg_advisory_xact_lock(4)").execute(&mut *gate).await.expect("locks");
+        let mut gate = world.db.begin().await.expect("begins");
+        gate.on_postgres(sqlx::query("SELECT pg_advisory_xact_lock(4)")).await.expect("locks");
         let (accounts, code) = (world.system.modules.accounts.clone(), mail.code().expect("a code"));
         let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
         until("it commits", async || world.number(WAITING).await == 1).await;

@@ -1,0 +1,99 @@
+//! Connections whose state is in doubt are closed and never pooled, on both databases.
+
+use std::time::Duration;
+
+use faceofmind_db::{Database, PoolSettings, StoreError, with_conn};
+use faceofmind_testing::{self as testing, TcpProxy};
+use tokio::time::timeout;
+
+/// A row whose parent is missing, which both databases find out at the commit.
+const CHECKED_AT_COMMIT: &str = "CREATE TABLE parents (id int PRIMARY KEY); \
+    CREATE TABLE children (parent int REFERENCES parents DEFERRABLE INITIALLY DEFERRED); \
+    INSERT INTO children VALUES (7)";
+
+/// Takes every connection of the pool at once, and asks each for this number.
+async fn assert_all_answer(db: &Database, number: i64) {
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(db.read_conn().await.expect("a connection"));
+    }
+    for reader in &mut connections {
+        let sql = "SELECT CAST($1 AS BIGINT)";
+        let (answer,): (i64,) =
+            with_conn!(reader.connection(), c => sqlx::query_as(sql).bind(number).fetch_one(c).await).expect("answers");
+        assert_eq!(answer, number);
+    }
+}
+
+/// As after `COMMIT` on a full disk: SQLite has ended the transaction, and the pool's connection counts it as open.
+#[tokio::test]
+async fn a_transaction_that_cannot_be_ended_poisons_no_connection() {
+    for db in testing::databases().await {
+        for _ in 0..8 {
+            let mut tx = db.begin().await.expect("no connection is poisoned");
+            with_conn!(tx.connection(), c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop)).expect("ends it");
+            let _doubtful = tx.commit().await;
+            let mut dropped = db.begin().await.expect("no connection is poisoned");
+            with_conn!(dropped.connection(), c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop))
+                .expect("ends it");
+        }
+        assert_all_answer(&db, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_refused_writes_nothing_and_poisons_no_connection() {
+    for db in testing::databases().await {
+        for _ in 0..8 {
+            let mut tx = db.begin().await.expect("no connection is poisoned");
+            with_conn!(tx.connection(), c => sqlx::raw_sql(CHECKED_AT_COMMIT).execute(c).await.map(drop))
+                .expect("runs");
+            assert!(matches!(tx.commit().await, Err(StoreError::Rejected(_))));
+        }
+        assert_all_answer(&db, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_whose_caller_has_gone_answers_no_other_caller() {
+    for db in testing::databases().await {
+        let slow = match &db {
+            Database::Postgres(_) => "SELECT 40 FROM pg_sleep(60)",
+            Database::Sqlite(..) => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) FROM n"
+            }
+        };
+        for _ in 0..4 {
+            let mut reader = db.read_conn().await.expect("a connection");
+            let statement =
+                async { with_conn!(reader.connection(), c => sqlx::query(slow).execute(c).await.map(drop)) };
+            assert!(timeout(Duration::from_millis(20), statement).await.is_err(), "it is still running");
+        }
+        assert_all_answer(&db, 3).await;
+    }
+}
+
+/// A firewall that forgets a connection closes it for neither end.
+#[tokio::test]
+async fn a_silent_connection_is_given_up_and_replaced() {
+    let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
+    let address = server.rsplit('@').next().expect("a host").to_owned();
+    let proxy = TcpProxy::start(&address).await;
+    let settings = PoolSettings { max_connections: 4, ..PoolSettings::default() };
+    let url = format!("{}/postgres", server.replace(&address, &proxy.address));
+    let db = Database::postgres(&url, settings).expect("a URL");
+    assert_all_answer(&db, 4).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(db.begin().await.expect("begins"));
+    }
+    proxy.silence();
+    tokio::time::pause();
+    for tx in &mut silent {
+        let asked = with_conn!(tx.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop));
+        assert!(matches!(asked.map_err(StoreError::from), Err(StoreError::TimedOut(_))));
+    }
+    tokio::time::resume();
+    drop(silent);
+    assert_all_answer(&db, 5).await;
+}

@@ -22,25 +22,25 @@ use faceofmind_system::{
 use faceofmind_testing::{databases, supervise, until, user};
 use serde_json::Value;
 
-struct World {
+struct TestContext {
     db: Database,
     exporter: Handle<Exporter>,
     tree: SupervisorHandle,
 }
 
-async fn worlds(settings: Settings) -> Vec<World> {
-    let mut worlds = Vec::new();
+async fn contexts(settings: Settings) -> Vec<TestContext> {
+    let mut contexts = Vec::new();
     for db in databases().await {
         let (exporter, child) = Exporter::new(settings, exports(), testing::platform(&db, &Clock::system()));
         let tree = supervise(vec![child], &Clock::system()).await;
-        worlds.push(World { db, exporter, tree });
+        contexts.push(TestContext { db, exporter, tree });
     }
-    worlds
+    contexts
 }
 
 const COMMENT: &str = "INSERT INTO feedback (session_id, comment, rating) VALUES ($1, $2, 5)";
 
-impl World {
+impl TestContext {
     async fn run(&self, sql: &'static str, owner: i64, text: &str) {
         let mut tx = self.db.begin().await.expect("begins");
         with_conn!(tx.connection(), c => sqlx::query(sql).bind(owner).bind(text).execute(c).await.map(drop))
@@ -128,30 +128,30 @@ fn ids(list: &Value) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_user_has_one_export_at_a_time_and_the_total_is_bounded() {
-    for world in worlds(Settings { max_concurrent: 2, ..Settings::default() }).await {
-        let (ada, bob) = (world.talkative("ada@example.org").await, world.talkative("bob@example.org").await);
-        let eve = user(&world.db, "eve@example.org").await;
-        let of_ada = world.export(ada).await.expect("starts");
-        assert!(matches!(world.export(ada).await, Err(ExportError::InProgress)));
-        let of_bob = world.export(bob).await.expect("starts");
-        let busy = world.export(eve).await.expect_err("there are two");
+    for test in contexts(Settings { max_concurrent: 2, ..Settings::default() }).await {
+        let (ada, bob) = (test.talkative("ada@example.org").await, test.talkative("bob@example.org").await);
+        let eve = user(&test.db, "eve@example.org").await;
+        let of_ada = test.export(ada).await.expect("starts");
+        assert!(matches!(test.export(ada).await, Err(ExportError::InProgress)));
+        let of_bob = test.export(bob).await.expect("starts");
+        let busy = test.export(eve).await.expect_err("there are two");
         assert!(matches!(busy, ExportError::Ask(AskError::Busy("exporter"))), "{busy}");
         read(of_ada).await.1.expect("whole");
-        assert_eq!(ids(&world.whole(ada).await["sessions"]).len(), 100, "after its end the user may ask again at once");
+        assert_eq!(ids(&test.whole(ada).await["sessions"]).len(), 100, "after its end the user may ask again at once");
         drop(of_bob);
-        world.all_ended().await;
-        world.stop().await;
+        test.all_ended().await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn an_export_is_a_consistent_snapshot() {
-    for world in worlds(Settings::default()).await {
-        let ada = world.talkative("ada@example.org").await;
-        let mut stream = world.export(ada).await.expect("starts");
+    for test in contexts(Settings::default()).await {
+        let ada = test.talkative("ada@example.org").await;
+        let mut stream = test.export(ada).await.expect("starts");
         let mut bytes = stream.next().await.expect("a chunk").expect("the first");
-        world.session(ada).await;
-        world.run("DELETE FROM feedback WHERE session_id > $1 AND comment <> $2", 0, "").await;
+        test.session(ada).await;
+        test.run("DELETE FROM feedback WHERE session_id > $1 AND comment <> $2", 0, "").await;
         let (rest, ended) = read(stream).await;
         ended.expect("whole");
         bytes.extend(rest);
@@ -159,89 +159,89 @@ async fn an_export_is_a_consistent_snapshot() {
         let sessions = document["sessions"].as_array().expect("a list");
         assert_eq!(sessions.len(), 100);
         assert!(sessions.iter().all(|session| session["feedback"][0]["rating"] == 5));
-        let now = world.whole(ada).await;
+        let now = test.whole(ada).await;
         assert_eq!((ids(&now["sessions"]).len(), &now["sessions"][0]["feedback"]), (101, &Value::Array(Vec::new())));
-        world.stop().await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn an_export_that_is_read_too_slowly_is_truncated() {
-    for world in worlds(Settings { timeout: Duration::from_millis(50), ..Settings::default() }).await {
-        let ada = world.talkative("ada@example.org").await;
-        let stream = world.export(ada).await.expect("starts");
-        world.all_ended().await;
+    for test in contexts(Settings { timeout: Duration::from_millis(50), ..Settings::default() }).await {
+        let ada = test.talkative("ada@example.org").await;
+        let stream = test.export(ada).await.expect("starts");
+        test.all_ended().await;
         let (bytes, ended) = read(stream).await;
         assert_eq!(ended, Err(Truncated));
         serde_json::from_slice::<Value>(&bytes).expect_err("not the whole");
-        world.stop().await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn an_export_of_an_unknown_user_is_truncated() {
-    for world in worlds(Settings::default()).await {
+    for test in contexts(Settings::default()).await {
         let unknown = UserId(4_000_000);
-        let (_, ended) = read(world.export(unknown).await.expect("starts")).await;
+        let (_, ended) = read(test.export(unknown).await.expect("starts")).await;
         assert_eq!(ended, Err(Truncated));
-        world.all_ended().await;
-        world.stop().await;
+        test.all_ended().await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn an_exporter_that_panics_truncates_its_export_and_restarts() {
-    for world in worlds(Settings::default()).await {
-        let ada = world.talkative("ada@example.org").await;
-        let stream = world.export(ada).await.expect("starts");
-        world.exporter.panic();
+    for test in contexts(Settings::default()).await {
+        let ada = test.talkative("ada@example.org").await;
+        let stream = test.export(ada).await.expect("starts");
+        test.exporter.panic();
         assert_eq!(read(stream).await.1, Err(Truncated));
-        until("it restarts", async || world.exporter.status().await.is_ok()).await;
-        world.whole(ada).await;
-        world.stop().await;
+        until("it restarts", async || test.exporter.status().await.is_ok()).await;
+        test.whole(ada).await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn every_detection_is_exported_once_however_they_are_spread() {
     let moments = |number: usize| (0..number).map(|place| i64::try_from(place / 70).expect("small"));
-    for world in worlds(Settings::default()).await {
-        let ada = user(&world.db, "ada@example.org").await;
-        let bob = user(&world.db, "bob@example.org").await;
+    for test in contexts(Settings::default()).await {
+        let ada = user(&test.db, "ada@example.org").await;
+        let bob = user(&test.db, "bob@example.org").await;
         let mut expected = Vec::new();
         for number in [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 0, 3 * PAGE_SIZE + 5, 2] {
-            let session = world.session(ada).await;
-            expected.extend(world.detect(session, moments(number)).await);
-            let others = world.session(bob).await;
-            world.detect(others, moments(3)).await;
+            let session = test.session(ada).await;
+            expected.extend(test.detect(session, moments(number)).await);
+            let others = test.session(bob).await;
+            test.detect(others, moments(3)).await;
         }
-        for session in world.sessions(ada, 2 * PAGE_SIZE + 3).await {
+        for session in test.sessions(ada, 2 * PAGE_SIZE + 3).await {
             if session.0 % 3 == 0 {
-                expected.extend(world.detect(session, [-5, 5]).await);
+                expected.extend(test.detect(session, [-5, 5]).await);
             }
         }
-        world.sessions(ada, PAGE_SIZE + 1).await;
-        let exported = ids(&world.whole(ada).await["emotion_detections"]);
+        test.sessions(ada, PAGE_SIZE + 1).await;
+        let exported = ids(&test.whole(ada).await["emotion_detections"]);
         let expected: Vec<i64> = expected.into_iter().map(|id| id.0).collect();
         assert_eq!(exported, expected);
-        world.stop().await;
+        test.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_text_that_no_key_decrypts_does_not_affect_the_others() {
     let voice = "INSERT INTO voice_data (detection_id, content) VALUES ($1, $2)";
-    for world in worlds(Settings::default()).await {
-        let ada = user(&world.db, "ada@example.org").await;
-        let session = world.session(ada).await;
-        let detections = world.detect(session, [1, 2, 3]).await;
+    for test in contexts(Settings::default()).await {
+        let ada = user(&test.db, "ada@example.org").await;
+        let session = test.session(ada).await;
+        let detections = test.detect(session, [1, 2, 3]).await;
         let encrypted = keyring().encrypt(&voice_aad(detections[0]), "good words").expect("encrypts");
-        world.run(voice, detections[0].0, &encrypted).await;
-        world.run(voice, detections[1].0, &encrypted).await;
-        world.run(voice, detections[2].0, "plain words").await;
-        let document = world.whole(ada).await;
+        test.run(voice, detections[0].0, &encrypted).await;
+        test.run(voice, detections[1].0, &encrypted).await;
+        test.run(voice, detections[2].0, "plain words").await;
+        let document = test.whole(ada).await;
         let said = |place: usize| &document["emotion_detections"][place]["voice_data"][0]["content"];
         assert_eq!((said(0), said(1), said(2)), (&"good words".into(), &Value::Null, &"plain words".into()));
-        world.stop().await;
+        test.stop().await;
     }
 }

@@ -15,7 +15,7 @@ use faceofmind_model::{
 use faceofmind_platform::idempotency::StoredResponse;
 use faceofmind_testing::{at, on_day, set};
 
-use crate::support::{MailServer, Received, World, databases, settings, until};
+use crate::support::{MailServer, Received, TestContext as SystemContext, databases, settings, until};
 
 const ADA: &str = "ada@example.org";
 /// 10:00 on Monday in Manila.
@@ -41,7 +41,7 @@ fn respond(reminder: Reminder) -> StoredResponse {
 
 /// An actor system whose clock shows [`START`], and its mail server.
 struct TestContext {
-    world: World,
+    inner: SystemContext,
     server: MailServer,
 }
 
@@ -51,8 +51,8 @@ async fn contexts() -> Vec<TestContext> {
         let server = MailServer::start().await;
         let clock = Clock::system();
         set(&clock, START);
-        let world = World::with(db, server.transport(), None, &clock, settings()).await;
-        contexts.push(TestContext { world, server });
+        let inner = SystemContext::with(db, server.transport(), None, &clock, settings()).await;
+        contexts.push(TestContext { inner, server });
     }
     contexts
 }
@@ -60,7 +60,7 @@ async fn contexts() -> Vec<TestContext> {
 impl TestContext {
     /// Creates Ada in that zone.
     async fn ada_in(&self, zone: &str) -> UserId {
-        let ada = faceofmind_testing::user(&self.world.db, ADA).await;
+        let ada = faceofmind_testing::user(&self.inner.db, ADA).await;
         self.move_to(ada, zone).await;
         ada
     }
@@ -72,7 +72,7 @@ impl TestContext {
     async fn change(&self, user: UserId, change: UserChange) {
         let events = EventContext::new(Initiator::System);
         let message = UpdateUser { user, change, require_user_role: false, events };
-        self.world.system.modules.accounts.ask(message).await.expect("updates");
+        self.inner.system.modules.accounts.ask(message).await.expect("updates");
     }
 
     async fn remind(&self, user: UserId, date: &str) -> ReminderId {
@@ -81,22 +81,22 @@ impl TestContext {
 
     async fn create(&self, user: UserId, new: NewReminder) -> ReminderId {
         let message = CreateReminder { user, new, key: None, respond };
-        let response = self.world.system.modules.reminders.ask(message).await.expect("creates");
+        let response = self.inner.system.modules.reminders.ask(message).await.expect("creates");
         ReminderId(response.body.parse().expect("an id"))
     }
 
     async fn update(&self, user: UserId, id: ReminderId, change: ReminderChange) {
-        self.world.system.modules.reminders.ask(UpdateReminder { user, id, change }).await.expect("updates");
+        self.inner.system.modules.reminders.ask(UpdateReminder { user, id, change }).await.expect("updates");
     }
 
     /// How often it was sent, by its events.
     async fn times_sent(&self, id: ReminderId) -> i64 {
-        self.world.number(&format!("SELECT count(*) FROM events WHERE aggregate = 'reminder/{id}'")).await
+        self.inner.number(&format!("SELECT count(*) FROM events WHERE aggregate = 'reminder/{id}'")).await
     }
 
     async fn due_at(&self, id: ReminderId) -> Option<Timestamp> {
         let sql = "SELECT due_at FROM reminder_schedules WHERE reminder_id = $1";
-        let mut reader = self.world.db.read_conn().await.expect("reads");
+        let mut reader = self.inner.db.read_conn().await.expect("reads");
         let (due_at,): (Option<Timestamp>,) =
             with_conn!(reader.connection(), c => sqlx::query_as(sql).bind(id).fetch_one(c).await).expect("a schedule");
         due_at
@@ -104,7 +104,7 @@ impl TestContext {
 
     async fn until_sent(&self, id: ReminderId) {
         until("it is sent", async || self.times_sent(id).await > 0).await;
-        self.world.all_is_mailed().await;
+        self.inner.all_is_mailed().await;
     }
 
     /// The mails of reminders.
@@ -126,11 +126,11 @@ async fn a_reminder_follows_its_user_to_another_zone() {
             test.move_to(ada, zone).await;
             assert_eq!(test.due_at(id).await, Some(at(due_at)), "{zone}");
         }
-        set(&test.world.clock, "2031-03-04T07:00:00Z");
+        set(&test.inner.clock, "2031-03-04T07:00:00Z");
         test.until_sent(id).await;
         // In New York it is still before eight of that day.
         test.move_to(ada, "America/New_York").await;
-        set(&test.world.clock, "2031-03-04T13:00:00Z");
+        set(&test.inner.clock, "2031-03-04T13:00:00Z");
         let last = test.remind(ada, TUESDAY).await;
         test.until_sent(last).await;
         assert_eq!(test.times_sent(id).await, 1);
@@ -143,7 +143,7 @@ async fn a_move_to_where_eight_is_past_sends_the_reminder_at_once() {
     for test in contexts().await {
         let ada = test.ada_in("America/New_York").await;
         // Monday, 18:00 in New York, is Tuesday, 13:00 on Kiritimati.
-        set(&test.world.clock, "2031-03-03T23:00:00Z");
+        set(&test.inner.clock, "2031-03-03T23:00:00Z");
         let id = test.remind(ada, TUESDAY).await;
         test.move_to(ada, "Pacific/Kiritimati").await;
         test.until_sent(id).await;
@@ -161,7 +161,7 @@ async fn a_move_sends_no_reminder_for_a_past_day_and_skips_one_that_it_makes_a_d
         let id = test.remind(ada, TUESDAY).await;
         assert_eq!(test.due_at(id).await, Some(at("2031-03-04T19:00:00Z")));
         // Half an hour before it is due in Pago Pago, and 24 and a half after it was due on Kiritimati.
-        set(&test.world.clock, "2031-03-04T18:30:00Z");
+        set(&test.inner.clock, "2031-03-04T18:30:00Z");
         test.move_to(ada, "Pacific/Kiritimati").await;
         until("it is skipped", async || test.due_at(id).await.is_none()).await;
         assert_eq!((test.times_sent(past).await, test.times_sent(id).await), (0, 0));
@@ -201,14 +201,14 @@ async fn deleting_a_user_during_the_dispatch_leaves_nothing() {
         for _ in 0..150 {
             test.remind(ada, TUESDAY).await;
         }
-        set(&test.world.clock, TUESDAY_AT_EIGHT);
-        until("the first are sent", async || test.world.event_names(ada).await.len() > 1).await;
+        set(&test.inner.clock, TUESDAY_AT_EIGHT);
+        until("the first are sent", async || test.inner.event_names(ada).await.len() > 1).await;
         let events = EventContext::new(Initiator::System);
         let message = DeleteUser { user: ada, expected_revision: None, events };
-        test.world.system.modules.accounts.ask(message).await.expect("deletes");
-        assert_eq!(test.world.event_names(ada).await, ["user.deleted"]);
+        test.inner.system.modules.accounts.ask(message).await.expect("deletes");
+        assert_eq!(test.inner.event_names(ada).await, ["user.deleted"]);
         for table in ["reminders", "reminder_schedules", "mail_intents"] {
-            assert_eq!(test.world.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+            assert_eq!(test.inner.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         }
     }
 }
@@ -219,7 +219,7 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
         let ada = test.ada_in("Asia/Manila").await;
         let new = NewReminder { description: "about my sleep".into(), title: "Dr. Cruz".into(), ..new(TUESDAY) };
         let id = test.create(ada, new).await;
-        set(&test.world.clock, TUESDAY_AT_EIGHT);
+        set(&test.inner.clock, TUESDAY_AT_EIGHT);
         test.until_sent(id).await;
         let mails = test.mails();
         assert_eq!(mails.len(), 1);
@@ -237,14 +237,14 @@ async fn the_mail_names_the_reminder_in_its_text_and_nowhere_else() {
 async fn a_reminder_switched_off_or_of_a_suspended_user_before_its_mail_is_sent_is_not_mailed() {
     for test in contexts().await {
         let (ada, bob) =
-            (test.ada_in("Asia/Manila").await, faceofmind_testing::user(&test.world.db, "bob@example.org").await);
+            (test.ada_in("Asia/Manila").await, faceofmind_testing::user(&test.inner.db, "bob@example.org").await);
         test.move_to(bob, "Asia/Manila").await;
         test.server.answers(|_| "451 4.7.1 later");
         let (off, suspended, kept) =
             (test.remind(ada, TUESDAY).await, test.remind(bob, TUESDAY).await, test.remind(ada, TUESDAY).await);
-        set(&test.world.clock, TUESDAY_AT_EIGHT);
+        set(&test.inner.clock, TUESDAY_AT_EIGHT);
         until("each is tried", async || {
-            test.world.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 3
+            test.inner.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 3
         })
         .await;
         let change = ReminderChange { is_active: Some(false), ..ReminderChange::default() };
@@ -253,8 +253,8 @@ async fn a_reminder_switched_off_or_of_a_suspended_user_before_its_mail_is_sent_
         let ids = |mails: &[Received]| mails.iter().map(|mail| mail.id.clone()).collect::<HashSet<_>>();
         let before = test.mails();
         test.server.answers(|_| "250 accepted");
-        test.world.advance(Duration::from_secs(3600));
-        test.world.all_is_mailed().await;
+        test.inner.advance(Duration::from_secs(3600));
+        test.inner.all_is_mailed().await;
         let after = ids(&test.mails()[before.len()..]);
         assert!(after.len() == 1 && after.is_subset(&ids(&before)), "the same mail again, and no other: {after:?}");
         assert_eq!((test.times_sent(suspended).await, test.times_sent(kept).await), (1, 1), "it was active at eight");

@@ -8,11 +8,11 @@ use super::*;
 use crate::support::settings;
 
 /// Two nodes on one database. PostgreSQL only: one process at a time opens an SQLite file.
-async fn two_nodes() -> (World, World) {
-    let postgres = |world: &World| matches!(world.db, Database::Postgres(_));
-    let first = worlds().await.into_iter().find(postgres).expect("a system on PostgreSQL");
+async fn two_nodes() -> (TestContext, TestContext) {
+    let postgres = |test: &TestContext| matches!(test.db, Database::Postgres(_));
+    let first = contexts().await.into_iter().find(postgres).expect("a system on PostgreSQL");
     let transport = Transport::files(&first.folder);
-    let second = World::with(first.db.clone(), transport, None, &Clock::system(), settings()).await;
+    let second = TestContext::with(first.db.clone(), transport, None, &Clock::system(), settings()).await;
     (first, second)
 }
 
@@ -50,8 +50,8 @@ async fn transactions_that_rely_on_a_user_wait_for_changes_only() {
     let (one, two) = two_nodes().await;
     let ada = one.person(ADA).await;
     let mut relying = Vec::new();
-    for world in [&one, &two] {
-        let mut tx = world.db.begin().await.expect("begins");
+    for test in [&one, &two] {
+        let mut tx = test.db.begin().await.expect("begins");
         let unchanged = timeout(Duration::from_secs(10), accounts::has_revision(&mut tx, ada.id, ada.revision)).await;
         assert!(unchanged.expect("at once").expect("reads"));
         relying.push(tx);
@@ -71,17 +71,17 @@ async fn transactions_that_rely_on_a_user_wait_for_changes_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_registered_many_times_at_once_is_one_account() {
-    for world in worlds().await {
+    for test in contexts().await {
         let registering = (0..8).map(|from| {
             let from = from.to_string();
-            let world = &world;
-            async move { world.register(ADA, PASSWORD, &from).await }
+            let test = &test;
+            async move { test.register(ADA, PASSWORD, &from).await }
         });
         futures_util::future::join_all(registering).await;
-        assert_eq!(world.number("SELECT count(*) FROM claims").await, 3);
-        assert_eq!(world.number("SELECT count(*) FROM user_profiles WHERE claims_made = 8").await, 1);
-        let ada = world.id_of(ADA).await;
-        assert_eq!(world.event_names(ada).await, ["user.registered"]);
+        assert_eq!(test.number("SELECT count(*) FROM claims").await, 3);
+        assert_eq!(test.number("SELECT count(*) FROM user_profiles WHERE claims_made = 8").await, 1);
+        let ada = test.id_of(ADA).await;
+        assert_eq!(test.event_names(ada).await, ["user.registered"]);
     }
 }
 
@@ -106,14 +106,14 @@ async fn a_user_is_deleted_while_they_log_in_and_start_sessions() {
 
 #[tokio::test]
 async fn reads_do_not_wait_for_writes() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        let mut held = world.db.begin().await.expect("begins");
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        let mut held = test.db.begin().await.expect("begins");
         lock(&mut held, ada).await;
-        let accounts = world.system.modules.accounts.clone();
+        let accounts = test.system.modules.accounts.clone();
         let writing = tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await });
-        until("the write waits", async || world.system.tree.snapshot().iter().any(|row| row.queue_len > 0)).await;
-        world.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").expect("exists");
+        until("the write waits", async || test.system.tree.snapshot().iter().any(|row| row.queue_len > 0)).await;
+        test.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").expect("exists");
         assert!(!writing.is_finished());
         held.rollback().await.expect("releases");
         writing.await.expect("no panic").expect("changes nothing");
@@ -122,62 +122,62 @@ async fn reads_do_not_wait_for_writes() {
 
 #[tokio::test]
 async fn callers_of_a_registry_that_dies_get_an_error_at_once() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        let mut held = world.db.begin().await.expect("begins");
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        let mut held = test.db.begin().await.expect("begins");
         lock(&mut held, ada).await;
         let asking = [(); 3].map(|()| {
-            let accounts = world.system.modules.accounts.clone();
+            let accounts = test.system.modules.accounts.clone();
             tokio::spawn(async move { accounts.ask(update(ada, UserChange::default())).await })
         });
-        let busy = || world.system.tree.snapshot().into_iter().find(|row| row.queue_len == 3).map(|row| row.name);
+        let busy = || test.system.tree.snapshot().into_iter().find(|row| row.queue_len == 3).map(|row| row.name);
         until("all wait", async || busy().is_some()).await;
-        world.kill(busy().expect("waits")).await;
+        test.kill(busy().expect("waits")).await;
         for asked in asking {
             let answer = asked.await.expect("no panic");
             assert!(matches!(answer, Err(AccountError::Ask(AskError::Unavailable(_)))), "{answer:?}");
         }
         held.rollback().await.expect("releases");
-        world.set_status(ada, Status::Suspended).await.expect("it runs again");
+        test.set_status(ada, Status::Suspended).await.expect("it runs again");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_codes_for_one_address_entered_at_once_one_verifies() {
-    for world in worlds().await {
-        world.register(ADA, PASSWORD, "phone").await;
-        let first = world.mail(ADA, 1).await;
-        world.register(ADA, "a stranger's password", "stranger").await;
-        let second = world.mail(ADA, 2).await;
-        let (first, second) = tokio::join!(world.verify(ADA, &first), world.verify(ADA, &second));
+    for test in contexts().await {
+        test.register(ADA, PASSWORD, "phone").await;
+        let first = test.mail(ADA, 1).await;
+        test.register(ADA, "a stranger's password", "stranger").await;
+        let second = test.mail(ADA, 2).await;
+        let (first, second) = tokio::join!(test.verify(ADA, &first), test.verify(ADA, &second));
         let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
         assert!(matches!(refused[..], [AccountError::InvalidCode]), "{refused:?}");
-        let ada = world.id_of(ADA).await;
-        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified"]);
+        let ada = test.id_of(ADA).await;
+        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_resets_with_one_code_at_once_one_sets_the_password() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
         let (first, second) =
-            tokio::join!(world.reset(&mail, "a first new password"), world.reset(&mail, "a second new password"));
+            tokio::join!(test.reset(&mail, "a first new password"), test.reset(&mail, "a second new password"));
         let password = if first.is_ok() { "a first new password" } else { "a second new password" };
         let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
         assert!(matches!(refused[..], [PasswordError::InvalidCode]), "{refused:?}");
-        world.log_in(ADA, password).await.expect("logs in");
-        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
+        test.log_in(ADA, password).await.expect("logs in");
+        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_password_changes_after_one_check_one_is_written() {
-    for world in worlds().await {
-        let phone = world.logged_in(ADA).await;
-        let change = || world.change_password(&phone, (*phone.user).clone());
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        let change = || test.change_password(&phone, (*phone.user).clone());
         let (first, second) = tokio::join!(change(), change());
         let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
         assert!(matches!(refused[..], [PasswordError::Store(StoreError::Conflict)]), "{refused:?}");
@@ -186,35 +186,35 @@ async fn of_two_password_changes_after_one_check_one_is_written() {
 
 #[tokio::test]
 async fn a_fresh_hash_of_an_old_password_does_not_replace_a_new_one() {
-    for world in worlds().await {
-        let phone = world.logged_in(ADA).await;
-        let old = world.credentials(ADA).await.password.expect("a hash");
-        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
-        let changed = world.credentials(ADA).await.password.expect("a hash");
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        let old = test.credentials(ADA).await.password.expect("a hash");
+        test.change_password(&phone, (*phone.user).clone()).await.expect("changes");
+        let changed = test.credentials(ADA).await.password.expect("a hash");
         let renew = RenewPasswordHash { user: phone.user.id, old: old.clone(), new: old };
-        world.system.modules.accounts.ask(renew).await.expect("changes nothing");
-        assert_eq!(world.credentials(ADA).await.password.expect("a hash").as_str(), changed.as_str());
+        test.system.modules.accounts.ask(renew).await.expect("changes nothing");
+        assert_eq!(test.credentials(ADA).await.password.expect("a hash").as_str(), changed.as_str());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_registered_while_an_admin_is_created_has_one_account() {
-    for world in worlds().await {
+    for test in contexts().await {
         for number in 1..=30 {
             let (address, client) = (format!("ada{number}@example.org"), format!("stranger {number}"));
             let (first_name, last_name) = ("Root".into(), "Admin".into());
             let admin = CreateAdmin { email: email(&address), password: secret(PASSWORD), first_name, last_name };
             let (created, ()) = tokio::join!(
-                world.system.modules.accounts.ask(admin),
-                world.register(&address, "a stranger's password", &client)
+                test.system.modules.accounts.ask(admin),
+                test.register(&address, "a stranger's password", &client)
             );
             let role = match created {
                 Ok(_) => Role::Admin,
                 Err(AccountError::EmailTaken) => Role::User,
                 Err(error) => panic!("{error}"),
             };
-            assert_eq!(world.credentials(&address).await.user.role, role);
-            assert_eq!(world.number("SELECT count(*) FROM users").await, number);
+            assert_eq!(test.credentials(&address).await.user.role, role);
+            assert_eq!(test.number("SELECT count(*) FROM users").await, number);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 const NEW: &str = "ada@example.com";
 const OTHERS: &str = "a stranger's password";
 
-impl World {
+impl TestContext {
     async fn request_email_change(&self, user: UserId, to: &str, from: &str) -> Result<(), AccountError> {
         let verified =
             self.system.modules.accounts.ask(GetUser { id: user }).await.expect("reads").expect("the user exists");
@@ -37,210 +37,210 @@ impl World {
 
 #[tokio::test]
 async fn the_old_address_holds_until_the_new_one_is_verified() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.log_in(ADA, PASSWORD).await.expect("holds");
-        assert!(matches!(world.log_in(NEW, PASSWORD).await, Err(LoginError::InvalidCredentials)));
-        let moved = world.confirm(&ada, &mail).await.expect("changes the address");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.log_in(ADA, PASSWORD).await.expect("holds");
+        assert!(matches!(test.log_in(NEW, PASSWORD).await, Err(LoginError::InvalidCredentials)));
+        let moved = test.confirm(&ada, &mail).await.expect("changes the address");
         assert_eq!((moved.id, moved.email, moved.status), (ada.user.id, email(NEW), Status::Active));
-        world.log_in(NEW, PASSWORD).await.expect("is the account's");
-        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LoginError::InvalidCredentials)));
-        assert_eq!(world.event_names(ada.user.id).await, ["user.registered", "user.verified", "user.email_changed"]);
-        world.all_is_mailed().await;
-        let subjects: Vec<_> = world.mails(ADA).into_iter().skip(1).map(|mail| mail.subject).collect();
+        test.log_in(NEW, PASSWORD).await.expect("is the account's");
+        assert!(matches!(test.log_in(ADA, PASSWORD).await, Err(LoginError::InvalidCredentials)));
+        assert_eq!(test.event_names(ada.user.id).await, ["user.registered", "user.verified", "user.email_changed"]);
+        test.all_is_mailed().await;
+        let subjects: Vec<_> = test.mails(ADA).into_iter().skip(1).map(|mail| mail.subject).collect();
         assert_eq!(
             subjects,
             ["Your FaceofMind e-mail address is to be changed", "Your FaceofMind e-mail address was changed"]
         );
-        assert!(world.mails(ADA).iter().all(|mail| !mail.text.contains(NEW)), "the new address is not revealed");
-        assert_eq!(world.mails(NEW).len(), 1);
+        assert!(test.mails(ADA).iter().all(|mail| !mail.text.contains(NEW)), "the new address is not revealed");
+        assert_eq!(test.mails(NEW).len(), 1);
     }
 }
 
 #[tokio::test]
 async fn the_other_logins_end_with_the_email_change() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        let laptop = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(world.is_good(&laptop).await);
-        world.confirm(&ada, &mail).await.expect("changes the address");
-        assert!(!world.is_good(&laptop).await);
-        assert!(world.is_good(&ada).await, "the confirming login stays");
-        let refreshed = world.refresh(&ada.refresh_token).await.expect("goes on");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        let laptop = test.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(test.is_good(&laptop).await);
+        test.confirm(&ada, &mail).await.expect("changes the address");
+        assert!(!test.is_good(&laptop).await);
+        assert!(test.is_good(&ada).await, "the confirming login stays");
+        let refreshed = test.refresh(&ada.refresh_token).await.expect("goes on");
         assert_eq!(refreshed.user.email, email(NEW));
     }
 }
 
 #[tokio::test]
 async fn a_code_is_valid_once_and_for_the_address_that_was_requested_last() {
-    for world in worlds().await {
-        let (ada, first) = world.with_pending_change().await;
-        world.request_email_change(ada.user.id, "ada@example.net", "phone").await.expect("is accepted");
-        let second = world.mail("ada@example.net", 1).await;
-        assert!(matches!(world.confirm(&ada, &first).await, Err(AccountError::InvalidCode)));
-        world.confirm(&ada, &second).await.expect("changes the address");
-        assert!(matches!(world.confirm(&ada, &second).await, Err(AccountError::InvalidCode)));
-        assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
+    for test in contexts().await {
+        let (ada, first) = test.with_pending_change().await;
+        test.request_email_change(ada.user.id, "ada@example.net", "phone").await.expect("is accepted");
+        let second = test.mail("ada@example.net", 1).await;
+        assert!(matches!(test.confirm(&ada, &first).await, Err(AccountError::InvalidCode)));
+        test.confirm(&ada, &second).await.expect("changes the address");
+        assert!(matches!(test.confirm(&ada, &second).await, Err(AccountError::InvalidCode)));
+        assert_eq!(test.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
 
 /// The second mail may be late, or beyond the mail budget.
 #[tokio::test]
 async fn a_second_request_for_the_same_address_keeps_the_earlier_code() {
-    for world in worlds().await {
-        let (ada, first) = world.with_pending_change().await;
+    for test in contexts().await {
+        let (ada, first) = test.with_pending_change().await;
         for _ in 0..2 {
-            world.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted");
+            test.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted");
         }
-        world.all_is_mailed().await;
-        assert_eq!(world.mails(NEW).len(), 2, "two in ten minutes for one client");
-        world.confirm(&ada, &first).await.expect("changes the address");
+        test.all_is_mailed().await;
+        assert_eq!(test.mails(NEW).len(), 2, "two in ten minutes for one client");
+        test.confirm(&ada, &first).await.expect("changes the address");
     }
 }
 
 #[tokio::test]
 async fn the_owner_of_an_address_gets_a_notice_and_no_code() {
-    for world in worlds().await {
-        let ada = world.logged_in(ADA).await;
-        world.person(NEW).await;
-        world.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted all the same");
-        let notice = world.mail(NEW, 2).await;
+    for test in contexts().await {
+        let ada = test.logged_in(ADA).await;
+        test.person(NEW).await;
+        test.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted all the same");
+        let notice = test.mail(NEW, 2).await;
         assert!(notice.code().is_none() && notice.text.contains("already have an account"), "{}", notice.text);
         for code in ["000000", "123456"] {
-            assert!(matches!(world.enter_code(&ada, secret(code)).await, Err(AccountError::InvalidCode)));
+            assert!(matches!(test.enter_code(&ada, secret(code)).await, Err(AccountError::InvalidCode)));
         }
         for from in ["phone", "laptop", "old phone"] {
-            world.request_email_change(ada.user.id, NEW, from).await.expect("is accepted");
+            test.request_email_change(ada.user.id, NEW, from).await.expect("is accepted");
         }
-        world.all_is_mailed().await;
-        assert_eq!(world.mails(NEW).len(), 4, "three in ten minutes, beside the welcome");
+        test.all_is_mailed().await;
+        assert_eq!(test.mails(NEW).len(), 4, "three in ten minutes, beside the welcome");
     }
 }
 
 #[tokio::test]
 async fn a_verified_address_change_goes_before_unverified_registrations() {
-    for world in worlds().await {
-        let ada = world.logged_in(ADA).await;
-        world.register(NEW, OTHERS, "stranger").await;
-        let strangers = world.mail(NEW, 1).await;
-        let squatter = world.id_of(NEW).await;
-        world.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted");
-        let mail = world.mail(NEW, 2).await;
-        world.confirm(&ada, &mail).await.expect("changes the address");
-        assert_eq!(world.event_names(squatter).await, ["user.deleted"], "the unverified account was erased");
-        assert!(matches!(world.log_in(NEW, OTHERS).await, Err(LoginError::InvalidCredentials)));
-        assert!(matches!(world.verify(NEW, &strangers).await, Err(AccountError::InvalidCode)));
-        assert_eq!(world.id_of(NEW).await, ada.user.id);
+    for test in contexts().await {
+        let ada = test.logged_in(ADA).await;
+        test.register(NEW, OTHERS, "stranger").await;
+        let strangers = test.mail(NEW, 1).await;
+        let squatter = test.id_of(NEW).await;
+        test.request_email_change(ada.user.id, NEW, "phone").await.expect("is accepted");
+        let mail = test.mail(NEW, 2).await;
+        test.confirm(&ada, &mail).await.expect("changes the address");
+        assert_eq!(test.event_names(squatter).await, ["user.deleted"], "the unverified account was erased");
+        assert!(matches!(test.log_in(NEW, OTHERS).await, Err(LoginError::InvalidCredentials)));
+        assert!(matches!(test.verify(NEW, &strangers).await, Err(AccountError::InvalidCode)));
+        assert_eq!(test.id_of(NEW).await, ada.user.id);
     }
 }
 
 #[tokio::test]
 async fn an_address_that_another_user_has_verified_meanwhile_is_taken() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.register(NEW, OTHERS, "owner").await;
-        let owners = world.mail(NEW, 2).await;
-        let owner = world.verify(NEW, &owners).await.expect("verifies").id;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
-        assert_eq!((world.id_of(ADA).await, world.id_of(NEW).await), (ada.user.id, owner));
-        assert!(world.is_good(&ada).await, "nothing has changed");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.register(NEW, OTHERS, "owner").await;
+        let owners = test.mail(NEW, 2).await;
+        let owner = test.verify(NEW, &owners).await.expect("verifies").id;
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
+        assert_eq!((test.id_of(ADA).await, test.id_of(NEW).await), (ada.user.id, owner));
+        assert!(test.is_good(&ada).await, "nothing has changed");
     }
 }
 
 /// An account whose address was verified once keeps it in every status.
 #[tokio::test]
 async fn an_account_that_was_set_back_to_inactive_keeps_its_address() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        let root = world.admin(NEW).await.id;
-        world.admin("root@example.org").await;
-        world.set_status(root, Status::Inactive).await.expect("sets back");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
-        assert_eq!(world.id_of(NEW).await, root);
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        let root = test.admin(NEW).await.id;
+        test.admin("root@example.org").await;
+        test.set_status(root, Status::Inactive).await.expect("sets back");
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
+        assert_eq!(test.id_of(NEW).await, root);
     }
 }
 
 /// The earlier program did not store whether an address was verified. It activated accounts only after verification.
 #[tokio::test]
 async fn an_account_of_the_earlier_program_that_was_set_back_to_inactive_keeps_its_address() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        let eve = insert_user(&world.db, NEW).await;
-        world.run(&format!("DELETE FROM user_profiles WHERE user_id = {eve}")).await;
-        world.run(&format!("UPDATE users SET status = 'active' WHERE id = {eve}")).await;
-        world.set_status(eve, Status::Inactive).await.expect("sets back");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
-        assert_eq!(world.id_of(NEW).await, eve);
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        let eve = insert_user(&test.db, NEW).await;
+        test.run(&format!("DELETE FROM user_profiles WHERE user_id = {eve}")).await;
+        test.run(&format!("UPDATE users SET status = 'active' WHERE id = {eve}")).await;
+        test.set_status(eve, Status::Inactive).await.expect("sets back");
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
+        assert_eq!(test.id_of(NEW).await, eve);
     }
 }
 
 /// The earlier program may have stored an address in upper case.
 #[tokio::test]
 async fn an_address_in_another_case_is_taken_too() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        let other = insert_user(&world.db, "eve@example.org").await;
-        world.run(&format!("UPDATE users SET email = 'Ada@Example.COM' WHERE id = {other}")).await;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
-        world.log_in(ADA, PASSWORD).await.expect("nothing has changed");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        let other = insert_user(&test.db, "eve@example.org").await;
+        test.run(&format!("UPDATE users SET email = 'Ada@Example.COM' WHERE id = {other}")).await;
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::EmailTaken)));
+        test.log_in(ADA, PASSWORD).await.expect("nothing has changed");
     }
 }
 
 #[tokio::test]
 async fn a_code_is_valid_only_for_the_account_that_requested_it() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        let eve = world.logged_in("eve@example.org").await;
-        world.request_email_change(eve.user.id, NEW, "laptop").await.expect("is accepted");
-        world.mail(NEW, 2).await;
-        assert!(matches!(world.confirm(&eve, &mail).await, Err(AccountError::InvalidCode)));
-        world.confirm(&ada, &mail).await.expect("eve has not consumed it");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        let eve = test.logged_in("eve@example.org").await;
+        test.request_email_change(eve.user.id, NEW, "laptop").await.expect("is accepted");
+        test.mail(NEW, 2).await;
+        assert!(matches!(test.confirm(&eve, &mail).await, Err(AccountError::InvalidCode)));
+        test.confirm(&ada, &mail).await.expect("eve has not consumed it");
     }
 }
 
 #[tokio::test]
 async fn a_new_password_ends_a_pending_email_change() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.change_password(&ada, world.credentials(ADA).await.user).await.expect("changes");
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::InvalidCode)));
-        assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.change_password(&ada, test.credentials(ADA).await.user).await.expect("changes");
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::InvalidCode)));
+        assert_eq!(test.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
 
 #[tokio::test]
 async fn a_suspension_ends_a_pending_email_change() {
-    for world in worlds().await {
-        let (ada, _) = world.with_pending_change().await;
-        world.set_status(ada.user.id, Status::Suspended).await.expect("suspends");
-        assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
+    for test in contexts().await {
+        let (ada, _) = test.with_pending_change().await;
+        test.set_status(ada.user.id, Status::Suspended).await.expect("suspends");
+        assert_eq!(test.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
 
 #[tokio::test]
 async fn a_password_verified_before_a_change_must_be_verified_again_for_an_email_change() {
-    for world in worlds().await {
-        let proven = world.person(ADA).await;
-        world.set_status(proven.id, Status::Suspended).await.expect("suspends");
-        let asked = world.request_change(proven, NEW, "phone").await;
+    for test in contexts().await {
+        let proven = test.person(ADA).await;
+        test.set_status(proven.id, Status::Suspended).await.expect("suspends");
+        let asked = test.request_change(proven, NEW, "phone").await;
         assert!(matches!(asked, Err(AccountError::Store(StoreError::Conflict))), "{asked:?}");
-        assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
+        assert_eq!(test.number("SELECT count(*) FROM address_changes").await, 0);
     }
 }
 
 /// Access to the old mailbox gives no access to the account.
 #[tokio::test]
 async fn a_reset_code_for_the_old_address_is_void_after_the_change() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.request_reset(ADA, "old phone").await;
-        until("the code comes", async || world.mails(ADA).iter().any(|mail| mail.subject.contains("new password")))
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.request_reset(ADA, "old phone").await;
+        until("the code comes", async || test.mails(ADA).iter().any(|mail| mail.subject.contains("new password")))
             .await;
-        let reset = world.mails(ADA).into_iter().find(|mail| mail.subject.contains("new password")).expect("came");
-        world.confirm(&ada, &mail).await.expect("changes the address");
-        let tried = world.reset(&reset, "another long word").await;
+        let reset = test.mails(ADA).into_iter().find(|mail| mail.subject.contains("new password")).expect("came");
+        test.confirm(&ada, &mail).await.expect("changes the address");
+        let tried = test.reset(&reset, "another long word").await;
         assert!(matches!(tried, Err(PasswordError::InvalidCode)), "{tried:?}");
-        world.log_in(NEW, PASSWORD).await.expect("the password is the same");
+        test.log_in(NEW, PASSWORD).await.expect("the password is the same");
     }
 }
 
@@ -248,72 +248,71 @@ async fn a_reset_code_for_the_old_address_is_void_after_the_change() {
 /// overlap there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_that_read_the_account_before_its_address_changed_is_refused() {
-    for world in worlds().await.into_iter().filter(|world| matches!(world.db, Database::Postgres(_))) {
-        let (ada, mail) = world.with_pending_change().await;
-        world.request_reset(ADA, "laptop").await;
-        until("the code comes", async || world.mails(ADA).len() == 3).await;
-        let reset = world.mails(ADA).into_iter().find(|mail| mail.subject.contains("new password")).expect("came");
+    for test in contexts().await.into_iter().filter(|test| matches!(test.db, Database::Postgres(_))) {
+        let (ada, mail) = test.with_pending_change().await;
+        test.request_reset(ADA, "laptop").await;
+        until("the code comes", async || test.mails(ADA).len() == 3).await;
+        let reset = test.mails(ADA).into_iter().find(|mail| mail.subject.contains("new password")).expect("came");
         let waiting = "SELECT count(*) FROM pg_stat_activity \
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let mut held = world.db.begin().await.expect("begins");
+        let mut held = test.db.begin().await.expect("begins");
         lock(&mut held, ada.user.id).await;
         let release = async {
-            until("both wait", async || world.number(waiting).await == 2).await;
+            until("both wait", async || test.number(waiting).await == 2).await;
             held.rollback().await.expect("releases");
         };
         let reset_next = async {
-            until("the change waits", async || world.number(waiting).await == 1).await;
-            world.reset(&reset, "another long word").await
+            until("the change waits", async || test.number(waiting).await == 1).await;
+            test.reset(&reset, "another long word").await
         };
-        let (changed, tried, ()) = tokio::join!(world.confirm(&ada, &mail), reset_next, release);
+        let (changed, tried, ()) = tokio::join!(test.confirm(&ada, &mail), reset_next, release);
         changed.expect("changes the address");
         assert!(matches!(tried, Err(PasswordError::InvalidCode)), "{tried:?}");
-        world.log_in(NEW, PASSWORD).await.expect("the password is the same");
+        test.log_in(NEW, PASSWORD).await.expect("the password is the same");
     }
 }
 
 /// Pending registrations of the old address do not concern the account that has left it.
 #[tokio::test]
 async fn the_old_address_is_free_for_another_account() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.register(ADA, OTHERS, "early").await;
-        world.confirm(&ada, &mail).await.expect("changes the address");
-        world.register(ADA, OTHERS, "late").await;
-        world.all_is_mailed().await;
-        let welcome = world.mails(ADA).into_iter().find(|mail| mail.text.contains("Ada late")).expect("a code");
-        let newcomer = world.verify(ADA, &welcome).await.expect("verifies");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.register(ADA, OTHERS, "early").await;
+        test.confirm(&ada, &mail).await.expect("changes the address");
+        test.register(ADA, OTHERS, "late").await;
+        test.all_is_mailed().await;
+        let welcome = test.mails(ADA).into_iter().find(|mail| mail.text.contains("Ada late")).expect("a code");
+        let newcomer = test.verify(ADA, &welcome).await.expect("verifies");
         assert_ne!(newcomer.id, ada.user.id);
-        assert_eq!(world.mails(NEW).len(), 1, "the new address gets no mail about it");
+        assert_eq!(test.mails(NEW).len(), 1, "the new address gets no mail about it");
     }
 }
 
 #[tokio::test]
 async fn a_code_whose_email_change_could_not_be_written_stays_valid() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.run("ALTER TABLE claims RENAME TO mislaid").await;
-        assert!(matches!(world.confirm(&ada, &mail).await, Err(AccountError::Store(_))));
-        world.run("ALTER TABLE mislaid RENAME TO claims").await;
-        world.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
-        world.confirm(&ada, &mail).await.expect("changes the address");
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.run("ALTER TABLE claims RENAME TO mislaid").await;
+        assert!(matches!(test.confirm(&ada, &mail).await, Err(AccountError::Store(_))));
+        test.run("ALTER TABLE mislaid RENAME TO claims").await;
+        test.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
+        test.confirm(&ada, &mail).await.expect("changes the address");
     }
 }
 
 /// Each requests the address that the other still has. The two transactions do not deadlock.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_users_who_request_each_others_address_neither_gets_it() {
-    for world in worlds().await {
-        let (ada, to_eves) = world.with_pending_change().await;
-        let eve = world.logged_in("eve@example.org").await;
-        world.request_email_change(eve.user.id, "eve@example.com", "laptop").await.expect("is accepted");
-        let to_adas = world.mail("eve@example.com", 1).await;
+    for test in contexts().await {
+        let (ada, to_eves) = test.with_pending_change().await;
+        let eve = test.logged_in("eve@example.org").await;
+        test.request_email_change(eve.user.id, "eve@example.com", "laptop").await.expect("is accepted");
+        let to_adas = test.mail("eve@example.com", 1).await;
         for (user, address) in [(&ada, "eve@example.org"), (&eve, ADA)] {
-            world
-                .run(&format!("UPDATE address_changes SET address = '{address}' WHERE user_id = {}", user.user.id))
+            test.run(&format!("UPDATE address_changes SET address = '{address}' WHERE user_id = {}", user.user.id))
                 .await;
         }
-        let (first, second) = tokio::join!(world.confirm(&ada, &to_eves), world.confirm(&eve, &to_adas));
+        let (first, second) = tokio::join!(test.confirm(&ada, &to_eves), test.confirm(&eve, &to_adas));
         assert!(
             matches!((&first, &second), (Err(AccountError::InvalidCode), Err(AccountError::InvalidCode))),
             "{first:?} {second:?}"
@@ -323,14 +322,14 @@ async fn of_two_users_who_request_each_others_address_neither_gets_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_email_changes_to_one_address_at_once_one_succeeds() {
-    for world in worlds().await {
+    for test in contexts().await {
         let mut moving = Vec::new();
         for number in 0..3 {
-            let person = world.logged_in(&format!("p{number}@example.org")).await;
-            world.request_email_change(person.user.id, NEW, &format!("laptop {number}")).await.expect("is accepted");
-            moving.push((person, world.mail(NEW, number + 1).await));
+            let person = test.logged_in(&format!("p{number}@example.org")).await;
+            test.request_email_change(person.user.id, NEW, &format!("laptop {number}")).await.expect("is accepted");
+            moving.push((person, test.mail(NEW, number + 1).await));
         }
-        let moves = moving.iter().map(|(person, mail)| world.confirm(person, mail));
+        let moves = moving.iter().map(|(person, mail)| test.confirm(person, mail));
         let results = futures_util::future::join_all(moves).await;
         assert_eq!(results.iter().filter(|results| results.is_ok()).count(), 1, "{results:?}");
         assert!(results.iter().all(|results| matches!(results, Ok(_) | Err(AccountError::EmailTaken))), "{results:?}");
@@ -339,40 +338,40 @@ async fn of_many_email_changes_to_one_address_at_once_one_succeeds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_registered_during_its_owners_email_change_is_the_owners() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
         let registering = (0..8).map(|number| {
-            let (world, from) = (&world, format!("stranger {number}"));
-            async move { world.register(NEW, OTHERS, &from).await }
+            let (test, from) = (&test, format!("stranger {number}"));
+            async move { test.register(NEW, OTHERS, &from).await }
         });
-        let (moved, _) = tokio::join!(world.confirm(&ada, &mail), futures_util::future::join_all(registering));
+        let (moved, _) = tokio::join!(test.confirm(&ada, &mail), futures_util::future::join_all(registering));
         moved.expect("changes the address");
-        assert_eq!(world.id_of(NEW).await, ada.user.id);
-        assert_eq!(world.number("SELECT count(*) FROM users").await, 1);
+        assert_eq!(test.id_of(NEW).await, ada.user.id);
+        assert_eq!(test.number("SELECT count(*) FROM users").await, 1);
     }
 }
 
 #[tokio::test]
 async fn an_email_change_that_is_not_confirmed_in_a_day_expires() {
-    for world in worlds().await {
-        let (ada, mail) = world.with_pending_change().await;
-        world.advance(Duration::from_secs(24 * 3600));
-        let late = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(matches!(world.confirm(&late, &mail).await, Err(AccountError::InvalidCode)));
-        let claim = ClaimId(world.number("SELECT id FROM address_changes").await);
+    for test in contexts().await {
+        let (ada, mail) = test.with_pending_change().await;
+        test.advance(Duration::from_secs(24 * 3600));
+        let late = test.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(matches!(test.confirm(&late, &mail).await, Err(AccountError::InvalidCode)));
+        let claim = ClaimId(test.number("SELECT id FROM address_changes").await);
         let reason = MailReason::AddressClaim { user: ada.user.id, claim };
-        assert!(world.system.modules.accounts.ask(GetMailContext { reason }).await.expect("reads").is_none());
-        world.kill("user_registry").await;
-        until("it is swept", async || world.number("SELECT count(*) FROM address_changes").await == 0).await;
+        assert!(test.system.modules.accounts.ask(GetMailContext { reason }).await.expect("reads").is_none());
+        test.kill("user_registry").await;
+        until("it is swept", async || test.number("SELECT count(*) FROM address_changes").await == 0).await;
     }
 }
 
 #[tokio::test]
 async fn the_accounts_own_address_is_refused() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
         assert!(matches!(
-            world.request_email_change(ada, " ADA@example.org", "phone").await,
+            test.request_email_change(ada, " ADA@example.org", "phone").await,
             Err(AccountError::EmailUnchanged)
         ));
     }
@@ -380,22 +379,22 @@ async fn the_accounts_own_address_is_refused() {
 
 #[tokio::test]
 async fn requests_for_an_email_change_count_as_registrations() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
         for number in 0..59 {
-            world.request_email_change(ada, &format!("a{number}@example.com"), "phone").await.expect("is accepted");
+            test.request_email_change(ada, &format!("a{number}@example.com"), "phone").await.expect("is accepted");
         }
-        assert!(matches!(world.request_email_change(ada, NEW, "phone").await, Err(AccountError::RateLimited { .. })));
-        world.request_email_change(ada, NEW, "laptop").await.expect("another client may");
+        assert!(matches!(test.request_email_change(ada, NEW, "phone").await, Err(AccountError::RateLimited { .. })));
+        test.request_email_change(ada, NEW, "laptop").await.expect("another client may");
     }
 }
 
 #[tokio::test]
 async fn a_user_deleted_during_an_email_change_leaves_nothing_behind() {
-    for world in worlds().await {
-        let (ada, _) = world.with_pending_change().await;
-        world.system.modules.accounts.ask(delete(ada.user.id)).await.expect("deletes");
-        assert_eq!(world.number("SELECT count(*) FROM address_changes").await, 0);
-        assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
+    for test in contexts().await {
+        let (ada, _) = test.with_pending_change().await;
+        test.system.modules.accounts.ask(delete(ada.user.id)).await.expect("deletes");
+        assert_eq!(test.number("SELECT count(*) FROM address_changes").await, 0);
+        assert_eq!(test.number("SELECT count(*) FROM mail_intents").await, 0);
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 /// Several slices.
 const MANY: i64 = 40_000;
 
-impl World {
+impl TestContext {
     /// Gives the user a session with many detections, and as many published events.
     async fn record_many(&self, user: UserId) {
         self.run(&format!(
@@ -39,53 +39,52 @@ impl World {
 
 #[tokio::test]
 async fn an_erased_user_is_gone_at_once_and_the_rows_follow_although_the_actor_dies() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        let bob = world.person("bob@example.org").await.id;
-        world.log_in(ADA, PASSWORD).await.expect("logs in");
-        world
-            .run(&format!(
-                "INSERT INTO sessions (user_id, start_time) SELECT {bob}, created_at FROM users WHERE id = {bob}"
-            ))
-            .await;
-        world.record_many(ada).await;
-        world.system.modules.accounts.ask(delete(ada)).await.expect("erases");
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        let bob = test.person("bob@example.org").await.id;
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+        test.run(&format!(
+            "INSERT INTO sessions (user_id, start_time) SELECT {bob}, created_at FROM users WHERE id = {bob}"
+        ))
+        .await;
+        test.record_many(ada).await;
+        test.system.modules.accounts.ask(delete(ada)).await.expect("erases");
 
         // Kills the actor in the middle of the slices.
-        world.kill("user_registry").await;
-        assert!(world.rows_left().await > 1, "the kill came too late for this test");
-        assert!(world.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").is_none());
-        assert!(world.log_in(ADA, PASSWORD).await.is_err());
+        test.kill("user_registry").await;
+        assert!(test.rows_left().await > 1, "the kill came too late for this test");
+        assert!(test.system.modules.accounts.ask(GetUser { id: ada }).await.expect("reads").is_none());
+        assert!(test.log_in(ADA, PASSWORD).await.is_err());
         let users =
-            world.system.modules.accounts.ask(ListUsers { limit: 10, ..ListUsers::default() }).await.expect("lists");
+            test.system.modules.accounts.ask(ListUsers { limit: 10, ..ListUsers::default() }).await.expect("lists");
         assert_eq!((users.total, users.results.len()), (1, 1));
-        assert!(matches!(world.set_status(ada, Status::Active).await, Err(AccountError::NotFound)));
-        assert!(matches!(world.system.modules.accounts.ask(delete(ada)).await, Err(AccountError::NotFound)));
+        assert!(matches!(test.set_status(ada, Status::Active).await, Err(AccountError::NotFound)));
+        assert!(matches!(test.system.modules.accounts.ask(delete(ada)).await, Err(AccountError::NotFound)));
         let texts = "SELECT count(*) FROM users WHERE email LIKE '%ada%' OR first_name <> '' AND id = ";
-        assert_eq!(world.number(&format!("{texts}{ada}")).await, 0);
-        world.register(ADA, PASSWORD, "phone").await;
+        assert_eq!(test.number(&format!("{texts}{ada}")).await, 0);
+        test.register(ADA, PASSWORD, "phone").await;
 
-        until("the rows are removed", async || world.erasures().await == 0).await;
-        assert_eq!(world.rows_left().await, 1, "the session of the other user");
-        assert_eq!(world.event_names(ada).await, ["user.deleted"]);
-        assert_eq!(world.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
-        assert!(world.id_of(ADA).await > ada, "the address is free");
-        let status = world.system.modules.accounts.status().await.expect("is up");
-        assert_eq!(status.oldest_erasure, None);
+        until("the rows are removed", async || test.erasures().await == 0).await;
+        assert_eq!(test.rows_left().await, 1, "the session of the other user");
+        assert_eq!(test.event_names(ada).await, ["user.deleted"]);
+        assert_eq!(test.number(&format!("SELECT count(*) FROM users WHERE id = {ada}")).await, 0);
+        assert!(test.id_of(ADA).await > ada, "the address is free");
+        let status = test.system.modules.accounts.status().await.expect("is up");
+        assert_eq!(status.service.oldest_erasure, None);
     }
 }
 
 #[tokio::test]
 async fn an_erasure_that_a_stopped_node_left_is_finished_at_the_start_in_the_name_of_its_initiator() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        world.run(&format!("UPDATE users SET email = 'erasing/{ada}', status = 'erasing' WHERE id = {ada}")).await;
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        test.run(&format!("UPDATE users SET email = 'erasing/{ada}', status = 'erasing' WHERE id = {ada}")).await;
         let insert = "INSERT INTO erasures (user_id, requested_at, context) SELECT id, created_at, '{\"causedby\":\"admin/1\"}' FROM users";
-        world.run(insert).await;
-        world.kill("user_registry").await;
-        until("the erasure is finished", async || world.erasures().await == 0).await;
-        assert_eq!(world.event_names(ada).await, ["user.deleted"]);
+        test.run(insert).await;
+        test.kill("user_registry").await;
+        until("the erasure is finished", async || test.erasures().await == 0).await;
+        assert_eq!(test.event_names(ada).await, ["user.deleted"]);
         let by_admin = "SELECT count(*) FROM events WHERE envelope LIKE '%\"causedby\":\"admin/1\"%'";
-        assert_eq!(world.number(by_admin).await, 1);
+        assert_eq!(test.number(by_admin).await, 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl TestContext {
     async fn found(&self, query: &str) -> Vec<String> {
         let filter = ListUsers { query: Some(query.into()), limit: 50, ..ListUsers::default() };
         let page = self.system.modules.accounts.ask(filter).await.expect("lists");
@@ -21,43 +21,43 @@ impl World {
 
 #[tokio::test]
 async fn a_search_is_literal_and_matches_ascii_letters_in_either_case() {
-    for world in worlds().await {
-        world.admin("root@example.org").await;
+    for test in contexts().await {
+        test.admin("root@example.org").await;
         for (number, (first, last)) in
             [("Ada", "Lovelace"), ("100%", "Percent"), ("under_score", "Score"), ("Wow!", "Bang"), ("ÉMILE", "Zola")]
                 .into_iter()
                 .enumerate()
         {
-            world.insert(u32::try_from(number).expect("few"), first, last).await;
+            test.insert(u32::try_from(number).expect("few"), first, last).await;
         }
-        assert_eq!(world.found("aDA love").await, ["Lovelace"]);
-        assert_eq!(world.found("%").await, ["Percent"]);
-        assert_eq!(world.found("_").await, ["Score"]);
-        assert_eq!(world.found("!").await, ["Bang"]);
-        assert_eq!(world.found("Émile").await, ["Zola"]);
-        assert_eq!(world.found("émile").await, [""; 0], "only ASCII is folded, on either database");
-        assert_eq!(world.found("U0@EXAMPLE").await, ["Lovelace"]);
-        assert_eq!(world.found("lovelace u0@").await, [""; 0], "no name goes on in an address");
-        assert_eq!(world.found("' OR 1=1 --").await, [""; 0]);
+        assert_eq!(test.found("aDA love").await, ["Lovelace"]);
+        assert_eq!(test.found("%").await, ["Percent"]);
+        assert_eq!(test.found("_").await, ["Score"]);
+        assert_eq!(test.found("!").await, ["Bang"]);
+        assert_eq!(test.found("Émile").await, ["Zola"]);
+        assert_eq!(test.found("émile").await, [""; 0], "only ASCII is folded, on either database");
+        assert_eq!(test.found("U0@EXAMPLE").await, ["Lovelace"]);
+        assert_eq!(test.found("lovelace u0@").await, [""; 0], "no name goes on in an address");
+        assert_eq!(test.found("' OR 1=1 --").await, [""; 0]);
     }
 }
 
 #[tokio::test]
 async fn pages_follow_the_key_whatever_is_added_or_removed() {
-    for world in worlds().await {
-        world.admin("root@example.org").await;
+    for test in contexts().await {
+        test.admin("root@example.org").await;
         for number in 0..6 {
-            world.insert(number, "Ada", "Lovelace").await;
+            test.insert(number, "Ada", "Lovelace").await;
         }
         let list = async |after, limit| {
             let filter = ListUsers { role: Some(Role::User), after, limit, ..ListUsers::default() };
-            world.system.modules.accounts.ask(filter).await.expect("lists")
+            test.system.modules.accounts.ask(filter).await.expect("lists")
         };
         let first = list(None, 4).await;
         assert_eq!((first.results.len(), first.total), (4, 6));
         let gone = first.results[3].id;
         assert_eq!(first.next, Some(gone));
-        world.run(&format!("DELETE FROM users WHERE id = {gone}")).await;
+        test.run(&format!("DELETE FROM users WHERE id = {gone}")).await;
         let second = list(first.next, 4).await;
         assert_eq!((second.results.len(), second.total, second.next), (2, 5, None));
         assert!(second.results.iter().all(|user| user.id > gone));
@@ -67,12 +67,12 @@ async fn pages_follow_the_key_whatever_is_added_or_removed() {
 
 #[tokio::test]
 async fn filters_are_joined() {
-    for world in worlds().await {
-        world.admin("root@example.org").await;
-        world.insert(1, "Ada", "Lovelace").await;
+    for test in contexts().await {
+        test.admin("root@example.org").await;
+        test.insert(1, "Ada", "Lovelace").await;
         let filter =
             |role, status| ListUsers { role: Some(role), status: Some(status), limit: 5, ..ListUsers::default() };
-        let total = async |filter: ListUsers| world.system.modules.accounts.ask(filter).await.expect("lists").total;
+        let total = async |filter: ListUsers| test.system.modules.accounts.ask(filter).await.expect("lists").total;
         assert_eq!(total(filter(Role::Admin, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::User, Status::Active)).await, 1);
         assert_eq!(total(filter(Role::Admin, Status::Inactive)).await, 0);

@@ -21,7 +21,7 @@ use faceofmind_runtime::{ActorState, AskError};
 use faceofmind_testing::user as insert_user;
 use secrecy::SecretString;
 
-use crate::support::{PASSWORD, Received, World, client, email, secret, until, verify_email, worlds};
+use crate::support::{PASSWORD, Received, TestContext, client, contexts, email, secret, until, verify_email};
 
 mod changes;
 mod concurrency;
@@ -57,7 +57,7 @@ fn first_name(name: &str) -> UserChange {
     UserChange { first_name: Some(name.into()), ..UserChange::default() }
 }
 
-impl World {
+impl TestContext {
     async fn change(&self, user: UserId, change: UserChange) -> Result<User, AccountError> {
         self.system.modules.accounts.ask(update(user, change)).await
     }

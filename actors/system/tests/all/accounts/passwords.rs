@@ -8,7 +8,7 @@ fn reset(code: SecretString, password: &str) -> ResetPassword {
     ResetPassword { email: email(ADA), code, new_password: secret(password), context: client("phone") }
 }
 
-impl World {
+impl TestContext {
     pub(super) async fn reset(&self, mail: &Received, password: &str) -> Result<(), PasswordError> {
         self.system.modules.accounts.ask(reset(mail.code().expect("a code"), password)).await
     }
@@ -22,30 +22,30 @@ impl World {
 
 #[tokio::test]
 async fn the_code_comes_before_the_password_and_is_kept_when_that_is_refused() {
-    for world in worlds().await {
-        let phone = world.logged_in(ADA).await;
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
         for refused in ["dummyPassword123", "short"] {
-            assert!(matches!(world.reset(&mail, refused).await, Err(PasswordError::Policy(_))));
+            assert!(matches!(test.reset(&mail, refused).await, Err(PasswordError::Policy(_))));
         }
-        assert!(world.is_good(&phone).await, "nothing has changed");
-        world.reset(&mail, NEW).await.expect("resets");
-        assert!(!world.is_good(&phone).await, "every login ends");
-        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::InvalidCode)));
-        world.log_in(ADA, NEW).await.expect("logs in");
-        assert!(world.mail(ADA, 3).await.subject.contains("password"));
-        let events = world.event_names(phone.user.id).await;
+        assert!(test.is_good(&phone).await, "nothing has changed");
+        test.reset(&mail, NEW).await.expect("resets");
+        assert!(!test.is_good(&phone).await, "every login ends");
+        assert!(matches!(test.reset(&mail, NEW).await, Err(PasswordError::InvalidCode)));
+        test.log_in(ADA, NEW).await.expect("logs in");
+        assert!(test.mail(ADA, 3).await.subject.contains("password"));
+        let events = test.event_names(phone.user.id).await;
         assert_eq!(events, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test]
 async fn a_wrong_code_reveals_nothing_about_the_password() {
-    for world in worlds().await {
-        world.person(ADA).await;
+    for test in contexts().await {
+        test.person(ADA).await;
         for address in [ADA, "unknown@example.org"] {
-            let asked = world
+            let asked = test
                 .system
                 .modules
                 .accounts
@@ -58,89 +58,89 @@ async fn a_wrong_code_reveals_nothing_about_the_password() {
 
 #[tokio::test]
 async fn a_reset_activates_an_account_that_was_never_verified() {
-    for world in worlds().await {
-        world.register(ADA, "a stranger's password", "stranger").await;
-        world.mail(ADA, 1).await;
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
-        world.reset(&mail, NEW).await.expect("resets");
-        let ada = world.log_in(ADA, NEW).await.expect("logs in").user.id;
-        assert_eq!(world.number("SELECT count(*) FROM claims").await, 0);
-        assert_eq!(world.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
+    for test in contexts().await {
+        test.register(ADA, "a stranger's password", "stranger").await;
+        test.mail(ADA, 1).await;
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
+        test.reset(&mail, NEW).await.expect("resets");
+        let ada = test.log_in(ADA, NEW).await.expect("logs in").user.id;
+        assert_eq!(test.number("SELECT count(*) FROM claims").await, 0);
+        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified", "user.password_changed"]);
     }
 }
 
 #[tokio::test]
 async fn a_reset_verifies_the_address_of_an_account_that_an_admin_activated() {
-    for world in worlds().await {
+    for test in contexts().await {
         for _ in 0..2 {
-            world.register(ADA, PASSWORD, "phone").await;
+            test.register(ADA, PASSWORD, "phone").await;
         }
-        world.mail(ADA, 2).await;
-        let ada = world.id_of(ADA).await;
-        world.set_status(ada, Status::Active).await.expect("activates");
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 3).await;
-        world.reset(&mail, NEW).await.expect("resets");
-        world.set_status(ada, Status::Suspended).await.expect("suspends");
-        world.set_status(ada, Status::Active).await.expect("activates");
-        world.log_in(ADA, NEW).await.expect("the password is verified as the owner's");
+        test.mail(ADA, 2).await;
+        let ada = test.id_of(ADA).await;
+        test.set_status(ada, Status::Active).await.expect("activates");
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 3).await;
+        test.reset(&mail, NEW).await.expect("resets");
+        test.set_status(ada, Status::Suspended).await.expect("suspends");
+        test.set_status(ada, Status::Active).await.expect("activates");
+        test.log_in(ADA, NEW).await.expect("the password is verified as the owner's");
     }
 }
 
 #[tokio::test]
 async fn a_suspended_user_may_reset_but_not_log_in() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await.id;
-        world.set_status(ada, Status::Suspended).await.expect("suspends");
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
-        world.reset(&mail, NEW).await.expect("resets");
-        assert!(matches!(world.log_in(ADA, NEW).await, Err(LoginError::AccountDisabled(Status::Suspended))));
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        test.set_status(ada, Status::Suspended).await.expect("suspends");
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
+        test.reset(&mail, NEW).await.expect("resets");
+        assert!(matches!(test.log_in(ADA, NEW).await, Err(LoginError::AccountDisabled(Status::Suspended))));
     }
 }
 
 #[tokio::test]
 async fn a_code_whose_password_could_not_be_written_stays_valid() {
-    for world in worlds().await {
-        world.person(ADA).await;
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
-        world.run("ALTER TABLE logins RENAME TO mislaid").await;
-        assert!(matches!(world.reset(&mail, NEW).await, Err(PasswordError::Store(_))));
-        world.run("ALTER TABLE mislaid RENAME TO logins").await;
-        world.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
-        world.reset(&mail, NEW).await.expect("resets");
+    for test in contexts().await {
+        test.person(ADA).await;
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
+        test.run("ALTER TABLE logins RENAME TO mislaid").await;
+        assert!(matches!(test.reset(&mail, NEW).await, Err(PasswordError::Store(_))));
+        test.run("ALTER TABLE mislaid RENAME TO logins").await;
+        test.log_in(ADA, PASSWORD).await.expect("nothing is half-written");
+        test.reset(&mail, NEW).await.expect("resets");
     }
 }
 
 /// The actor dies while PostgreSQL commits. The caller gets an error, and yet the password is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
-    for world in worlds().await.into_iter().filter(|world| matches!(world.db, Database::Postgres(_))) {
-        let ada = world.person(ADA).await.id;
-        world.request_reset(ADA, "phone").await;
-        let mail = world.mail(ADA, 2).await;
+    for test in contexts().await.into_iter().filter(|test| matches!(test.db, Database::Postgres(_))) {
+        let ada = test.person(ADA).await.id;
+        test.request_reset(ADA, "phone").await;
+        let mail = test.mail(ADA, 2).await;
         for statement in HALF_WAY {
-            world.run(statement).await;
+            test.run(statement).await;
         }
-        let mut gate = world.db.begin().await.expect("begins");
+        let mut gate = test.db.begin().await.expect("begins");
         gate.on_postgres(sqlx::query("SELECT pg_advisory_xact_lock(4)")).await.expect("locks");
-        let (accounts, code) = (world.system.modules.accounts.clone(), mail.code().expect("a code"));
+        let (accounts, code) = (test.system.modules.accounts.clone(), mail.code().expect("a code"));
         let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
-        until("it commits", async || world.number(WAITING).await == 1).await;
-        world.system.modules.accounts.panic();
+        until("it commits", async || test.number(WAITING).await == 1).await;
+        test.system.modules.accounts.panic();
         assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::Unavailable(_)))));
         gate.commit().await.expect("unlocks");
         until("it runs again", async || {
-            let row = world.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("exists");
+            let row = test.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("exists");
             row.restarts == 1 && row.state == ActorState::Running
         })
         .await;
-        until("it is written", async || world.event_names(ada).await.last().expect("some") == "user.password_changed")
+        until("it is written", async || test.event_names(ada).await.last().expect("some") == "user.password_changed")
             .await;
-        world.log_in(ADA, NEW).await.expect("logs in");
-        assert!(matches!(world.reset(&mail, "yet another word").await, Err(PasswordError::InvalidCode)));
+        test.log_in(ADA, NEW).await.expect("logs in");
+        assert!(matches!(test.reset(&mail, "yet another word").await, Err(PasswordError::InvalidCode)));
     }
 }
 
@@ -156,24 +156,24 @@ const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid
 
 #[tokio::test]
 async fn changing_the_password_ends_the_other_logins_only() {
-    for world in worlds().await {
-        let phone = world.logged_in(ADA).await;
-        let laptop = world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(world.is_good(&laptop).await);
-        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
-        assert!(world.is_good(&phone).await);
-        assert!(!world.is_good(&laptop).await);
-        assert!(world.refresh(&laptop.refresh_token).await.is_err());
-        world.refresh(&phone.refresh_token).await.expect("goes on");
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        let laptop = test.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(test.is_good(&laptop).await);
+        test.change_password(&phone, (*phone.user).clone()).await.expect("changes");
+        assert!(test.is_good(&phone).await);
+        assert!(!test.is_good(&laptop).await);
+        assert!(test.refresh(&laptop.refresh_token).await.is_err());
+        test.refresh(&phone.refresh_token).await.expect("goes on");
     }
 }
 
 #[tokio::test]
 async fn a_password_verified_before_another_change_must_be_verified_again() {
-    for world in worlds().await {
-        let phone = world.logged_in(ADA).await;
-        world.change_password(&phone, (*phone.user).clone()).await.expect("changes");
-        let outdated = world.change_password(&phone, (*phone.user).clone()).await;
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        test.change_password(&phone, (*phone.user).clone()).await.expect("changes");
+        let outdated = test.change_password(&phone, (*phone.user).clone()).await;
         assert!(matches!(outdated, Err(PasswordError::Store(StoreError::Conflict))));
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-impl World {
+impl TestContext {
     /// The actor sweeps when it starts.
     async fn sweep(&self) {
         self.kill("user_registry").await;
@@ -17,51 +17,51 @@ impl World {
 
 #[tokio::test]
 async fn accounts_never_verified_are_erased_30_days_after_their_last_registration() {
-    for world in worlds().await {
-        world.register("old@example.org", PASSWORD, "phone").await;
-        world.register(ADA, PASSWORD, "phone").await;
-        let old = world.id_of("old@example.org").await;
-        world.person("bob@example.org").await;
-        world.advance(29 * DAY);
-        world.register(ADA, PASSWORD, "phone").await;
-        world.sweep().await;
-        world.advance(2 * DAY);
-        assert_eq!(world.users().await, 3, "it is not time yet");
-        world.sweep().await;
-        until("the old one is erased", async || world.users().await == 2).await;
-        assert_eq!(world.event_names(old).await, ["user.deleted"], "its earlier events are erased");
-        world.credentials(ADA).await;
-        world.credentials("bob@example.org").await;
+    for test in contexts().await {
+        test.register("old@example.org", PASSWORD, "phone").await;
+        test.register(ADA, PASSWORD, "phone").await;
+        let old = test.id_of("old@example.org").await;
+        test.person("bob@example.org").await;
+        test.advance(29 * DAY);
+        test.register(ADA, PASSWORD, "phone").await;
+        test.sweep().await;
+        test.advance(2 * DAY);
+        assert_eq!(test.users().await, 3, "it is not time yet");
+        test.sweep().await;
+        until("the old one is erased", async || test.users().await == 2).await;
+        assert_eq!(test.event_names(old).await, ["user.deleted"], "its earlier events are erased");
+        test.credentials(ADA).await;
+        test.credentials("bob@example.org").await;
     }
 }
 
 #[tokio::test]
 async fn an_account_that_was_active_once_is_never_swept() {
-    for world in worlds().await {
-        world.register(ADA, PASSWORD, "phone").await;
-        let ada = world.id_of(ADA).await;
-        world.set_status(ada, Status::Active).await.expect("activates");
-        world.set_status(ada, Status::Inactive).await.expect("sets back");
-        world.register(ADA, PASSWORD, "phone").await;
-        world.register("old@example.org", PASSWORD, "phone").await;
-        world.advance(60 * DAY);
-        world.sweep().await;
-        until("the old one is erased", async || world.users().await == 1).await;
-        world.credentials(ADA).await;
+    for test in contexts().await {
+        test.register(ADA, PASSWORD, "phone").await;
+        let ada = test.id_of(ADA).await;
+        test.set_status(ada, Status::Active).await.expect("activates");
+        test.set_status(ada, Status::Inactive).await.expect("sets back");
+        test.register(ADA, PASSWORD, "phone").await;
+        test.register("old@example.org", PASSWORD, "phone").await;
+        test.advance(60 * DAY);
+        test.sweep().await;
+        until("the old one is erased", async || test.users().await == 1).await;
+        test.credentials(ADA).await;
     }
 }
 
 #[tokio::test]
 async fn registrations_of_active_accounts_are_deleted_after_a_day() {
-    for world in worlds().await {
-        world.person(ADA).await;
-        world.register(ADA, PASSWORD, "stranger").await;
-        world.register("bob@example.org", PASSWORD, "phone").await;
-        assert_eq!(world.number("SELECT count(*) FROM claims").await, 2);
-        world.advance(2 * DAY);
-        world.sweep().await;
+    for test in contexts().await {
+        test.person(ADA).await;
+        test.register(ADA, PASSWORD, "stranger").await;
+        test.register("bob@example.org", PASSWORD, "phone").await;
+        assert_eq!(test.number("SELECT count(*) FROM claims").await, 2);
+        test.advance(2 * DAY);
+        test.sweep().await;
         until("the registration of the active account is deleted", async || {
-            world.number("SELECT count(*) FROM claims").await == 1
+            test.number("SELECT count(*) FROM claims").await == 1
         })
         .await;
     }

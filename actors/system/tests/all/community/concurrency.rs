@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::*;
 
 /// Waits until that many requests are in progress, and on PostgreSQL one of them waits for a lock.
-async fn until_waiting(world: &World, requests: usize) {
-    let row = || world.system.tree.snapshot().into_iter().find(|row| row.name == "community").expect("a row");
+async fn until_waiting(test: &TestContext, requests: usize) {
+    let row = || test.system.tree.snapshot().into_iter().find(|row| row.name == "community").expect("a row");
     until("the requests are in progress", async || row().queue_len == requests).await;
-    if matches!(world.db, Database::Postgres(_)) {
+    if matches!(test.db, Database::Postgres(_)) {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        until("a lock is waited for", async || world.number(waiting).await > 0).await;
+        until("a lock is waited for", async || test.number(waiting).await > 0).await;
     }
 }
 
@@ -33,15 +33,15 @@ fn delete_user(user: UserId) -> DeleteUser {
 
 #[tokio::test]
 async fn a_comment_written_during_the_deletion_of_its_author_does_not_deadlock_with_it() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let id = post(&world, ada, "one").await.id;
-        let mut deleting = world.db.begin().await.expect("begins");
+    for test in contexts().await {
+        let ada = person(&test, "ada").await;
+        let id = post(&test, ada, "one").await.id;
+        let mut deleting = test.db.begin().await.expect("begins");
         lock(&mut deleting, "users", ada.0).await;
-        let community = world.system.modules.community.clone();
+        let community = test.system.modules.community.clone();
         let writing =
             tokio::spawn(async move { community.ask(create_comment(id, content(ada, "under my own"))).await });
-        until_waiting(&world, 1).await;
+        until_waiting(&test, 1).await;
         // In a deadlock PostgreSQL would wait for a second and then refuse one of the two.
         erase(&mut deleting, ada).await.expect("erases");
         deleting.rollback().await.expect("rolls back");
@@ -50,11 +50,11 @@ async fn a_comment_written_during_the_deletion_of_its_author_does_not_deadlock_w
 }
 
 /// Two nodes on one PostgreSQL database. An SQLite file has one process.
-async fn two_nodes() -> (World, World) {
-    let on_postgres = |world: &World| matches!(world.db, Database::Postgres(_));
-    let first = worlds().await.into_iter().find(on_postgres).expect("a PostgreSQL server");
+async fn two_nodes() -> (TestContext, TestContext) {
+    let on_postgres = |test: &TestContext| matches!(test.db, Database::Postgres(_));
+    let first = contexts().await.into_iter().find(on_postgres).expect("a PostgreSQL server");
     let transport = Transport::files(new_folder());
-    let second = World::with(first.db.clone(), transport, None, &Clock::system(), settings()).await;
+    let second = TestContext::with(first.db.clone(), transport, None, &Clock::system(), settings()).await;
     (first, second)
 }
 
@@ -100,21 +100,21 @@ async fn posts_and_users_are_deleted_while_others_comment_under_all_posts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_comments_under_one_post_are_recorded_in_the_order_of_the_comments() {
-    for world in worlds().await {
+    for test in contexts().await {
         let mut people = Vec::new();
         for number in 0..8 {
-            people.push(person(&world, &format!("person.{number}")).await);
+            people.push(person(&test, &format!("person.{number}")).await);
         }
-        let id = post(&world, people[0], "one").await.id;
+        let id = post(&test, people[0], "one").await.id;
         let saying = (0..80).map(|number| {
-            let (community, user) = (world.system.modules.community.clone(), people[number % 8]);
+            let (community, user) = (test.system.modules.community.clone(), people[number % 8]);
             let message = create_comment(id, content(user, &format!("no. {number}")));
             tokio::spawn(async move { community.ask(message).await })
         });
         for said in saying.collect::<Vec<_>>() {
             said.await.expect("no panic").expect("comments");
         }
-        let mut reader = world.db.read_conn().await.expect("reads");
+        let mut reader = test.db.read_conn().await.expect("reads");
         let sql = "SELECT envelope FROM events WHERE aggregate = $1 ORDER BY seq";
         let events: Vec<(String,)> = with_conn!(reader.connection(), c =>
             sqlx::query_as(sql).bind(format!("post/{id}")).fetch_all(c).await)
@@ -130,40 +130,40 @@ async fn events_of_comments_under_one_post_are_recorded_in_the_order_of_the_comm
 
 #[tokio::test]
 async fn a_panic_of_the_actor_fails_waiting_requests_at_once_and_leaves_nothing_written_by_halves() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let (id, text) = (post(&world, ada, "one").await.id, "said");
-        let mut held = world.db.begin().await.expect("begins");
+    for test in contexts().await {
+        let ada = person(&test, "ada").await;
+        let (id, text) = (post(&test, ada, "one").await.id, "said");
+        let mut held = test.db.begin().await.expect("begins");
         lock(&mut held, "community_posts", id.0).await;
         let asking = [(); 2].map(|()| {
-            let community = world.system.modules.community.clone();
+            let community = test.system.modules.community.clone();
             tokio::spawn(async move { community.ask(create_comment(id, keyed(ada, "k", text))).await })
         });
-        until_waiting(&world, 2).await;
-        world.kill("community").await;
+        until_waiting(&test, 2).await;
+        test.kill("community").await;
         for asked in asking {
             let reply = asked.await.expect("no panic");
             let is_unavailable = matches!(reply, Err(CommunityError::Ask(AskError::Unavailable("community"))));
             assert!(is_unavailable, "{reply:?}");
         }
         held.rollback().await.expect("rolls back");
-        let comment = world.system.modules.community.ask(create_comment(id, keyed(ada, "k", text)));
+        let comment = test.system.modules.community.ask(create_comment(id, keyed(ada, "k", text)));
         comment.await.expect("the key is free");
-        assert_eq!((rows(&world).await, world.event_names(ada).await.len()), ((1, 1), 2));
+        assert_eq!((rows(&test).await, test.event_names(ada).await.len()), ((1, 1), 2));
     }
 }
 
 #[tokio::test]
 async fn a_change_that_waits_for_a_deletion_finds_nothing() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let id = post(&world, ada, "one").await.id;
-        let said = comment(&world, id, ada, "said").await.id;
-        let mut deleting = world.db.begin().await.expect("begins");
+    for test in contexts().await {
+        let ada = person(&test, "ada").await;
+        let id = post(&test, ada, "one").await.id;
+        let said = comment(&test, id, ada, "said").await.id;
+        let mut deleting = test.db.begin().await.expect("begins");
         lock(&mut deleting, "community_comments", said.0).await;
-        let community = world.system.modules.community.clone();
+        let community = test.system.modules.community.clone();
         let editing = tokio::spawn(async move { community.ask(update_comment(id, said, "late", user(ada))).await });
-        until_waiting(&world, 1).await;
+        until_waiting(&test, 1).await;
         let delete = "DELETE FROM community_comments WHERE id = $1";
         with_conn!(deleting.connection(), c => sqlx::query(delete).bind(said).execute(c).await.map(drop))
             .expect("deletes");

@@ -8,24 +8,24 @@ fn first<Id>(limit: u32) -> PageRequest<Id> {
 
 #[tokio::test]
 async fn posts_are_listed_newest_first_and_page_by_page_whatever_is_written_meanwhile() {
-    for world in worlds().await {
-        let ada = person(&world, "ada").await;
-        let list = async |request| world.system.modules.community.ask(ListPosts(request)).await.expect("lists");
+    for test in contexts().await {
+        let ada = person(&test, "ada").await;
+        let list = async |request| test.system.modules.community.ask(ListPosts(request)).await.expect("lists");
         let mut ids = Vec::new();
         for number in 0..7 {
-            ids.push(post(&world, ada, &format!("no. {number}")).await.id);
+            ids.push(post(&test, ada, &format!("no. {number}")).await.id);
         }
-        comment(&world, ids[6], ada, "the newest").await;
-        comment(&world, ids[6], ada, "has two").await;
+        comment(&test, ids[6], ada, "the newest").await;
+        comment(&test, ids[6], ada, "has two").await;
         ids.reverse();
 
         let page = list(first(3)).await;
         let seen = |page: &Page<Post, PostId>| page.results.iter().map(|post| post.id).collect::<Vec<_>>();
         assert_eq!((seen(&page), page.next), (ids[..3].to_vec(), Some(ids[2])));
         assert_eq!(page.results.iter().map(|post| post.comment_count).collect::<Vec<_>>(), [2, 0, 0]);
-        post(&world, ada, "meanwhile").await;
+        post(&test, ada, "meanwhile").await;
         let end_of_page = DeletePost { id: ids[2], editor: user(ada) };
-        world.system.modules.community.ask(end_of_page).await.expect("deletes");
+        test.system.modules.community.ask(end_of_page).await.expect("deletes");
         let page = list(PageRequest { after: page.next, ..first(3) }).await;
         assert_eq!((seen(&page), page.next), (ids[3..6].to_vec(), Some(ids[5])));
         let page = list(PageRequest { after: page.next, ..first(3) }).await;

@@ -19,7 +19,7 @@ use faceofmind_platform::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::support::{World, new_folder, settings, until, worlds};
+use crate::support::{TestContext, contexts, new_folder, settings, until};
 
 mod concurrency;
 mod idempotent;
@@ -72,20 +72,20 @@ fn admin(user: UserId) -> Editor {
     Editor { user, is_admin: true }
 }
 
-async fn person(world: &World, name: &str) -> UserId {
-    faceofmind_testing::user(&world.db, &format!("{name}@example.org")).await
+async fn person(test: &TestContext, name: &str) -> UserId {
+    faceofmind_testing::user(&test.db, &format!("{name}@example.org")).await
 }
 
-async fn post(world: &World, author: UserId, text: &str) -> Post {
-    parse(&world.system.modules.community.ask(create_post(content(author, text))).await.expect("publishes"))
+async fn post(test: &TestContext, author: UserId, text: &str) -> Post {
+    parse(&test.system.modules.community.ask(create_post(content(author, text))).await.expect("publishes"))
 }
 
-async fn comment(world: &World, post: PostId, author: UserId, text: &str) -> Comment {
-    parse(&world.system.modules.community.ask(create_comment(post, content(author, text))).await.expect("comments"))
+async fn comment(test: &TestContext, post: PostId, author: UserId, text: &str) -> Comment {
+    parse(&test.system.modules.community.ask(create_comment(post, content(author, text))).await.expect("comments"))
 }
 
 /// The numbers of posts and comments.
-async fn rows(world: &World) -> (i64, i64) {
-    let count = async |table| world.number(&format!("SELECT count(*) FROM {table}")).await;
+async fn rows(test: &TestContext) -> (i64, i64) {
+    let count = async |table| test.number(&format!("SELECT count(*) FROM {table}")).await;
     (count("community_posts").await, count("community_comments").await)
 }

@@ -3,22 +3,22 @@
 use super::*;
 
 /// Rebuilds the tables with their rows as some legacy databases have them, without cascades.
-async fn without_cascades(world: &World) {
+async fn without_cascades(test: &TestContext) {
     for table in ["community_comments", "community_posts"] {
-        world.run(&format!("CREATE TABLE bare_{table} AS SELECT * FROM {table}")).await;
-        world.run(&format!("DROP TABLE {table}")).await;
-        world.run(&format!("ALTER TABLE bare_{table} RENAME TO {table}")).await;
+        test.run(&format!("CREATE TABLE bare_{table} AS SELECT * FROM {table}")).await;
+        test.run(&format!("DROP TABLE {table}")).await;
+        test.run(&format!("ALTER TABLE bare_{table} RENAME TO {table}")).await;
     }
 }
 
 #[tokio::test]
 async fn only_the_author_updates_and_the_same_content_changes_nothing() {
-    for world in worlds().await {
-        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let community = &world.system.modules.community;
-        let written = post(&world, ada, "What helps you?").await;
-        let said = comment(&world, written.id, bob, "A walk.").await;
-        world.advance(Duration::from_secs(60));
+    for test in contexts().await {
+        let (ada, bob) = (person(&test, "ada").await, person(&test, "bob").await);
+        let community = &test.system.modules.community;
+        let written = post(&test, ada, "What helps you?").await;
+        let said = comment(&test, written.id, bob, "A walk.").await;
+        test.advance(Duration::from_secs(60));
 
         let (id, words) = (written.id, "What helped you?");
         let updated = community.ask(update_post(id, words, user(ada))).await.expect("updates");
@@ -30,7 +30,7 @@ async fn only_the_author_updates_and_the_same_content_changes_nothing() {
         assert_eq!((corrected.content.as_str(), corrected.created_at), (walk, said.created_at));
         assert!(corrected.updated_at.since(said.updated_at) >= Duration::from_secs(60));
 
-        world.advance(Duration::from_secs(60));
+        test.advance(Duration::from_secs(60));
         let same = community.ask(update_post(id, words, user(ada))).await;
         assert_eq!(same.expect("changes nothing"), updated);
         let same = community.ask(update_comment(id, said.id, walk, user(bob))).await;
@@ -44,22 +44,22 @@ async fn only_the_author_updates_and_the_same_content_changes_nothing() {
             assert!(matches!(refused, Err(CommunityError::NotAuthor)), "{refused:?}");
         }
         assert_eq!(community.ask(GetPost(id)).await.expect("exists"), updated);
-        let events = (world.event_names(ada).await.len(), world.event_names(bob).await.len());
+        let events = (test.event_names(ada).await.len(), test.event_names(bob).await.len());
         assert_eq!(events, (1, 1), "no further event");
     }
 }
 
 #[tokio::test]
 async fn authors_and_admins_delete_and_a_post_is_deleted_with_its_comments() {
-    for world in worlds().await {
-        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let root = person(&world, "root").await;
-        let community = &world.system.modules.community;
-        let (gone, kept) = (post(&world, ada, "one").await.id, post(&world, ada, "two").await.id);
-        let [first, second] = [comment(&world, gone, bob, "a").await.id, comment(&world, gone, bob, "b").await.id];
-        comment(&world, gone, ada, "c").await;
-        comment(&world, kept, bob, "d").await;
-        without_cascades(&world).await;
+    for test in contexts().await {
+        let (ada, bob) = (person(&test, "ada").await, person(&test, "bob").await);
+        let root = person(&test, "root").await;
+        let community = &test.system.modules.community;
+        let (gone, kept) = (post(&test, ada, "one").await.id, post(&test, ada, "two").await.id);
+        let [first, second] = [comment(&test, gone, bob, "a").await.id, comment(&test, gone, bob, "b").await.id];
+        comment(&test, gone, ada, "c").await;
+        comment(&test, kept, bob, "d").await;
+        without_cascades(&test).await;
 
         let delete_comment = |id, editor| community.ask(DeleteComment { post: gone, id, editor });
         let delete_post = |id, editor| community.ask(DeletePost { id, editor });
@@ -67,44 +67,44 @@ async fn authors_and_admins_delete_and_a_post_is_deleted_with_its_comments() {
         assert!(matches!(refused, Err(CommunityError::NotAuthor)), "{refused:?}");
         delete_comment(first, user(bob)).await.expect("the author");
         delete_comment(second, admin(root)).await.expect("an admin");
-        assert_eq!(rows(&world).await, (2, 2));
+        assert_eq!(rows(&test).await, (2, 2));
         let refused = delete_post(gone, user(bob)).await;
         assert!(matches!(refused, Err(CommunityError::NotAuthor)), "{refused:?}");
         delete_post(gone, user(ada)).await.expect("the author");
-        assert_eq!(rows(&world).await, (1, 1));
+        assert_eq!(rows(&test).await, (1, 1));
         delete_post(kept, admin(root)).await.expect("an admin");
-        assert_eq!(rows(&world).await, (0, 0));
+        assert_eq!(rows(&test).await, (0, 0));
     }
 }
 
 #[tokio::test]
 async fn a_user_who_does_not_exist_cannot_write() {
-    for world in worlds().await {
-        let (ada, gone) = (person(&world, "ada").await, UserId(4_000_000));
-        let id = post(&world, ada, "one").await.id;
-        let posted = world.system.modules.community.ask(create_post(keyed(gone, "k", "late"))).await;
+    for test in contexts().await {
+        let (ada, gone) = (person(&test, "ada").await, UserId(4_000_000));
+        let id = post(&test, ada, "one").await.id;
+        let posted = test.system.modules.community.ask(create_post(keyed(gone, "k", "late"))).await;
         assert!(matches!(posted, Err(CommunityError::UserNotFound)), "{posted:?}");
-        let commented = world.system.modules.community.ask(create_comment(id, content(gone, "late"))).await;
+        let commented = test.system.modules.community.ask(create_comment(id, content(gone, "late"))).await;
         assert!(matches!(commented, Err(CommunityError::UserNotFound)), "{commented:?}");
-        assert_eq!(rows(&world).await, (1, 0));
+        assert_eq!(rows(&test).await, (1, 0));
     }
 }
 
 #[tokio::test]
 async fn erasing_a_user_deletes_what_they_wrote_and_the_comments_under_their_posts() {
-    for world in worlds().await {
-        let (ada, bob) = (person(&world, "ada").await, person(&world, "bob").await);
-        let (of_ada, of_bob) = (post(&world, ada, "one").await.id, post(&world, bob, "two").await.id);
+    for test in contexts().await {
+        let (ada, bob) = (person(&test, "ada").await, person(&test, "bob").await);
+        let (of_ada, of_bob) = (post(&test, ada, "one").await.id, post(&test, bob, "two").await.id);
         for user in [ada, bob] {
-            comment(&world, of_ada, user, "under hers").await;
-            comment(&world, of_bob, user, "under his").await;
+            comment(&test, of_ada, user, "under hers").await;
+            comment(&test, of_bob, user, "under his").await;
         }
-        without_cascades(&world).await;
-        let mut tx = world.db.begin().await.expect("begins");
+        without_cascades(&test).await;
+        let mut tx = test.db.begin().await.expect("begins");
         erase(&mut tx, ada).await.expect("erases");
         tx.commit().await.expect("commits");
-        assert_eq!(rows(&world).await, (1, 1));
-        assert_eq!(world.number("SELECT count(*) FROM community_comments WHERE content = 'under his'").await, 1);
-        assert_eq!(world.system.modules.community.ask(GetPost(of_bob)).await.expect("exists").comment_count, 1);
+        assert_eq!(rows(&test).await, (1, 1));
+        assert_eq!(test.number("SELECT count(*) FROM community_comments WHERE content = 'under his'").await, 1);
+        assert_eq!(test.system.modules.community.ask(GetPost(of_bob)).await.expect("exists").comment_count, 1);
     }
 }

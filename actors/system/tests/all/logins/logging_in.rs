@@ -7,7 +7,7 @@ use faceofmind_platform::mail::Transport;
 use super::*;
 use crate::support::{email, new_folder, secret, settings};
 
-impl World {
+impl TestContext {
     async fn counted(&self) -> i64 {
         self.number("SELECT CAST(COALESCE(sum(count), 0) AS bigint) FROM counters").await
     }
@@ -15,61 +15,61 @@ impl World {
 
 #[tokio::test]
 async fn wrong_passwords_are_counted_alike_for_known_and_unknown_addresses() {
-    for world in worlds().await {
-        world.person(ADA).await;
+    for test in contexts().await {
+        test.person(ADA).await;
         for who in [ADA, "unknown@example.org"] {
             for _ in 0..10 {
-                let refused = world.log_in_from(client("thief"), who, "a wrong one").await;
+                let refused = test.log_in_from(client("thief"), who, "a wrong one").await;
                 assert!(matches!(refused, Err(LoginError::InvalidCredentials)), "{who}");
             }
-            let refused = world.log_in_from(client("thief"), who, PASSWORD).await;
+            let refused = test.log_in_from(client("thief"), who, PASSWORD).await;
             assert!(matches!(refused, Err(LoginError::RateLimited { .. })), "{who}");
         }
-        world.log_in_from(client("phone"), ADA, PASSWORD).await.expect("only the thief is kept out");
+        test.log_in_from(client("phone"), ADA, PASSWORD).await.expect("only the thief is kept out");
     }
 }
 
 #[tokio::test]
 async fn strangers_cannot_lock_a_user_out() {
-    for world in worlds().await {
-        world.logged_in(ADA).await;
+    for test in contexts().await {
+        test.logged_in(ADA).await;
         for thief in 0..10 {
             for _ in 0..10 {
-                let refused = world.log_in_from(client(&format!("thief {thief}")), ADA, "a wrong one").await;
+                let refused = test.log_in_from(client(&format!("thief {thief}")), ADA, "a wrong one").await;
                 assert!(matches!(refused, Err(LoginError::InvalidCredentials)));
             }
         }
-        let refused = world.log_in_from(client("one more thief"), ADA, "a wrong one").await;
+        let refused = test.log_in_from(client("one more thief"), ADA, "a wrong one").await;
         assert!(matches!(refused, Err(LoginError::RateLimited { .. })));
-        world.log_in(ADA, PASSWORD).await.expect("is known by this address");
+        test.log_in(ADA, PASSWORD).await.expect("is known by this address");
     }
 }
 
 #[tokio::test]
 async fn right_passwords_are_not_counted_whatever_the_status() {
-    for world in worlds().await {
-        let ada = world.person(ADA).await;
-        world.register("bob@example.org", PASSWORD, "phone").await;
-        let before = world.counted().await;
-        world.log_in(ADA, PASSWORD).await.expect("logs in");
-        assert!(matches!(world.log_in("bob@example.org", PASSWORD).await, Err(LoginError::Inactive)));
-        world.suspend(ada.id).await;
-        assert!(matches!(world.log_in(ADA, PASSWORD).await, Err(LoginError::AccountDisabled(Status::Suspended))));
-        assert!(matches!(world.log_in(ADA, "a wrong one").await, Err(LoginError::InvalidCredentials)));
+    for test in contexts().await {
+        let ada = test.person(ADA).await;
+        test.register("bob@example.org", PASSWORD, "phone").await;
+        let before = test.counted().await;
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+        assert!(matches!(test.log_in("bob@example.org", PASSWORD).await, Err(LoginError::Inactive)));
+        test.suspend(ada.id).await;
+        assert!(matches!(test.log_in(ADA, PASSWORD).await, Err(LoginError::AccountDisabled(Status::Suspended))));
+        assert!(matches!(test.log_in(ADA, "a wrong one").await, Err(LoginError::InvalidCredentials)));
         let what = "the wrong password alone is counted, once, from an address that is known";
-        until(what, async || world.counted().await == before + 1).await;
+        until(what, async || test.counted().await == before + 1).await;
     }
 }
 
 #[tokio::test]
 async fn an_attempt_that_could_not_be_verified_is_not_counted() {
-    for world in worlds().await {
-        world.person(ADA).await;
-        let before = world.counted().await;
-        world.system.tree.child("hasher").expect("is there").panic();
-        let failed = world.log_in(ADA, PASSWORD).await;
+    for test in contexts().await {
+        test.person(ADA).await;
+        let before = test.counted().await;
+        test.system.tree.child("hasher").expect("is there").panic();
+        let failed = test.log_in(ADA, PASSWORD).await;
         assert!(matches!(failed, Err(LoginError::Ask(_))), "{failed:?}");
-        until("the attempt is refunded", async || world.counted().await == before).await;
+        until("the attempt is refunded", async || test.counted().await == before).await;
         let registration = Register {
             email: email("bob@example.org"),
             password: secret(PASSWORD),
@@ -77,45 +77,45 @@ async fn an_attempt_that_could_not_be_verified_is_not_counted() {
             last_name: "B".into(),
             context: client("phone"),
         };
-        until("the hasher runs again", async || world.log_in(ADA, PASSWORD).await.is_ok()).await;
-        world.system.tree.child("hasher").expect("is there").panic();
-        assert!(world.system.modules.accounts.ask(registration).await.is_err());
-        until("the attempt is refunded", async || world.counted().await == before).await;
+        until("the hasher runs again", async || test.log_in(ADA, PASSWORD).await.is_ok()).await;
+        test.system.tree.child("hasher").expect("is there").panic();
+        assert!(test.system.modules.accounts.ask(registration).await.is_err());
+        until("the attempt is refunded", async || test.counted().await == before).await;
     }
 }
 
 #[tokio::test]
 async fn a_login_with_a_new_device_is_mailed_and_one_with_a_known_device_is_not() {
-    for world in worlds().await {
-        world.logged_in(ADA).await;
-        world.log_in(ADA, PASSWORD).await.expect("logs in");
-        world.all_is_mailed().await;
-        assert_eq!(world.mails(ADA).len(), 1, "the first device, and the same again, are not mailed");
+    for test in contexts().await {
+        test.logged_in(ADA).await;
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+        test.all_is_mailed().await;
+        assert_eq!(test.mails(ADA).len(), 1, "the first device, and the same again, are not mailed");
         let new = RequestContext { device: "a fridge".into(), ..client("203.0.113.7") };
-        world.log_in_from(new, ADA, PASSWORD).await.expect("logs in");
-        let mail = world.mail(ADA, 2).await;
+        test.log_in_from(new, ADA, PASSWORD).await.expect("logs in");
+        let mail = test.mail(ADA, 2).await;
         assert!(mail.text.contains("a fridge") && mail.text.contains("203.0.113.7"), "{}", mail.text);
     }
 }
 
 #[tokio::test]
 async fn a_hash_of_another_cost_is_renewed() {
-    for world in worlds().await {
-        world.person(ADA).await;
+    for test in contexts().await {
+        test.person(ADA).await;
         let mut dearer = settings();
         dearer.platform.hasher.cost.memory_kib = 128;
-        let later = World::with(world.db.clone(), Transport::files(new_folder()), None, &world.clock, dearer).await;
+        let later = TestContext::with(test.db.clone(), Transport::files(new_folder()), None, &test.clock, dearer).await;
         later.log_in(ADA, PASSWORD).await.expect("logs in");
         let renewed = "SELECT count(*) FROM users WHERE password LIKE '$argon2id$v=19$m=128,%'";
-        assert_eq!(world.number(renewed).await, 1);
+        assert_eq!(test.number(renewed).await, 1);
         later.log_in(ADA, PASSWORD).await.expect("logs in");
     }
 }
 
 #[tokio::test]
 async fn tokens_are_not_printed() {
-    let world = worlds().await.remove(0);
-    let ada = world.logged_in(ADA).await;
+    let test = contexts().await.remove(0);
+    let ada = test.logged_in(ADA).await;
     let printed = format!("{ada:?}");
     assert!(!printed.contains("eyJ"), "{printed}");
 }

@@ -11,7 +11,7 @@ use faceofmind_model::{
     event::{EventContext, Initiator},
 };
 
-use crate::support::{PASSWORD, World, client, until, worlds};
+use crate::support::{PASSWORD, TestContext, client, contexts, until};
 
 mod ending;
 mod logging_in;
@@ -20,7 +20,7 @@ mod refreshing;
 
 const ADA: &str = "ada@example.org";
 
-impl World {
+impl TestContext {
     async fn login_of(&self, logged_in: &TokenPair) -> LoginId {
         self.system.modules.authenticator.authenticate(&logged_in.access_token).await.expect("is good").login
     }

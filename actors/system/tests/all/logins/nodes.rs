@@ -13,8 +13,8 @@ use super::*;
 use crate::support::{databases, new_folder, settings};
 
 struct Nodes {
-    one: World,
-    two: World,
+    one: TestContext,
+    two: TestContext,
 }
 
 impl Nodes {
@@ -24,7 +24,7 @@ impl Nodes {
         let folder = new_folder();
         let node = async |nats| {
             let transport = Transport::files(&folder);
-            World::with(db.clone(), transport, nats, &Clock::system(), settings()).await.reading(folder.clone())
+            TestContext::with(db.clone(), transport, nats, &Clock::system(), settings()).await.reading(folder.clone())
         };
         Self { one: node(one).await, two: node(two).await }
     }
@@ -55,17 +55,17 @@ impl Nodes {
     }
 }
 
-fn is_cached(node: &World, ada: &TokenPair) -> bool {
+fn is_cached(node: &TestContext, ada: &TokenPair) -> bool {
     node.system.modules.authenticator.is_cached(&ada.access_token)
 }
 
 /// The number of invalidations that the node has received or made.
-async fn invalidations(node: &World) -> u64 {
-    node.system.modules.logins.status().await.expect("runs").invalidations
+async fn invalidations(node: &TestContext) -> u64 {
+    node.system.modules.logins.status().await.expect("runs").service.invalidations
 }
 
 /// Asserts that the login is invalid on the node because of an invalidation, and not because its entry has expired.
-async fn is_invalidated(node: &World, before: u64, ada: &TokenPair) {
+async fn is_invalidated(node: &TestContext, before: u64, ada: &TokenPair) {
     until("it is invalidated", async || invalidations(node).await > before).await;
     assert!(!node.is_good(ada).await);
 }

@@ -5,35 +5,35 @@ use super::*;
 /// The server has the mail, and its reply is lost.
 #[tokio::test]
 async fn a_crash_before_the_job_is_done_sends_the_same_mail_again() {
-    for (world, server) in worlds().await {
+    for (test, server) in contexts().await {
         server.answers(|_| SILENCE);
-        world.register(ADA, PASSWORD, "phone").await;
+        test.register(ADA, PASSWORD, "phone").await;
         until_mailed(&server, 1).await;
-        world.kill("mailer").await;
+        test.kill("mailer").await;
         server.answers(|_| "250 taken");
-        assert_eq!(world.jobs().await, JobCounts { waiting: 1, dead: 0 });
-        world.advance(CLAIM_TIMEOUT);
+        assert_eq!(test.jobs().await, JobCounts { waiting: 1, dead: 0 });
+        test.advance(CLAIM_TIMEOUT);
         let mails = until_mailed(&server, 2).await;
         assert_eq!(mails[0].id, mails[1].id);
-        world.until_queued(0, 0).await;
+        test.until_queued(0, 0).await;
     }
 }
 
 #[tokio::test]
 async fn a_mailer_that_crashes_repeatedly_loses_no_mail_and_frees_no_slot_twice() {
-    for (world, server) in worlds().await {
+    for (test, server) in contexts().await {
         server.answers(|_| SILENCE);
         for number in 0..12 {
-            world.register(&format!("ada{number}@example.org"), PASSWORD, "phone").await;
+            test.register(&format!("ada{number}@example.org"), PASSWORD, "phone").await;
         }
         for _ in 0..3 {
-            world.until_in_flight(8).await;
-            world.kill("mailer").await;
-            world.advance(CLAIM_TIMEOUT);
+            test.until_in_flight(8).await;
+            test.kill("mailer").await;
+            test.advance(CLAIM_TIMEOUT);
         }
         server.answers(|_| "250 taken");
-        world.advance(CLAIM_TIMEOUT);
-        world.until_queued(0, 0).await;
+        test.advance(CLAIM_TIMEOUT);
+        test.until_queued(0, 0).await;
         let mut to: Vec<_> = server.mails().into_iter().map(|mail| mail.to).collect();
         to.sort();
         to.dedup();
@@ -43,19 +43,19 @@ async fn a_mailer_that_crashes_repeatedly_loses_no_mail_and_frees_no_slot_twice(
 
 #[tokio::test]
 async fn a_request_to_a_mailer_that_crashes_fails_at_once() {
-    for (world, _server) in worlds().await {
+    for (test, _server) in contexts().await {
         let mut held = Vec::new();
         for _ in 0..4 {
-            held.push(world.db.read_conn().await.expect("a connection"));
+            held.push(test.db.read_conn().await.expect("a connection"));
         }
-        let mailer = world.system.platform.mailer.clone();
+        let mailer = test.system.platform.mailer.clone();
         let asking = tokio::spawn(async move { mailer.ask(CountJobs).await });
-        until("it waits", async || world.system.platform.mailer.queue_len() == 1).await;
-        world.system.platform.mailer.panic();
+        until("it waits", async || test.system.platform.mailer.queue_len() == 1).await;
+        test.system.platform.mailer.panic();
         let failed = asking.await.expect("no panic");
         assert!(matches!(failed, Err(MailError::Ask(AskError::Unavailable("mailer")))), "{failed:?}");
         drop(held);
-        until("it is restarted", async || world.system.platform.mailer.ask(CountJobs).await.is_ok()).await;
+        until("it is restarted", async || test.system.platform.mailer.ask(CountJobs).await.is_ok()).await;
     }
 }
 
@@ -66,7 +66,7 @@ async fn of_two_nodes_one_sends_each_mail() {
         if matches!(db, Database::Sqlite(..)) {
             continue;
         }
-        let (one, two) = (world(db.clone(), &server).await, world(db, &server).await);
+        let (one, two) = (test(db.clone(), &server).await, test(db, &server).await);
         let registering = (0..40).map(|number| {
             let node = if number % 2 == 0 { &one } else { &two };
             async move { node.register(&format!("ada{number}@example.org"), PASSWORD, &number.to_string()).await }
@@ -83,10 +83,10 @@ async fn of_two_nodes_one_sends_each_mail() {
 
 #[tokio::test]
 async fn a_mail_in_flight_is_done_before_the_mailer_stops() {
-    for (world, server) in worlds().await {
-        world.register(ADA, PASSWORD, "phone").await;
+    for (test, server) in contexts().await {
+        test.register(ADA, PASSWORD, "phone").await;
         until_mailed(&server, 1).await;
-        world.system.tree.stop(Duration::from_secs(10)).await;
-        assert_eq!(world.number("SELECT count(*) FROM mail_intents").await, 0);
+        test.system.tree.stop(Duration::from_secs(10)).await;
+        assert_eq!(test.number("SELECT count(*) FROM mail_intents").await, 0);
     }
 }

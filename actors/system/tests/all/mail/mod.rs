@@ -8,7 +8,7 @@ use faceofmind_model::MailReason;
 use faceofmind_platform::mail::{CLAIM_TIMEOUT, CountJobs, JobCounts, MailError, enqueue};
 use faceofmind_runtime::AskError;
 
-use crate::support::{MailServer, PASSWORD, Received, World, email, settings, until};
+use crate::support::{MailServer, PASSWORD, Received, TestContext, email, settings, until};
 
 mod crashes;
 mod retries;
@@ -20,21 +20,21 @@ const NEVER: &str = "550 5.1.1 no such user";
 const SILENCE: &str = "";
 
 /// Returns a system on that database that mails to the server.
-async fn world(db: Database, server: &MailServer) -> World {
-    World::with(db, server.transport(), None, &Clock::system(), settings()).await
+async fn test(db: Database, server: &MailServer) -> TestContext {
+    TestContext::with(db, server.transport(), None, &Clock::system(), settings()).await
 }
 
 /// Returns a system on each database, and its mail server.
-async fn worlds() -> Vec<(World, MailServer)> {
-    let mut worlds = Vec::new();
+async fn contexts() -> Vec<(TestContext, MailServer)> {
+    let mut contexts = Vec::new();
     for db in faceofmind_testing::databases().await {
         let server = MailServer::start().await;
-        worlds.push((world(db, &server).await, server));
+        contexts.push((test(db, &server).await, server));
     }
-    worlds
+    contexts
 }
 
-impl World {
+impl TestContext {
     async fn jobs(&self) -> JobCounts {
         self.system.platform.mailer.ask(CountJobs).await.expect("counts")
     }

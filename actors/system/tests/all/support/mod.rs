@@ -43,7 +43,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A running actor system, and what it stands on.
-pub(crate) struct World {
+pub(crate) struct TestContext {
     pub(crate) system: ActorSystem,
     pub(crate) db: Database,
     pub(crate) clock: Clock,
@@ -113,15 +113,15 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// Starts a system on each database.
-pub(crate) async fn worlds() -> Vec<World> {
-    let mut worlds = Vec::new();
+pub(crate) async fn contexts() -> Vec<TestContext> {
+    let mut contexts = Vec::new();
     for db in databases().await {
-        worlds.push(World::open(db).await);
+        contexts.push(TestContext::open(db).await);
     }
-    worlds
+    contexts
 }
 
-impl World {
+impl TestContext {
     /// Starts a system on that database. It writes its mails into a folder of its own.
     pub(crate) async fn open(db: Database) -> Self {
         let folder = new_folder();

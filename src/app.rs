@@ -52,12 +52,12 @@ impl App {
     pub async fn start(settings: Settings, clock: Clock, rng: Rng) -> Result<Self, StartError> {
         let secrets = bootstrap::secrets(&settings, &rng)?;
         let resources = bootstrap::connect_resources(&settings, &secrets, clock, rng.clone()).await?;
+        let actors = bootstrap::actor_settings(&settings, secrets)?;
         let db = resources.db.clone();
         bootstrap::check_database(&db).await?;
         let instance_lock = InstanceLock::acquire(&settings.database_url())?;
         migrations::migrate(&db).await?;
         let clock = resources.clock.clone();
-        let actors = bootstrap::actor_settings(&settings, secrets)?;
         let system = ActorSystem::start(resources, actors, ActorSet::All).await.map_err(StartError::Actors)?;
         let limits = &settings.limits;
         let anonymous_calls =

@@ -3,9 +3,33 @@
 
 mod harness;
 
+mod actor_restarts;
+mod asyncapi;
 mod auth;
+mod chaos;
+mod charts;
+mod cli;
+mod community;
+mod cors;
+mod detections;
+mod documentation;
+mod events;
+mod feedback;
+mod history;
+mod idempotency;
+mod key_rotation;
+mod mail;
+mod nats;
+mod openapi;
+mod outages;
+mod problems;
+mod proxies;
 mod reminders;
+mod root;
+mod secrets;
+mod sessions;
+mod statements;
+mod streams;
+mod tracker_crash;
 mod upgrade;
 mod users;
-// Every file beside this one.
-automod::dir!("tests");

@@ -94,7 +94,7 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
     }
     for sample in [
         "faceofmind_http_request_seconds_count{method=\"POST\",route=\"/api/v1/auth/register\",status=\"2xx\"} 1",
-        "faceofmind_actor_messages_total{actor=\"hasher\",message=\"HashPassword\",outcome=\"Ok\"} 1",
+        "faceofmind_actor_messages_total{actor=\"hasher\",message=\"HashNewPassword\",outcome=\"Ok\"} 1",
         "faceofmind_actor_batch_size_count{actor=\"limiter\"} ",
         "faceofmind_password_hash_seconds_count 2",
         "faceofmind_database_connections ",

@@ -132,10 +132,10 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     let (clock, rng) = (Clock::system(), Rng::system());
     let secrets = bootstrap::secrets(settings, &rng)?;
     let resources = bootstrap::connect_resources(settings, &secrets, clock, rng).await?;
+    let actors = bootstrap::actor_settings(settings, secrets)?;
     let db = resources.db.clone();
     bootstrap::check_database(&db).await?;
     migrations::migrate(&db).await?;
-    let actors = bootstrap::actor_settings(settings, secrets)?;
     let system = ActorSystem::start(resources, actors, ActorSet::AccountsOnly).await.map_err(StartError::Actors)?;
     let NewAdmin { first_name, last_name, password, .. } = admin;
     let created = system.modules.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;

@@ -1,4 +1,5 @@
-//! Every error of the API: its status, its type, and the text that a person reads. No other file has them.
+//! Every error of the API: its status, its type, and the text that a person reads. No other file has them, but for the messages about single
+//! fields, which stand with their validators.
 
 use std::{borrow::Cow, time::Duration};
 

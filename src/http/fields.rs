@@ -3,7 +3,7 @@
 //! A request is declared once, with its fields, their types and their bounds. `request!` makes of it the
 //! struct that handlers get, the reader, and the OpenAPI schema or parameters:
 //!
-//! ```ignore
+//! ```text
 //! request! {
 //!     /// A rating and a comment.
 //!     #[schema("FeedbackRequest", example = { "comment": "It helped me to sleep.", "rating": 4 })]

@@ -120,7 +120,7 @@ async fn register_system(registry: &mut Registry, AppState { modules, platform, 
         gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
     }
     if let Ok(accounts) = modules.accounts.status().await {
-        let age = accounts.oldest_erasure.map_or(0, |since| platform.clock.now().since(since).as_secs());
+        let age = accounts.service.oldest_erasure.map_or(0, |since| platform.clock.now().since(since).as_secs());
         let help = "Age of the oldest erasure whose rows are not all removed; 0 when there is none";
         let gauge = Gauge::<u64, AtomicU64>::default();
         gauge.set(age);

@@ -41,7 +41,7 @@ const MODULES: &[(&str, &[Uses])] = &[
     (
         "faceofmind-domain",
         &[
-            // Each module locks the account of the user whose rows it writes.
+            // A module that writes rows of a user locks the account.
             (ANY, &["accounts"]),
             ("sessions", &["suggestions"]),
         ],

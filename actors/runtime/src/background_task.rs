@@ -79,6 +79,11 @@ impl BackgroundTask {
         Self { status, wake, abort: task.abort_handle() }
     }
 
+    /// Its name, as in logs.
+    pub fn name(&self) -> &'static str {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).name
+    }
+
     /// Runs the work now, or once more after the run in progress.
     pub fn run_now(&self) {
         self.wake.notify_one();

@@ -1,6 +1,6 @@
 //! The actor of a module that owns nothing but its requests in progress: it runs each as a task of its own.
 
-use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -77,9 +77,9 @@ impl<S: Service> ServiceActor<S> {
         self.tasks.spawn_while_awaited(reply, work(Arc::clone(&self.service)));
     }
 
-    /// The background tasks, in the order in which the service starts them.
-    pub fn background_tasks(&self) -> &[BackgroundTask] {
-        &self.background_tasks
+    /// The background task of this name.
+    pub fn background_task(&self, name: &str) -> Option<&BackgroundTask> {
+        self.background_tasks.iter().find(|task| task.name() == name)
     }
 }
 
@@ -100,14 +100,6 @@ impl<S: Service> Actor for ServiceActor<S> {
     }
 }
 
-impl<T> Deref for ServiceStatus<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.service
-    }
-}
-
 /// Lets the actor of a [`Service`] answer each message with a method of the service, in a task of its own.
 #[macro_export]
 macro_rules! answer_with_service {
@@ -118,4 +110,98 @@ macro_rules! answer_with_service {
             }
         })+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use faceofmind_base::{Clock, Rng};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::{AskError, Handler, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, messages};
+
+    #[derive(Default)]
+    struct Doors {
+        entered: Notify,
+        open: Notify,
+        left: Notify,
+    }
+
+    struct Enter;
+    struct EnterWhileAwaited;
+
+    messages! {
+        Error = AskError;
+        Enter => (), within Duration::from_millis(20);
+        EnterWhileAwaited => (), within Duration::from_millis(20);
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Status {
+        is_open: bool,
+    }
+
+    impl Doors {
+        async fn enter(&self, _: Enter) -> Result<(), AskError> {
+            self.entered.notify_one();
+            self.open.notified().await;
+            self.left.notify_one();
+            Ok(())
+        }
+    }
+
+    impl Service for Doors {
+        const NAME: &str = "doors";
+        const CAPACITY: usize = 2;
+        type Status = Status;
+
+        fn status(&self) -> Status {
+            Status { is_open: true }
+        }
+    }
+
+    answer_with_service! {
+        Doors;
+        Enter => enter,
+    }
+
+    impl Handler<EnterWhileAwaited> for ServiceActor<Doors> {
+        fn handle(&mut self, _: EnterWhileAwaited, reply: ReplyTo<EnterWhileAwaited>) {
+            self.run_while_awaited(reply, |doors| async move { doors.enter(Enter).await });
+        }
+    }
+
+    async fn doors() -> (Arc<Doors>, Handle<ServiceActor<Doors>>, SupervisorHandle) {
+        let doors = Arc::new(Doors::default());
+        let (handle, child) = ServiceActor::new(Arc::clone(&doors));
+        let (clock, rng) = (Clock::system(), Rng::seeded(1));
+        let spec = SupervisorSpec { children: vec![child], policy: RestartPolicy::default(), clock, rng };
+        (doors, handle, Supervisor::start(spec).await.expect("starts"))
+    }
+
+    #[tokio::test]
+    async fn a_request_is_carried_through_although_its_caller_has_gone_and_a_stop_waits_for_it() {
+        let (doors, handle, tree) = doors().await;
+        assert_eq!(handle.ask(Enter).await, Err(AskError::TimedOut("doors")));
+        doors.entered.notified().await;
+        let status = tree.children()[0].status().await.expect("answers");
+        assert_eq!((&status["in_progress"], &status["is_open"]), (&1.into(), &true.into()), "{status}");
+        let stopping = tokio::spawn(async move { tree.stop(Duration::from_secs(10)).await });
+        doors.open.notify_one();
+        stopping.await.expect("stops");
+        doors.left.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_elsewhere_is_dropped_with_its_caller() {
+        let (doors, handle, tree) = doors().await;
+        assert_eq!(handle.ask(EnterWhileAwaited).await, Err(AskError::TimedOut("doors")));
+        doors.entered.notified().await;
+        while handle.queue_len() > 0 {
+            tokio::task::yield_now().await;
+        }
+        doors.open.notify_one();
+        tree.stop(Duration::from_secs(10)).await;
+        assert!(tokio::time::timeout(Duration::from_millis(20), doors.left.notified()).await.is_err(), "it never left");
+    }
 }

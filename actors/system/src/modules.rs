@@ -92,8 +92,8 @@ pub(crate) const MODULES: [Module; 8] = [
     Module { export: Some(|of| Box::pin(accounts::export(of.snapshot, of.user, of.writer))), ..NOTHING },
     Module {
         erase: |tx, slice| whole(login_store::erase(tx, slice.user)),
-        export: Some(|of| Box::pin(logins::export(of.snapshot, of.user, of.writer))),
-        sweep: Some(("logins", |tx, now| Box::pin(login_store::sweep(tx, now)))),
+        export: Some(|of| Box::pin(login_store::export(of.snapshot, of.user, of.writer))),
+        sweep: Some(("login sweep", |tx, now| Box::pin(login_store::sweep(tx, now)))),
         ..NOTHING
     },
     Module {
@@ -116,7 +116,7 @@ pub(crate) const MODULES: [Module; 8] = [
     Module {
         erase: |tx, slice| whole(idempotency::erase(tx, slice.user)),
         reencrypt: Some(("stored responses", |db, pass| Box::pin(idempotency::reencrypt(db, pass)))),
-        sweep: Some(("idempotency keys", |tx, now| Box::pin(idempotency::sweep(tx, now)))),
+        sweep: Some(("idempotency key sweep", |tx, now| Box::pin(idempotency::sweep(tx, now)))),
         ..NOTHING
     },
     Module { erase: |tx, slice| Box::pin(outbox::erase(tx, slice.user, slice.max_rows)), ..NOTHING },

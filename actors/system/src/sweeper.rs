@@ -12,6 +12,8 @@ use serde::Serialize;
 
 const NAME: &str = "sweeper";
 const INTERVAL: Duration = Duration::from_secs(3600);
+/// For its status.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Deletes rows that have lapsed, a portion in each transaction, and returns how many.
 pub(crate) type Sweep = for<'a> fn(&'a mut Tx, Timestamp) -> HookFuture<'a, u64>;
@@ -30,7 +32,7 @@ pub(crate) struct Sweeper {
 impl Sweeper {
     /// Returns the actor to supervise. It runs these sweeps, each under its name.
     pub(crate) fn child(sweeps: Vec<(&'static str, Sweep)>, platform: Platform) -> ChildSpec {
-        ChildSpec::ready(Handle::<Self>::new(NAME, 1, Duration::ZERO), move || Self {
+        ChildSpec::ready(Handle::<Self>::new(NAME, 1, DEADLINE), move || Self {
             sweeps: sweeps.iter().map(|&(name, sweep)| spawn(name, sweep, &platform)).collect(),
         })
     }

@@ -23,6 +23,8 @@ use super::{
 
 /// The actor's name in logs, metrics and status.
 pub const NAME: &str = "user_registry";
+/// The background task that goes on with erasures.
+const ERASURE: &str = "erasure";
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Erasures that another node or an earlier run has left unfinished are looked for this often.
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
@@ -59,7 +61,7 @@ impl Service for AccountService {
     fn background_tasks(self: &Arc<Self>) -> Vec<BackgroundTask> {
         let (time, own) = (|| (self.deps.clock.clone(), self.deps.rng.clone()), || Arc::clone(self));
         vec![
-            BackgroundTask::spawn("erasure", ERASURE_INTERVAL, time(), own(), |service| async move {
+            BackgroundTask::spawn(ERASURE, ERASURE_INTERVAL, time(), own(), |service| async move {
                 service.continue_erasures().await
             }),
             BackgroundTask::spawn("account sweep", SWEEP_INTERVAL, time(), own(), |service| async move {
@@ -75,10 +77,10 @@ impl Service for AccountService {
 impl Handler<DeleteUser> for UserRegistry {
     /// Replies after the first transaction. The rows that remain are removed at once, in the background.
     fn handle(&mut self, message: DeleteUser, reply: ReplyTo<DeleteUser>) {
-        let erasure = self.background_tasks()[0].trigger();
+        let erasure = self.background_task(ERASURE).map(BackgroundTask::trigger);
         self.run(reply, |service| async move {
             let deleted = service.delete_user(message).await;
-            erasure.notify_one();
+            erasure.iter().for_each(|erasure| erasure.notify_one());
             deleted
         });
     }

@@ -15,7 +15,7 @@ pub struct PasswordPolicy {
     pub min_score: u8,
 }
 
-/// Why a password was refused. The edge shows these sentences to the user. They contain "password" and never "invalid": by these words the
+/// Why a password was refused. `admin create` prints these sentences, and the edge has the same. They contain "password" and never "invalid": by these words the
 /// app tells a right reset code from a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyViolation {

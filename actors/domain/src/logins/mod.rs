@@ -2,7 +2,6 @@
 
 mod actor;
 mod authenticator;
-mod export;
 mod messages;
 mod password_login;
 mod rules;
@@ -15,7 +14,6 @@ mod tests;
 
 pub use actor::{LoginLimits, LoginRegistry, Settings, Status};
 pub use authenticator::{AuthenticatedUser, Authenticator};
-pub use export::export;
 pub use messages::{
     EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginSummary, PasswordLogin, RefreshTokens, TokenError,
     TokenPair, VerifyPassword,

@@ -1,5 +1,7 @@
 //! The table of logins. A login is one row, and its refresh tokens are generations of it.
 
+mod export;
+
 use std::time::Duration;
 
 use faceofmind_base::Timestamp;
@@ -58,6 +60,8 @@ impl Login {
         }
     }
 }
+
+pub use export::export;
 
 /// How long ended and expired logins are kept: they say which devices and network addresses a user is known by.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -190,9 +194,10 @@ pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-/// Deletes logins that ended or expired before the retention period. Returns how many.
+/// Deletes up to a thousand logins that ended or expired before the retention period. Returns how many.
 pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
-    let delete = "DELETE FROM logins WHERE expires_at < $1 OR ended_at < $1";
+    let delete =
+        "DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires_at < $1 OR ended_at < $1 LIMIT 1000)";
     Ok(
         with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(|done| done.rows_affected()))?,
     )

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{keyed_hash::KeyedHash, rate_limit::RateLimiter};
 
+const SWEEP: &str = "otp_sweep";
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The bounds of codes.
@@ -101,7 +102,7 @@ impl Service for OtpService {
 
     fn background_tasks(self: &Arc<Self>) -> Vec<BackgroundTask> {
         let time = (self.deps.clock.clone(), self.deps.rng.clone());
-        vec![BackgroundTask::spawn("otp_sweep", SWEEP_INTERVAL, time, Arc::clone(self), |service| async move {
+        vec![BackgroundTask::spawn(SWEEP, SWEEP_INTERVAL, time, Arc::clone(self), |service| async move {
             service.sweep().await
         })]
     }
@@ -129,6 +130,6 @@ impl faceofmind_runtime::Message for Sweep {
 #[cfg(test)]
 impl faceofmind_runtime::Handler<Sweep> for OtpIssuer {
     fn handle(&mut self, _: Sweep, _: faceofmind_runtime::ReplyTo<Sweep>) {
-        self.background_tasks()[0].run_now();
+        self.background_task(SWEEP).expect("it is spawned").run_now();
     }
 }

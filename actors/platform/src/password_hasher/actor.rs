@@ -7,7 +7,7 @@ use faceofmind_base::Rng;
 use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
 use prometheus_client::metrics::histogram::Histogram;
 use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -117,9 +117,7 @@ impl PasswordHasher {
         let (params, deps, handle) = (self.params.clone(), self.deps.clone(), self.handle.clone());
         self.tasks.spawn(async move {
             let working = tokio::task::spawn_blocking(move || {
-                let begun = Instant::now();
-                job.run(&mut memory, &params, &deps.rng);
-                deps.hash_time.observe(begun.elapsed().as_secs_f64());
+                job.run(&mut memory, &params, &deps);
                 memory
             });
             handle.tell(Finished(working.await.ok()));
@@ -206,21 +204,23 @@ impl Job {
         }
     }
 
-    fn run(self, memory: &mut ArgonMemory, params: &Params, rng: &Rng) {
+    fn run(self, memory: &mut ArgonMemory, params: &Params, deps: &Deps) {
+        let mut begun = Instant::now();
+        let mut hash = |password: &SecretString| memory.hash(params, password, &deps.rng);
         match self {
-            Self::Hash(HashPassword { password }, reply) => reply.send(Ok(memory.hash(params, &password, rng))),
+            Self::Hash(HashPassword { password }, reply) => reply.send(Ok(hash(&password))),
             Self::RateAndHash(HashNewPassword { password, min_score, own_words }, reply) => {
-                let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
-                reply.send(if is_weak {
-                    Err(NewPasswordError::TooWeak)
-                } else {
-                    Ok(memory.hash(params, &password, rng))
-                });
+                if min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score {
+                    return reply.send(Err(NewPasswordError::TooWeak));
+                }
+                begun = Instant::now();
+                reply.send(Ok(hash(&password)));
             }
             Self::Verify(VerifyPassword { password, hash }, reply) => {
                 reply.send(Ok(memory.verify(params, &password, hash.as_ref())));
             }
         }
+        deps.hash_time.observe(begun.elapsed().as_secs_f64());
     }
 }
 

@@ -9,7 +9,8 @@ const RATED_CHARS: usize = 24;
 /// Rates a password from 0 to 4. The user's own words make it weaker. A long password is as strong as the stronger of its beginning and its
 /// end, at least.
 pub(super) fn score(password: &str, own_words: &[String]) -> u8 {
-    let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
+    let [beginnings, ends] = [beginning, end].map(|part| own_words.iter().map(|word| part(word)).collect::<Vec<_>>());
+    let own_words: Vec<&str> = beginnings.iter().chain(&ends).map(String::as_str).collect();
     let rate = |part: String| match zxcvbn::zxcvbn(&part, &own_words).score() {
         Score::Zero => 0,
         Score::One => 1,
@@ -17,12 +18,16 @@ pub(super) fn score(password: &str, own_words: &[String]) -> u8 {
         Score::Three => 3,
         _ => 4,
     };
-    let chars: Vec<char> = password.chars().collect();
-    let beginning = rate(chars.iter().take(RATED_CHARS).collect());
-    if chars.len() <= RATED_CHARS {
-        return beginning;
-    }
-    beginning.max(rate(chars[chars.len() - RATED_CHARS..].iter().collect()))
+    let of_beginning = rate(beginning(password));
+    if password.chars().count() <= RATED_CHARS { of_beginning } else { of_beginning.max(rate(end(password))) }
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(RATED_CHARS).collect()
+}
+
+fn end(text: &str) -> String {
+    text.chars().skip(text.chars().count().saturating_sub(RATED_CHARS)).collect()
 }
 
 #[cfg(test)]
@@ -37,6 +42,14 @@ mod tests {
     fn the_users_own_words_are_easy_to_guess() {
         assert!(rate("adalovelace") < 2 && rate("password123") < 2);
         assert!(rate("correct horse battery") >= 2);
+    }
+
+    #[test]
+    fn a_long_word_of_the_user_is_easy_to_guess_too() {
+        let address = "augusta.ada.king.countess.of.lovelace@analytical-engine.example.org";
+        let own_words = [address.to_owned()];
+        assert!(score(address, &[]) >= 2, "strangers would have to guess it");
+        assert!(score(address, &own_words) < 2);
     }
 
     #[test]

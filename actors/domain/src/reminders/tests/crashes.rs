@@ -49,7 +49,7 @@ async fn reminders_that_the_database_rejects_fail_alone_and_do_not_delay_those_b
         test.run(&fence).await;
         set(&test.clock, TUESDAY_AT_EIGHT);
         until("those behind are sent", async || test.all_sent().await == good).await;
-        let all_failed = |status: ServiceStatus<Status>| status.dispatched.failed >= bad.len() as u64;
+        let all_failed = |status: ServiceStatus<Status>| status.service.dispatched.failed >= bad.len() as u64;
         until("each of the others fails", async || test.status().await.is_some_and(all_failed)).await;
         assert_eq!(test.number("SELECT count(*) FROM mail_intents").await, 3, "nothing is sent by halves");
         test.run(mend).await;

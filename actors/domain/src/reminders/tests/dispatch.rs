@@ -44,7 +44,7 @@ async fn a_reminder_that_became_due_during_an_outage_is_sent_within_a_day_and_no
         after.until_sent(wednesday, 1).await;
         after.until_dispatched().await;
         assert_eq!((after.times_sent(tuesday).await, after.due_at(tuesday).await), (0, None));
-        assert_eq!(after.status().await.expect("runs").dispatched.skipped, 1);
+        assert_eq!(after.status().await.expect("runs").service.dispatched.skipped, 1);
     }
 }
 

@@ -36,7 +36,7 @@ pub struct StatementState {
 }
 
 impl StatementState {
-    /// Runs a statement for at most [`STATEMENT_DEADLINE`]. *Why*: a connection whose peer has gone without a word, as in a failover, says
+    /// Runs a statement for at most 20 s. *Why*: a connection whose peer has gone without a word, as in a failover, says
     /// nothing until TCP gives up, which may take two hours.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use std::{pin::pin, time::Duration};
 
 use faceofmind_platform::outbox::{Feed, FeedItem};
 use salvo::{
-    Router, Writer,
+    Request, Router, Writer,
+    http::Method,
     oapi::{RouterExt, endpoint},
 };
 use serde_json::json;
@@ -59,6 +60,7 @@ request! {
     (status_code = 429, description = "The user has too many streams open")
 ))]
 async fn events(
+    req: &mut Request,
     state: State<AppState>,
     caller: Caller,
     query: Query<EventStreamQuery>,
@@ -66,6 +68,9 @@ async fn events(
 ) -> Result<EventStream, Problem> {
     if query.0.all {
         caller.require_admin()?;
+    }
+    if req.method() == Method::HEAD {
+        return Ok(EventStream::new(FRAME_BUFFER).1);
     }
     let user = (!query.0.all).then_some(caller.user.id);
     let login_ended = state.modules.authenticator.watch(caller.login, &caller.user).until_invalid();

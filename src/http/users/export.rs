@@ -6,7 +6,7 @@ use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
     http::{
-        HeaderValue, ResBody, StatusCode,
+        HeaderValue, Method, ResBody, StatusCode,
         header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     },
     oapi::{Components, Content, EndpointOutRegister, Object, Operation, Response as Described, endpoint},
@@ -25,7 +25,8 @@ pub(super) fn router() -> Router {
 
 /// A document that is sent while it is read from the database. When reading fails the connection is closed, so that the
 /// client sees an incomplete transfer and never a document that looks complete.
-struct ExportDownload(ExportStream);
+/// Without one, as for `HEAD`, there are only the headers.
+struct ExportDownload(Option<ExportStream>);
 
 #[async_trait]
 impl Writer for ExportDownload {
@@ -34,11 +35,13 @@ impl Writer for ExportDownload {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
         headers.insert(CONTENT_DISPOSITION, file);
-        let chunks = stream::unfold(self.0, |mut document| async move {
+        res.status_code(StatusCode::OK);
+        let Some(document) = self.0 else { return };
+        let chunks = stream::unfold(document, |mut document| async move {
             let chunk = document.next().await.transpose()?;
             Some((chunk, document))
         });
-        res.status_code(StatusCode::OK).body(ResBody::stream(chunks));
+        res.body(ResBody::stream(chunks));
     }
 }
 
@@ -81,6 +84,9 @@ impl EndpointOutRegister for ExportDownload {
 #[endpoint(operation_id = "users_export", responses(
     (status_code = 429, description = "Another export of this user is in progress")
 ))]
-async fn export(state: State<AppState>, caller: Caller) -> Result<ExportDownload, Problem> {
-    Ok(ExportDownload(state.modules.exporter.ask(Export { user: caller.user.id }).await?))
+async fn export(req: &mut Request, state: State<AppState>, caller: Caller) -> Result<ExportDownload, Problem> {
+    if req.method() == Method::HEAD {
+        return Ok(ExportDownload(None));
+    }
+    Ok(ExportDownload(Some(state.modules.exporter.ask(Export { user: caller.user.id }).await?)))
 }

@@ -12,7 +12,9 @@ use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 
 use crate::{
     http::{
-        self, metrics,
+        self,
+        layers::CloseWhenStopping,
+        metrics,
         router::{self, HttpConfig},
         server::{Server, ServerHandle},
         state::{AppState, State},
@@ -41,7 +43,9 @@ pub struct App {
     address: SocketAddr,
     operator_address: Option<SocketAddr>,
     listeners: Vec<(ServerHandle, JoinHandle<()>)>,
+    /// How long it serves on when it stops.
     drain: Duration,
+    shutdown_timeout: Duration,
 }
 
 impl App {
@@ -70,17 +74,19 @@ impl App {
             address: SocketAddr::new(settings.http.host, settings.http.port),
             operator_address: settings.http.operator_addr,
             listeners: Vec::new(),
-            drain: settings.http.shutdown_timeout,
+            drain: settings.http.drain,
+            shutdown_timeout: settings.http.shutdown_timeout,
         };
         if let Err(error) = app.listen(&edge).await {
-            app.close(app.drain).await;
+            app.close(app.shutdown_timeout).await;
             return Err(error);
         }
         Ok(app)
     }
 
     async fn listen(&mut self, edge: &HttpConfig) -> Result<(), StartError> {
-        let site = router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone()));
+        let site =
+            router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone())).hoop(CloseWhenStopping);
         let public = Server::bind(self.address, router::public_service(site, edge), edge.limits).await?;
         self.address = public.address;
         self.listeners.push(run(public));
@@ -130,13 +136,15 @@ impl App {
         self.state.tree.clone().escalated().await
     }
 
-    /// Stops the service in order: `/ready` answers 503, new connections are refused, requests in progress finish, the actors stop in
-    /// the reverse order of their start, and the database closes. It takes little longer than `shutdown_timeout_seconds`.
+    /// Stops the service in order: `/ready` answers 503 while it serves on, new connections are refused, requests in progress finish, the
+    /// actors stop in the reverse order of their start, and the database closes. It takes little longer than `drain_seconds` and
+    /// `shutdown_timeout_seconds`.
     pub async fn stop(mut self) {
-        let end = Instant::now() + self.drain;
         self.state.stopping.cancel();
+        tokio::time::sleep(self.drain).await;
+        let end = Instant::now() + self.shutdown_timeout;
         for (handle, _) in &self.listeners {
-            handle.stop(self.drain).await;
+            handle.stop(self.shutdown_timeout).await;
         }
         for (_, running) in std::mem::take(&mut self.listeners) {
             // The message of the panic is not logged, because it may quote personal text.

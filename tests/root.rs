@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     long_responses_are_compressed_on_request,
     a_stopping_service_completes_running_requests,
     an_idle_connection_does_not_delay_the_stop,
+    a_service_that_stops_serves_on_until_a_balancer_has_noticed with [("DRAIN_SECONDS", "3")],
 }
 
 async fn get(client: &Client, path: &str) -> Response {
@@ -138,6 +139,17 @@ async fn a_stopping_service_completes_running_requests(app: &TestApp) {
     let created = i64::try_from(statuses.iter().flatten().filter(|status| **status == 201).count()).expect("few");
     assert!(statuses.iter().flatten().all(|status| [201, 503].contains(status)), "{statuses:?}");
     assert_eq!(app.row_count("sessions").await, created, "every stored session was answered: {statuses:?}");
+}
+
+/// A balancer sees `/ready` before the listener closes, and a client is told not to use its connection again.
+async fn a_service_that_stops_serves_on_until_a_balancer_has_noticed(app: &TestApp) {
+    let noticed = async {
+        let is_ready = async || get(&app.client(), "/ready").await.status == 200;
+        eventually("it is not ready", async || (!is_ready().await).then_some(())).await;
+        let head = app.raw(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+    };
+    tokio::join!(app.stop(), noticed);
 }
 
 /// Browsers open connections before they have a request.

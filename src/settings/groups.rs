@@ -75,6 +75,8 @@ group! {
         header_timeout: Duration = duration("header_timeout_seconds", SECOND, 1..=300),
         /// The time in which a request must be answered.
         request_timeout: Duration = duration("request_timeout_seconds", SECOND, 1..=600),
+        /// How long a service that stops goes on serving while `/ready` answers 503.
+        drain: Duration = duration("drain_seconds", SECOND, 0..=300),
         /// The time in which the service must stop.
         shutdown_timeout: Duration = duration("shutdown_timeout_seconds", SECOND, 1..=600),
     }

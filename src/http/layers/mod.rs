@@ -1,12 +1,14 @@
 //! The layers that every request passes: see [`super::router::public_service`] for their order.
 
 mod body_limit;
+mod close_when_stopping;
 mod cors;
 mod failures;
 mod request_trace;
 mod response_defaults;
 
 pub use body_limit::BodyLimit;
+pub use close_when_stopping::CloseWhenStopping;
 pub use cors::CorsPolicy;
 pub use failures::{CatchPanic, Deadline, ProblemBodies};
 pub use request_trace::{RequestTrace, route};

@@ -19,7 +19,7 @@ fn the_service_starts_with_nothing_set() {
     assert!(http.trusted_proxies.is_empty());
     assert_eq!(http.body_limit, 1 << 20);
     assert_eq!((http.header_timeout, http.request_timeout), (10 * SECOND, 30 * SECOND));
-    assert_eq!(http.shutdown_timeout, 8 * SECOND);
+    assert_eq!((http.drain, http.shutdown_timeout), (Duration::ZERO, 8 * SECOND));
     assert_eq!((store.max_connections, store.statement_cache), (16, 100));
     assert!(store.redis_url.is_none() && events.nats_urls.is_empty() && events.nats_creds_file.is_none());
     assert_eq!((events.retention, events.window, events.dedupe, events.stream_age), (DAY, 256, 120 * SECOND, 7 * DAY));

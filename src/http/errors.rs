@@ -187,11 +187,11 @@ impl From<StoreError> for Problem {
 impl From<FeedError> for Problem {
     fn from(error: FeedError) -> Self {
         match error {
-            FeedError::TooMany => {
+            FeedError::UserLimit => {
                 let detail = "You have as many event streams open as one user may. Close one of them first.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
             }
-            FeedError::AtCapacity => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::NodeLimit => Self::unavailable(STREAM_RETRY_AFTER),
             FeedError::Store(error) => error.into(),
         }
     }
@@ -304,6 +304,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::NotFound => Self::not_found("There is no such session."),
+            SessionError::UserNotFound => Self::invalid_token(),
             SessionError::Ended => Self::conflict(
                 "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
             )

@@ -238,9 +238,9 @@ group! {
         codes_per_10_minutes_per_client: u32 = limit("limit_codes_per_10_minutes_per_client"),
         /// Whether the limits below are enforced.
         rate_limits: bool = boolean("rate_limits"),
-        /// Failed log-ins for one account from one client address.
+        /// Failed logins for one account from one client address.
         failed_logins_per_10_minutes: u32 = limit("limit_failed_logins_per_10_minutes"),
-        /// Failed log-ins for one account from client addresses that never logged in to it.
+        /// Failed logins for one account from client addresses that never logged in to it.
         failed_logins_per_day_by_strangers: u32 = limit("limit_failed_logins_per_day_by_strangers"),
         /// Calls under `/auth` without a token from one client address.
         auth_calls_per_minute: u32 = limit("limit_auth_calls_per_minute"),

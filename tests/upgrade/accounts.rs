@@ -1,4 +1,4 @@
-//! Accounts, log-ins, one-time codes and rate limits of the earlier version.
+//! Accounts, logins, one-time codes and rate limits of the earlier version.
 
 use serde_json::json;
 

@@ -182,7 +182,7 @@ impl Upgraded {
         Self { app: before.another_node(&settings).await, known, unpublished, position, sender }
     }
 
-    /// A person of the fixtures with the tokens of their log-in.
+    /// A person of the fixtures with the tokens of their login.
     pub(super) fn person(&self, name: &str) -> Person {
         let known = &self.known["people"][name];
         let token = |field: &str| known[field].as_str().unwrap_or_default().to_owned();

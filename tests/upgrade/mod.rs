@@ -17,7 +17,7 @@ const PEOPLE: [&str; 16] = [
     "grace", "ada", "paul", "dora", "sam", "mia", "rex", "una", "ivy", "leo", "kim", "fran", "tom", "pat", "nina",
     "eva",
 ];
-/// The device of every log-in that names no other.
+/// The device of every login that names no other.
 const PHONE: &str = "Phone/1";
 
 fn address(name: &str) -> String {

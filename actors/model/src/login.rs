@@ -1,8 +1,8 @@
-//! Log-ins: signed-in devices.
+//! Logins: signed-in devices.
 
 use faceofmind_base::id;
 
 id! {
-    /// The key of a log-in: the claim `sid` in its tokens.
+    /// The key of a login: the claim `sid` in its tokens.
     LoginId
 }

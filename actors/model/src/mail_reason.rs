@@ -29,7 +29,7 @@ pub enum MailReason {
     NewDevice {
         /// The user.
         user: UserId,
-        /// The log-in.
+        /// The login.
         login: LoginId,
     },
     /// A reminder is due.

@@ -8,7 +8,7 @@
 //! | [`password_hasher`] | CPU for password hashing |
 //! | [`rate_limit`] | rate limits: counters per window |
 //! | [`idempotency`] | stored responses of an `Idempotency-Key` |
-//! | [`login_store`], [`auth_cache`] | the table of log-ins; who is signed in, without I/O |
+//! | [`login_store`], [`auth_cache`] | the table of logins; who is signed in, without I/O |
 //! | [`encryption`], [`keyed_hash`] | texts and keys at rest |
 //! | [`nats`], [`redis`] | connections to other servers |
 //!

@@ -32,7 +32,7 @@ impl Account {
         Ok(Self { email: email.to_owned(), access_token })
     }
 
-    /// The body of a log-in.
+    /// The body of a login.
     pub(crate) fn credentials(email: &str) -> Value {
         json!({"email": email, "password": PASSWORD})
     }

@@ -1,4 +1,4 @@
-//! The cost of a log-in besides its hash.
+//! The cost of a login besides its hash.
 
 use std::{thread, time::Duration};
 

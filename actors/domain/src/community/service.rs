@@ -23,7 +23,7 @@ use super::{
 };
 use crate::accounts;
 
-/// What the handlers run on.
+/// The use cases of the community, with what they stand on.
 pub struct CommunityService {
     pub(super) settings: Settings,
     pub(super) deps: Platform,
@@ -63,7 +63,7 @@ impl CommunityService {
         post.ok_or(CommunityError::PostNotFound)
     }
 
-    /// Looks the post up only where it has no comments.
+    /// Where the page is empty, also behind the last comment, looks up whether the post exists.
     pub(super) async fn list_comments(
         &self,
         ListComments { post, page }: ListComments,

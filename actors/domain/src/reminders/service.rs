@@ -19,7 +19,7 @@ use super::{
 };
 use crate::accounts;
 
-/// What the handlers and the background tasks run on.
+/// The use cases of reminders and their background work, with what they stand on.
 pub struct ReminderService {
     pub(super) deps: Platform,
     pub(super) dispatched: Mutex<DispatchCounts>,

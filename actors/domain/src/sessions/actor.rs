@@ -40,7 +40,7 @@ pub struct Settings {
     /// The longest that a caller waits.
     pub deadline: Duration,
     /// The most rows of one table that a batch writes, 1 to 512. One command may bring more.
-    pub max_batch: usize,
+    pub max_batch_rows: usize,
     /// About the most bytes of text in one history. Of a longer history the oldest detections are omitted.
     pub max_history_bytes: usize,
 }
@@ -48,7 +48,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let deadline = Duration::from_secs(10);
-        Self { capacity: 4096, deadline, max_batch: MAX_ROWS, max_history_bytes: 32 << 20 }
+        Self { capacity: 4096, deadline, max_batch_rows: MAX_ROWS, max_history_bytes: 32 << 20 }
     }
 }
 
@@ -102,7 +102,7 @@ impl SessionTracker {
         Self {
             settings,
             suggestions,
-            batch: Batch::new(settings.max_batch.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
+            batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
             tasks: TaskSet::default(),
@@ -179,8 +179,12 @@ impl Handler<RecordDetections> for SessionTracker {
         let Some(at) = detections.iter().position(Detection::is_crisis) else {
             return self.push(context, Command::Record { session, detections, crisis: None, respond }, reply);
         };
-        let (suggestions, handle) = (self.suggestions.clone(), self.handle.clone());
+        let (deps, suggestions) = (Arc::clone(&self.deps), self.suggestions.clone());
+        let handle = self.handle.clone();
         self.tasks.spawn(async move {
+            if let Some(result) = check_before_advice(&deps, &context, session).await.transpose() {
+                return reply.send(result);
+            }
             let crisis = Some(suggest(&suggestions, session, &detections[at], locale).await.into());
             let command = Command::Record { session, detections, crisis, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
@@ -194,7 +198,7 @@ impl Handler<ProcessEmotion> for SessionTracker {
         let handle = self.handle.clone();
         self.tasks.spawn(async move {
             let ProcessEmotion { context, session, detection, locale, respond } = message;
-            if let Some(result) = replay_or_refuse(&deps, &context, session).await.transpose() {
+            if let Some(result) = check_before_advice(&deps, &context, session).await.transpose() {
                 return reply.send(result);
             }
             let advice = suggest(&suggestions, session, &detection, locale).await;
@@ -295,8 +299,9 @@ impl Handler<super::ArmFailPoint> for SessionTracker {
     }
 }
 
-/// The stored response to an earlier request with this key; else nothing, if the session exists.
-async fn replay_or_refuse(
+/// Returns the stored response to an earlier request with this key; else nothing, if the session exists. *Why*: a request that is replayed or
+/// refused asks for no advice, which may be a call of another service.
+async fn check_before_advice(
     deps: &Platform,
     context: &CommandContext,
     session: SessionId,

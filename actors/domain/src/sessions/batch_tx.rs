@@ -1,4 +1,4 @@
-//! One transaction over a batch. It needs a few statements a table, whatever the number of commands.
+//! One transaction over a batch. It needs a few statements a table, whatever the number of commands, and one for each idempotency key.
 //!
 //! Each round (1) claims idempotency keys and drops replays, (2) inserts new sessions, (3) locks the affected sessions, (4) decides all
 //! commands in request order, (5) writes the effects and makes the responses.
@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::Tx;
+use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::event::{CloudEvent, DomainEvent, SessionEvent};
 use faceofmind_platform::{
     Platform,
@@ -16,12 +16,12 @@ use faceofmind_platform::{
 
 use super::{
     commands::{Command, CommandResult, PendingCommand},
-    decide::{Conclude, LockedSessions, decide},
+    decide::{BuildResponse, LockedSessions, decide},
     failpoint::{FailPoint, FailPointSite},
     messages::SessionError,
     session::SessionId,
     store::{self, OwnedSession},
-    write_set::{InsertedIds, WriteSet},
+    write_set::{InsertedRows, WriteSet},
 };
 
 pub(super) struct BatchTx<'a> {
@@ -46,9 +46,9 @@ impl<'a> BatchTx<'a> {
     pub(super) async fn run(&mut self) -> Result<(), SessionError> {
         let mut indices: Vec<usize> = (0..self.batch.len()).collect();
         while !indices.is_empty() {
-            let (now, later) = self.claim_keys(indices).await?;
-            self.run_round(&now).await?;
-            indices = later;
+            let (ready, deferred) = self.claim_keys(indices).await?;
+            self.run_round(&ready).await?;
+            indices = deferred;
         }
         self.pass(FailPointSite::Written);
         Ok(outbox::record_many(&mut self.tx, &self.events).await?)
@@ -59,20 +59,22 @@ impl<'a> BatchTx<'a> {
         let Self { tx, batch, fail_point, results, events, .. } = self;
         tx.commit().await?;
         fail_point.pass(FailPointSite::Committed, batch.len());
-        let results = results.into_iter().map(|result| result.unwrap_or(Err(SessionError::NotFound)));
+        // Each round gives every command a result or defers it, and the last defers none.
+        let lost = || Err(StoreError::corrupt("a command of a batch without a result").into());
+        let results = results.into_iter().map(|result| result.unwrap_or_else(lost));
         Ok((results.collect(), !events.is_empty()))
     }
 
     /// Returns the commands to carry out and those that wait for the next round. Keys are claimed in their order, so that the batches of
     /// two nodes do not deadlock.
     async fn claim_keys(&mut self, indices: Vec<usize>) -> Result<(Vec<usize>, Vec<usize>), SessionError> {
-        let (mut now, mut later, mut claimed) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut ready, mut deferred, mut claimed) = (Vec::new(), Vec::new(), HashSet::new());
         let (mut keyed, unkeyed): (Vec<usize>, _) = indices.into_iter().partition(|&index| self.key(index).is_some());
         keyed.sort_by_key(|&index| self.key(index).map(IdempotencyKey::scope));
         for index in keyed {
             let Some(key) = self.key(index) else { continue };
             if claimed.contains(&key.scope()) {
-                later.push(index);
+                deferred.push(index);
                 continue;
             }
             let claim = idempotency::claim(&mut self.tx, &self.deps.keyring, key, self.now).await?;
@@ -80,13 +82,13 @@ impl<'a> BatchTx<'a> {
                 Some(replay) => self.results[index] = Some(replay),
                 None => {
                     claimed.insert(key.scope());
-                    now.push(index);
+                    ready.push(index);
                 }
             }
         }
-        now.extend(unkeyed);
-        now.sort_unstable();
-        Ok((now, later))
+        ready.extend(unkeyed);
+        ready.sort_unstable();
+        Ok((ready, deferred))
     }
 
     async fn run_round(&mut self, indices: &[usize]) -> Result<(), SessionError> {
@@ -100,18 +102,18 @@ impl<'a> BatchTx<'a> {
         let detections = writes.insert_detections(&mut self.tx).await?;
         self.pass(FailPointSite::DetectionsInserted);
         let feedback = writes.write_rest(&mut self.tx, self.now, &self.deps.keyring, &detections).await?;
-        let ids = InsertedIds { sessions, detections, feedback };
+        let rows = InsertedRows { sessions, detections, feedback };
         for (&index, decision) in indices.iter().zip(decisions) {
-            let result = decision.map(|conclude| self.conclude(index, conclude, &ids));
+            let result = decision.map(|build| self.respond(index, build, &rows));
             self.results[index] = Some(result);
         }
         self.store_responses(indices).await
     }
 
     /// Collects the events of a command, and makes its response.
-    fn conclude(&mut self, index: usize, conclude: Conclude<'a>, ids: &InsertedIds) -> StoredResponse {
+    fn respond(&mut self, index: usize, build: BuildResponse<'a>, rows: &InsertedRows) -> StoredResponse {
         let context = &self.batch[index].context;
-        let (response, events) = conclude(ids);
+        let (response, events) = build(rows);
         let cloud_event = |event: SessionEvent| event.into_cloud_event(&context.event, self.now, &self.deps.rng);
         self.events.extend(events.into_iter().map(cloud_event));
         response

@@ -1,4 +1,4 @@
-//! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails alone.
+//! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails by itself.
 
 use std::{
     slice,
@@ -52,7 +52,7 @@ impl BatchWriter {
         match self.commit(&batch).await {
             Ok(results) => self.reply_all(batch, results),
             Err(error) if batch.len() > 1 && is_row_error(&error) => {
-                tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands singly");
+                tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands one by one");
                 self.count(|counts| counts.batches_split += 1);
                 self.commit_individually(batch).await;
             }
@@ -121,10 +121,10 @@ fn is_row_error(error: &SessionError) -> bool {
     }
 }
 
-/// Only the user can be missing, of an idempotency key or of a new session: the other sessions are locked.
+/// A violated foreign key means that the user was deleted: the other rows that a command refers to are locked.
 fn map_error(error: SessionError) -> SessionError {
     match error {
-        SessionError::Store(error) if error.is_foreign_key_violation() => SessionError::NotFound,
+        SessionError::Store(error) if error.is_foreign_key_violation() => SessionError::UserNotFound,
         error => error,
     }
 }

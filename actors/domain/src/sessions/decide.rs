@@ -16,7 +16,7 @@ use super::{
     feedback::{Feedback, Rating},
     messages::SessionError,
     session::{DetectionId, Session, SessionId},
-    write_set::{InsertedIds, PendingDetection, WriteSet},
+    write_set::{InsertedRows, PendingDetection, WriteSet},
 };
 use crate::suggestions::Advice;
 
@@ -34,7 +34,7 @@ impl LockedSessions {
     }
 
     /// An ended session accepts detections from before its end, because a phone may have been offline until now.
-    fn accept_detections(&mut self, user: UserId, id: SessionId, latest: Timestamp) -> Result<(), SessionError> {
+    fn ensure_accepts(&mut self, user: UserId, id: SessionId, latest: Timestamp) -> Result<(), SessionError> {
         match self.get_owned(user, id)?.end_time {
             Some(end) if latest > end => Err(SessionError::Ended),
             _ => Ok(()),
@@ -69,7 +69,7 @@ impl LockedSessions {
 }
 
 /// Makes the response to a command and its events, once its rows have ids.
-pub(super) type Conclude<'a> = Box<dyn FnOnce(&InsertedIds) -> (StoredResponse, Vec<SessionEvent>) + Send + 'a>;
+pub(super) type BuildResponse<'a> = Box<dyn FnOnce(&InsertedRows) -> (StoredResponse, Vec<SessionEvent>) + Send + 'a>;
 
 /// Decides a command, and adds the rows that it writes to `writes`.
 pub(super) fn decide<'a>(
@@ -77,7 +77,7 @@ pub(super) fn decide<'a>(
     now: Timestamp,
     sessions: &mut LockedSessions,
     writes: &mut WriteSet<'a>,
-) -> Result<Conclude<'a>, SessionError> {
+) -> Result<BuildResponse<'a>, SessionError> {
     let user_id = pending.context.user;
     Ok(match pending.command {
         Command::Start(respond) => {
@@ -90,7 +90,7 @@ pub(super) fn decide<'a>(
         }
         Command::Record { session, ref detections, ref crisis, respond } => {
             let latest = detections.iter().map(|detection| detection.timestamp(now)).max().unwrap_or(now);
-            sessions.accept_detections(user_id, session, latest)?;
+            sessions.ensure_accepts(user_id, session, latest)?;
             let first = writes.detections.len();
             writes.detections.extend(detections.iter().map(|detection| PendingDetection {
                 session,
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn another_users_session_is_not_found_by_any_command() {
         let mut sessions = sessions();
-        assert!(matches!(sessions.accept_detections(BOB, OPEN, at(1)), Err(SessionError::NotFound)));
+        assert!(matches!(sessions.ensure_accepts(BOB, OPEN, at(1)), Err(SessionError::NotFound)));
         assert!(matches!(sessions.end(BOB, OPEN, at(1)), Err(SessionError::NotFound)));
         assert!(matches!(sessions.rate(BOB, ENDED), Err(SessionError::NotFound)));
         assert!(matches!(sessions.delete(BOB, OPEN), Err(SessionError::NotFound)));
@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn an_ended_session_accepts_only_detections_from_before_its_end() {
         let mut sessions = sessions();
-        sessions.accept_detections(ADA, OPEN, at(99)).expect("open");
-        sessions.accept_detections(ADA, ENDED, at(5)).expect("detected in time");
-        assert!(matches!(sessions.accept_detections(ADA, ENDED, at(6)), Err(SessionError::Ended)));
+        sessions.ensure_accepts(ADA, OPEN, at(99)).expect("open");
+        sessions.ensure_accepts(ADA, ENDED, at(5)).expect("detected in time");
+        assert!(matches!(sessions.ensure_accepts(ADA, ENDED, at(6)), Err(SessionError::Ended)));
     }
 
     #[test]

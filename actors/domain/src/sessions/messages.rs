@@ -147,9 +147,12 @@ messages! {
 /// Why a request to the session tracker failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The user has no such session; at a start: there is no such user.
+    /// The user has no such session.
     #[error("session not found")]
     NotFound,
+    /// The user was deleted meanwhile.
+    #[error("the user does not exist")]
+    UserNotFound,
     /// A detection is from after the session's end.
     #[error("session has ended before the detection")]
     Ended,

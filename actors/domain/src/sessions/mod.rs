@@ -1,4 +1,4 @@
-//! Sessions, and what is recorded in them.
+//! Sessions: a session is one check-in of a user, with the emotions detected in it and a rating after it. It is no login.
 //!
 //! Commands are written in batches: while one batch is being written, arriving commands collect, and the next transaction writes them
 //! all. Queries run beside the batches.
@@ -8,7 +8,9 @@
 //! | `messages`, `actor` | what the tracker can be asked, and how it handles it |
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
+//! | `session`, `detection`, `feedback`, `window`, `counts` | values and rules |
 //! | `store`, `queries`, `history`, `charts`, `export`, `reencrypt` | SQL |
+//! | `failpoint` | where a test lets a batch fail |
 
 mod actor;
 mod batch_tx;

@@ -1,4 +1,4 @@
-//! Sessions as their owners see them. Pure.
+//! Sessions as replies hold them. Pure.
 
 use faceofmind_base::Timestamp;
 use faceofmind_model::UserId;

@@ -14,7 +14,7 @@ use jiff::{
 pub enum Window {
     /// Today.
     Day,
-    /// Four days, today last.
+    /// Four days, today last: the three days before today, as the earlier program counted them.
     ThreeDays,
     /// Monday to Sunday of this week.
     Week,

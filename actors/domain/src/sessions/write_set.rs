@@ -17,7 +17,7 @@ use super::{
 };
 use crate::suggestions::Advice;
 
-/// Rows to write. [`InsertedIds`] holds their ids by the same indices.
+/// Rows to write. [`InsertedRows`] holds their ids by the same indices.
 #[derive(Default)]
 pub(super) struct WriteSet<'a> {
     starts: Vec<UserId>,
@@ -36,7 +36,7 @@ pub(super) struct PendingDetection<'a> {
 }
 
 /// The rows as they were inserted, by their indices.
-pub(super) struct InsertedIds {
+pub(super) struct InsertedRows {
     pub(super) sessions: Vec<Session>,
     pub(super) detections: Vec<DetectionId>,
     pub(super) feedback: Vec<FeedbackId>,

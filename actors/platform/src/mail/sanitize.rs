@@ -1,7 +1,7 @@
 //! Makes text that clients sent harmless before it is mailed.
 //!
 //! A client can register any address under any name. Unsanitized, the name would be a text of an attacker's choice, mailed from our sender
-//! to a victim of the attacker's choice: a link to a forged log-in page, a false code, a telephone number to call. So the text is shown as
+//! to a victim of the attacker's choice: a link to a forged login page, a false code, a telephone number to call. So the text is shown as
 //! one short line without anything that a mail program makes clickable and without a second code. A real name stays unchanged, except that
 //! `J.R.` becomes `J. R.`.
 

@@ -25,7 +25,7 @@ pub enum MailTemplate {
     ResetCode { first_name: String, code: OtpCode, expires_in_minutes: u32 },
     /// The password was changed, or set after a reset.
     PasswordChanged { first_name: String, at: ZonedDateTime },
-    /// A log-in from a device that is new to the account.
+    /// A login from a device that is new to the account.
     NewDevice {
         first_name: String,
         /// As the device names itself.

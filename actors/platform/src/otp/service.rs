@@ -19,7 +19,7 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the handlers run on. It outlives the actor.
+/// The use cases of one-time codes, with what they stand on.
 pub struct OtpService {
     pub(super) settings: Settings,
     pub(super) deps: Deps,

@@ -88,7 +88,7 @@ impl Publisher {
     /// Returns the handle, and the actor to supervise.
     pub fn new(settings: Settings, deps: Deps) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        // An SQLite file has one process. After a crash that process still holds its lease.
+        // An SQLite file has one process. The holder is constant, so that a restarted process renews its own lease at once.
         let holder = match &deps.db {
             Database::Postgres(_) => deps.rng.uuid_v7(deps.clock.now()).to_string(),
             Database::Sqlite(..) => "this file's process".to_owned(),

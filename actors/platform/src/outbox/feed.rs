@@ -19,9 +19,9 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
     #[error("this user has too many event feeds open")]
-    TooMany,
+    UserLimit,
     #[error("event feed limit of this node reached")]
-    AtCapacity,
+    NodeLimit,
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -32,10 +32,10 @@ impl FeedLimiter {
     pub(super) fn acquire(&self, user: UserId) -> Result<FeedPermit, FeedError> {
         let mut open = self.open();
         if open.get(&user).is_some_and(|own| *own >= self.max_feeds_per_user) {
-            return Err(FeedError::TooMany);
+            return Err(FeedError::UserLimit);
         }
         if open.values().sum::<usize>() >= self.max_feeds {
-            return Err(FeedError::AtCapacity);
+            return Err(FeedError::NodeLimit);
         }
         *open.entry(user).or_default() += 1;
         Ok(FeedPermit { limiter: self.clone(), user })
@@ -68,9 +68,9 @@ mod tests {
         let (ada, bob) = (UserId(1), UserId(2));
         let first = limiter.acquire(ada).expect("the first feed");
         let _second = limiter.acquire(ada).expect("the second");
-        assert!(matches!(limiter.acquire(ada), Err(FeedError::TooMany)), "one user may not have all");
+        assert!(matches!(limiter.acquire(ada), Err(FeedError::UserLimit)), "one user may not have all");
         let _third = limiter.acquire(bob).expect("one of another user");
-        assert!(matches!(limiter.acquire(bob), Err(FeedError::AtCapacity)));
+        assert!(matches!(limiter.acquire(bob), Err(FeedError::NodeLimit)));
         drop(first);
         assert!(limiter.acquire(bob).is_ok());
         assert_eq!(limiter.open().values().sum::<usize>(), 2);

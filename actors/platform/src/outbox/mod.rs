@@ -11,7 +11,7 @@
 //!
 //! One node is the leader, by the lease `publisher`. It publishes pending events to JetStream, assigns positions to those that were
 //! acknowledged, and puts them on its [`EventBus`]. The other nodes read the positions and fill their own buses. The nodes signal one
-//! another over NATS, and each polls every second.
+//! another over NATS, and each polls (`poll_interval`).
 
 use std::time::Duration;
 

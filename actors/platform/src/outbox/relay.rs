@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     Deps, EventBus, OutboxError, Settings,
     store::{self, Backlog, PendingEvent},
-    stream::{StreamTailReader, StreamWriter},
+    stream::{BackwardReader, StreamWriter},
 };
 use crate::nats::ConnectionState;
 
@@ -60,7 +60,7 @@ pub(super) struct Relay {
 }
 
 /// What has arrived in the stream, in its order, and whether another pass has work at once.
-struct DeliveryResult {
+struct Arrivals {
     arrived: Vec<PendingEvent>,
     more: bool,
 }
@@ -151,7 +151,7 @@ impl Relay {
         let held = lease::acquire(&self.db, LEASE, &self.holder, self.clock.now(), length).await?;
         if held && !led {
             tracing::info!("publisher lease acquired");
-            self.invalidate_position();
+            self.forget_end();
         }
         if led && !held {
             tracing::warn!("publisher lease lost to another node");
@@ -167,15 +167,15 @@ impl Relay {
         }
     }
 
-    async fn deliver(&mut self, mut pending: Vec<PendingEvent>) -> Result<DeliveryResult, OutboxError> {
+    async fn deliver(&mut self, mut pending: Vec<PendingEvent>) -> Result<Arrivals, OutboxError> {
         let full = pending.len() == self.settings.stream.window;
         if self.writer.is_none() {
-            return Ok(DeliveryResult { arrived: pending, more: full });
+            return Ok(Arrivals { arrived: pending, more: full });
         }
-        let arrived = self.sync_position(&pending).await?;
+        let arrived = self.find_end(&pending).await?;
         if !arrived.is_empty() {
             tracing::info!(events = arrived.len(), "events found in the stream whose acknowledgements were lost");
-            return Ok(DeliveryResult { arrived, more: true });
+            return Ok(Arrivals { arrived, more: true });
         }
         let cut = split_at_user_deleted(&mut pending);
         if let Some(event) = pending.first().filter(|event| event.is_user_deleted()) {
@@ -185,11 +185,11 @@ impl Relay {
     }
 
     /// Reads the stream's end where it is unknown, and returns the pending events that have arrived.
-    async fn sync_position(&mut self, pending: &[PendingEvent]) -> Result<Vec<PendingEvent>, OutboxError> {
+    async fn find_end(&mut self, pending: &[PendingEvent]) -> Result<Vec<PendingEvent>, OutboxError> {
         match &mut self.writer {
-            Some(writer) if !writer.is_synced() => {
+            Some(writer) if !writer.knows_end() => {
                 let tail = writer.sync().await?;
-                if pending.is_empty() { Ok(Vec::new()) } else { self.find_delivered(tail).await }
+                if pending.is_empty() { Ok(Vec::new()) } else { self.find_arrived(tail).await }
             }
             _ => Ok(Vec::new()),
         }
@@ -210,25 +210,25 @@ impl Relay {
         }
     }
 
-    async fn publish(&mut self, mut pending: Vec<PendingEvent>, more: bool) -> Result<DeliveryResult, OutboxError> {
+    async fn publish(&mut self, mut pending: Vec<PendingEvent>, more: bool) -> Result<Arrivals, OutboxError> {
         let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else {
-            return Ok(DeliveryResult { arrived: Vec::new(), more: false });
+            return Ok(Arrivals { arrived: Vec::new(), more: false });
         };
         let sent = writer.publish(&pending, until).await;
         pending.truncate(sent.arrived);
         match sent.outcome {
             Err(error) if sent.arrived == 0 => Err(error),
             Err(error) => {
-                tracing::info!(%error, arrived = sent.arrived, "a window was published in part; the rest follows");
-                Ok(DeliveryResult { arrived: pending, more: true })
+                tracing::info!(%error, arrived = sent.arrived, "a part of the pending events was published; the rest is retried");
+                Ok(Arrivals { arrived: pending, more: true })
             }
-            Ok(()) => Ok(DeliveryResult { arrived: pending, more }),
+            Ok(()) => Ok(Arrivals { arrived: pending, more }),
         }
     }
 
     /// Returns the events that have arrived in the stream and have no position yet. Reads backwards until a whole window shows none:
     /// positions are assigned in the stream's order, a window at a time.
-    async fn find_delivered(&self, mut tail: StreamTailReader) -> Result<Vec<PendingEvent>, OutboxError> {
+    async fn find_arrived(&self, mut tail: BackwardReader) -> Result<Vec<PendingEvent>, OutboxError> {
         let mut arrived = Vec::new();
         loop {
             let ids = tail.read_backwards(self.settings.stream.window).await?;
@@ -247,7 +247,7 @@ impl Relay {
         }
         let published = self.assign_as_leader(arrived).await;
         if published.is_err() || self.leader_until.is_none() {
-            self.invalidate_position();
+            self.forget_end();
         }
         published
     }
@@ -268,9 +268,9 @@ impl Relay {
         Ok(published)
     }
 
-    fn invalidate_position(&mut self) {
+    fn forget_end(&mut self) {
         if let Some(writer) = &mut self.writer {
-            writer.invalidate_position();
+            writer.forget_end();
         }
     }
 

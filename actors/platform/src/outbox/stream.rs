@@ -27,7 +27,7 @@ use crate::{
 mod erasure;
 mod tail;
 
-pub(super) use tail::StreamTailReader;
+pub(super) use tail::BackwardReader;
 
 pub const NAME: &str = "FACEOFMIND";
 const SUBJECTS: &str = "faceofmind.v1.>";
@@ -63,12 +63,12 @@ pub(super) struct StreamWriter {
     nats: NatsConnection,
     context: Context,
     settings: StreamSettings,
-    position: Option<StreamPosition>,
+    end: Option<StreamEnd>,
 }
 
 /// The sequence number of the stream's last message. It is known for as long as the connection lasts.
 #[derive(Clone, Copy)]
-struct StreamPosition {
+struct StreamEnd {
     epoch: u64,
     last: u64,
 }
@@ -82,7 +82,7 @@ pub(super) struct PublishResult {
 impl StreamWriter {
     pub(super) fn new(nats: NatsConnection, settings: StreamSettings) -> Self {
         let context = context(&nats, &settings, settings.ack_timeout);
-        Self { nats, context, settings, position: None }
+        Self { nats, context, settings, end: None }
     }
 
     pub(super) fn connection(&self) -> &ConnectionState {
@@ -90,31 +90,31 @@ impl StreamWriter {
     }
 
     /// Whether the stream's end is known.
-    pub(super) fn is_synced(&self) -> bool {
-        self.position.is_some_and(|position| position.epoch == self.connection().epoch())
+    pub(super) fn knows_end(&self) -> bool {
+        self.end.is_some_and(|end| end.epoch == self.connection().epoch())
     }
 
     /// Forgets the stream's end: another node may have written, or positions were not stored.
-    pub(super) fn invalidate_position(&mut self) {
-        self.position = None;
+    pub(super) fn forget_end(&mut self) {
+        self.end = None;
     }
 
     /// Configures the stream and finds its end. Before it publishes, the caller reads from the tail what has arrived.
     ///
     /// # Errors
     /// NATS does not answer, or the stream has a configuration that NATS cannot change into ours.
-    pub(super) async fn sync(&mut self) -> Result<StreamTailReader, OutboxError> {
+    pub(super) async fn sync(&mut self) -> Result<BackwardReader, OutboxError> {
         let (connection, epoch) = (self.connection().clone(), self.connection().epoch());
         let stream = connection.while_connected(epoch, self.open()).await?;
         let state = &stream.cached_info().state;
         let (first, last) = (state.first_sequence, state.last_sequence);
-        self.position = Some(StreamPosition { epoch, last });
-        Ok(StreamTailReader { connection, epoch, first, unread: last, stream })
+        self.end = Some(StreamEnd { epoch, last });
+        Ok(BackwardReader { connection, epoch, first, unread: last, stream })
     }
 
     /// Publishes a window of events, in their order, and waits for the acknowledgements, at most `until` then.
     pub(super) async fn publish(&mut self, events: &[PendingEvent], until: Instant) -> PublishResult {
-        let Some(StreamPosition { epoch, last }) = self.position.take() else {
+        let Some(StreamEnd { epoch, last }) = self.end.take() else {
             return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END)) };
         };
         let mut acks = Acks { arrived: 0, last };
@@ -122,7 +122,7 @@ impl StreamWriter {
         let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
         let outcome = sent.unwrap_or_else(|_| Err(nats_error("the acknowledgements did not come in time")));
         if outcome.is_ok() {
-            self.position = Some(StreamPosition { epoch, last: acks.last });
+            self.end = Some(StreamEnd { epoch, last: acks.last });
         }
         PublishResult { arrived: acks.arrived, outcome }
     }
@@ -132,10 +132,10 @@ impl StreamWriter {
     /// *Guarantees*: the next window arrives only if the stream's end is still the known one, so only if no message of the user has arrived
     /// meanwhile.
     pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
-        let (connection, position) = (self.connection().clone(), self.position);
+        let (connection, end) = (self.connection().clone(), self.end);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
-            let StreamPosition { epoch, last } = position.ok_or_else(|| nats_error(UNKNOWN_END))?;
+            let StreamEnd { epoch, last } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
                 erasure::erase(&stream, user, last).await

@@ -40,7 +40,7 @@ pub struct Settings {
     pub registrations: Limit,
 }
 
-/// What the handlers run on.
+/// The use cases of accounts, with what they stand on.
 pub struct AccountService {
     pub(super) settings: Settings,
     pub(super) hooks: AccountHooks,

@@ -1,4 +1,4 @@
-//! The SQL of feedback. The caller holds the sessions' locks. Nothing else keeps a session from having two.
+//! The SQL of feedback. The caller holds the sessions' locks. No unique constraint keeps a session from having two: the lock of the session does.
 
 use std::sync::LazyLock;
 

@@ -104,7 +104,7 @@ async fn when_the_tracker_panics_every_caller_in_the_batch_fails_at_once() {
 
 #[tokio::test]
 async fn what_was_confirmed_before_a_panic_is_stored() {
-    for test in contexts_with(Settings { max_batch: 4, ..Settings::default() }).await {
+    for test in contexts_with(Settings { max_batch_rows: 4, ..Settings::default() }).await {
         let ada = test.user("ada@example.org").await;
         let mut kept = Vec::new();
         let mut lost = 0;

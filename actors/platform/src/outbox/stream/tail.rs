@@ -10,7 +10,7 @@ use super::nats_error;
 use crate::nats::ConnectionState;
 use crate::outbox::error::OutboxError;
 
-pub(in crate::outbox) struct StreamTailReader {
+pub(in crate::outbox) struct BackwardReader {
     pub(super) connection: ConnectionState,
     pub(super) epoch: u64,
     pub(super) stream: Stream,
@@ -18,7 +18,7 @@ pub(in crate::outbox) struct StreamTailReader {
     pub(super) unread: u64,
 }
 
-impl StreamTailReader {
+impl BackwardReader {
     /// Returns the ids of the next `count` messages towards the start, in stream order. Returns none at the start, or if all were erased.
     pub(in crate::outbox) async fn read_backwards(&mut self, count: usize) -> Result<Vec<String>, OutboxError> {
         let from = self.unread.saturating_sub(count as u64 - 1).max(self.first).max(1);

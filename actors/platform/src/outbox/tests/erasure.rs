@@ -152,7 +152,7 @@ async fn an_arrived_user_deleted_is_not_erased() {
         let deleted = store::pending(&db, 10).await.expect("reads");
         let writer = relay.writer.as_mut().expect("with NATS");
         writer.publish(&deleted, soon()).await.outcome.expect("arrives");
-        writer.invalidate_position();
+        writer.forget_end();
         run_passes(&mut relay).await.expect("finds it");
         assert_eq!(receives(&account, "late").await, [ADA_DELETED]);
         assert!(all_published(&db).await);

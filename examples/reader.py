@@ -1,6 +1,6 @@
 import http.client, os, sys, time, urllib.request
 event, last, bearer = "", "", "Bearer " + os.environ["TOKEN"]
-while True:  # until 401: the log-in has ended, or the token, without which no stream is opened again
+while True:  # until 401: the login has ended, or the token, without which no stream is opened again
     request = urllib.request.Request(os.environ["API"] + "/events", headers={"Authorization": bearer, "Last-Event-ID": last})
     try:
         with urllib.request.urlopen(request, timeout=60) as stream:

@@ -144,8 +144,8 @@ async fn a_stopping_service_completes_running_requests(app: &TestApp) {
 /// A balancer sees `/ready` before the listener closes, and a client is told not to use its connection again.
 async fn a_service_that_stops_serves_on_until_a_balancer_has_noticed(app: &TestApp) {
     let noticed = async {
-        let is_ready = async || get(&app.client(), "/ready").await.status == 200;
-        eventually("it is not ready", async || (!is_ready().await).then_some(())).await;
+        let ready = async || app.client().call(Method::GET, "/ready").try_send().await.map(|response| response.status);
+        eventually("it is not ready", async || (ready().await == Some(503)).then_some(())).await;
         let head = app.raw(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
     };

@@ -21,7 +21,7 @@ async fn a_bad_row_fails_alone() {
         for asked in asking.into_iter().chain(more).chain([ahead]) {
             asked.await.expect("no panic").expect("is good");
         }
-        assert!(matches!(bad.await.expect("no panic"), Err(SessionError::NotFound)));
+        assert!(matches!(bad.await.expect("no panic"), Err(SessionError::UserNotFound)));
         assert_eq!((test.sessions.count(ada).await.expect("counts"), test.events(ada).await.len()), (21, 21));
         assert!(test.events(unknown).await.is_empty());
         assert_eq!(test.observed().await.expect("observed")["writes"]["batches_split"], 1);

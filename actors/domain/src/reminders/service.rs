@@ -8,12 +8,13 @@ use faceofmind_platform::{
     Platform,
     idempotency::{self, StoredResponse},
 };
+use faceofmind_runtime::FailPoint;
 use jiff::tz::TimeZone;
 
 use super::{
     CreateReminder, DeleteReminder, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
     ReminderError, UpdateReminder,
-    dispatch::{DispatchCounts, FailPoint},
+    dispatch::DispatchCounts,
     reminder::{eight_am, next_due_at, zone_or},
     store::{self, schedule},
 };
@@ -23,7 +24,8 @@ use crate::accounts;
 pub struct ReminderService {
     pub(super) deps: Platform,
     pub(super) dispatched: Mutex<DispatchCounts>,
-    pub(super) fail_point: FailPoint,
+    /// Where a test makes a pass panic: after its events are recorded and before its mails are queued.
+    pub(super) fail_point: FailPoint<()>,
 }
 
 impl ReminderService {

@@ -7,7 +7,9 @@ use faceofmind_platform::{
     Platform,
     idempotency::{self, StoredResponse},
 };
-use faceofmind_runtime::{Actor, AskError, Batch, ChildSpec, FlushId, Handle, Handler, Message, ReplyTo, TaskSet};
+use faceofmind_runtime::{
+    Actor, AskError, Batch, ChildSpec, FailPoint, FlushId, Handle, Handler, Message, ReplyTo, TaskSet,
+};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,7 +20,7 @@ use super::{
     charts,
     commands::{Caller, Command, Enqueue, PendingCommand},
     detection::Detection,
-    failpoint::FailPoint,
+    failpoint::FailPointSite,
     history,
     messages::{
         AdviceLocale, CommandContext, CountSessions, DeleteSession, Diagnose, EndSession, GetDayStats, GetHistory,
@@ -77,14 +79,14 @@ pub struct SessionTracker {
     writer: Arc<BatchWriter>,
     tasks: TaskSet,
     #[cfg(any(test, feature = "test-hooks"))]
-    fail_point: FailPoint,
+    fail_point: FailPoint<FailPointSite>,
 }
 
 impl SessionTracker {
     /// Returns the handle, and the actor to supervise.
     pub fn new(settings: Settings, suggestions: Suggestions, deps: Platform) -> (Handle<Self>, ChildSpec) {
         let handle = Handle::new(NAME, settings.capacity, settings.deadline);
-        let (deps, own, fail_point) = (Arc::new(deps), handle.clone(), FailPoint::new(&handle));
+        let (deps, own, fail_point) = (Arc::new(deps), handle.clone(), FailPoint::default());
         let child = ChildSpec::ready(handle.clone(), move || {
             Self::start(settings, suggestions.clone(), Arc::clone(&deps), own.clone(), fail_point.clone())
         });
@@ -96,7 +98,7 @@ impl SessionTracker {
         suggestions: Suggestions,
         deps: Arc<Platform>,
         handle: Handle<Self>,
-        fail_point: FailPoint,
+        fail_point: FailPoint<FailPointSite>,
     ) -> Self {
         let flushed = handle.clone();
         Self {
@@ -294,7 +296,8 @@ impl Handler<Diagnose> for SessionTracker {
 #[cfg(any(test, feature = "test-hooks"))]
 impl Handler<super::ArmFailPoint> for SessionTracker {
     fn handle(&mut self, at: super::ArmFailPoint, reply: ReplyTo<super::ArmFailPoint>) {
-        self.fail_point.arm(at);
+        let handle = self.handle.clone();
+        self.fail_point.arm(at.site, at.min_commands, move || handle.panic());
         reply.send(Ok(self.fail_point.clone()));
     }
 }

@@ -13,11 +13,12 @@ use faceofmind_platform::{
     idempotency::{self, IdempotencyKey, StoredResponse},
     outbox,
 };
+use faceofmind_runtime::FailPoint;
 
 use super::{
     commands::{Command, CommandResult, PendingCommand},
     decide::{BuildResponse, LockedSessions, decide},
-    failpoint::{FailPoint, FailPointSite},
+    failpoint::FailPointSite,
     messages::SessionError,
     session::SessionId,
     store::{self, OwnedSession},
@@ -28,7 +29,7 @@ pub(super) struct BatchTx<'a> {
     tx: Tx,
     batch: &'a [PendingCommand],
     deps: &'a Platform,
-    fail_point: &'a FailPoint,
+    fail_point: &'a FailPoint<FailPointSite>,
     now: Timestamp,
     /// By the index in the batch.
     results: Vec<Option<CommandResult>>,
@@ -36,7 +37,12 @@ pub(super) struct BatchTx<'a> {
 }
 
 impl<'a> BatchTx<'a> {
-    pub(super) fn new(tx: Tx, batch: &'a [PendingCommand], deps: &'a Platform, fail_point: &'a FailPoint) -> Self {
+    pub(super) fn new(
+        tx: Tx,
+        batch: &'a [PendingCommand],
+        deps: &'a Platform,
+        fail_point: &'a FailPoint<FailPointSite>,
+    ) -> Self {
         let (results, events) = (batch.iter().map(|_| None).collect(), Vec::with_capacity(batch.len()));
         Self { tx, batch, deps, fail_point, now: deps.clock.now(), results, events }
     }
@@ -58,7 +64,7 @@ impl<'a> BatchTx<'a> {
     pub(super) async fn commit(self) -> Result<(Vec<CommandResult>, bool), SessionError> {
         let Self { tx, batch, fail_point, results, events, .. } = self;
         tx.commit().await?;
-        fail_point.pass(FailPointSite::Committed, batch.len());
+        fail_point.pass(&FailPointSite::Committed, batch.len());
         // Each round gives every command a result or defers it, and the last defers none.
         let lost = || Err(StoreError::corrupt("a command of a batch without a result").into());
         let results = results.into_iter().map(|result| result.unwrap_or_else(lost));
@@ -138,7 +144,7 @@ impl<'a> BatchTx<'a> {
     }
 
     fn pass(&self, site: FailPointSite) {
-        self.fail_point.pass(site, self.batch.len());
+        self.fail_point.pass(&site, self.batch.len());
     }
 }
 

@@ -7,14 +7,14 @@ use std::{
 
 use faceofmind_db::StoreError;
 use faceofmind_platform::{Platform, outbox::Wake};
-use faceofmind_runtime::AskError;
+use faceofmind_runtime::{AskError, FailPoint};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     batch_tx::BatchTx,
     commands::{CommandResult, PendingCommand},
-    failpoint::FailPoint,
+    failpoint::FailPointSite,
     messages::SessionError,
 };
 
@@ -33,12 +33,12 @@ pub struct WriteCounts {
 
 pub(super) struct BatchWriter {
     deps: Arc<Platform>,
-    fail_point: FailPoint,
+    fail_point: FailPoint<FailPointSite>,
     counts: Mutex<WriteCounts>,
 }
 
 impl BatchWriter {
-    pub(super) fn new(deps: Arc<Platform>, fail_point: FailPoint) -> Self {
+    pub(super) fn new(deps: Arc<Platform>, fail_point: FailPoint<FailPointSite>) -> Self {
         Self { deps, fail_point, counts: Mutex::default() }
     }
 

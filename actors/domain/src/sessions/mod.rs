@@ -41,7 +41,7 @@ pub use detection::{
 };
 pub use export::export;
 #[cfg(any(test, feature = "test-hooks"))]
-pub use failpoint::{ArmFailPoint, FailPoint, FailPointSite};
+pub use failpoint::{ArmFailPoint, FailPointSite};
 pub use feedback::{Feedback, Rating};
 pub use history::{DetectionRecord, FaceId, History, Suggestion, SuggestionId, VoiceId};
 pub use messages::{

@@ -64,7 +64,7 @@ async fn reminders_that_the_database_rejects_fail_alone_and_do_not_delay_those_b
 async fn a_pass_that_panics_sends_nothing_and_the_next_sends_each_once() {
     for test in contexts().await {
         let ids = remind_of(&test, 20, TUESDAY).await;
-        test.service.fail_point.arm();
+        test.service.fail_point.arm((), 0, || ());
         set(&test.clock, TUESDAY_AT_EIGHT);
         let panicked = |status: ServiceStatus<Status>| status.background_tasks[0].last_error.is_some();
         until("a pass panics", async || test.status().await.is_some_and(panicked)).await;

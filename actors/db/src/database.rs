@@ -1,53 +1,18 @@
-//! One set of SQL for PostgreSQL and SQLite: an enum over each kind of connection, and [`with_conn!`](crate::with_conn) to run the
-//! same text on either. Where the two must differ, the difference lives here.
+//! The pool of one database, PostgreSQL or SQLite. Where the two must differ, the difference lives here and in [`crate::connection`].
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
-    pool::PoolConnection,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
-    query::Query,
+    Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use sqlx_core::transaction::TransactionManager as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::StoreError;
-
-/// Runs the same query on the database of a [`Connection`], within the [deadline](StatementState::run) of a statement.
-///
-/// `with_conn!(tx.connection(), c => sqlx::query(SQL).bind(id).execute(c).await)`
-#[macro_export]
-macro_rules! with_conn {
-    ($connection:expr, $c:ident => $run:expr) => {
-        match $connection {
-            $crate::Connection::Postgres($c, state) => state.run(async { $run }).await,
-            $crate::Connection::Sqlite($c, state) => state.run(async { $run }).await,
-        }
-    };
-}
-
-/// Whether a statement may still be running on a connection: it passed its deadline, or its caller has gone. Such a connection is closed and
-/// never pooled.
-#[derive(Debug, Default)]
-pub struct StatementState {
-    is_running: bool,
-}
-
-impl StatementState {
-    /// Runs a statement for at most 20 s. *Why*: a connection whose peer has gone without a word, as in a failover, says
-    /// nothing until TCP gives up, which may take two hours.
-    ///
-    /// # Errors
-    /// [`sqlx::Error::PoolTimedOut`] at the deadline, and the statement's own errors.
-    pub async fn run<T>(&mut self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-        self.is_running = true;
-        let result = tokio::time::timeout(STATEMENT_DEADLINE, statement).await;
-        self.is_running = result.is_err();
-        result.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-    }
-}
+use crate::{
+    ReadConn, StoreError, Tx,
+    connection::{Pooled, PooledTx},
+};
 
 /// The size and behaviour of a connection pool.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +30,6 @@ impl Default for PoolSettings {
         Self { max_connections: 10, statement_cache: 256, acquire_timeout: Duration::from_secs(5) }
     }
 }
-
-/// The longest that a statement may take. The server gives up earlier ([`SERVER_DEADLINES`]), if it hears us.
-const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Set when a connection is made, and not as startup parameters, which a pgbouncer refuses. Lock waits end before their caller's deadline of
 /// 10 s.
@@ -162,7 +124,7 @@ impl Database {
     /// Returns whether the database answers.
     pub async fn is_up(&self) -> bool {
         let Ok(mut conn) = self.read_conn().await else { return false };
-        with_conn!(conn.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop)).is_ok()
+        conn.responds().await
     }
 
     /// Connects once, beside the pool, whose error would only say that it timed out.
@@ -261,167 +223,4 @@ pub(crate) async fn with_connect_timeout<C>(
 fn create_private(path: &std::path::Path) {
     use std::os::unix::fs::OpenOptionsExt as _;
     drop(std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path));
-}
-
-/// A borrowed connection of either database, for [`with_conn!`](crate::with_conn).
-#[derive(Debug)]
-pub enum Connection<'a> {
-    /// To PostgreSQL.
-    Postgres(&'a mut PgConnection, &'a mut StatementState),
-    /// To SQLite.
-    Sqlite(&'a mut SqliteConnection, &'a mut StatementState),
-}
-
-/// A connection of the pool. Dropped while a statement may be running on it, it is closed.
-#[derive(Debug)]
-pub struct Pooled<DB: sqlx::Database> {
-    connection: PoolConnection<DB>,
-    state: StatementState,
-}
-
-impl<DB: sqlx::Database> Pooled<DB> {
-    fn new(connection: PoolConnection<DB>) -> Self {
-        Self { connection, state: StatementState::default() }
-    }
-}
-
-impl<DB: sqlx::Database> Drop for Pooled<DB> {
-    fn drop(&mut self) {
-        if self.state.is_running {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
-/// A connection for reading.
-#[derive(Debug)]
-pub enum ReadConn {
-    /// To PostgreSQL.
-    Postgres(Pooled<Postgres>),
-    /// To SQLite.
-    Sqlite(Pooled<Sqlite>),
-}
-
-impl ReadConn {
-    /// The connection, for one query.
-    pub fn connection(&mut self) -> Connection<'_> {
-        match self {
-            Self::Postgres(Pooled { connection, state }) => Connection::Postgres(connection, state),
-            Self::Sqlite(Pooled { connection, state }) => Connection::Sqlite(connection, state),
-        }
-    }
-}
-
-/// A transaction on a connection of the pool. Dropped before it has ended, it is rolled back. The connection is closed where that is in
-/// doubt: while a statement may be running, and after a `COMMIT` or `ROLLBACK` that failed.
-#[derive(Debug)]
-pub struct PooledTx<DB: sqlx::Database> {
-    pooled: Pooled<DB>,
-    has_ended: bool,
-}
-
-impl<DB: sqlx::Database> PooledTx<DB> {
-    async fn begin(connection: PoolConnection<DB>, sql: Option<&'static str>) -> Result<Self, sqlx::Error> {
-        let mut pooled = Pooled::new(connection);
-        let Pooled { connection, state } = &mut pooled;
-        state
-            .run(DB::TransactionManager::begin(connection, sql.map(SqlSafeStr::into_sql_str)))
-            .await
-            .inspect_err(|_| state.is_running = true)?;
-        Ok(Self { pooled, has_ended: false })
-    }
-
-    async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let Pooled { connection, state } = &mut self.pooled;
-        let committed = state.run(DB::TransactionManager::commit(connection)).await;
-        self.end(committed)
-    }
-
-    async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        let Pooled { connection, state } = &mut self.pooled;
-        let rolled_back = state.run(DB::TransactionManager::rollback(connection)).await;
-        self.end(rolled_back)
-    }
-
-    fn end(&mut self, result: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
-        self.has_ended = true;
-        self.pooled.state.is_running = result.is_err();
-        result
-    }
-}
-
-impl<DB: sqlx::Database> Drop for PooledTx<DB> {
-    fn drop(&mut self) {
-        if !self.has_ended && !self.pooled.state.is_running {
-            DB::TransactionManager::start_rollback(&mut self.pooled.connection);
-        }
-    }
-}
-
-/// A transaction. It is rolled back when it is dropped before [`Tx::commit`].
-#[derive(Debug)]
-pub enum Tx {
-    /// On PostgreSQL, READ COMMITTED.
-    Postgres(PooledTx<Postgres>),
-    /// On SQLite, with the permit to write.
-    Sqlite(PooledTx<Sqlite>, OwnedSemaphorePermit),
-}
-
-impl Tx {
-    /// The connection, for one query.
-    pub fn connection(&mut self) -> Connection<'_> {
-        match self {
-            Self::Postgres(PooledTx { pooled: Pooled { connection, state }, .. }) => {
-                Connection::Postgres(connection, state)
-            }
-            Self::Sqlite(PooledTx { pooled: Pooled { connection, state }, .. }, _) => {
-                Connection::Sqlite(connection, state)
-            }
-        }
-    }
-
-    /// Runs a statement that only PostgreSQL needs, mostly to lock rows: SQLite has one writer, which is this transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn on_postgres(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<(), StoreError> {
-        if let Connection::Postgres(c, state) = self.connection() {
-            state.run(query.execute(c)).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes the lock of this name until the transaction ends. It is a transaction lock, so that a pgbouncer may stand between. On SQLite,
-    /// which has one writer at a time, it does nothing. Take at most one lock in a transaction, before any other statement: this rules
-    /// out deadlocks.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn lock(&mut self, name: &str) -> Result<(), StoreError> {
-        self.on_postgres(sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name)).await
-    }
-
-    /// Commits.
-    ///
-    /// # Errors
-    /// [`StoreError`]: the database then holds all of the transaction or nothing.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(t) => t.commit().await?,
-            Self::Sqlite(t, _write_permit) => t.commit().await?,
-        }
-        Ok(())
-    }
-
-    /// Rolls back.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the connection broke, which rolls back as well.
-    pub async fn rollback(self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(t) => t.rollback().await?,
-            Self::Sqlite(t, _write_permit) => t.rollback().await?,
-        }
-        Ok(())
-    }
 }

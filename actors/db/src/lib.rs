@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod bulk;
+pub mod connection;
 pub mod database;
 pub mod error;
 pub mod export;
@@ -20,6 +21,7 @@ pub mod migrations;
 pub mod snapshot;
 
 pub use bulk::{BulkStatement, MAX_ROWS, pad_with_nulls};
-pub use database::{Connection, Database, PoolSettings, ReadConn, StatementState, Tx};
+pub use connection::{Connection, ReadConn, StatementState, Tx};
+pub use database::{Database, PoolSettings};
 pub use error::StoreError;
 pub use snapshot::Snapshot;

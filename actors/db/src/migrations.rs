@@ -120,8 +120,6 @@ pub async fn migrate(db: &Database) -> Result<(), MigrationError> {
     let mut tx = begin_locked(db).await?;
     applied(&mut tx).await?;
     let migrator = migrator_for(db);
-    // The deadlines of statements are for requests.
-    tx.on_postgres(sqlx::query("SET LOCAL statement_timeout = 0")).await?;
     match tx.connection() {
         Connection::Postgres(c, _) => migrator.run(c).await,
         Connection::Sqlite(c, _) => migrator.run(c).await,
@@ -182,9 +180,10 @@ fn up_migrations(db: &Database) -> impl Iterator<Item = &'static SqlMigration> +
     built_in_for(db).iter().filter(|step| !step.migration_type.is_down_migration())
 }
 
-/// Begins a transaction that no other migration runs beside.
+/// Begins a transaction that no other migration runs beside. It waits for another node's migration however long that takes.
 async fn begin_locked(db: &Database) -> Result<Tx, StoreError> {
     let mut tx = db.begin().await?;
+    tx.lift_deadlines().await?;
     tx.lock("migrations").await?;
     Ok(tx)
 }
@@ -268,6 +267,20 @@ mod tests {
              user_id integer not null,\n    picture blob,\n    created_at integer not null\n);\n"
         );
         assert_eq!(translated.checksum, step.checksum);
+    }
+
+    /// The deadlines of requests do not hold for migrations.
+    #[tokio::test]
+    async fn a_migration_has_no_deadline() {
+        let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
+        let db = Database::postgres(&format!("{server}/postgres"), crate::PoolSettings::default()).expect("a URL");
+        let mut tx = begin_locked(&db).await.expect("begins");
+        for deadline in ["statement_timeout", "lock_timeout"] {
+            let sql = "SELECT current_setting($1)";
+            let (set,): (String,) =
+                with_conn!(tx.connection(), c => sqlx::query_as(sql).bind(deadline).fetch_one(c).await).expect("reads");
+            assert_eq!(set, "0", "{deadline}");
+        }
     }
 
     #[test]

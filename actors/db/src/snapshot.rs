@@ -2,10 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use crate::{
-    Connection, Database, StoreError,
-    database::{StatementState, with_connect_timeout},
-};
+use crate::{Connection, Database, StatementState, StoreError, database::with_connect_timeout};
 
 /// The committed data as of the first read, whatever is written later.
 ///

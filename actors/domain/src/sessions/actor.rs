@@ -181,12 +181,9 @@ impl Handler<RecordDetections> for SessionTracker {
         let Some(at) = detections.iter().position(Detection::is_crisis) else {
             return self.push(context, Command::Record { session, detections, crisis: None, respond }, reply);
         };
-        let (deps, suggestions) = (Arc::clone(&self.deps), self.suggestions.clone());
-        let handle = self.handle.clone();
+        let (suggestions, handle) = (self.suggestions.clone(), self.handle.clone());
         self.tasks.spawn(async move {
-            if let Some(result) = check_before_advice(&deps, &context, session).await.transpose() {
-                return reply.send(result);
-            }
+            // In a crisis the catalogue answers without a call, so nothing is checked before.
             let crisis = Some(suggest(&suggestions, session, &detections[at], locale).await.into());
             let command = Command::Record { session, detections, crisis, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));

@@ -85,8 +85,9 @@ impl App {
     }
 
     async fn listen(&mut self, edge: &HttpConfig) -> Result<(), StartError> {
-        let site =
-            router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone())).hoop(CloseWhenStopping);
+        let site = router::public_routes(http::routes)
+            .hoop(affix_state::inject(self.state.clone()))
+            .hoop(CloseWhenStopping(self.state.stopping.clone()));
         let public = Server::bind(self.address, router::public_service(site, edge), edge.limits).await?;
         self.address = public.address;
         self.listeners.push(run(public));

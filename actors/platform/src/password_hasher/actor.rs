@@ -205,23 +205,26 @@ impl Job {
     }
 
     fn run(self, memory: &mut ArgonMemory, params: &Params, deps: &Deps) {
-        let mut begun = Instant::now();
-        let mut hash = |password: &SecretString| memory.hash(params, password, &deps.rng);
+        let mut hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
         match self {
             Self::Hash(HashPassword { password }, reply) => reply.send(Ok(hash(&password))),
             Self::RateAndHash(HashNewPassword { password, min_score, own_words }, reply) => {
-                if min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score {
-                    return reply.send(Err(NewPasswordError::TooWeak));
-                }
-                begun = Instant::now();
-                reply.send(Ok(hash(&password)));
+                let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
+                reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(hash(&password)) });
             }
             Self::Verify(VerifyPassword { password, hash }, reply) => {
-                reply.send(Ok(memory.verify(params, &password, hash.as_ref())));
+                reply.send(Ok(timed(deps, || memory.verify(params, &password, hash.as_ref()))));
             }
         }
-        deps.hash_time.observe(begun.elapsed().as_secs_f64());
     }
+}
+
+/// Observes how long a hash takes.
+fn timed<T>(deps: &Deps, hash: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let hashed = hash();
+    deps.hash_time.observe(begun.elapsed().as_secs_f64());
+    hashed
 }
 
 /// A worker has finished. It gives its memory back, unless it panicked.

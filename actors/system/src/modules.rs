@@ -3,8 +3,6 @@
 //!
 //! To add a module, start its actor in `Modules::new` and add an entry to `MODULES`.
 
-use std::{future::Future, pin::Pin};
-
 use faceofmind_db::{Database, StoreError, Tx};
 use faceofmind_domain::{
     accounts::{self, AccountHooks, AccountService, ErasureSlice, HookFuture, UserRegistry},
@@ -16,6 +14,7 @@ use faceofmind_domain::{
 };
 use faceofmind_platform::{Platform, encryption::RotationPass, idempotency, login_store, mail, outbox};
 use faceofmind_runtime::{ChildSpec, Handle};
+use futures_util::future::BoxFuture;
 
 use crate::{
     exporter::{self, Exporter, ModuleExport},
@@ -62,8 +61,6 @@ impl Modules {
         (Self { accounts, logins, authenticator, sessions, community, reminders, exporter }, children)
     }
 }
-
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One module that holds data of users.
 pub(crate) struct Module {

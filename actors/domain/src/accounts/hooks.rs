@@ -1,12 +1,11 @@
 //! What other modules do when an account changes.
 
-use std::{future::Future, pin::Pin};
-
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, UserId};
+use futures_util::future::BoxFuture;
 
 /// What a hook returns.
-pub type HookFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub type HookFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// One transaction of an erasure. The user is locked.
 #[derive(Clone, Copy, Debug)]

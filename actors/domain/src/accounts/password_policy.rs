@@ -15,8 +15,8 @@ pub struct PasswordPolicy {
     pub min_score: u8,
 }
 
-/// Why a password was refused. `admin create` prints these sentences, and the edge has the same. They contain "password" and never "invalid": by these words the
-/// app tells a right reset code from a wrong one.
+/// Why a password was refused. `admin create` prints these sentences, and the edge has the same. They contain "password" and never "invalid":
+/// by these words the app tells a right reset code from a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyViolation {
     /// Under 8 characters.

@@ -9,6 +9,8 @@ use faceofmind_db::{Connection, StoreError, Tx, with_conn};
 use faceofmind_model::{LoginId, UserId};
 use sqlx::FromRow;
 
+pub use export::export;
+
 /// A login: one signed-in device.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Login {
@@ -60,8 +62,6 @@ impl Login {
         }
     }
 }
-
-pub use export::export;
 
 /// How long ended and expired logins are kept: they say which devices and network addresses a user is known by.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);

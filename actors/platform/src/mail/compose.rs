@@ -1,8 +1,7 @@
 //! The interface to the code above this crate, which decides what a mail says when it is about to be sent.
 
-use std::{future::Future, pin::Pin};
-
 use faceofmind_model::{Email, UserId};
+use futures_util::future::BoxFuture;
 
 use super::{MailJob, MailTemplate};
 
@@ -13,7 +12,7 @@ pub trait MailComposer: Send + Sync {
 }
 
 /// What [`MailComposer::compose`] returns.
-pub type ComposeFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<ComposedMail>, ComposeError>> + Send + 'a>>;
+pub type ComposeFuture<'a> = BoxFuture<'a, Result<Option<ComposedMail>, ComposeError>>;
 
 /// Why a mail could not be composed. A later attempt may succeed.
 pub type ComposeError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,7 +1,8 @@
 //! A child as its supervisor sees it, whatever its messages are.
 
-use std::{fmt, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use ractor::{ActorCell, ActorProcessingErr};
 use serde_json::Value;
 
@@ -9,8 +10,6 @@ use crate::{
     Actor, AskError, Handle, RuntimeMetrics,
     adapter::{ActorFactory, RactorAdapter, SpawnArgs, StartError},
 };
-
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An actor to supervise: its handle, and the factory that makes it at every start.
 #[derive(Clone)]

@@ -1,18 +1,16 @@
 //! The contents of an export.
 
-use std::{future::Future, pin::Pin};
-
 use faceofmind_db::{
     Snapshot,
     export::{ExportAborted, FinalChunk, JsonWriter},
 };
 use faceofmind_model::UserId;
 use faceofmind_platform::{Platform, encryption::Keyring};
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 /// Writes what a module holds of a user.
-pub type ModuleExport =
-    for<'a> fn(ExportInput<'a>) -> Pin<Box<dyn Future<Output = Result<(), ExportAborted>> + Send + 'a>>;
+pub type ModuleExport = for<'a> fn(ExportInput<'a>) -> BoxFuture<'a, Result<(), ExportAborted>>;
 
 /// What a module's export needs.
 pub struct ExportInput<'a> {

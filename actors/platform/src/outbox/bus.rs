@@ -77,20 +77,24 @@ impl EventBus {
                 return Ok(());
             }
         }
-        while self.send(store::published_after(&self.db, self.position(), None, PAGE).await?) == PAGE {}
-        Ok(())
+        loop {
+            let page = store::published_after(&self.db, self.position(), None, PAGE).await?;
+            self.send(page.events);
+            self.position.store(page.last, Ordering::Relaxed);
+            if !page.more {
+                return Ok(());
+            }
+        }
     }
 
     fn position(&self) -> i64 {
         self.position.load(Ordering::Relaxed)
     }
 
-    fn send(&self, events: Vec<PublishedEvent>) -> usize {
-        let count = events.len();
+    fn send(&self, events: Vec<PublishedEvent>) {
         for event in events {
             self.position.store(event.position, Ordering::Relaxed);
             drop(self.sender.send(Arc::new(event)));
         }
-        count
     }
 }

@@ -46,7 +46,7 @@ pub struct Feed {
     position: i64,
     gap: Option<FeedItem>,
     page: VecDeque<PublishedEvent>,
-    /// No event of this feed follows the page up to this position.
+    /// The outbox was read up to here.
     scanned_to: i64,
     /// Whether the outbox may hold events that the bus will not send.
     needs_catch_up: bool,
@@ -122,11 +122,9 @@ impl Feed {
         if self.gap.is_some() {
             return Ok(());
         }
-        self.needs_catch_up = page.len() == PAGE;
-        if !self.needs_catch_up {
-            self.scanned_to = published;
-        }
-        self.page.extend(page);
+        self.needs_catch_up = page.more;
+        self.scanned_to = if page.more { page.last } else { published };
+        self.page.extend(page.events);
         Ok(())
     }
 

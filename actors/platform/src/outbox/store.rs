@@ -1,6 +1,12 @@
 //! The outbox table: events are inserted in the transaction of the change that they report, and read to be published.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{
+    collections::HashSet,
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{BulkStatement, Database, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
@@ -233,14 +239,26 @@ pub(super) async fn position_at(db: &Database, since: Timestamp) -> Result<i64, 
     Ok(position)
 }
 
-/// Returns the events published after `position`, in order; those about `user`, or all. Positions are assigned under the lease, so none
-/// appears late.
+/// A page of published events, in order.
+pub(super) struct PublishedPage {
+    pub(super) events: Vec<PublishedEvent>,
+    /// The page was read up to here.
+    pub(super) last: i64,
+    /// Whether another page may follow. `events` does not tell: it lacks the events that cannot be decoded.
+    pub(super) more: bool,
+}
+
+/// The last position that was reported as undecodable. Several feeds read the same events.
+static REPORTED: AtomicI64 = AtomicI64::new(0);
+
+/// Reads the events published after `position`, up to `limit`; those about `user`, or all. Positions are assigned under the lease, so none
+/// appears late. Events that cannot be decoded are omitted.
 pub(super) async fn published_after(
     db: &Database,
     position: i64,
     user: Option<UserId>,
     limit: usize,
-) -> Result<Vec<PublishedEvent>, StoreError> {
+) -> Result<PublishedPage, StoreError> {
     let mut reader = db.read_conn().await?;
     let rows: Vec<(i64, UserId, String)> = with_conn!(reader.connection(), c => {
         let sql = if user.is_some() { PUBLISHED_AFTER_ABOUT_USER } else { PUBLISHED_AFTER };
@@ -250,10 +268,16 @@ pub(super) async fn published_after(
             None => query.fetch_all(c).await,
         }
     })?;
-    let published = |(position, user_id, envelope): (i64, UserId, String)| {
-        subject_of(&envelope, user_id).map(|subject| PublishedEvent { position, subject, user_id, envelope })
-    };
-    Ok(rows.into_iter().filter_map(published).collect())
+    let (last, more) = (rows.last().map_or(position, |row| row.0), rows.len() == limit);
+    Ok(PublishedPage { events: rows.into_iter().filter_map(decode).collect(), last, more })
+}
+
+fn decode((position, user_id, envelope): (i64, UserId, String)) -> Option<PublishedEvent> {
+    let subject = subject_of(&envelope, user_id);
+    if subject.is_none() && REPORTED.fetch_max(position, Ordering::Relaxed) < position {
+        tracing::error!(position, "event in the outbox is not an envelope of this version; feeds omit it");
+    }
+    Some(PublishedEvent { position, subject: subject?, user_id, envelope })
 }
 
 /// The events that wait to be published.

@@ -77,13 +77,14 @@ impl EventTail {
             }
             Source::Outbox { db, pattern, position, page } => loop {
                 if let Some(event) = page.pop_front() {
-                    *position = event.position;
                     if pattern.matches(&event.subject) {
                         return Ok(event.envelope);
                     }
                 } else {
-                    page.extend(store::published_after(db, *position, None, PAGE).await?);
-                    if page.is_empty() {
+                    let read = store::published_after(db, *position, None, PAGE).await?;
+                    *position = read.last;
+                    page.extend(read.events);
+                    if !read.more && page.is_empty() {
                         tokio::time::sleep(POLL_INTERVAL).await;
                     }
                 }

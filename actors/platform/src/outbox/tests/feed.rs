@@ -54,6 +54,35 @@ async fn a_feed_from_now_on_has_no_older_events_and_none_of_others() {
     }
 }
 
+#[tokio::test]
+async fn events_that_cannot_be_decoded_hide_no_others() {
+    for db in testing::databases().await {
+        let bus = EventBus::new(&Settings::default(), db.clone());
+        bus.init().await.expect("reads");
+        let mut tail = EventTail::of_outbox(db.clone(), SubjectPattern::default(), None).await.expect("follows");
+        let mut subscriber = bus.subscribe();
+        record_sessions(&db, 1..601).await;
+        publish_all(&db).await;
+        // One in the first page, and the whole second page.
+        let mut tx = db.begin().await.expect("begins");
+        let sql = "UPDATE events SET envelope = '{}' WHERE position = 5 OR position BETWEEN 257 AND 512";
+        with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("writes");
+        tx.commit().await.expect("commits");
+        let expected: Vec<i64> = (1..601).filter(|at| *at != 5 && !(257..=512).contains(at)).collect();
+
+        let mut feed = bus.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        assert_eq!(sessions_in(&mut feed, expected.len()).await, expected);
+        bus.catch_up().await.expect("reads");
+        for &position in &expected {
+            assert_eq!(subscriber.try_recv().expect("sent").position, position);
+        }
+        for session in expected {
+            let envelope: Value = serde_json::from_str(&tail.next().await.expect("follows")).expect("JSON");
+            assert_eq!(envelope["data"]["session_id"], session);
+        }
+    }
+}
+
 async fn sweep_all_but_the_last(db: &Database) {
     sweep(db, Clock::system().now() + Duration::from_secs(60)).await.expect("sweeps");
 }

@@ -63,12 +63,13 @@ impl<'a> BatchTx<'a> {
     /// Commits, and returns the result of each command and whether there are events to publish.
     pub(super) async fn commit(self) -> Result<(Vec<CommandResult>, bool), SessionError> {
         let Self { tx, batch, fail_point, results, events, .. } = self;
+        // Each round gives every command a result or defers it, and the last defers none.
+        let results = results.into_iter().collect::<Option<Vec<_>>>();
+        let undecided = || sqlx::Error::Protocol("a command of the batch was not decided".to_owned());
+        let results = results.ok_or_else(|| StoreError::Rejected(undecided()))?;
         tx.commit().await?;
         fail_point.pass(&FailPointSite::Committed, batch.len());
-        // Each round gives every command a result or defers it, and the last defers none.
-        let lost = || Err(StoreError::corrupt("a command of a batch without a result").into());
-        let results = results.into_iter().map(|result| result.unwrap_or_else(lost));
-        Ok((results.collect(), !events.is_empty()))
+        Ok((results, !events.is_empty()))
     }
 
     /// Returns the commands to carry out and those that wait for the next round. Keys are claimed in their order, so that the batches of

@@ -1,13 +1,13 @@
 //! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails by itself.
 
 use std::{
-    slice,
+    io, slice,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use faceofmind_db::StoreError;
 use faceofmind_platform::{Platform, outbox::Wake};
-use faceofmind_runtime::{AskError, FailPoint};
+use faceofmind_runtime::FailPoint;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -93,12 +93,13 @@ impl BatchWriter {
         }
     }
 
-    /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable.
+    /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable. Errors of the database
+    /// cannot be cloned.
     fn reject_all(&self, batch: Vec<PendingCommand>, error: SessionError) {
         self.count(|counts| counts.rejected += batch.len() as u64);
         let mut first = Some(map_error(error));
         for pending in batch {
-            let error = first.take().unwrap_or_else(|| AskError::Unavailable("session batch").into());
+            let error = first.take().unwrap_or_else(batch_failed);
             pending.caller.reply(Err(error));
         }
     }
@@ -119,6 +120,11 @@ fn is_row_error(error: &SessionError) -> bool {
         SessionError::Store(error) => error.is_row_error() || matches!(error, StoreError::Conflict),
         _ => false,
     }
+}
+
+fn batch_failed() -> SessionError {
+    let cause = io::Error::other("the transaction of the batch failed; its first command has the cause");
+    StoreError::Unavailable(cause.into()).into()
 }
 
 /// A violated foreign key means that the user was deleted: the other rows that a command refers to are locked.

@@ -38,7 +38,7 @@ pub struct AdviceLocale {
     pub language: Option<String>,
 }
 
-/// Starts a session. [`SessionError::NotFound`] when the user does not exist.
+/// Starts a session. [`SessionError::UserNotFound`] when the user does not exist.
 pub struct StartSession {
     pub context: CommandContext,
     pub respond: Respond<Session>,

@@ -32,7 +32,7 @@ mod tail;
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
 pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
-pub(crate) use tail::tail;
+pub(crate) use tail::{accept_event_gaps, tail};
 
 use self::instance_lock::InstanceLock;
 

@@ -1,4 +1,4 @@
-//! `faceofmind events tail`: prints events. It changes nothing, and needs no running service.
+//! `faceofmind events`: prints events, which changes nothing, and accepts gaps. Neither needs a running service.
 
 use std::{
     io::{self, Write as _},
@@ -9,13 +9,13 @@ use std::{
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, migrations};
-use faceofmind_platform::outbox::{EventTail, OutboxError, SubjectPattern};
+use faceofmind_platform::outbox::{self, EventTail, OutboxError, SubjectPattern};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 
-use super::{StartError, bootstrap};
+use super::{StartError, bootstrap, commands::println_stdout};
 use crate::settings::{DatabaseUrl, Settings};
 
 /// Prints events until SIGTERM or Ctrl-C, or until the reader of standard output closes it.
@@ -37,6 +37,15 @@ pub(crate) async fn tail(
         _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
         printed = print(tail) => printed.map(|()| ExitCode::SUCCESS).map_err(StartError::Events),
     }
+}
+
+/// Forgets the gaps of the stream.
+pub(crate) async fn accept_event_gaps(settings: &Settings) -> Result<ExitCode, StartError> {
+    let db = open_migrated_database(settings).await?;
+    let accepted = outbox::accept_gaps(&db).await?;
+    db.close().await;
+    println_stdout(&format!("{accepted} gaps accepted"));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn print(mut tail: EventTail) -> Result<(), OutboxError> {

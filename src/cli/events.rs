@@ -1,4 +1,4 @@
-//! `faceofmind events tail [--subject …] [--since …]`.
+//! `faceofmind events tail [--subject …] [--since …]` and `faceofmind events accept-gaps`.
 
 use std::process::ExitCode;
 
@@ -16,6 +16,8 @@ pub(super) enum Command {
     ///
     /// If NATS_URL is set they come from the JetStream stream, else from the outbox in the database.
     Tail(TailArgs),
+    /// Accept that the stream has lost events that the outbox no longer holds, so that `/ready` reports them no longer
+    AcceptGaps,
 }
 
 #[derive(Args, Debug)]
@@ -52,10 +54,14 @@ impl Since {
 
 impl Command {
     pub(super) fn run(self, sources: &ConfigSources) -> Result<ExitCode, Failure> {
-        let Self::Tail(TailArgs { subject, since }) = self;
         let settings = super::init(sources)?;
-        let since = since.map(|since| since.timestamp(Clock::system().now()));
-        super::block_on(app::tail(&settings, subject, since))
+        match self {
+            Self::Tail(TailArgs { subject, since }) => {
+                let since = since.map(|since| since.timestamp(Clock::system().now()));
+                super::block_on(app::tail(&settings, subject, since))
+            }
+            Self::AcceptGaps => super::block_on(app::accept_event_gaps(&settings)),
+        }
     }
 }
 

@@ -118,6 +118,9 @@ async fn register_system(registry: &mut Registry, AppState { modules, platform, 
     gauge(registry, "events_up", "Whether events are published", i64::from(up));
     if let Ok(events) = events {
         gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
+        gauge(registry, "events_dead", "Events that NATS refused or that cannot be read", events.backlog.refused);
+        let help = "Gaps of the stream that the outbox could not fill, until they are accepted";
+        gauge(registry, "events_gaps", help, count(events.gaps.len()));
     }
     if let Ok(accounts) = modules.accounts.status().await {
         let age = accounts.service.oldest_erasure.map_or(0, |since| platform.clock.now().since(since).as_secs());

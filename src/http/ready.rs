@@ -36,25 +36,33 @@ pub struct Readiness {
     pub events: &'static str,
     /// Sending of mail: `up` or `down`. While it is down, mails wait in the queue.
     pub mail: &'static str,
+    /// How many gaps the stream has that the outbox could not fill, until an operator accepts them. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[salvo(schema(required = false))]
+    pub event_gaps: Option<usize>,
 }
 
 impl Readiness {
     async fn check(state: &AppState) -> Self {
         let AppState { platform, stopping, .. } = state;
-        let publisher = async { platform.publisher.status().await.is_ok_and(|status| status.is_up()) };
+        let publisher = async { platform.publisher.status().await.ok() };
         let (database, codes, mail, events) = tokio::join!(
             with_timeout(platform.db.is_up()),
             with_timeout(platform.codes.is_up()),
             with_timeout(platform.transport.is_up()),
-            with_timeout(publisher),
+            tokio::time::timeout(READINESS_TIMEOUT, publisher),
         );
-        let status = match (database && !stopping.is_cancelled(), codes && mail && events) {
+        let publisher = events.ok().flatten();
+        let events = publisher.as_ref().is_some_and(|status| status.is_up());
+        let event_gaps = publisher.map(|status| status.gaps.len()).filter(|gaps| *gaps > 0);
+        let status = match (database && !stopping.is_cancelled(), codes && mail && events && event_gaps.is_none()) {
             (false, _) => "unavailable",
             (true, false) => "degraded",
             (true, true) => "ready",
         };
         let name = |up| if up { "up" } else { "down" };
-        Self { status, database: name(database), codes: name(codes), events: name(events), mail: name(mail) }
+        let (database, codes, events, mail) = (name(database), name(codes), name(events), name(mail));
+        Self { status, database, codes, events, mail, event_gaps }
     }
 
     fn is_serving(&self) -> bool {

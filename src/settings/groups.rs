@@ -113,7 +113,7 @@ group! {
         nats_urls: Vec<SecretUrl> = list("nats_url", "nats://host:4222 or tls://…, comma-separated", nats).url(),
         /// The file with the credentials for NATS.
         nats_creds_file: Option<PathBuf> = optional("nats_creds_file", "the path of a file", values::path),
-        /// The time for which a published event stays in the outbox.
+        /// The time for which a published event stays in the outbox, with NATS at least as long as in the stream.
         retention: Duration = duration("events_retention_hours", HOUR, 1..=8760),
         /// The maximal number of publishes that await their acknowledgement.
         window: usize = number("events_window", 1..=4096),

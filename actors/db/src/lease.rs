@@ -1,21 +1,29 @@
 //! One leader among several nodes, by a row that its holder renews. A lease holds no session lock, so that a pgbouncer in transaction
 //! mode may stand between.
 //!
-//! *Requires* the table `leases(name text primary key, holder text not null, expires_at timestamptz not null)`, and clocks of the nodes
-//! that differ by much less than a lease's length.
+//! *Requires* the table `leases(name text primary key, holder text not null, expires_at timestamptz not null)`. PostgreSQL's clock decides
+//! when a lease expires, so the clocks of the nodes may differ.
 
 use std::time::Duration;
 
 use faceofmind_base::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use crate::{Database, StoreError, Tx, with_conn};
 
-const ACQUIRE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+/// `$3` is the lease's length in microseconds.
+const ACQUIRE_POSTGRES: &str = "INSERT INTO leases (name, holder, expires_at) \
+     VALUES ($1, $2, clock_timestamp() + $3 * interval '1 microsecond') \
+     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+     WHERE leases.holder = excluded.holder OR leases.expires_at < clock_timestamp() RETURNING holder";
+/// `$4` is the time.
+const ACQUIRE_SQLITE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $4 + $3) \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
      WHERE leases.holder = excluded.holder OR leases.expires_at < $4 RETURNING holder";
 const RELEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
 
-/// Acquires or renews the lease `name` for `length` from `now`. Returns false while another holder has it.
+/// Acquires or renews the lease `name` for `length`. Returns false while another holder has it. `now` is the time for SQLite, whose file has
+/// one process.
 ///
 /// # Errors
 /// [`StoreError`]: a node that cannot reach the database does not lead.
@@ -33,7 +41,8 @@ pub async fn acquire(
 }
 
 /// Acquires or renews the lease in the caller's transaction. Until that ends no other holder can acquire it, so what the transaction
-/// writes was written by the leader.
+/// writes was written by the leader. PostgreSQL ends the transaction when it is idle for `length`: a node that freezes in it, or loses its
+/// link, keeps the lease no longer than one that is idle.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -44,9 +53,17 @@ pub async fn acquire_in_tx(
     now: Timestamp,
     length: Duration,
 ) -> Result<bool, StoreError> {
-    let held: Option<(String,)> = with_conn!(tx.connection(), c => sqlx::query_as(ACQUIRE)
-        .bind(name).bind(holder).bind(now + length).bind(now)
-        .fetch_optional(c).await)?;
+    let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+    let held: Option<(String,)> = match tx {
+        Tx::Postgres(_) => {
+            let sql = format!("SET LOCAL idle_in_transaction_session_timeout = {}", length.as_millis().max(1));
+            tx.on_postgres(sqlx::query(AssertSqlSafe(sql))).await?;
+            with_conn!(tx.connection(), c => sqlx::query_as(ACQUIRE_POSTGRES)
+                .bind(name).bind(holder).bind(micros).fetch_optional(c).await)?
+        }
+        Tx::Sqlite(..) => with_conn!(tx.connection(), c => sqlx::query_as(ACQUIRE_SQLITE)
+            .bind(name).bind(holder).bind(micros).bind(now).fetch_optional(c).await)?,
+    };
     Ok(held.is_some())
 }
 

@@ -50,7 +50,7 @@ request! {
 ///
 /// Each has `event:` with its type, `data:` with the CloudEvents JSON (see `faceofmind asyncapi`) and `id:` with its
 /// position. With the id as `Last-Event-ID` a new stream continues after it, on any node, without a gap or a
-/// repetition. Events are kept for `EVENTS_RETENTION_HOURS`. If the next ones are no longer kept, the stream sends
+/// repetition. Events are kept for `EVENTS_RETENTION_HOURS` or longer. If the next ones are no longer kept, the stream sends
 /// `event: gap` with `{"after": …, "from": …}`: events after the one and before the other position are missing, and the
 /// client must read its data again. A comment is sent every 15 seconds. The stream ends when the login ends or the
 /// user's role changes (not when the access token expires), when the client reads too slowly, and when the service

@@ -25,6 +25,7 @@ mod feed_limiter;
 mod messages;
 mod peer_signal;
 mod publish_loop;
+mod refill;
 mod relay;
 mod store;
 mod stream;
@@ -37,7 +38,10 @@ pub use error::OutboxError;
 pub use feed::{Feed, FeedError, FeedItem};
 pub use messages::Wake;
 pub use relay::Role;
-pub use store::{Backlog, erase, record, record_many, sweep};
+pub use store::{
+    Backlog, erase, record, record_many,
+    refill::{EventGap, accept_gaps},
+};
 pub use stream::{NAME as STREAM, StreamSettings};
 pub use subject_pattern::SubjectPattern;
 pub use tail::EventTail;
@@ -51,7 +55,7 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// How long a leader may be silent. Another node takes over at most a `poll_interval` later.
     pub lease: Duration,
-    /// How long a published event stays in the outbox. Feeds resume within this time.
+    /// How long a published event stays in the outbox, with NATS at least as long as in the stream. Feeds resume within this time.
     pub retention: Duration,
     /// How often expired events are deleted.
     pub sweep_interval: Duration,

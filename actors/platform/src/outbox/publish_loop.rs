@@ -125,7 +125,6 @@ impl PublishLoop {
         }
         status.role = Some(outcome.role);
         status.published += outcome.published as u64;
-        status.backlog = outcome.backlog.unwrap_or(status.backlog);
         if let Some(position) = outcome.last_position {
             status.last_published = Some(LastPublished { position, at: self.relay.clock.now() });
         }

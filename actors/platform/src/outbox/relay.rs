@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     Deps, EventBus, OutboxError, Settings,
-    store::{self, Backlog, PendingEvent},
-    stream::{BackwardReader, StreamWriter},
+    store::{self, PendingEvent},
+    stream::StreamWriter,
 };
 use crate::nats::ConnectionState;
 
@@ -40,8 +40,6 @@ pub(super) struct PassOutcome {
     pub(super) last_position: Option<i64>,
     /// Whether another pass has work at once.
     pub(super) more: bool,
-    /// Counted once in a poll interval.
-    pub(super) backlog: Option<Backlog>,
 }
 
 pub(super) struct Relay {
@@ -55,8 +53,6 @@ pub(super) struct Relay {
     holder: String,
     /// When the lease of this node expires. None while it is not the leader.
     pub(super) leader_until: Option<Instant>,
-    last_sweep: Option<Instant>,
-    last_count: Option<Instant>,
 }
 
 /// What has arrived in the stream, in its order, and whether another pass has work at once.
@@ -75,8 +71,6 @@ impl Relay {
             writer: deps.nats.map(|nats| StreamWriter::new(nats, settings.stream)),
             holder,
             leader_until: None,
-            last_sweep: None,
-            last_count: None,
         }
     }
 
@@ -98,18 +92,17 @@ impl Relay {
             let delivery = self.deliver(pending).await?;
             more = delivery.more;
             published = self.assign_positions(delivery.arrived).await?;
-            self.sweep_when_due().await?;
         }
         let (count, last_position) = (published.len(), published.last().map(|event| event.position));
         self.bus.publish(published).await?;
-        Ok(PassOutcome { role, published: count, last_position, more, backlog: self.count_when_due().await? })
+        Ok(PassOutcome { role, published: count, last_position, more })
     }
 
     /// Puts on this node's bus what the leader has published.
     pub(super) async fn catch_up(&mut self) -> Result<PassOutcome, OutboxError> {
         self.bus.init().await?;
         self.bus.catch_up().await?;
-        Ok(PassOutcome { role: Role::Follower, published: 0, last_position: None, more: false, backlog: None })
+        Ok(PassOutcome { role: Role::Follower, published: 0, last_position: None, more: false })
     }
 
     /// Publishes all pending events, if this node is the leader, and releases the lease also after a failure.
@@ -142,7 +135,7 @@ impl Relay {
     }
 
     /// Acquires the lease, or renews it when a quarter of it has passed.
-    async fn ensure_leadership(&mut self) -> Result<bool, StoreError> {
+    pub(super) async fn ensure_leadership(&mut self) -> Result<bool, StoreError> {
         let (now, length) = (Instant::now(), self.lease_length());
         if self.leader_until.is_some_and(|until| until > now + length * 3 / 4) {
             return Ok(true);
@@ -172,7 +165,7 @@ impl Relay {
         if self.writer.is_none() {
             return Ok(Arrivals { arrived: pending, more: full });
         }
-        let arrived = self.find_end(&pending).await?;
+        let arrived = self.find_end().await?;
         if !arrived.is_empty() {
             tracing::info!(events = arrived.len(), "events found in the stream whose acknowledgements were lost");
             return Ok(Arrivals { arrived, more: true });
@@ -184,19 +177,20 @@ impl Relay {
         self.publish(pending, full || cut).await
     }
 
-    /// Reads the stream's end where it is unknown, and returns the pending events that have arrived.
-    async fn find_end(&mut self, pending: &[PendingEvent]) -> Result<Vec<PendingEvent>, OutboxError> {
-        match &mut self.writer {
-            Some(writer) if !writer.knows_end() => {
-                let tail = writer.sync().await?;
-                if pending.is_empty() { Ok(Vec::new()) } else { self.find_arrived(tail).await }
-            }
-            _ => Ok(Vec::new()),
+    /// Reads the stream's end where it is unknown, publishes again what the stream has lost, and returns the pending events that have arrived.
+    async fn find_end(&mut self) -> Result<Vec<PendingEvent>, OutboxError> {
+        let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
+        if writer.knows_end().await {
+            return Ok(Vec::new());
         }
+        let tail = writer.sync().await?;
+        let end = self.read_end(tail).await?;
+        self.refill(&end).await?;
+        Ok(end.arrived)
     }
 
     /// Deletes a user's messages from the stream, however long it takes, and renews the lease meanwhile.
-    async fn erase(&mut self, user: UserId) -> Result<(), OutboxError> {
+    pub(super) async fn erase(&mut self, user: UserId) -> Result<(), OutboxError> {
         let Some(writer) = &self.writer else { return Ok(()) };
         let mut erasing = pin!(writer.erase(user));
         loop {
@@ -211,34 +205,22 @@ impl Relay {
     }
 
     async fn publish(&mut self, mut pending: Vec<PendingEvent>, more: bool) -> Result<Arrivals, OutboxError> {
-        let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else {
+        let (Some(writer), Some(until), false) = (&mut self.writer, self.leader_until, pending.is_empty()) else {
             return Ok(Arrivals { arrived: Vec::new(), more: false });
         };
         let sent = writer.publish(&pending, until).await;
+        let first_left = pending.get(sent.arrived).map(|event| event.seq);
         pending.truncate(sent.arrived);
-        match sent.outcome {
-            Err(error) if sent.arrived == 0 => Err(error),
-            Err(error) => {
-                tracing::info!(%error, arrived = sent.arrived, "a part of the pending events was published; the rest is retried");
-                Ok(Arrivals { arrived: pending, more: true })
-            }
-            Ok(()) => Ok(Arrivals { arrived: pending, more }),
+        let Err(failure) = sent.outcome else { return Ok(Arrivals { arrived: pending, more }) };
+        if let Some(seq) = first_left.filter(|_| failure.refused) {
+            store::refuse(&self.db, seq, &failure.error.to_string()).await?;
+        } else if sent.arrived == 0 {
+            return Err(failure.error);
+        } else {
+            let (error, arrived) = (failure.error, sent.arrived);
+            tracing::info!(%error, arrived, "a part of the pending events was published; the rest is retried");
         }
-    }
-
-    /// Returns the events that have arrived in the stream and have no position yet. Reads backwards until a whole window shows none:
-    /// positions are assigned in the stream's order, a window at a time.
-    async fn find_arrived(&self, mut tail: BackwardReader) -> Result<Vec<PendingEvent>, OutboxError> {
-        let mut arrived = Vec::new();
-        loop {
-            let ids = tail.read_backwards(self.settings.stream.window).await?;
-            let mut pending = if ids.is_empty() { Vec::new() } else { store::pending_among(&self.db, &ids).await? };
-            if pending.is_empty() {
-                return Ok(arrived);
-            }
-            pending.sort_by_key(|event| ids.iter().position(|id| *id == event.id));
-            arrived.splice(0..0, pending);
-        }
+        Ok(Arrivals { arrived: pending, more: true })
     }
 
     async fn assign_positions(&mut self, arrived: Vec<PendingEvent>) -> Result<Vec<PublishedEvent>, StoreError> {
@@ -273,19 +255,6 @@ impl Relay {
             writer.forget_end();
         }
     }
-
-    async fn sweep_when_due(&mut self) -> Result<(), StoreError> {
-        if is_due(&mut self.last_sweep, self.settings.sweep_interval) {
-            let deleted = store::sweep(&self.db, self.clock.now() - self.settings.retention).await?;
-            tracing::debug!(deleted, "expired events deleted");
-        }
-        Ok(())
-    }
-
-    async fn count_when_due(&mut self) -> Result<Option<Backlog>, StoreError> {
-        let due = is_due(&mut self.last_count, self.settings.poll_interval);
-        Ok(if due { Some(store::backlog(&self.db).await?) } else { None })
-    }
 }
 
 /// Keeps the events before the first `user.deleted`; if that is the first of all, the events before the second one. Returns whether any
@@ -294,14 +263,4 @@ fn split_at_user_deleted(pending: &mut Vec<PendingEvent>) -> bool {
     let next = pending.iter().skip(1).position(PendingEvent::is_user_deleted);
     pending.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));
     next.is_some()
-}
-
-/// Whether `interval` has passed since `last`, which is then now.
-fn is_due(last: &mut Option<Instant>, interval: Duration) -> bool {
-    let now = Instant::now();
-    let due = last.is_none_or(|last| now - last >= interval);
-    if due {
-        *last = Some(now);
-    }
-    due
 }

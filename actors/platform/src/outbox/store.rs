@@ -18,6 +18,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Database as Backend, Encode, QueryBuilder, Type};
 
+pub(super) mod refill;
+
 static RECORD: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at) \
                SELECT column1, column2, column3, column4, column5 FROM (VALUES {rows}) AS new_events WHERE column1 IS NOT NULL";
@@ -26,7 +28,9 @@ static RECORD: LazyLock<BulkStatement> = LazyLock::new(|| {
 /// The most rows that one DELETE of a sweep takes, so that it holds its locks for a short time.
 const SWEEP_BATCH: i64 = 1000;
 
-const PENDING: &str = "SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL ORDER BY seq LIMIT $1";
+const PENDING: &str = "SELECT seq, id, user_id, envelope FROM events \
+     WHERE position IS NULL AND refusal IS NULL ORDER BY seq LIMIT $1";
+const REFUSE: &str = "UPDATE events SET refusal = $2 WHERE seq = $1 AND position IS NULL";
 const KEPT_POSITIONS: &str = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM events";
 const LAST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";
 const PUBLISHED_AFTER: &str = "SELECT position, user_id, envelope FROM events \
@@ -35,8 +39,8 @@ const PUBLISHED_AFTER_ABOUT_USER: &str = "SELECT position, user_id, envelope FRO
      WHERE position > $1 AND user_id = $3 ORDER BY position LIMIT $2";
 const POSITION_AT: &str = "SELECT coalesce(min(position) - 1, (SELECT coalesce(max(position), 0) FROM events)) \
      FROM events WHERE published_at >= $1";
-const BACKLOG: &str = "SELECT count(*), min(recorded_at) FROM \
-     (SELECT recorded_at FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS pending";
+const BACKLOG: &str = "SELECT count(*) - count(refusal), count(refusal), min(CASE WHEN refusal IS NULL THEN recorded_at END) FROM \
+     (SELECT recorded_at, refusal FROM events WHERE position IS NULL ORDER BY seq LIMIT $1) AS pending";
 const UNPUBLISHED_OF_USER: &str =
     "SELECT seq FROM events WHERE user_id = $1 AND position IS NULL ORDER BY seq LIMIT $2";
 const PUBLISHED_OF_USER: &str =
@@ -98,19 +102,10 @@ async fn change_events(
         .bind(user).bind(limit).execute(c).await.map(|done| done.rows_affected()))?)
 }
 
-/// Deletes events published before `before`, oldest first, and returns their number. After a failure, those deleted so far stay deleted.
-pub async fn sweep(db: &Database, before: Timestamp) -> Result<u64, StoreError> {
-    let mut deleted = 0;
-    loop {
-        let mut tx = db.begin().await?;
-        let batch: u64 = with_conn!(tx.connection(), c => sqlx::query(SWEEP)
-            .bind(SWEEP_BATCH).bind(before).execute(c).await.map(|done| done.rows_affected()))?;
-        tx.commit().await?;
-        deleted += batch;
-        if batch < SWEEP_BATCH.unsigned_abs() {
-            return Ok(deleted);
-        }
-    }
+/// Deletes a portion of the events published before `before`, oldest first, and returns their number.
+pub(super) async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    Ok(with_conn!(tx.connection(), c => sqlx::query(SWEEP)
+        .bind(SWEEP_BATCH).bind(before).execute(c).await.map(|done| done.rows_affected()))?)
 }
 
 /// A recorded event without a position.
@@ -137,31 +132,64 @@ impl PendingEvent {
 type PendingRow = (i64, String, UserId, String);
 
 /// Returns the events to publish next. It does not start after the last published one: an event that commits late has an earlier `seq`.
+/// An event that cannot be decoded is refused, so that the others go on.
 pub(super) async fn pending(db: &Database, limit: usize) -> Result<Vec<PendingEvent>, StoreError> {
-    let mut reader = db.read_conn().await?;
-    let rows: Vec<PendingRow> =
-        with_conn!(reader.connection(), c => sqlx::query_as(PENDING).bind(as_limit(limit)).fetch_all(c).await)?;
-    rows.into_iter().map(parse_row).collect()
+    let rows: Vec<PendingRow> = {
+        let mut reader = db.read_conn().await?;
+        with_conn!(reader.connection(), c => sqlx::query_as(PENDING).bind(as_limit(limit)).fetch_all(c).await)?
+    };
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        let seq = row.0;
+        match parse_row(row) {
+            Some(event) => events.push(event),
+            None => refuse(db, seq, "it is not an envelope of this version").await?,
+        }
+    }
+    Ok(events)
 }
 
-/// Returns those of these ids that are not published yet, in no order.
-pub(super) async fn pending_among(db: &Database, ids: &[String]) -> Result<Vec<PendingEvent>, StoreError> {
+/// Makes a pending event a dead letter: it stays in the outbox and is not published.
+pub(super) async fn refuse(db: &Database, seq: i64, reason: &str) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    with_conn!(tx.connection(), c => sqlx::query(REFUSE).bind(seq).bind(reason).execute(c).await.map(drop))?;
+    tx.commit().await?;
+    tracing::error!(seq, reason, "event cannot be published and became a dead letter; the other events go on");
+    Ok(())
+}
+
+/// What the outbox knows of messages in the stream.
+pub(super) struct KnownEvents {
+    /// The events without a position, in the order of the messages.
+    pub(super) pending: Vec<PendingEvent>,
+    /// The last position of the others.
+    pub(super) position: Option<i64>,
+    /// How many messages the outbox does not know.
+    pub(super) unknown: usize,
+}
+
+/// Looks up the events with these ids.
+pub(super) async fn known_among(db: &Database, ids: &[String]) -> Result<KnownEvents, StoreError> {
     let mut reader = db.read_conn().await?;
-    let rows: Vec<PendingRow> = with_conn!(reader.connection(), c => {
-        let mut query = QueryBuilder::new("SELECT seq, id, user_id, envelope FROM events WHERE position IS NULL AND id IN (");
+    let rows: Vec<(Option<i64>, i64, String, UserId, String)> = with_conn!(reader.connection(), c => {
+        let mut query = QueryBuilder::new("SELECT position, seq, id, user_id, envelope FROM events WHERE id IN (");
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(id.as_str());
         }
         query.push(")").build_query_as().fetch_all(c).await
     })?;
-    rows.into_iter().map(parse_row).collect()
+    let unknown = ids.len().saturating_sub(rows.len());
+    let position = rows.iter().filter_map(|row| row.0).max();
+    let pending = rows.into_iter().filter(|row| row.0.is_none());
+    let mut pending: Vec<_> = pending.filter_map(|(_, seq, id, user, text)| parse_row((seq, id, user, text))).collect();
+    pending.sort_by_key(|event| ids.iter().position(|id| *id == event.id));
+    Ok(KnownEvents { pending, position, unknown })
 }
 
-fn parse_row((seq, id, user_id, envelope): PendingRow) -> Result<PendingEvent, StoreError> {
-    let subject = subject_of(&envelope, user_id)
-        .ok_or_else(|| StoreError::corrupt(format!("event {id} in the outbox is not an envelope of this version")))?;
-    Ok(PendingEvent { seq, id, user_id, subject, envelope })
+fn parse_row((seq, id, user_id, envelope): PendingRow) -> Option<PendingEvent> {
+    let subject = subject_of(&envelope, user_id)?;
+    Some(PendingEvent { seq, id, user_id, subject, envelope })
 }
 
 /// Assigns positions in the given order, and returns the events as published. Events erased meanwhile are skipped and leave no gap.
@@ -285,6 +313,8 @@ fn decode((position, user_id, envelope): (i64, UserId, String)) -> Option<Publis
 pub struct Backlog {
     /// How many, counted up to 10,000.
     pub events: i64,
+    /// How many cannot be published: dead letters.
+    pub refused: i64,
     /// When the oldest was recorded. Null when none waits.
     pub oldest: Option<Timestamp>,
 }
@@ -293,9 +323,9 @@ const MAX_COUNTED: i64 = 10_000;
 
 pub(super) async fn backlog(db: &Database) -> Result<Backlog, StoreError> {
     let mut reader = db.read_conn().await?;
-    let (events, oldest) =
+    let (events, refused, oldest) =
         with_conn!(reader.connection(), c => sqlx::query_as(BACKLOG).bind(MAX_COUNTED).fetch_one(c).await)?;
-    Ok(Backlog { events, oldest })
+    Ok(Backlog { events, refused, oldest })
 }
 
 fn as_limit(limit: usize) -> i64 {

@@ -7,11 +7,11 @@
 //! The first message of a window names its predecessor by sequence number, the others by message id. *Why*: a restarted server has forgotten
 //! the last message id, and the last message may be erased, but the sequence number stays.
 
-use std::{fmt, time::Duration};
+use std::{error::Error as _, fmt, time::Duration};
 
 use async_nats::jetstream::{
     Context, ErrorCode,
-    context::{ContextBuilder, GetStreamErrorKind, PublishError},
+    context::{ContextBuilder, GetStreamErrorKind, PublishError, PublishErrorKind},
     message::PublishMessage,
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
@@ -31,6 +31,8 @@ pub(super) use tail::BackwardReader;
 
 pub const NAME: &str = "FACEOFMIND";
 const SUBJECTS: &str = "faceofmind.v1.>";
+/// How often the server confirms the end of a stream to which nothing is published.
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
 const UNKNOWN_END: &str = "the end of the stream is not known";
 
 /// How the stream is configured and written.
@@ -71,12 +73,39 @@ pub(super) struct StreamWriter {
 struct StreamEnd {
     epoch: u64,
     last: u64,
+    /// When the server confirmed it.
+    confirmed: Instant,
 }
 
 /// How many messages of a window have arrived, counted from its first, and why not all.
 pub(super) struct PublishResult {
     pub(super) arrived: usize,
-    pub(super) outcome: Result<(), OutboxError>,
+    pub(super) outcome: Result<(), PublishFailure>,
+}
+
+/// Why the first message that has not arrived has not.
+#[derive(Debug)]
+pub(super) struct PublishFailure {
+    pub(super) error: OutboxError,
+    /// Whether the server takes no such message, however often it is sent.
+    pub(super) refused: bool,
+}
+
+impl From<OutboxError> for PublishFailure {
+    fn from(error: OutboxError) -> Self {
+        Self { error, refused: false }
+    }
+}
+
+impl From<PublishError> for PublishFailure {
+    fn from(error: PublishError) -> Self {
+        let refusals = [ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM];
+        let by_server = error.source().and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+        let refused = error.kind() == PublishErrorKind::MaxPayloadExceeded
+            || by_server.is_some_and(|error| refusals.contains(&error.error_code()));
+        let reason = by_server.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+        Self { error: nats_error(reason), refused }
+    }
 }
 
 impl StreamWriter {
@@ -89,9 +118,19 @@ impl StreamWriter {
         self.nats.state()
     }
 
-    /// Whether the stream's end is known.
-    pub(super) fn knows_end(&self) -> bool {
-        self.end.is_some_and(|end| end.epoch == self.connection().epoch())
+    /// Whether the stream's end is known. Lets the server confirm it from time to time: an operator may have deleted the stream.
+    pub(super) async fn knows_end(&mut self) -> bool {
+        let epoch = self.connection().epoch();
+        let Some(end) = self.end.as_mut().filter(|end| end.epoch == epoch) else { return false };
+        if end.confirmed.elapsed() > CONFIRM_INTERVAL {
+            let stream = self.context.get_stream(NAME).await;
+            if !stream.is_ok_and(|stream| stream.cached_info().state.last_sequence == end.last) {
+                self.end = None;
+                return false;
+            }
+            end.confirmed = Instant::now();
+        }
+        true
     }
 
     /// Forgets the stream's end: another node may have written, or positions were not stored.
@@ -108,21 +147,25 @@ impl StreamWriter {
         let stream = connection.while_connected(epoch, self.open()).await?;
         let state = &stream.cached_info().state;
         let (first, last) = (state.first_sequence, state.last_sequence);
-        self.end = Some(StreamEnd { epoch, last });
+        self.end = Some(StreamEnd { epoch, last, confirmed: Instant::now() });
         Ok(BackwardReader { connection, epoch, first, unread: last, stream })
     }
 
     /// Publishes a window of events, in their order, and waits for the acknowledgements, at most `until` then.
     pub(super) async fn publish(&mut self, events: &[PendingEvent], until: Instant) -> PublishResult {
-        let Some(StreamEnd { epoch, last }) = self.end.take() else {
-            return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END)) };
+        let Some(StreamEnd { epoch, last, .. }) = self.end.take() else {
+            return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END).into()) };
         };
         let mut acks = Acks { arrived: 0, last };
-        let sending = async { send(&self.context, events, &mut acks).await.map_err(nats_error) };
+        let sending = async { Ok::<_, OutboxError>(send(&self.context, events, &mut acks).await) };
         let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
-        let outcome = sent.unwrap_or_else(|_| Err(nats_error("the acknowledgements did not come in time")));
+        let outcome = match sent {
+            Ok(Ok(sent)) => sent.map_err(PublishFailure::from),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(nats_error("the acknowledgements did not come in time").into()),
+        };
         if outcome.is_ok() {
-            self.end = Some(StreamEnd { epoch, last: acks.last });
+            self.end = Some(StreamEnd { epoch, last: acks.last, confirmed: Instant::now() });
         }
         PublishResult { arrived: acks.arrived, outcome }
     }
@@ -135,7 +178,7 @@ impl StreamWriter {
         let (connection, end) = (self.connection().clone(), self.end);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
-            let StreamEnd { epoch, last } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
+            let StreamEnd { epoch, last, .. } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
                 erasure::erase(&stream, user, last).await
@@ -195,23 +238,30 @@ struct Acks {
     last: u64,
 }
 
-/// Sends all messages, then waits for each acknowledgement in turn.
+/// Sends all messages, or those before the first that cannot be sent, then waits for each acknowledgement in turn.
 async fn send(context: &Context, events: &[PendingEvent], acks: &mut Acks) -> Result<(), PublishError> {
     let mut awaited = Vec::with_capacity(events.len());
-    let mut predecessor = None;
+    let (mut predecessor, mut sent) = (None, Ok(()));
     for event in events {
         let message = match predecessor {
             None => message(event).expected_last_sequence(acks.last),
             Some(id) => message(event).expected_last_message_id(id),
         };
-        awaited.push(context.send_publish(event.subject.clone(), message).await?);
+        match context.send_publish(event.subject.clone(), message).await {
+            Ok(ack) => awaited.push(ack),
+            Err(error) => {
+                sent = Err(error);
+                break;
+            }
+        }
         predecessor = Some(&event.id);
     }
     for ack in awaited {
-        acks.last = ack.await?.sequence;
+        // A message that the server knows by its id has an earlier number.
+        acks.last = acks.last.max(ack.await?.sequence);
         acks.arrived += 1;
     }
-    Ok(())
+    sent
 }
 
 fn message(event: &PendingEvent) -> PublishMessage {

@@ -6,6 +6,7 @@
 
 use async_nats::jetstream::{
     ErrorCode,
+    message::StreamMessage,
     stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream},
 };
 use faceofmind_model::{UserId, event};
@@ -17,17 +18,23 @@ use crate::outbox::error::OutboxError;
 /// The most deletions in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// Deletes a user's messages up to the sequence number `last`, and returns their number.
+/// Deletes a user's messages up to the sequence number `last`, and returns their number. Keeps `user.deleted`, which says that they are
+/// deleted.
 pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<u64, OutboxError> {
     let (mut from, mut erased) = (1, 0);
     let mut deletions = JoinSet::new();
-    while let Some(number) = next_of(stream, user, from).await?.filter(|number| *number <= last) {
+    while let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) {
+        let number = message.sequence;
+        from = number + 1;
+        if message.subject.as_str().starts_with(event::USER_DELETED) {
+            continue;
+        }
         let stream = stream.clone();
         deletions.spawn(async move { delete(&stream, number).await });
         if deletions.len() == MAX_IN_FLIGHT {
             join_one(&mut deletions).await?;
         }
-        (from, erased) = (number + 1, erased + 1);
+        erased += 1;
     }
     while !deletions.is_empty() {
         join_one(&mut deletions).await?;
@@ -40,10 +47,10 @@ async fn join_one(deletions: &mut JoinSet<Result<(), OutboxError>>) -> Result<()
     deletions.join_next().await.map_or(Ok(()), |deletion| deletion.map_err(nats_error)?)
 }
 
-async fn next_of(stream: &Stream<()>, user: UserId, from: u64) -> Result<Option<u64>, OutboxError> {
+async fn next_of(stream: &Stream<()>, user: UserId, from: u64) -> Result<Option<StreamMessage>, OutboxError> {
     let search = stream.raw_message_builder().sequence(from).next_by_subject(event::subjects_of(user));
     match search.send().await {
-        Ok(message) => Ok(Some(message.sequence)),
+        Ok(message) => Ok(Some(message)),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(nats_error(error)),
     }

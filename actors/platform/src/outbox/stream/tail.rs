@@ -19,6 +19,11 @@ pub(in crate::outbox) struct BackwardReader {
 }
 
 impl BackwardReader {
+    /// Whether every message was read.
+    pub(in crate::outbox) fn is_at_start(&self) -> bool {
+        self.unread < self.first.max(1)
+    }
+
     /// Returns the ids of the next `count` messages towards the start, in stream order. Returns none at the start, or if all were erased.
     pub(in crate::outbox) async fn read_backwards(&mut self, count: usize) -> Result<Vec<String>, OutboxError> {
         let from = self.unread.saturating_sub(count as u64 - 1).max(self.first).max(1);

@@ -13,7 +13,7 @@ use super::*;
 use crate::outbox::relay::{PassOutcome, Relay};
 
 /// Returns the ids in the stream, in its order.
-async fn stream_ids(account: &NatsAccount) -> Vec<String> {
+pub(super) async fn stream_ids(account: &NatsAccount) -> Vec<String> {
     let stream = account.jetstream().await.get_stream(STREAM).await.expect("the stream is there");
     let state = &stream.cached_info().state;
     let mut ids = Vec::new();
@@ -174,13 +174,15 @@ async fn another_node_takes_over_and_the_old_leader_does_no_harm() {
     for db in testing::databases().await {
         let Database::Postgres(_) = &db else { continue };
         let account = testing::nats_account().await;
-        let mut old = relay(&db, &account, &account.server, "old").await;
-        let mut new = relay(&db, &account, &account.server, "new").await;
+        let settings = Settings { lease: Duration::from_secs(1), ..Settings::default() };
+        let connect = async || testing::connect_nats(account.url(&account.server)).await;
+        let mut old = relay_with(&db, connect().await, "old", settings).await;
+        let mut new = relay_with(&db, connect().await, "new", settings).await;
         let mut ids = record_sessions(&db, 0..3).await;
         assert_eq!(run_passes(&mut old).await.expect("leads").role, Role::Leader);
         assert_eq!(run_passes(&mut new).await.expect("follows").role, Role::Follower);
         // The old leader does not renew its lease, and does not know that it has expired.
-        new.clock.advance(new.settings.lease);
+        tokio::time::sleep(settings.lease).await;
         ids.extend(record_sessions(&db, 3..6).await);
         let pending = store::pending(&db, 10).await.expect("reads");
         assert_eq!(run_passes(&mut new).await.expect("takes over").role, Role::Leader);

@@ -1,0 +1,125 @@
+//! The outbox is the truth and the stream is a copy of it: what the stream lost is published again.
+//!
+//! *Why*: NATS acknowledges a message before it is on disk. After a power cut, a restored volume or a deleted stream, events that have
+//! positions are missing. The relay compares the stream's end with the outbox whenever it does not know the end: when it becomes the leader,
+//! at each new connection, and after a failure.
+//!
+//! *Guarantees*: events are published again in the order of their positions, with the same ids, before any later event. An older stream
+//! holds events of users who were deleted since: they are erased from it before.
+
+use std::{collections::HashSet, time::Duration};
+
+use faceofmind_base::Timestamp;
+
+use super::{
+    OutboxError,
+    relay::Relay,
+    store::{
+        self, PendingEvent,
+        refill::{self, EventGap},
+    },
+    stream::BackwardReader,
+};
+
+/// Events that the stream drops within this time, because of their age, are not published again.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(3600);
+
+/// What the end of the stream shows.
+pub(super) struct StreamEnd {
+    /// The events that have arrived and have no position yet, in the stream's order.
+    pub(super) arrived: Vec<PendingEvent>,
+    /// The last position whose event the stream holds; 0 when it holds none.
+    position: i64,
+}
+
+impl Relay {
+    /// Reads the stream backwards, until a whole window shows no event without a position and one with a position was found: positions are
+    /// assigned in the stream's order, a window at a time.
+    pub(super) async fn read_end(&self, mut tail: BackwardReader) -> Result<StreamEnd, OutboxError> {
+        let (mut arrived, mut position, mut unknown) = (Vec::new(), None, 0);
+        while !tail.is_at_start() {
+            let ids = tail.read_backwards(self.settings.stream.window).await?;
+            if ids.is_empty() {
+                continue;
+            }
+            let known = store::known_among(&self.db, &ids).await?;
+            unknown += known.unknown;
+            position = position.max(known.position);
+            if known.pending.is_empty() && position.is_some() {
+                break;
+            }
+            arrived.splice(0..0, known.pending);
+        }
+        warn_of_unknown(unknown);
+        Ok(StreamEnd { arrived, position: position.unwrap_or(0) })
+    }
+
+    /// Publishes again the events that the outbox holds and the stream has lost.
+    ///
+    /// # Errors
+    /// The database or NATS failed. The next pass finds the stream's new end and goes on from there.
+    pub(super) async fn refill(&mut self, end: &StreamEnd) -> Result<(), OutboxError> {
+        let since = self.clock.now() - self.settings.stream.max_age.saturating_sub(EXPIRY_MARGIN);
+        let (mut position, mut refilled) = (end.position, 0);
+        loop {
+            let page = refill::page(&self.db, position, since, self.settings.stream.window).await?;
+            let Some(&(last, _)) = page.last() else { break };
+            if refilled == 0 {
+                self.report_gap(position, since).await?;
+                self.erase_deleted_users().await?;
+            }
+            refilled += page.len();
+            self.publish_again(page.into_iter().map(|(_, event)| event).collect()).await?;
+            position = last;
+        }
+        if refilled > 0 {
+            tracing::warn!(
+                events = refilled,
+                after = end.position,
+                "the stream had lost events; they were published again"
+            );
+        }
+        Ok(())
+    }
+
+    async fn publish_again(&mut self, events: Vec<PendingEvent>) -> Result<(), OutboxError> {
+        self.ensure_leadership().await?;
+        let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else { return Ok(()) };
+        writer.publish(&events, until).await.outcome.map_err(|failure| failure.error)
+    }
+
+    /// Stores and logs the positions after `position` that the outbox no longer holds, unless the stream would have dropped them too.
+    async fn report_gap(&self, position: i64, since: Timestamp) -> Result<(), OutboxError> {
+        let Some((kept, published_at)) = refill::first_kept(&self.db, position).await? else { return Ok(()) };
+        if kept > position + 1 && published_at > since {
+            let gap = EventGap { first_position: position + 1, last_position: kept - 1, found_at: self.clock.now() };
+            refill::add_gap(&self.db, gap).await?;
+            let EventGap { first_position, last_position, .. } = gap;
+            tracing::error!(
+                first_position,
+                last_position,
+                "the stream has lost events that the outbox no longer holds; consumers must read again what they hold. \
+                 `faceofmind events accept-gaps` accepts that"
+            );
+        }
+        Ok(())
+    }
+
+    async fn erase_deleted_users(&mut self) -> Result<(), OutboxError> {
+        let users: HashSet<_> = refill::deleted_users(&self.db).await?.into_iter().collect();
+        for user in users {
+            self.erase(user).await?;
+        }
+        Ok(())
+    }
+}
+
+fn warn_of_unknown(messages: usize) {
+    if messages > 0 {
+        tracing::error!(
+            messages,
+            "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
+             events that it does not know, or another client publishes to the stream"
+        );
+    }
+}

@@ -74,7 +74,10 @@ async fn kill_under_load(app: &TestApp, count: usize) {
     app.wait_until_published().await;
     nodes.stop().await;
     // The nodes have stopped, so that nothing is stored after the comparison.
-    assert_published_once(app, &progress, &consumer.all_events().await).await;
+    let mut events = consumer.all_events().await;
+    // The new stream also got the events of the registrations, which another server held.
+    events.retain(|event| !event.name().starts_with("user."));
+    assert_published_once(app, &progress, &events).await;
 }
 
 /// The nodes as programs, and their current addresses.
@@ -257,5 +260,6 @@ async fn a_follower_publishes_within_five_seconds_of_the_leaders_death(app: &Tes
     assert!(killed.elapsed() < Duration::from_secs(5), "it took {:?}", killed.elapsed());
     follower.terminate().await;
     let events = EventConsumer::at(&nats.url()).await.all_events().await;
-    assert_eq!(events.iter().map(ReceivedEvent::name).collect::<Vec<_>>(), ["session.started"; 2]);
+    let started = events.iter().filter(|event| event.name() == "session.started");
+    assert_eq!(started.count(), 2);
 }

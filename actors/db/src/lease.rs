@@ -11,11 +11,13 @@ use sqlx::AssertSqlSafe;
 
 use crate::{Database, StoreError, Tx, with_conn};
 
-/// `$3` is the lease's length in microseconds.
+/// `$3` is the lease's length in microseconds. A lease that lasts for more than two lengths was written by a clock that was ahead: earlier
+/// versions wrote their own.
 const ACQUIRE_POSTGRES: &str = "INSERT INTO leases (name, holder, expires_at) \
      VALUES ($1, $2, clock_timestamp() + $3 * interval '1 microsecond') \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
-     WHERE leases.holder = excluded.holder OR leases.expires_at < clock_timestamp() RETURNING holder";
+     WHERE leases.holder = excluded.holder OR leases.expires_at < clock_timestamp() \
+     OR leases.expires_at > clock_timestamp() + 2 * $3 * interval '1 microsecond' RETURNING holder";
 /// `$4` is the time.
 const ACQUIRE_SQLITE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $4 + $3) \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \

@@ -173,7 +173,7 @@ async fn a_follower_shows_that_events_wait() {
             lease::acquire_in_tx(&mut tx, "publisher", "frozen", Clock::system().now(), hour).await.expect("leads")
         );
         tx.commit().await.expect("commits");
-        let node = Node::start(&db, with_fast_polls(), None).await;
+        let node = Node::start(&db, Settings { lease: hour, ..with_fast_polls() }, None).await;
         node.until_role(Role::Follower).await;
         node.until_up(true).await;
         record_sessions(&db, 0..3).await;
@@ -216,5 +216,9 @@ async fn the_clock_of_a_dead_leader_does_not_matter() {
             lease::acquire(&db, "publisher", "other", now, length).await.expect("asks")
         })
         .await;
+        let mut tx = db.begin().await.expect("begins");
+        run(&mut tx, "UPDATE leases SET holder = 'earlier', expires_at = expires_at + interval '1 hour'").await;
+        tx.commit().await.expect("commits");
+        assert!(lease::acquire(&db, "publisher", "other", now, length).await.expect("asks"), "a clock was ahead");
     }
 }

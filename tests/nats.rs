@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    EventConsumer, NatsServer, Person, Program, ReceivedEvent, RunningProgram, TestApp, eventually, tests_on_production,
+    EventConsumer, NatsServer, Person, Program, RunningProgram, TestApp, eventually, tests_on_production,
 };
 
 tests_on_production! {

@@ -112,6 +112,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", detail).retry_after(RETRY_AFTER)
     }
 
+    /// 504: a write has begun, and its end was not reported. It may have been done, so there is no `Retry-After`.
+    pub fn outcome_unknown() -> Self {
+        let detail = "The service cannot say whether this was done. A repeat with the same Idempotency-Key does it at most once; without \
+                      such a key, please look first.";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", detail)
+    }
+
     /// The problem of a status that the framework has set without a body.
     pub fn from_status(status: StatusCode) -> Self {
         match status {
@@ -156,6 +163,10 @@ impl Problem {
 
 impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
+        if let AskError::OutcomeUnknown(_) = error {
+            tracing::warn!(%error, "request failed: outcome unknown");
+            return Self::outcome_unknown();
+        }
         tracing::warn!(%error, "request failed: dependency unavailable");
         Self::unavailable(RETRY_AFTER)
     }
@@ -167,6 +178,10 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
                 tracing::warn!(%error, "request failed: dependency unavailable");
                 Self::unavailable(RETRY_AFTER)
+            }
+            StoreError::OutcomeUnknown(_) => {
+                tracing::warn!(%error, "request failed: outcome unknown");
+                Self::outcome_unknown()
             }
             StoreError::Conflict => {
                 let detail = "Another request changed the same data at the same time. Please try again.";

@@ -6,13 +6,17 @@
 
 use salvo::{
     Router,
+    http::StatusCode,
     oapi::{
-        Info, License, OpenApi, Operation, Tag,
+        Info, License, OpenApi, Operation, PathItemType, Tag,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
-use super::{TAGS, problem::document_problem_bodies};
+use super::{
+    TAGS,
+    problem::{document_errors, document_problem_bodies},
+};
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -28,6 +32,7 @@ pub fn document(routes: &Router) -> OpenApi {
     let bearer = Http::new(HttpAuthScheme::Bearer).bearer_format("JWT").description("The `access_token` of a login.");
     let document = OpenApi::with_info(info).add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let mut document = document.merge_router(routes);
+    document_unknown_outcomes(&mut document);
     operations(&mut document).for_each(document_problem_bodies);
     let used: Vec<_> = operations(&mut document).flat_map(|operation| operation.tags.clone()).collect();
     let tags = TAGS.iter().filter(|(name, _)| used.iter().any(|tag| tag == name));
@@ -40,6 +45,18 @@ pub fn document(routes: &Router) -> OpenApi {
 /// When an example cannot be written as JSON.
 pub fn print(routes: &Router) -> Result<String, serde_json::Error> {
     document(routes).to_pretty_json()
+}
+
+/// A write may answer that its outcome is unknown.
+fn document_unknown_outcomes(document: &mut OpenApi) {
+    let mut components = document.components.clone();
+    for path in document.paths.values_mut() {
+        for (method, operation) in path.operations.iter_mut() {
+            if *method != PathItemType::Get && *method != PathItemType::Head {
+                document_errors(&mut components, operation, &[StatusCode::GATEWAY_TIMEOUT]);
+            }
+        }
+    }
 }
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {

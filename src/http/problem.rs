@@ -177,7 +177,11 @@ impl Problem {
 
 #[async_trait]
 impl Writer for Problem {
-    async fn write(self, _req: &mut Request, depot: &mut Depot, res: &mut Response) {
+    async fn write(self, req: &mut Request, depot: &mut Depot, res: &mut Response) {
+        if self.status == StatusCode::GATEWAY_TIMEOUT && req.method().is_safe() {
+            // A request that only reads may be repeated, whatever it left unfinished.
+            return Self::timed_out().write(req, depot, res).await;
+        }
         // The handler may have begun another body before it failed.
         res.take_body();
         res.status_code(self.status);
@@ -187,7 +191,8 @@ impl Writer for Problem {
 }
 
 impl EndpointOutRegister for Problem {
-    /// The errors of every endpoint. Extractors add theirs, and endpoints those of their rules.
+    /// The errors of every endpoint. Extractors add theirs, and endpoints those of their rules. 504, which only a write answers, is added to
+    /// the document of all routes.
     fn register(components: &mut Components, operation: &mut Operation) {
         document_errors(components, operation, &[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
     }
@@ -225,6 +230,9 @@ fn default_description(status: StatusCode) -> &'static str {
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` says when to try again",
         StatusCode::SERVICE_UNAVAILABLE => {
             "The service is too busy, or a dependency is unavailable; `Retry-After` says when to try again"
+        }
+        StatusCode::GATEWAY_TIMEOUT => {
+            "The outcome is unknown: it may have been done. A repeat with the same `Idempotency-Key` does it at most once"
         }
         _ => "Internal error",
     }

@@ -1,18 +1,49 @@
 //! Connections of the pool and transactions on them, whichever the database is.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{
     PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, pool::PoolConnection, postgres::PgArguments,
     query::Query,
 };
 use sqlx_core::transaction::TransactionManager as _;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::StoreError;
+use crate::{StoreError, error::SERVER_ENDS};
 
 /// The longest that a statement may take. A server that hears us gives up earlier, by the deadlines that [`Database`](crate::Database) sets.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// When a connection of a pool was last found broken or silent. The server may have restarted, so the connections made before are closed and not
+/// used. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LastBreak(Arc<Mutex<Option<Instant>>>);
+
+impl LastBreak {
+    /// Whether a connection of that age was made before the last break.
+    pub(crate) fn concerns(&self, age: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|at| at.elapsed() < age)
+    }
+
+    fn record(&self, error: &sqlx::Error) {
+        if is_broken(error) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+}
+
+/// Whether an error says that a connection is gone, silent or about to be closed by its server.
+pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(refused) => refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS)),
+        _ => false,
+    }
+}
 
 /// Runs the same query on the database of a [`Connection`], within the [deadline](StatementState::run) of a statement.
 ///
@@ -33,11 +64,12 @@ macro_rules! with_conn {
 pub struct StatementState {
     is_running: bool,
     deadline: Duration,
+    last_break: LastBreak,
 }
 
 impl Default for StatementState {
     fn default() -> Self {
-        Self { is_running: false, deadline: STATEMENT_DEADLINE }
+        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: LastBreak::default() }
     }
 }
 
@@ -51,7 +83,7 @@ impl StatementState {
         self.is_running = true;
         let result = tokio::time::timeout(self.deadline, statement).await;
         self.is_running = result.is_err();
-        result.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        result.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(|error| self.last_break.record(error))
     }
 }
 
@@ -72,8 +104,8 @@ pub struct Pooled<DB: sqlx::Database> {
 }
 
 impl<DB: sqlx::Database> Pooled<DB> {
-    pub(crate) fn new(connection: PoolConnection<DB>) -> Self {
-        Self { connection, state: StatementState::default() }
+    pub(crate) fn new(connection: PoolConnection<DB>, last_break: &LastBreak) -> Self {
+        Self { connection, state: StatementState { last_break: last_break.clone(), ..StatementState::default() } }
     }
 }
 
@@ -118,8 +150,7 @@ pub struct PooledTx<DB: sqlx::Database> {
 }
 
 impl<DB: sqlx::Database> PooledTx<DB> {
-    pub(crate) async fn begin(connection: PoolConnection<DB>, sql: Option<&'static str>) -> Result<Self, sqlx::Error> {
-        let mut pooled = Pooled::new(connection);
+    pub(crate) async fn begin(mut pooled: Pooled<DB>, sql: Option<&'static str>) -> Result<Self, sqlx::Error> {
         let Pooled { connection, state } = &mut pooled;
         state
             .run(DB::TransactionManager::begin(connection, sql.map(SqlSafeStr::into_sql_str)))
@@ -213,13 +244,13 @@ impl Tx {
     /// Commits.
     ///
     /// # Errors
-    /// [`StoreError`]: the database then holds all of the transaction or nothing.
+    /// [`StoreError`]: the database holds nothing of the transaction, or, with [`StoreError::OutcomeUnknown`], all or nothing.
     pub async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(t) => t.commit().await?,
-            Self::Sqlite(t, _write_permit) => t.commit().await?,
-        }
-        Ok(())
+        let committed = match self {
+            Self::Postgres(t) => t.commit().await,
+            Self::Sqlite(t, _write_permit) => t.commit().await,
+        };
+        committed.map_err(StoreError::of_commit)
     }
 
     /// Rolls back.

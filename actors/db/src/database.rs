@@ -2,8 +2,9 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
+use faceofmind_base::begin_write;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     ReadConn, StoreError, Tx,
-    connection::{Pooled, PooledTx},
+    connection::{LastBreak, Pooled, PooledTx, is_broken},
 };
 
 /// The size and behaviour of a connection pool.
@@ -36,17 +37,50 @@ impl Default for PoolSettings {
 const SERVER_DEADLINES: &str =
     "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'";
 
+/// A connection that was idle for longer is tried before it is used, and has this time to answer.
+const MAX_UNTRIED: Duration = Duration::from_secs(1);
+
 /// The longest wait for a new connection that is made beside the pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A checkpoint waits at most 250 ms for readers, because it holds up every writer.
 const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 
+/// Connections to a PostgreSQL server, and when one of them was last found broken.
+#[derive(Clone, Debug)]
+pub struct PostgresPool {
+    pool: PgPool,
+    last_break: LastBreak,
+}
+
+impl PostgresPool {
+    /// Connects beside the pool.
+    pub(crate) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.pool.connect_options()).await
+    }
+
+    async fn acquire(&self) -> Result<Pooled<Postgres>, sqlx::Error> {
+        Ok(Pooled::new(self.pool.acquire().await?, &self.last_break))
+    }
+
+    /// Begins a transaction, on another connection when the first one is broken: nothing was sent over that.
+    async fn begin(&self) -> Result<PooledTx<Postgres>, StoreError> {
+        let connection = self.acquire().await?;
+        enter_write()?;
+        match PooledTx::begin(connection, None).await {
+            Err(error) if is_broken(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {
+                Ok(PooledTx::begin(self.acquire().await?, None).await?)
+            }
+            begun => Ok(begun?),
+        }
+    }
+}
+
 /// The pool of one database. Clones share it.
 #[derive(Clone, Debug)]
 pub enum Database {
     /// A PostgreSQL server.
-    Postgres(PgPool),
+    Postgres(PostgresPool),
     /// An SQLite file. SQLite has one writer at a time: writers queue on the semaphore, in order, instead of in SQLite's busy loop.
     Sqlite(SqlitePool, Arc<Semaphore>),
 }
@@ -60,6 +94,8 @@ impl Database {
         let options = PgConnectOptions::from_str(url)?
             .application_name("faceofmind")
             .statement_cache_capacity(settings.statement_cache);
+        let last_break = LastBreak::default();
+        let breaks = last_break.clone();
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
@@ -67,9 +103,13 @@ impl Database {
             .after_connect(|connection, _| {
                 Box::pin(async { sqlx::raw_sql(SERVER_DEADLINES).execute(connection).await.map(drop) })
             })
+            .before_acquire(move |connection, made| {
+                let (is_suspect, is_idle) = (breaks.concerns(made.age), made.idle_for > MAX_UNTRIED);
+                Box::pin(async move { Ok(!is_suspect && (!is_idle || answers(connection).await)) })
+            })
             .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_lazy_with(options);
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(PostgresPool { pool, last_break }))
     }
 
     /// Prepares a pool for an SQLite file, which is created at first use with mode 0600: WAL, foreign keys on, deleted data overwritten
@@ -101,10 +141,12 @@ impl Database {
     /// [`StoreError`] when no connection is available.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
-            Self::Postgres(pool) => Ok(Tx::Postgres(PooledTx::begin(pool.acquire().await?, None).await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
             Self::Sqlite(pool, writer) => {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-                let begun = PooledTx::begin(pool.acquire().await?, Some("BEGIN IMMEDIATE")).await?;
+                enter_write()?;
+                let connection = Pooled::new(pool.acquire().await?, &LastBreak::default());
+                let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
         }
@@ -116,8 +158,8 @@ impl Database {
     /// [`StoreError`] when no connection is available.
     pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
         match self {
-            Self::Postgres(pool) => Ok(ReadConn::Postgres(Pooled::new(pool.acquire().await?))),
-            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?))),
+            Self::Postgres(pool) => Ok(ReadConn::Postgres(pool.acquire().await?)),
+            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, &LastBreak::default()))),
         }
     }
 
@@ -133,13 +175,10 @@ impl Database {
     /// [`StoreError`] with the reason why the connection failed.
     pub async fn check_connectivity(&self) -> Result<(), StoreError> {
         let failed = match self {
-            Self::Postgres(pool) => {
-                let options = pool.connect_options();
-                match with_connect_timeout(PgConnection::connect_with(&options)).await {
-                    Ok(connection) => connection.close().await,
-                    Err(error) => Err(error),
-                }
-            }
+            Self::Postgres(pool) => match with_connect_timeout(pool.connect()).await {
+                Ok(connection) => connection.close().await,
+                Err(error) => Err(error),
+            },
             Self::Sqlite(pool, _) => pool.acquire().await.map(drop),
         };
         Ok(failed?)
@@ -189,7 +228,7 @@ impl Database {
     /// Returns the numbers of open and of idle connections.
     pub fn pool_size(&self) -> (u32, usize) {
         match self {
-            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(PostgresPool { pool, .. }) => (pool.size(), pool.num_idle()),
             Self::Sqlite(pool, _) => (pool.size(), pool.num_idle()),
         }
     }
@@ -197,10 +236,20 @@ impl Database {
     /// Closes every connection after its current use.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(PostgresPool { pool, .. }) => pool.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
+}
+
+/// Fails for a request that its caller has withdrawn while it waited.
+fn enter_write() -> Result<(), StoreError> {
+    if begin_write() { Ok(()) } else { Err(StoreError::TimedOut(sqlx::Error::PoolTimedOut)) }
+}
+
+/// Whether the server answers at once over a connection that was idle.
+async fn answers(connection: &mut PgConnection) -> bool {
+    tokio::time::timeout(MAX_UNTRIED, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Carries out the rollback of a dropped transaction, and returns whether that ended it: a connection that is still in one is closed.

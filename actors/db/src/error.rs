@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The database, or a connection to it, was not to be had in time. A later try may succeed.
     #[error("the database did not answer in time: {0}")]
     TimedOut(sqlx::Error),
+    /// The connection failed while the transaction was committed: it may have been.
+    #[error("the database did not report whether it committed: {0}")]
+    OutcomeUnknown(sqlx::Error),
     /// A concurrent change won: what the statement relied on is gone.
     #[error("a concurrent change won")]
     Conflict,
@@ -48,6 +51,16 @@ impl StoreError {
         matches!(self, Self::Rejected(_) | Self::Corrupt(_))
     }
 
+    /// Why a COMMIT failed. An answer of the database is an outcome, unless the server was ending.
+    pub(crate) fn of_commit(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(ref refused) if !refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS)) => {
+                error.into()
+            }
+            unanswered => Self::OutcomeUnknown(unanswered),
+        }
+    }
+
     fn database_error(&self) -> Option<&dyn DatabaseError> {
         match self {
             Self::Rejected(sqlx::Error::Database(error)) => Some(&**error),
@@ -75,6 +88,9 @@ impl From<sqlx::Error> for StoreError {
         }
     }
 }
+
+/// PostgreSQL's class of `admin_shutdown` and `crash_shutdown`.
+pub(crate) const SERVER_ENDS: &str = "57P";
 
 /// PostgreSQL's `lock_not_available` and `query_canceled`.
 const TIMEOUT_CODES: [&str; 2] = ["55P03", "57014"];
@@ -106,6 +122,14 @@ mod tests {
         for code in ["23505", "23503", "42703", "42P01", "22001", "1", "19", "2067", "787", "20"] {
             assert!(!is_transient_code(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_commit_without_an_answer_may_have_been_done() {
+        let broken = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(StoreError::of_commit(broken()), StoreError::OutcomeUnknown(_)));
+        assert!(matches!(StoreError::of_commit(sqlx::Error::PoolTimedOut), StoreError::OutcomeUnknown(_)));
+        assert!(matches!(StoreError::from(broken()), StoreError::Unavailable(_)), "before the COMMIT nothing was done");
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Database {
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         match self {
             Self::Postgres(pool) => {
-                let mut connection = with_connect_timeout(PgConnection::connect_with(&pool.connect_options())).await?;
+                let mut connection = with_connect_timeout(pool.connect()).await?;
                 sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
                 Ok(Snapshot::Postgres(connection, StatementState::default()))
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use faceofmind_base::WriteGate;
 use faceofmind_db::{Database, PoolSettings, StoreError, with_conn};
 use faceofmind_testing::{self as testing, TcpProxy};
 use tokio::time::timeout;
@@ -73,9 +74,8 @@ async fn a_statement_whose_caller_has_gone_answers_no_other_caller() {
     }
 }
 
-/// A firewall that forgets a connection closes it for neither end.
-#[tokio::test]
-async fn a_silent_connection_is_given_up_and_replaced() {
+/// Returns a pool of four connections to PostgreSQL, all made, behind a proxy.
+async fn behind_proxy() -> (Database, TcpProxy) {
     let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
     let address = server.rsplit('@').next().expect("a host").to_owned();
     let proxy = TcpProxy::start(&address).await;
@@ -83,6 +83,13 @@ async fn a_silent_connection_is_given_up_and_replaced() {
     let url = format!("{}/postgres", server.replace(&address, &proxy.address));
     let db = Database::postgres(&url, settings).expect("a URL");
     assert_all_answer(&db, 4).await;
+    (db, proxy)
+}
+
+/// A firewall that forgets a connection closes it for neither end.
+#[tokio::test]
+async fn a_silent_connection_is_given_up_and_replaced() {
+    let (db, proxy) = behind_proxy().await;
     let mut silent = Vec::new();
     for _ in 0..4 {
         silent.push(db.begin().await.expect("begins"));
@@ -96,4 +103,44 @@ async fn a_silent_connection_is_given_up_and_replaced() {
     tokio::time::resume();
     drop(silent);
     assert_all_answer(&db, 5).await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_may_have_been_done() {
+    let (db, proxy) = behind_proxy().await;
+    let mut tx = db.begin().await.expect("begins");
+    with_conn!(tx.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop)).expect("answers");
+    proxy.cut();
+    assert!(matches!(tx.commit().await, Err(StoreError::OutcomeUnknown(_))));
+}
+
+#[tokio::test]
+async fn a_request_that_was_withdrawn_begins_no_transaction() {
+    for db in testing::databases().await {
+        let gate = WriteGate::default();
+        assert!(gate.clone().scope(db.begin()).await.is_ok() && gate.has_begun());
+        let gate = WriteGate::default();
+        assert!(gate.withdraw());
+        assert!(matches!(gate.scope(db.begin()).await, Err(StoreError::TimedOut(_))));
+        assert_all_answer(&db, 6).await;
+    }
+}
+
+/// A restarted server closes every connection. Those in the pool are dead, and none of them is handed out.
+#[tokio::test]
+async fn a_pool_of_dead_connections_is_emptied_at_the_first_sign() {
+    let (db, proxy) = behind_proxy().await;
+    proxy.cut();
+    proxy.restore();
+    db.begin().await.expect("nothing was sent, so a new connection begins").rollback().await.expect("ends");
+    assert_all_answer(&db, 7).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_is_tried_before_it_is_used() {
+    let (db, proxy) = behind_proxy().await;
+    proxy.cut();
+    proxy.restore();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_all_answer(&db, 8).await;
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use faceofmind_base::WriteGate;
 use ractor::ActorRef;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -14,6 +15,10 @@ use crate::{
     actor::{Delivery, Envelope},
     metrics::{MessageMetrics, Outcome, OutcomeGuard},
 };
+
+/// How long a caller waits beyond its deadline for the outcome of a write that has begun. A transaction ends within this time: each of its
+/// statements has a deadline of its own.
+const OUTCOME_WAIT: Duration = Duration::from_secs(20);
 
 /// A handle to a supervised actor. Clones are cheap, and the handle stays valid across restarts.
 pub struct Handle<A: Actor>(Arc<Inner<A>>);
@@ -45,7 +50,8 @@ impl<A: Actor> Handle<A> {
     ///
     /// # Errors
     /// [`AskError::Busy`] when the mailbox is full, [`AskError::Unavailable`] when the actor is not running or dies before it replies,
-    /// [`AskError::TimedOut`] at the deadline; a request that has not begun by then is dropped. And the actor's own errors.
+    /// [`AskError::TimedOut`] at the deadline: a request that has not begun to write by then never does. [`AskError::OutcomeUnknown`] when the
+    /// outcome of a write that has begun does not come. And the actor's own errors.
     pub async fn ask<M: Message>(&self, message: M) -> Result<M::Output, M::Error>
     where
         A: Handler<M>,
@@ -76,14 +82,23 @@ impl<A: Actor> Handle<A> {
         let span = tracing::debug_span!("message", actor = name, message = M::name());
         // Without the span, the work still belongs to the request, whose id its log lines carry.
         let span = if span.is_disabled() { tracing::Span::current() } else { span };
-        let (sender, reply) = oneshot::channel();
+        let ((sender, mut reply), gate) = (oneshot::channel(), WriteGate::default());
         let actor_ref = self.actor_ref().ok_or(unavailable)?;
-        let delivery = Delivery { message, reply: ReplyTo::new(Some(sender), Some(permit), span, metrics) };
+        let delivery =
+            Delivery { message, reply: ReplyTo::new(Some(sender), Some(permit), gate.clone(), span, metrics) };
         actor_ref.send_message(Envelope::Message(Box::new(delivery))).map_err(|_| unavailable)?;
-        match tokio::time::timeout(M::DEADLINE.unwrap_or(*deadline), reply).await {
-            Ok(reply) => reply.map_err(|_| (AskError::Unavailable(name), Outcome::Panicked)),
-            Err(_) => Err((AskError::TimedOut(name), Outcome::TimedOut)),
-        }
+        let replied = match tokio::time::timeout(M::DEADLINE.unwrap_or(*deadline), &mut reply).await {
+            Ok(replied) => replied,
+            Err(_) if gate.withdraw() => return Err((AskError::TimedOut(name), Outcome::TimedOut)),
+            Err(_) => match tokio::time::timeout(OUTCOME_WAIT, reply).await {
+                Ok(replied) => replied,
+                Err(_) => return Err((AskError::OutcomeUnknown(name), Outcome::Unknown)),
+            },
+        };
+        replied.map_err(|_| {
+            let died = if gate.has_begun() { AskError::OutcomeUnknown } else { AskError::Unavailable };
+            (died(name), Outcome::Panicked)
+        })
     }
 
     /// Sends a message without waiting for a reply: a wake-up, or an actor's message to itself. It takes no place in the mailbox. It is
@@ -95,7 +110,7 @@ impl<A: Actor> Handle<A> {
         if let Some(actor_ref) = self.actor_ref() {
             let metrics = self.metrics_of::<M>();
             let _sent = OutcomeGuard { metrics: metrics.clone(), outcome: Outcome::Ok };
-            let reply = ReplyTo::new(None, None, tracing::Span::current(), metrics);
+            let reply = ReplyTo::new(None, None, WriteGate::default(), tracing::Span::current(), metrics);
             drop(actor_ref.send_message(Envelope::Message(Box::new(Delivery { message, reply }))));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{any::type_name, time::Duration};
 
+use faceofmind_base::WriteGate;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     time::Instant,
@@ -60,6 +61,7 @@ pub struct ReplyTo<M: Message> {
     /// None where no caller waits ([`Handle::tell`](crate::Handle::tell)).
     sender: Option<oneshot::Sender<Result<M::Output, M::Error>>>,
     _permit: Option<OwnedSemaphorePermit>,
+    gate: WriteGate,
     span: Span,
     metrics: Option<MessageMetrics>,
     since: Instant,
@@ -69,10 +71,11 @@ impl<M: Message> ReplyTo<M> {
     pub(crate) fn new(
         sender: Option<oneshot::Sender<Result<M::Output, M::Error>>>,
         permit: Option<OwnedSemaphorePermit>,
+        gate: WriteGate,
         span: Span,
         metrics: Option<MessageMetrics>,
     ) -> Self {
-        Self { sender, _permit: permit, span, metrics, since: Instant::now() }
+        Self { sender, _permit: permit, gate, span, metrics, since: Instant::now() }
     }
 
     /// Sends the reply. It is dropped when the caller has gone.
@@ -93,6 +96,12 @@ impl<M: Message> ReplyTo<M> {
             Some(sender) => sender.closed().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Decides whether the request writes or is withdrawn. A task of [`TaskSet`](crate::TaskSet) begins to write with its first transaction;
+    /// an actor that writes in another way calls [`WriteGate::begin`] before.
+    pub fn gate(&self) -> &WriteGate {
+        &self.gate
     }
 
     /// The span of the request. Work that answers it runs in this span; a batch's span follows from it.

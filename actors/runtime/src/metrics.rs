@@ -29,6 +29,8 @@ pub enum Outcome {
     TimedOut,
     /// The actor, or the task that worked for it, died before it replied.
     Panicked,
+    /// A write had begun, and its end did not come in time.
+    Unknown,
     /// The caller went away before the reply.
     Abandoned,
 }

@@ -61,7 +61,7 @@ impl<S: Service> ServiceActor<S> {
         (handle, child)
     }
 
-    /// Replies with what `work` returns. It is carried through although its caller has gone.
+    /// Replies with what `work` returns. It is carried through although its caller has gone, unless it then still waits to write.
     pub fn run<M: Message, F>(&mut self, reply: ReplyTo<M>, work: impl FnOnce(Arc<S>) -> F)
     where
         F: Future<Output = Result<M::Output, M::Error>> + Send + 'static,
@@ -114,7 +114,9 @@ macro_rules! answer_with_service {
 
 #[cfg(test)]
 mod tests {
-    use faceofmind_base::{Clock, Rng};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use faceofmind_base::{Clock, Rng, begin_write};
     use tokio::sync::Notify;
 
     use super::*;
@@ -125,15 +127,22 @@ mod tests {
         entered: Notify,
         open: Notify,
         left: Notify,
+        wrote: AtomicBool,
     }
 
     struct Enter;
     struct EnterWhileAwaited;
+    /// Waits, then writes.
+    struct Write;
+    /// Writes, then waits.
+    struct WriteSlowly;
 
     messages! {
         Error = AskError;
         Enter => (), within Duration::from_millis(20);
         EnterWhileAwaited => (), within Duration::from_millis(20);
+        Write => (), within Duration::from_millis(20);
+        WriteSlowly => (), within Duration::from_millis(20);
     }
 
     #[derive(Serialize, JsonSchema)]
@@ -147,6 +156,17 @@ mod tests {
             self.open.notified().await;
             self.left.notify_one();
             Ok(())
+        }
+
+        async fn write(&self, _: Write) -> Result<(), AskError> {
+            self.enter(Enter).await?;
+            self.wrote.store(begin_write(), Ordering::Relaxed);
+            Ok(())
+        }
+
+        async fn write_slowly(&self, _: WriteSlowly) -> Result<(), AskError> {
+            self.wrote.store(begin_write(), Ordering::Relaxed);
+            self.enter(Enter).await
         }
     }
 
@@ -163,6 +183,13 @@ mod tests {
     answer_with_service! {
         Doors;
         Enter => enter,
+        Write => write,
+    }
+
+    impl Handler<WriteSlowly> for ServiceActor<Doors> {
+        fn handle(&mut self, message: WriteSlowly, reply: ReplyTo<WriteSlowly>) {
+            self.run_while_awaited(reply, |doors| async move { doors.write_slowly(message).await });
+        }
     }
 
     impl Handler<EnterWhileAwaited> for ServiceActor<Doors> {
@@ -190,6 +217,43 @@ mod tests {
         doors.open.notify_one();
         stopping.await.expect("stops");
         doors.left.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_request_that_still_waits_at_its_deadline_never_writes() {
+        let (doors, handle, tree) = doors().await;
+        assert_eq!(handle.ask(Write).await, Err(AskError::TimedOut("doors")));
+        doors.open.notify_one();
+        doors.left.notified().await;
+        tree.stop(Duration::from_secs(10)).await;
+        assert!(!doors.wrote.load(Ordering::Relaxed), "the caller was answered that nothing was done");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_has_begun_is_waited_for_beyond_the_deadline() {
+        let (doors, handle, tree) = doors().await;
+        let asked = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.ask(WriteSlowly).await }
+        });
+        doors.entered.notified().await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert!(!asked.is_finished() && doors.wrote.load(Ordering::Relaxed));
+        doors.open.notify_one();
+        assert_eq!(asked.await.expect("no panic"), Ok(()));
+        tree.stop(Duration::from_secs(10)).await;
+    }
+
+    #[tokio::test]
+    async fn a_write_that_dies_has_an_unknown_outcome() {
+        let (doors, handle, tree) = doors().await;
+        let asked = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.ask(WriteSlowly).await }
+        });
+        doors.entered.notified().await;
+        tree.stop(Duration::ZERO).await;
+        assert_eq!(asked.await.expect("no panic"), Err(AskError::OutcomeUnknown("doors")));
     }
 
     #[tokio::test]

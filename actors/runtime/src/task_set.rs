@@ -1,6 +1,9 @@
 //! Work that an actor has begun and does not wait for.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+};
 
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -26,22 +29,30 @@ impl TaskSet {
         reply: ReplyTo<M>,
         work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
     ) {
-        let span = reply.span().clone();
+        let (span, work) = (reply.span().clone(), reply.gate().clone().scope(work));
         self.spawn_boxed(Box::pin(async move { reply.send(work.await) }.instrument(span)));
     }
 
-    /// As [`spawn_reply`](Self::spawn_reply), but drops the work when the caller has gone: for work that waits in another actor's queue.
+    /// As [`spawn_reply`](Self::spawn_reply), but drops the work when the caller has gone and it has not begun to write: for work that waits in
+    /// another actor's queue.
     pub fn spawn_while_awaited<M: Message>(
         &mut self,
         mut reply: ReplyTo<M>,
         work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
     ) {
-        let span = reply.span().clone();
+        let (span, gate) = (reply.span().clone(), reply.gate().clone());
         let awaited = async move {
-            tokio::select! {
-                result = work => reply.send(result),
-                () = reply.closed() => {}
-            }
+            let mut work = pin!(gate.clone().scope(work));
+            let result = tokio::select! {
+                result = &mut work => result,
+                () = reply.closed() => {
+                    if gate.withdraw() {
+                        return;
+                    }
+                    work.await
+                }
+            };
+            reply.send(result);
         };
         self.spawn_boxed(Box::pin(awaited.instrument(span)));
     }

@@ -37,7 +37,8 @@ impl Handler for CatchPanic {
     }
 }
 
-/// Answers 503 when a handler has not finished within this time. Actors drop the messages that it still waits for.
+/// Answers when a handler has not finished within this time: 503 to a request that only reads, else 504, because a write may have begun.
+/// Actors drop the messages that it still waits for.
 pub struct Deadline(pub Duration);
 
 #[async_trait]
@@ -45,7 +46,8 @@ impl Handler for Deadline {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if tokio::time::timeout(self.0, ctrl.call_next(req, depot, res)).await.is_err() {
             tracing::warn!(limit_ms = self.0.as_millis(), "request timed out");
-            Problem::timed_out().write(req, depot, res).await;
+            let problem = if req.method().is_safe() { Problem::timed_out() } else { Problem::outcome_unknown() };
+            problem.write(req, depot, res).await;
             ctrl.skip_rest();
         }
     }
@@ -81,7 +83,7 @@ mod tests {
     fn routes() -> Router {
         Router::with_path("api")
             .push(Router::with_path("panics").get(panics))
-            .push(Router::with_path("hangs").get(hangs))
+            .push(Router::with_path("hangs").get(hangs).post(hangs))
             .push(Router::with_path("rejects").get(rejects))
             .push(Router::with_path("works").get(works))
     }
@@ -101,6 +103,14 @@ mod tests {
         let late = answer(api.get("/api/hangs")).await;
         assert_eq!((late.status, late.json["type"].as_str()), (503, Some("/problems/timed-out")));
         assert_eq!(late.header("retry-after"), "1");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_hangs_has_an_unknown_outcome() {
+        let api = Served::api(routes).await;
+        let late = api.post("/api/hangs", "{}").await;
+        assert_eq!((late.status, late.json["type"].as_str()), (504, Some("/problems/outcome-unknown")));
+        assert_eq!(late.header("retry-after"), "");
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ impl BatchWriter {
 
     /// Writes a batch and replies to every caller that still waits.
     pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) {
-        batch.retain(|pending| !pending.caller.is_gone());
+        batch.retain(|pending| pending.caller.begin());
         if batch.is_empty() {
             return;
         }
@@ -63,9 +63,6 @@ impl BatchWriter {
     async fn commit_individually(&self, batch: Vec<PendingCommand>) {
         let mut rest = batch.into_iter();
         while let Some(pending) = rest.next() {
-            if pending.caller.is_gone() {
-                continue;
-            }
             match self.commit(slice::from_ref(&pending)).await {
                 Ok(results) => self.reply_all(vec![pending], results),
                 Err(error) if is_row_error(&error) => self.reject_all(vec![pending], error),
@@ -93,13 +90,13 @@ impl BatchWriter {
         }
     }
 
-    /// Fails every command: the first one with the error, and the others, of which none was written, as unavailable. Errors of the database
-    /// cannot be cloned.
+    /// Fails every command: the first one with the error, and the others as unavailable or unknown. Errors of the database cannot be cloned.
     fn reject_all(&self, batch: Vec<PendingCommand>, error: SessionError) {
         self.count(|counts| counts.rejected += batch.len() as u64);
+        let is_unknown = matches!(error, SessionError::Store(StoreError::OutcomeUnknown(_)));
         let mut first = Some(map_error(error));
         for pending in batch {
-            let error = first.take().unwrap_or_else(batch_failed);
+            let error = first.take().unwrap_or_else(|| batch_failed(is_unknown));
             pending.caller.reply(Err(error));
         }
     }
@@ -122,9 +119,10 @@ fn is_row_error(error: &SessionError) -> bool {
     }
 }
 
-fn batch_failed() -> SessionError {
-    let cause = io::Error::other("the transaction of the batch failed; its first command has the cause");
-    StoreError::Unavailable(cause.into()).into()
+fn batch_failed(is_unknown: bool) -> SessionError {
+    let cause = io::Error::other("the transaction of the batch failed; its first command has the cause").into();
+    let failure = if is_unknown { StoreError::OutcomeUnknown } else { StoreError::Unavailable };
+    failure(cause).into()
 }
 
 /// A violated foreign key means that the user was deleted: the other rows that a command refers to are locked.

@@ -71,7 +71,8 @@ impl PendingCommand {
 /// The [`ReplyTo`] of any command's message.
 pub(super) trait Caller: Send + Sync {
     fn reply(self: Box<Self>, result: CommandResult);
-    fn is_gone(&self) -> bool;
+    /// Begins to write for the caller. Returns false when it has gone: the command is then never written.
+    fn begin(&self) -> bool;
     fn span(&self) -> &Span;
 }
 
@@ -80,8 +81,8 @@ impl<M: Message<Output = StoredResponse, Error = SessionError>> Caller for Reply
         self.send(result);
     }
 
-    fn is_gone(&self) -> bool {
-        self.caller_gone()
+    fn begin(&self) -> bool {
+        !self.caller_gone() && self.gate().begin()
     }
 
     fn span(&self) -> &Span {

@@ -177,8 +177,8 @@ impl Caller for TestCaller {
         drop(self.0.send(result));
     }
 
-    fn is_gone(&self) -> bool {
-        self.0.is_closed()
+    fn begin(&self) -> bool {
+        !self.0.is_closed()
     }
 
     fn span(&self) -> &Span {

@@ -163,12 +163,20 @@ impl Problem {
 
 impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
-        if let AskError::OutcomeUnknown(_) = error {
-            tracing::warn!(%error, "request failed: outcome unknown");
-            return Self::outcome_unknown();
+        match error {
+            AskError::OutcomeUnknown(_) => {
+                tracing::warn!(%error, "request failed: outcome unknown");
+                Self::outcome_unknown()
+            }
+            AskError::OverShare(_) => {
+                let detail = "Too many requests of yours are waiting. Please try again shortly.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-waiting", detail).retry_after(RETRY_AFTER)
+            }
+            AskError::Busy(_) | AskError::Unavailable(_) | AskError::TimedOut(_) => {
+                tracing::warn!(%error, "request failed: dependency unavailable");
+                Self::unavailable(RETRY_AFTER)
+            }
         }
-        tracing::warn!(%error, "request failed: dependency unavailable");
-        Self::unavailable(RETRY_AFTER)
     }
 }
 

@@ -113,6 +113,7 @@ async fn register_system(registry: &mut Registry, AppState { modules, platform, 
     register_actors(registry, &tree.snapshot());
     let help = "Time that a worker took for one password hash";
     registry.register_with_unit("password_hash", help, Unit::Seconds, platform.hash_time.clone());
+    gauge(registry, "reads_waiting", "Long reads that wait for a database connection", count(platform.reads.waiting()));
     let events = platform.publisher.status().await;
     let up = events.as_ref().is_ok_and(|events| events.is_up());
     gauge(registry, "events_up", "Whether events are published", i64::from(up));

@@ -225,6 +225,15 @@ impl Database {
         }
     }
 
+    /// Returns the most connections that the pool opens.
+    pub fn max_connections(&self) -> usize {
+        let most = match self {
+            Self::Postgres(PostgresPool { pool, .. }) => pool.options().get_max_connections(),
+            Self::Sqlite(pool, _) => pool.options().get_max_connections(),
+        };
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// Returns the numbers of open and of idle connections.
     pub fn pool_size(&self) -> (u32, usize) {
         match self {

@@ -1,5 +1,7 @@
 //! Why a mail is queued. A queued mail holds ids, never its text.
 
+#![expect(missing_docs, reason = "a field that is an id is documented by its type")]
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ClaimId, Email, LoginId, ReminderId, UserId};
@@ -16,46 +18,27 @@ pub enum MailReason {
         claim: ClaimId,
     },
     /// A client asked to reset the password of this address, which may have no account.
-    PasswordReset {
-        /// The address.
-        email: Email,
-    },
+    PasswordReset { email: Email },
     /// The user's password was changed.
-    PasswordChanged {
-        /// The user.
-        user: UserId,
-    },
+    PasswordChanged { user: UserId },
     /// The user logged in on a device that is new to the account.
-    NewDevice {
-        /// The user.
-        user: UserId,
-        /// The login.
-        login: LoginId,
-    },
+    NewDevice { user: UserId, login: LoginId },
     /// A reminder is due.
-    Reminder {
-        /// The user.
-        user: UserId,
-        /// The reminder.
-        reminder: ReminderId,
-    },
+    Reminder { user: UserId, reminder: ReminderId },
     /// The user asked to change the e-mail address. Sent to the new address, with a code.
     AddressClaim {
-        /// The user.
         user: UserId,
         /// The pending e-mail change.
         claim: ClaimId,
     },
     /// The user asked to change the e-mail address. Sent to the old address.
     AddressChangeAsked {
-        /// The user.
         user: UserId,
         /// The address at the time of the request.
         old: Email,
     },
     /// The user's e-mail address was changed. Sent to the old address.
     AddressChanged {
-        /// The user.
         user: UserId,
         /// The address before the change.
         old: Email,

@@ -36,6 +36,18 @@ pub fn rate_limit_key(client_ip: &str) -> String {
     }
 }
 
+/// Returns the block of which an address's [`rate_limit_key`] is a part, where one customer may hold all of it: the /48 of an IPv6 address
+/// (RFC 6177). An IPv4 address is alone.
+pub fn rate_limit_group(client_ip: &str) -> String {
+    match client_ip.parse() {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+        _ => client_ip.to_owned(),
+    }
+}
+
 /// Whether a rate limit key stands for a whole network, not for one address.
 pub fn is_network(rate_limit_key: &str) -> bool {
     rate_limit_key.contains('/')
@@ -51,6 +63,8 @@ mod tests {
         assert_eq!(rate_limit_key("2001:db8:1:2::9"), rate_limit_key("2001:db8:1:2:3:4:5:6"));
         assert_ne!(rate_limit_key("2001:db8:1:3::9"), rate_limit_key("2001:db8:1:2::9"));
         assert_eq!(rate_limit_key("203.0.113.7"), "203.0.113.7");
+        assert_eq!(rate_limit_group("2001:db8:1:2::9"), rate_limit_group("2001:db8:1:3::9"));
+        assert_ne!(rate_limit_group("2001:db8:1:2::9"), rate_limit_group("2001:db8:2:2::9"));
         assert!(is_network(&rate_limit_key("2001:db8::1")) && !is_network(&rate_limit_key("203.0.113.7")));
     }
 }

@@ -10,11 +10,13 @@
 //! | [`idempotency`] | stored responses of an `Idempotency-Key` |
 //! | [`login_store`], [`auth_cache`] | the table of logins; who is signed in, without I/O |
 //! | [`encryption`], [`keyed_hash`] | texts and keys at rest |
+//! | [`caller`] | whose share of what can run out a request uses |
 //! | [`nats`], [`redis`] | connections to other servers |
 //!
 //! [`Platform`] is all of it, wired.
 
 pub mod auth_cache;
+pub mod caller;
 mod dependency;
 pub mod encryption;
 pub mod idempotency;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_runtime::{ChildSpec, Handle};
+use faceofmind_runtime::{ChildSpec, FairGate, Handle};
 use jiff::tz::TimeZone;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -47,10 +47,17 @@ pub struct Settings {
     pub publisher: outbox::Settings,
 }
 
+/// Connections of the pool that long reads leave free.
+const RESERVED_CONNECTIONS: usize = 2;
+/// The most long reads that wait.
+const MAX_WAITING_READS: usize = 1024;
+
 /// What every module stands on. Clones are cheap.
 #[derive(Clone)]
 pub struct Platform {
     pub db: Database,
+    /// Lets reads pass whose size grows with a person's history, by turns between users. It leaves connections to all other work.
+    pub reads: FairGate,
     /// Woken after every commit that recorded events.
     pub publisher: Handle<Publisher>,
     /// The published events.
@@ -99,7 +106,9 @@ impl Platform {
         };
         let (otp, issuing) = OtpService::actor(settings.otp, deps);
         let (mailer, transport, renderer) = (Mailer::handle(), Arc::new(transport), Arc::new(renderer));
+        let places = db.max_connections().saturating_sub(RESERVED_CONNECTIONS).max(1);
         let platform = Self {
+            reads: FairGate::new("reads", places, MAX_WAITING_READS),
             db,
             publisher,
             events,

@@ -6,6 +6,9 @@ pub enum AskError {
     /// The actor's mailbox or queue is full.
     #[error("{0} is busy: its queue is full")]
     Busy(&'static str),
+    /// The queue is full, and this caller has more in it than others: the others go first.
+    #[error("{0} is busy with the requests of this caller")]
+    OverShare(&'static str),
     /// The actor is restarting or has stopped, or it died before it replied.
     #[error("{0} is not running")]
     Unavailable(&'static str),

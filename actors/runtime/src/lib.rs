@@ -8,6 +8,7 @@
 //! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and a snapshot of the tree |
 //! | [`TaskSet`], [`BackgroundTask`] | work beside the mailbox: once, or periodically |
 //! | [`Batch`] | group commit: many commands in one flush |
+//! | [`FairQueue`], [`FairGate`] | a bounded queue that is fair between callers, and a gate before a scarce resource |
 //! | [`RuntimeMetrics`] | rate, times and outcomes of each message type |
 //! | [`panics`] | what a log may say of a panic |
 
@@ -19,6 +20,7 @@ pub mod background_task;
 pub mod batch;
 pub mod error;
 pub mod fail_point;
+pub mod fair_queue;
 pub mod handle;
 pub mod message;
 pub mod metrics;
@@ -33,6 +35,7 @@ pub use background_task::{BackgroundTask, BackgroundTaskStatus};
 pub use batch::{Batch, FlushGuard, FlushId};
 pub use error::AskError;
 pub use fail_point::FailPoint;
+pub use fair_queue::{Caller, Displaced, FairGate, FairQueue, GatePass};
 pub use handle::Handle;
 pub use message::{Message, ReplyTo};
 pub use metrics::RuntimeMetrics;

@@ -25,7 +25,7 @@ pub enum Outcome {
     Busy,
     /// The actor was not running.
     Unavailable,
-    /// The deadline passed.
+    /// The deadline passed before anything was written.
     TimedOut,
     /// The actor, or the task that worked for it, died before it replied.
     Panicked,

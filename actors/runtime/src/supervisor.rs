@@ -27,7 +27,7 @@ const MIN_STOP_GRACE: Duration = Duration::from_millis(200);
 pub struct RestartPolicy {
     /// The most restarts of one child within the window; one more failure escalates.
     pub max_restarts: usize,
-    /// The window.
+    /// The time in which restarts are counted.
     pub window: Duration,
     /// The delay before a restart.
     pub backoff: Backoff,
@@ -61,7 +61,7 @@ pub enum ActorState {
 pub struct ChildStatus {
     /// The child's name, as in logs and metrics.
     pub name: &'static str,
-    /// Its state.
+    /// Whether it runs, restarts or has stopped.
     pub state: ActorState,
     /// When it entered that state.
     pub since: Timestamp,
@@ -79,7 +79,7 @@ pub struct ChildStatus {
 #[derive(Debug)]
 pub enum Supervisor {}
 
-/// The supervising actor.
+/// Restarts the children. Its mailbox has their exits.
 struct SupervisorActor;
 
 /// A handle to a running tree.

@@ -8,7 +8,7 @@ use std::{
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::{Message, ReplyTo};
+use crate::{Caller, FairGate, Message, ReplyTo};
 
 /// The tasks of one actor. They end with it, so a caller that waits for a reply hears at once when the actor dies.
 #[derive(Debug, Default)]
@@ -55,6 +55,27 @@ impl TaskSet {
             reply.send(result);
         };
         self.spawn_boxed(Box::pin(awaited.instrument(span)));
+    }
+
+    /// As [`spawn_reply`](Self::spawn_reply), but the work begins when `gate` lets the caller pass. A caller that has gone by then is dropped.
+    pub fn spawn_behind<M: Message>(
+        &mut self,
+        (gate, caller): (&FairGate, Caller),
+        mut reply: ReplyTo<M>,
+        work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
+    ) {
+        let (span, gate) = (reply.span().clone(), gate.clone());
+        let read = async move {
+            let pass = tokio::select! {
+                pass = gate.pass(caller) => pass,
+                () = reply.closed() => return,
+            };
+            match pass {
+                Ok(_pass) => reply.send(work.await),
+                Err(refused) => reply.send(Err(refused.into())),
+            }
+        };
+        self.spawn_boxed(Box::pin(read.instrument(span)));
     }
 
     /// Futures that query a database are large: boxed, they are moved once, and all have one type for the scheduler.

@@ -25,7 +25,6 @@ pub struct Status {
     pub creations: CreationCounts,
 }
 
-/// The actor.
 pub type Community = ServiceActor<CommunityService>;
 
 impl CommunityService {

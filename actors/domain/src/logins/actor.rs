@@ -50,7 +50,6 @@ pub struct Status {
     pub invalidations: u64,
 }
 
-/// The actor.
 pub type LoginRegistry = ServiceActor<LoginService>;
 
 impl LoginService {

@@ -6,11 +6,13 @@ use faceofmind_base::{Rng, Timestamp};
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, MailReason, RequestContext, Status, User, UserId};
 use faceofmind_platform::{
+    caller,
     login_store::{self as store, Login, NewLogin},
     mail,
     password_hasher::{self, HashPassword, PasswordHash, VerifyOutcome},
     rate_limit::{Acquire, RateLimitKey, Refund, Reservation},
 };
+use faceofmind_runtime::Caller;
 use secrecy::SecretString;
 
 use super::{LoginError, PasswordLogin, TokenPair, VerifyPassword, service::LoginService};
@@ -23,7 +25,7 @@ impl LoginService {
     pub(super) async fn log_in(&self, message: PasswordLogin) -> Result<TokenPair, LoginError> {
         let PasswordLogin { email, password, context } = message;
         for _ in 0..MAX_ATTEMPTS {
-            let user = self.verify_credentials(&email, &password, &context).await?;
+            let user = self.verify_credentials(caller::network(&context), &email, &password, &context).await?;
             self.check_status(&user, &context).await?;
             if let Some(login) = self.create_login(&user, &context).await? {
                 return Ok(self.token_pair(&login, user));
@@ -34,7 +36,7 @@ impl LoginService {
 
     pub(super) async fn verify_password(&self, message: VerifyPassword) -> Result<User, LoginError> {
         let VerifyPassword { user, email, password, context } = message;
-        let verified = self.verify_credentials(&email, &password, &context).await?;
+        let verified = self.verify_credentials(caller::user(user), &email, &password, &context).await?;
         if verified.id == user { Ok(verified) } else { Err(StoreError::Conflict.into()) }
     }
 
@@ -42,6 +44,7 @@ impl LoginService {
     /// are limited too. It stays counted only if the password is wrong.
     async fn verify_credentials(
         &self,
+        caller: Caller,
         email: &Email,
         password: &SecretString,
         context: &RequestContext,
@@ -50,13 +53,14 @@ impl LoginService {
         let counted = self.count_attempt(email, known.as_ref().map(|known| known.user.id), context).await?;
         let (user, hash) = known.map(|known| (known.user, known.password)).unzip();
         let hash = hash.flatten();
-        let verify = password_hasher::VerifyPassword { password: password.clone(), hash: hash.clone() };
+        let verify =
+            password_hasher::VerifyPassword { caller: caller.clone(), password: password.clone(), hash: hash.clone() };
         let verified = self.deps.hasher.ask(verify).await;
         match (user, verified) {
             (Some(user), Ok(VerifyOutcome { matches: true, outdated })) => {
                 self.deps.limiter.tell(Refund(counted));
                 if let (true, Some(old)) = (outdated, hash) {
-                    self.renew_hash(user.id, old, password).await;
+                    self.renew_hash(caller, user.id, old, password).await;
                 }
                 Ok(user)
             }
@@ -85,9 +89,9 @@ impl LoginService {
     }
 
     /// Replaces a hash of an earlier cost. A failure does not fail the login.
-    async fn renew_hash(&self, user: UserId, old: PasswordHash, password: &SecretString) {
+    async fn renew_hash(&self, caller: Caller, user: UserId, old: PasswordHash, password: &SecretString) {
         let renewed: Result<(), LoginError> = async {
-            let new = self.deps.hasher.ask(HashPassword { password: password.clone() }).await?;
+            let new = self.deps.hasher.ask(HashPassword { caller, password: password.clone() }).await?;
             Ok(self.accounts.ask(RenewPasswordHash { user, old, new }).await?)
         }
         .await;

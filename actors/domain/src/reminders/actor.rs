@@ -24,7 +24,6 @@ pub struct Status {
     pub dispatched: DispatchCounts,
 }
 
-/// The actor.
 pub type ReminderScheduler = ServiceActor<ReminderService>;
 
 impl ReminderService {

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use faceofmind_db::MAX_ROWS;
+use faceofmind_model::UserId;
 use faceofmind_platform::{
-    Platform,
+    Platform, caller,
     idempotency::{self, StoredResponse},
 };
 use faceofmind_runtime::{
@@ -68,7 +69,6 @@ pub struct Status {
     pub writes: WriteCounts,
 }
 
-/// The actor.
 pub struct SessionTracker {
     settings: Settings,
     suggestions: Suggestions,
@@ -139,6 +139,16 @@ impl SessionTracker {
             drop(guard);
         };
         self.tasks.spawn(write.instrument(span));
+    }
+
+    /// Replies with what a read returns whose size grows with the user's history.
+    fn read<M: Message>(
+        &mut self,
+        user: UserId,
+        reply: ReplyTo<M>,
+        work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
+    ) {
+        self.tasks.spawn_behind((&self.deps.reads, caller::user(user)), reply, work);
     }
 
     fn days(&self, window: Window, zone: Option<&TimeZone>) -> DayRange {
@@ -257,14 +267,14 @@ impl Handler<GetSession> for SessionTracker {
 impl Handler<CountSessions> for SessionTracker {
     fn handle(&mut self, CountSessions { user }: CountSessions, reply: ReplyTo<CountSessions>) {
         let deps = Arc::clone(&self.deps);
-        self.tasks.spawn_reply(reply, async move { Ok(queries::count(&deps.db, user).await?) });
+        self.read(user, reply, async move { Ok(queries::count(&deps.db, user).await?) });
     }
 }
 
 impl Handler<ListSessions> for SessionTracker {
     fn handle(&mut self, ListSessions { user, skip, limit }: ListSessions, reply: ReplyTo<ListSessions>) {
         let deps = Arc::clone(&self.deps);
-        self.tasks.spawn_reply(reply, async move { Ok(queries::list(&deps.db, user, skip, limit).await?) });
+        self.read(user, reply, async move { Ok(queries::list(&deps.db, user, skip, limit).await?) });
     }
 }
 
@@ -272,21 +282,21 @@ impl Handler<GetHistory> for SessionTracker {
     fn handle(&mut self, GetHistory { user, session }: GetHistory, reply: ReplyTo<GetHistory>) {
         let (deps, max_bytes) = (Arc::clone(&self.deps), self.settings.max_history_bytes);
         let read = async move { history::read(&deps.db, &deps.keyring, (user, session), max_bytes).await };
-        self.tasks.spawn_reply(reply, read);
+        self.read(user, reply, read);
     }
 }
 
 impl Handler<GetDayStats> for SessionTracker {
     fn handle(&mut self, GetDayStats { user, window, zone }: GetDayStats, reply: ReplyTo<GetDayStats>) {
         let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
-        self.tasks.spawn_reply(reply, async move { Ok(charts::day_stats(&deps.db, user, days).await?) });
+        self.read(user, reply, async move { Ok(charts::day_stats(&deps.db, user, days).await?) });
     }
 }
 
 impl Handler<Diagnose> for SessionTracker {
     fn handle(&mut self, Diagnose { user, window, zone }: Diagnose, reply: ReplyTo<Diagnose>) {
         let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
-        self.tasks.spawn_reply(reply, async move { Ok(charts::diagnosis(&deps.db, user, window, days).await?) });
+        self.read(user, reply, async move { Ok(charts::diagnosis(&deps.db, user, window, days).await?) });
     }
 }
 

@@ -62,7 +62,6 @@ pub struct EndpointStatus {
     pub last_error: Option<String>,
 }
 
-/// The actor.
 pub struct SuggestionEngine {
     settings: Settings,
     endpoint: Option<Endpoint>,

@@ -1,5 +1,7 @@
 //! Events about posts and comments.
 
+#![expect(missing_docs, reason = "a field that is an id is documented by its type")]
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,7 +17,6 @@ pub enum CommunityEvent {
     PostCreated {
         /// The post's author.
         user_id: UserId,
-        /// The post.
         post_id: PostId,
     },
     /// A user commented on a post.
@@ -23,9 +24,7 @@ pub enum CommunityEvent {
     CommentCreated {
         /// The comment's author.
         user_id: UserId,
-        /// The post.
         post_id: PostId,
-        /// The comment.
         comment_id: CommentId,
     },
 }

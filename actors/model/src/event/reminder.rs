@@ -1,5 +1,7 @@
 //! Events about reminders.
 
+#![expect(missing_docs, reason = "a field that is an id is documented by its type")]
+
 use faceofmind_base::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +18,6 @@ pub enum ReminderEvent {
     Due {
         /// The reminder's user.
         user_id: UserId,
-        /// The reminder.
         reminder_id: ReminderId,
         /// When it became due.
         due_at: Timestamp,

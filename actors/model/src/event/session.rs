@@ -1,5 +1,7 @@
 //! Events about a session and what is recorded in it.
 
+#![expect(missing_docs, reason = "a field that is an id is documented by its type")]
+
 use faceofmind_base::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +18,6 @@ pub enum SessionEvent {
     Started {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
         /// When it was started.
         start_time: Timestamp,
@@ -26,7 +27,6 @@ pub enum SessionEvent {
     Ended {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
         /// When it was ended.
         end_time: Timestamp,
@@ -36,7 +36,6 @@ pub enum SessionEvent {
     Deleted {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
     },
     /// An emotion was detected.
@@ -44,9 +43,7 @@ pub enum SessionEvent {
     EmotionDetected {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
-        /// The detection.
         detection_id: DetectionId,
         /// The emotion's name, if it is a known one.
         emotion: KnownEmotion,
@@ -58,9 +55,7 @@ pub enum SessionEvent {
     EmotionCrisis {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
-        /// The detection.
         detection_id: DetectionId,
         /// When it was detected.
         timestamp: Timestamp,
@@ -70,9 +65,7 @@ pub enum SessionEvent {
     FeedbackSubmitted {
         /// The session's user.
         user_id: UserId,
-        /// The session.
         session_id: SessionId,
-        /// The feedback.
         feedback_id: FeedbackId,
     },
 }

@@ -1,5 +1,7 @@
 //! Events about a user's account.
 
+#![expect(missing_docs, reason = "a field that is an id is documented by its type")]
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,20 +14,13 @@ use crate::{Role, Status, UserId};
 pub enum UserEvent {
     /// A client registered a new address, which is not verified yet.
     #[serde(rename = "faceofmind.v1.user.registered")]
-    Registered {
-        /// The new user.
-        user_id: UserId,
-    },
+    Registered { user_id: UserId },
     /// The user's address was verified.
     #[serde(rename = "faceofmind.v1.user.verified")]
-    Verified {
-        /// The user.
-        user_id: UserId,
-    },
+    Verified { user_id: UserId },
     /// The user's names, settings or role were changed. The event holds the role.
     #[serde(rename = "faceofmind.v1.user.updated")]
     Updated {
-        /// The user.
         user_id: UserId,
         /// The role after the change.
         role: Role,
@@ -33,29 +28,19 @@ pub enum UserEvent {
     /// The user's status was changed: it says whether the user may log in.
     #[serde(rename = "faceofmind.v1.user.status_changed")]
     StatusChanged {
-        /// The user.
         user_id: UserId,
         /// The status after the change.
         status: Status,
     },
     /// The user's password was changed.
     #[serde(rename = "faceofmind.v1.user.password_changed")]
-    PasswordChanged {
-        /// The user.
-        user_id: UserId,
-    },
+    PasswordChanged { user_id: UserId },
     /// The user's e-mail address was changed to another verified one.
     #[serde(rename = "faceofmind.v1.user.email_changed")]
-    EmailChanged {
-        /// The user.
-        user_id: UserId,
-    },
+    EmailChanged { user_id: UserId },
     /// The user and all of their data were deleted. Consumers delete what they hold of the user.
     #[serde(rename = "faceofmind.v1.user.deleted")]
-    Deleted {
-        /// The former user.
-        user_id: UserId,
-    },
+    Deleted { user_id: UserId },
 }
 
 impl DomainEvent for UserEvent {

@@ -55,7 +55,6 @@ pub struct Status {
     pub sweep: BackgroundTaskStatus,
 }
 
-/// The actor.
 pub struct Mailer {
     delivery: Arc<Delivery>,
     handle: Handle<Self>,

@@ -71,7 +71,6 @@ pub struct Status {
     pub failed: u64,
 }
 
-/// The actor.
 pub type OtpIssuer = ServiceActor<OtpService>;
 
 impl OtpService {

@@ -81,7 +81,6 @@ impl Status {
     }
 }
 
-/// The actor.
 pub struct Publisher {
     handle: Handle<Self>,
     bus: EventBus,

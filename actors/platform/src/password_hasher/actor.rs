@@ -1,10 +1,12 @@
 //! The actor: its workers, their memory, and the queue in front of them.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use argon2::Params;
 use faceofmind_base::Rng;
-use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, Message, ReplyTo, TaskSet};
+use faceofmind_runtime::{
+    Actor, AskError, Caller, ChildSpec, Displaced, FairQueue, Handle, Handler, Message, ReplyTo, TaskSet,
+};
 use prometheus_client::metrics::histogram::Histogram;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,6 +22,8 @@ use super::{
 /// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
 pub const TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 const NAME: &str = "hasher";
+/// Places in the mailbox beyond the queue, so that a newcomer reaches a full queue, in which the caller with most waiting gives way.
+const NEWCOMERS: usize = 64;
 /// Idle memory is released after this time without work.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -30,7 +34,8 @@ pub struct Settings {
     pub cost: Cost,
     /// The most hashes at a time: one a core.
     pub workers: usize,
-    /// The most passwords that wait. A caller beyond that gets [`AskError::Busy`] at once.
+    /// The most passwords that wait, by turns between callers. Beyond that the newest of the caller with most waiting gets
+    /// [`AskError::OverShare`] at once, or a newcomer [`AskError::Busy`].
     pub queue: usize,
     /// The longest that a caller waits.
     pub deadline: Duration,
@@ -58,9 +63,8 @@ pub struct Status {
     pub idle_memory: usize,
 }
 
-/// The actor.
 pub struct PasswordHasher {
-    waiting: VecDeque<Job>,
+    waiting: FairQueue<Job>,
     idle: Vec<ArgonMemory>,
     free_workers: usize,
     last_finished: Instant,
@@ -79,10 +83,10 @@ impl PasswordHasher {
     /// Argon2 does not allow the cost.
     pub fn new(settings: Settings, deps: Deps) -> Result<(Handle<Self>, ChildSpec), String> {
         let params = settings.cost.params()?;
-        let handle = Handle::new(NAME, settings.queue + settings.workers, settings.deadline);
+        let handle = Handle::new(NAME, settings.queue + settings.workers + NEWCOMERS, settings.deadline);
         let own = handle.clone();
         let child = ChildSpec::ready(handle.clone(), move || Self {
-            waiting: VecDeque::new(),
+            waiting: FairQueue::new(settings.queue),
             idle: Vec::new(),
             free_workers: settings.workers,
             last_finished: Instant::now(),
@@ -96,23 +100,30 @@ impl PasswordHasher {
         Ok((handle, child))
     }
 
-    fn queue(&mut self, job: Job) {
-        self.waiting.push_back(job);
-        self.start_jobs();
+    fn queue(&mut self, caller: Caller, job: Job) {
+        if self.free_workers > 0 {
+            return self.start(job);
+        }
+        if self.waiting.is_full() {
+            self.waiting.retain(|job| !job.caller_gone());
+        }
+        if let Some(Displaced { work, is_over_share }) = self.waiting.push(caller, job) {
+            work.refuse(if is_over_share { AskError::OverShare(NAME) } else { AskError::Busy(NAME) });
+        }
     }
 
     fn start_jobs(&mut self) {
         while self.free_workers > 0 {
-            let Some(job) = self.waiting.pop_front() else { return };
+            let Some(job) = self.waiting.pop() else { return };
             if !job.caller_gone() {
-                self.free_workers -= 1;
-                self.started += 1;
                 self.start(job);
             }
         }
     }
 
     fn start(&mut self, job: Job) {
+        self.free_workers -= 1;
+        self.started += 1;
         let mut memory = self.idle.pop().unwrap_or_default();
         let (params, deps, handle) = (self.params.clone(), self.deps.clone(), self.handle.clone());
         self.tasks.spawn(async move {
@@ -151,19 +162,19 @@ impl Actor for PasswordHasher {
 
 impl Handler<HashPassword> for PasswordHasher {
     fn handle(&mut self, message: HashPassword, reply: ReplyTo<HashPassword>) {
-        self.queue(Job::Hash(message, reply));
+        self.queue(message.caller.clone(), Job::Hash(message, reply));
     }
 }
 
 impl Handler<HashNewPassword> for PasswordHasher {
     fn handle(&mut self, message: HashNewPassword, reply: ReplyTo<HashNewPassword>) {
-        self.queue(Job::RateAndHash(message, reply));
+        self.queue(message.caller.clone(), Job::RateAndHash(message, reply));
     }
 }
 
 impl Handler<VerifyPassword> for PasswordHasher {
     fn handle(&mut self, message: VerifyPassword, reply: ReplyTo<VerifyPassword>) {
-        self.queue(Job::Verify(message, reply));
+        self.queue(message.caller.clone(), Job::Verify(message, reply));
     }
 }
 
@@ -204,15 +215,23 @@ impl Job {
         }
     }
 
+    fn refuse(self, error: AskError) {
+        match self {
+            Self::Hash(_, reply) => reply.send(Err(error)),
+            Self::RateAndHash(_, reply) => reply.send(Err(error.into())),
+            Self::Verify(_, reply) => reply.send(Err(error)),
+        }
+    }
+
     fn run(self, memory: &mut ArgonMemory, params: &Params, deps: &Deps) {
         let mut hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
         match self {
-            Self::Hash(HashPassword { password }, reply) => reply.send(Ok(hash(&password))),
-            Self::RateAndHash(HashNewPassword { password, min_score, own_words }, reply) => {
+            Self::Hash(HashPassword { password, .. }, reply) => reply.send(Ok(hash(&password))),
+            Self::RateAndHash(HashNewPassword { password, min_score, own_words, .. }, reply) => {
                 let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
                 reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(hash(&password)) });
             }
-            Self::Verify(VerifyPassword { password, hash }, reply) => {
+            Self::Verify(VerifyPassword { password, hash, .. }, reply) => {
                 reply.send(Ok(timed(deps, || memory.verify(params, &password, hash.as_ref()))));
             }
         }
@@ -265,14 +284,23 @@ mod tests {
     }
 
     fn hash() -> HashPassword {
-        HashPassword { password: password() }
+        hash_of("a caller")
+    }
+
+    fn hash_of(caller: &str) -> HashPassword {
+        HashPassword { caller: Caller::alone(caller), password: password() }
     }
 
     #[tokio::test]
     async fn hashes_and_compares() {
         let (hasher, _tree) = hasher(4).await;
         let hash = hasher.ask(hash()).await.expect("hashes");
-        let verify = async |hash| hasher.ask(VerifyPassword { password: password(), hash }).await.expect("compares");
+        let verify = async |hash| {
+            hasher
+                .ask(VerifyPassword { caller: Caller::alone("a caller"), password: password(), hash })
+                .await
+                .expect("compares")
+        };
         assert!(verify(Some(hash)).await.matches);
         assert!(!verify(None).await.matches);
     }
@@ -285,14 +313,42 @@ mod tests {
             tokio::join!(hasher.ask(hash()), hasher.ask(hash()), hasher.ask(hash()), hasher.ask(hash()));
         assert!(first.is_ok() && second.is_ok(), "one is in progress, one waits");
         for refused in [third, fourth] {
-            assert!(matches!(refused, Err(AskError::Busy("hasher"))), "{refused:?}");
+            assert!(matches!(refused, Err(AskError::OverShare("hasher"))), "{refused:?}");
         }
+        let (_, second, third) =
+            tokio::join!(hasher.ask(hash_of("a")), hasher.ask(hash_of("b")), hasher.ask(hash_of("c")));
+        assert!(second.is_ok(), "a newcomer takes no place of an equal caller");
+        assert!(matches!(third, Err(AskError::Busy("hasher"))), "{third:?}");
         let freed = async {
             while tree.snapshot()[0].queue_len > 0 {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), freed).await.expect("their places are free again");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_fills_the_queue_delays_others_by_one_hash_and_gives_way() {
+        let (hasher, _tree) = hasher(8).await;
+        let flood: Vec<_> = (0..9)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.ask(hash_of("flood")).await })
+            })
+            .collect();
+        while hasher.status().await.expect("the actor runs").waiting < 8 {}
+        hasher.ask(hash_of("another")).await.expect("hashes");
+        let finished = flood.iter().filter(|asked| asked.is_finished()).count();
+        assert!(finished <= 3, "two hashes before it and one that gave way: {finished}");
+        let mut over_share = 0;
+        for asked in flood {
+            match asked.await.expect("no panic") {
+                Ok(_) => {}
+                Err(AskError::OverShare("hasher")) => over_share += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(over_share, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,12 +1,13 @@
 //! What the password hasher can be asked.
 
-use faceofmind_runtime::{AskError, Message};
+use faceofmind_runtime::{AskError, Caller, Message};
 use secrecy::SecretString;
 
 use super::argon::{PasswordHash, VerifyOutcome};
 
 /// Hashes a password with a new salt.
 pub struct HashPassword {
+    pub caller: Caller,
     pub password: SecretString,
 }
 
@@ -17,6 +18,7 @@ impl Message for HashPassword {
 
 /// Rates a new password and hashes it.
 pub struct HashNewPassword {
+    pub caller: Caller,
     pub password: SecretString,
     /// The lowest accepted score by zxcvbn, 0 to 4. With 0 the password is not rated.
     pub min_score: u8,
@@ -40,6 +42,7 @@ pub enum NewPasswordError {
 
 /// Compares a password with a hash.
 pub struct VerifyPassword {
+    pub caller: Caller,
     pub password: SecretString,
     /// Without a hash the same work is done and nothing matches, so that timing does not reveal which accounts exist.
     pub hash: Option<PasswordHash>,

@@ -77,7 +77,6 @@ pub struct Status {
     pub sweep: BackgroundTaskStatus,
 }
 
-/// The actor.
 pub struct RateLimiter {
     store: CounterStore,
     keys: Arc<KeyedHash>,

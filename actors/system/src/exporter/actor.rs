@@ -43,7 +43,6 @@ pub struct Status {
     pub panics: u64,
 }
 
-/// The actor.
 pub struct Exporter {
     settings: Settings,
     contents: Arc<Contents>,

@@ -6,6 +6,7 @@ use faceofmind_model::{
     event::{EventContext, Initiator, UserEvent},
 };
 use faceofmind_platform::{login_store, otp::Purpose};
+use faceofmind_runtime::Caller;
 
 use super::{AccountService, ensure_revision};
 use crate::accounts::{
@@ -108,7 +109,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn create_admin(&self, message: CreateAdmin) -> Result<User, AccountError> {
         let CreateAdmin { email, password, first_name, last_name } = message;
-        let password = self.check_and_hash::<AccountError>(password, &email, [&first_name, &last_name]).await?;
+        let (caller, names) = (Caller::alone("operator"), [first_name.as_str(), last_name.as_str()]);
+        let password = self.check_and_hash::<AccountError>(caller, password, &email, names).await?;
         let mut tx = self.deps.db.begin().await?;
         let mut account = self.insert_admin(&mut tx, (&email, &first_name, &last_name), &password).await?;
         let user_id = account.user.id;

@@ -3,11 +3,11 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, LoginId, MailReason, RequestContext, Status, User, UserId, event::UserEvent};
 use faceofmind_platform::{
-    login_store, mail,
+    caller, login_store, mail,
     otp::{ConsumeCode, OnMatch, Purpose, VerifiedCode},
     password_hasher::{HashNewPassword, NewPasswordError, PasswordHash},
 };
-use faceofmind_runtime::AskError;
+use faceofmind_runtime::{AskError, Caller};
 use secrecy::SecretString;
 
 use super::{AccountService, code_entered, ensure_revision};
@@ -35,7 +35,12 @@ impl AccountService {
         let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
         let user = account.ok_or(PasswordError::InvalidCode)?.user;
         let hash = self
-            .check_and_hash::<PasswordError>(new_password, &user.email, [&user.first_name, &user.last_name])
+            .check_and_hash::<PasswordError>(
+                caller::network(&context),
+                new_password,
+                &user.email,
+                [&user.first_name, &user.last_name],
+            )
             .await?;
         if !self.deps.otp.ask(ConsumeCode(code.clone())).await? {
             return Err(PasswordError::InvalidCode);
@@ -89,7 +94,12 @@ impl AccountService {
     pub(in crate::accounts) async fn change_password(&self, message: ChangePassword) -> Result<(), PasswordError> {
         let ChangePassword { verified, new_password, keep, context } = message;
         let hash = self
-            .check_and_hash::<PasswordError>(new_password, &verified.email, [&verified.first_name, &verified.last_name])
+            .check_and_hash::<PasswordError>(
+                caller::user(verified.id),
+                new_password,
+                &verified.email,
+                [&verified.first_name, &verified.last_name],
+            )
             .await?;
         let mut tx = self.deps.db.begin().await?;
         let mut account = store::lock(&mut tx, verified.id).await?.ok_or(StoreError::Conflict)?;
@@ -117,6 +127,7 @@ impl AccountService {
     /// Checks a new password against the policy and hashes it. The password hasher rates its strength, because that costs like a hash.
     pub(super) async fn check_and_hash<E>(
         &self,
+        caller: Caller,
         password: SecretString,
         email: &Email,
         names: [&str; 2],
@@ -128,7 +139,7 @@ impl AccountService {
         let local_part = email.as_str().split('@').next().unwrap_or_default();
         let own_words = [email.as_str(), local_part, names[0], names[1], "faceofmind"].map(str::to_owned).to_vec();
         let min_score = self.settings.passwords.min_score;
-        let hashed = self.deps.hasher.ask(HashNewPassword { password, min_score, own_words }).await;
+        let hashed = self.deps.hasher.ask(HashNewPassword { caller, password, min_score, own_words }).await;
         hashed.map_err(|error| match error {
             NewPasswordError::TooWeak => PolicyViolation::TooWeak.into(),
             NewPasswordError::Ask(error) => error.into(),

@@ -3,6 +3,7 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::UserEvent};
 use faceofmind_platform::{
+    caller,
     mail::{self, Language},
     otp::{OnMatch, Purpose, VerifiedCode},
     password_hasher::PasswordHash,
@@ -31,7 +32,8 @@ impl AccountService {
 
     async fn hash_and_store(&self, new: Register) -> Result<(), AccountError> {
         let Register { email, password, first_name, last_name, context } = new;
-        let password = self.check_and_hash::<AccountError>(password, &email, [&first_name, &last_name]).await?;
+        let (caller, names) = (caller::network(&context), [first_name.as_str(), last_name.as_str()]);
+        let password = self.check_and_hash::<AccountError>(caller, password, &email, names).await?;
         let language = Language::choose(&context.languages);
         let registration = NewRegistration {
             email: &email,

@@ -1,0 +1,14 @@
+//! Whose share of what can run out a request uses.
+
+use faceofmind_model::{RequestContext, UserId, request_context::rate_limit_group};
+use faceofmind_runtime::Caller;
+
+/// A signed-in user.
+pub fn user(user: UserId) -> Caller {
+    Caller::alone(format!("user {user}"))
+}
+
+/// The network of a client without a verified token. Nothing that the client claims names it.
+pub fn network(context: &RequestContext) -> Caller {
+    Caller::in_group(rate_limit_group(&context.client_ip), context.rate_limit_key())
+}

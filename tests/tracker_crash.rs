@@ -28,17 +28,18 @@ struct Acknowledged {
     rated: bool,
 }
 
-/// Runs one session from its start to its feedback. A failed request does not end it.
+/// Runs one session from its start to its feedback. A failed request does not end it. The outcome of what the crash interrupts is unknown.
 async fn run_session(person: Person) -> Option<Acknowledged> {
-    let start = call(&person, "/sessions/".to_owned(), json!({}), &[201, 503]).await;
+    let start = call(&person, "/sessions/".to_owned(), json!({}), &[201, 503, 504]).await;
     let id = start.json["id"].as_i64()?;
     let path = |what: &str| format!("/sessions/{id}/{what}");
     let happy = json!({ "emotion": "happy", "voice_content": "a good day", "confidence": 0.5 });
-    let detected = call(&person, path("detections"), json!([happy, happy, happy]), &[201, 503]).await.status == 201;
+    let detected =
+        call(&person, path("detections"), json!([happy, happy, happy]), &[201, 503, 504]).await.status == 201;
     let sad = json!({ "emotion": "sad", "voice_content": "and a bad one" });
-    let processed = call(&person, path("process_emotion"), sad, &[200, 503]).await.status == 200;
+    let processed = call(&person, path("process_emotion"), sad, &[200, 503, 504]).await.status == 200;
     let rating = json!({ "comment": "so-so", "rating": 3 });
-    let rated = call(&person, path("feedback"), rating, &[201, 400, 503]).await.status == 201;
+    let rated = call(&person, path("feedback"), rating, &[201, 400, 503, 504]).await.status == 201;
     Some(Acknowledged { id, detected, processed, rated })
 }
 

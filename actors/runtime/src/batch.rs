@@ -55,6 +55,11 @@ impl<T> Batch<T> {
         self.pending.push_back((item, weight));
     }
 
+    /// Adds a command of that weight before those that are pending: it was taken for an earlier flush, and could not go with it.
+    pub fn push_front_weighted(&mut self, item: T, weight: usize) {
+        self.pending.push_front((item, weight));
+    }
+
     /// Starts the next flush and returns its commands, unless a flush is in flight or none is pending. Keep the guard until the flush has
     /// ended.
     pub fn start_flush(&mut self) -> Option<(Vec<T>, FlushGuard)> {

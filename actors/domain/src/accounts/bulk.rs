@@ -12,6 +12,12 @@ use faceofmind_model::UserId;
 static LOCK: LazyLock<BulkStatement> = LazyLock::new(|| {
     BulkStatement::new("SELECT id FROM users WHERE id IN (VALUES {rows}) ORDER BY id FOR SHARE", 1, 1)
 });
+static LOCK_FREE: LazyLock<BulkStatement> = LazyLock::new(|| {
+    let sql = "SELECT id FROM users WHERE id IN (VALUES {rows}) ORDER BY id FOR KEY SHARE SKIP LOCKED";
+    BulkStatement::new(sql, 1, 1)
+});
+static EXISTING: LazyLock<BulkStatement> =
+    LazyLock::new(|| BulkStatement::new("SELECT id FROM users WHERE id IN (VALUES {rows})", 1, 1));
 static TIME_ZONES: LazyLock<BulkStatement> = LazyLock::new(|| {
     let sql = "SELECT u.id, p.time_zone FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id \
                WHERE u.status <> 'erasing' AND u.id IN (VALUES {rows})";
@@ -41,20 +47,41 @@ pub async fn lock_and_get_time_zones(
     Ok(zones)
 }
 
+/// Locks those of these users that no other transaction is changing, so that none of them is deleted until the transaction ends, and returns
+/// the others. Rows can then be added to the locked users without waiting. On PostgreSQL.
+pub async fn lock_free_users(
+    tx: &mut Tx,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<HashSet<UserId>, StoreError> {
+    let users = sorted_unique(users);
+    let locked = select_users(tx, &LOCK_FREE, &users).await?;
+    let missing: Vec<UserId> = users.into_iter().filter(|user| !locked.contains(user)).collect();
+    // A user that does not exist is missing too, and nothing holds it.
+    select_users(tx, &EXISTING, &missing).await
+}
+
+async fn select_users(
+    tx: &mut Tx,
+    statement: &'static BulkStatement,
+    users: &[UserId],
+) -> Result<HashSet<UserId>, StoreError> {
+    let mut selected = HashSet::new();
+    for page in users.chunks(MAX_ROWS) {
+        let rows: Vec<(UserId,)> = with_conn!(tx.connection(), c => {
+            let query = sqlx::query_as(statement.sql(page.len()));
+            pad_with_nulls(page.iter()).fold(query, |query, id| query.bind(id.copied())).fetch_all(c).await
+        })?;
+        selected.extend(rows.into_iter().map(|(id,)| id));
+    }
+    Ok(selected)
+}
+
 /// Returns those of the users whose accounts are active.
 pub async fn filter_active(
     tx: &mut Tx,
     users: impl IntoIterator<Item = UserId>,
 ) -> Result<HashSet<UserId>, StoreError> {
-    let mut active = HashSet::new();
-    for page in sorted_unique(users).chunks(MAX_ROWS) {
-        let rows: Vec<(UserId,)> = with_conn!(tx.connection(), c => {
-            let query = sqlx::query_as(ACTIVE.sql(page.len()));
-            pad_with_nulls(page.iter()).fold(query, |query, id| query.bind(id.copied())).fetch_all(c).await
-        })?;
-        active.extend(rows.into_iter().map(|(id,)| id));
-    }
-    Ok(active)
+    select_users(tx, &ACTIVE, &sorted_unique(users)).await
 }
 
 fn sorted_unique(users: impl IntoIterator<Item = UserId>) -> Vec<UserId> {

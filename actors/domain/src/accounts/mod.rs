@@ -33,7 +33,7 @@ mod service;
 mod store;
 
 pub use actor::{NAME, Status, UserRegistry};
-pub use bulk::{filter_active, lock_and_get_time_zones};
+pub use bulk::{filter_active, lock_and_get_time_zones, lock_free_users};
 pub use error::{AccountError, PasswordError};
 pub use export::export;
 pub use hooks::{AccountHooks, ErasureSlice, HookFuture};

@@ -1,6 +1,6 @@
 //! The actor: the commands that wait, the batch being written, and the queries beside it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use faceofmind_db::MAX_ROWS;
 use faceofmind_model::UserId;
@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::{
     batch_writer::{BatchWriter, WriteCounts},
     charts,
-    commands::{Caller, Command, Enqueue, PendingCommand},
+    commands::{Caller, Command, Enqueue, Lane, PendingCommand},
     detection::Detection,
     failpoint::FailPointSite,
     history,
@@ -34,6 +34,8 @@ use super::{
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
 const NAME: &str = "session_tracker";
+/// The pause before commands are tried again whose rows another transaction holds.
+const HELD_RETRY: Duration = Duration::from_millis(50);
 
 /// The bounds of the tracker.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ impl Default for Settings {
 pub struct Status {
     /// Commands that wait for a batch.
     pub pending: usize,
+    /// Commands that wait for a row that another transaction holds.
+    pub held: usize,
     /// Commands in the batch that is being written.
     pub in_flight: usize,
     /// Commands in the last batch.
@@ -75,6 +79,8 @@ pub struct SessionTracker {
     deps: Arc<Platform>,
     handle: Handle<Self>,
     batch: Batch<PendingCommand>,
+    /// Commands whose rows another transaction holds, and those behind them. They are tried again soon.
+    held: Vec<PendingCommand>,
     last_batch: usize,
     writer: Arc<BatchWriter>,
     tasks: TaskSet,
@@ -105,6 +111,7 @@ impl SessionTracker {
             settings,
             suggestions,
             batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
+            held: Vec::new(),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
             tasks: TaskSet::default(),
@@ -128,17 +135,28 @@ impl SessionTracker {
     /// Writes the next batch, in a span that follows from the spans of its requests.
     fn flush(&mut self) {
         let Some((batch, guard)) = self.batch.start_flush() else { return };
+        let (behind_held, batch) = self.part_behind_held(batch);
+        self.held.extend(behind_held);
         self.last_batch = batch.len();
         let span = tracing::debug_span!(parent: None, "session_batch", commands = batch.len());
         for pending in &batch {
             span.follows_from(pending.caller.span());
         }
-        let writer = Arc::clone(&self.writer);
+        let (writer, handle) = (Arc::clone(&self.writer), self.handle.clone());
         let write = async move {
-            writer.flush(batch).await;
+            let held = writer.flush(batch).await;
+            if !held.is_empty() {
+                handle.tell(Held(held));
+            }
             drop(guard);
         };
         self.tasks.spawn(write.instrument(span));
+    }
+
+    /// Parts the commands behind a held command of their lane from the others.
+    fn part_behind_held(&self, batch: Vec<PendingCommand>) -> (Vec<PendingCommand>, Vec<PendingCommand>) {
+        let lanes: HashSet<Lane> = self.held.iter().map(PendingCommand::lane).collect();
+        batch.into_iter().partition(|pending| lanes.contains(&pending.lane()))
     }
 
     /// Replies with what a read returns whose size grows with the user's history.
@@ -162,6 +180,7 @@ impl Actor for SessionTracker {
     fn status(&self) -> Status {
         Status {
             pending: self.batch.pending(),
+            held: self.held.len(),
             in_flight: usize::from(self.batch.is_in_flight()) * self.last_batch,
             last_batch: self.last_batch,
             panics: self.tasks.panics(),
@@ -239,6 +258,43 @@ impl Handler<DeleteSession> for SessionTracker {
 impl Handler<Enqueue> for SessionTracker {
     fn handle(&mut self, Enqueue(pending): Enqueue, _: ReplyTo<Enqueue>) {
         self.enqueue(pending);
+    }
+}
+
+/// Commands of the flush that is ending, whose rows another transaction holds.
+struct Held(Vec<PendingCommand>);
+
+impl Message for Held {
+    type Output = ();
+    type Error = AskError;
+}
+
+impl Handler<Held> for SessionTracker {
+    fn handle(&mut self, Held(held): Held, _: ReplyTo<Held>) {
+        self.held.extend(held);
+        let handle = self.handle.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(HELD_RETRY).await;
+            handle.tell(RetryHeld);
+        });
+    }
+}
+
+/// The rows of held commands may be free again.
+struct RetryHeld;
+
+impl Message for RetryHeld {
+    type Output = ();
+    type Error = AskError;
+}
+
+impl Handler<RetryHeld> for SessionTracker {
+    fn handle(&mut self, _: RetryHeld, _: ReplyTo<RetryHeld>) {
+        for pending in std::mem::take(&mut self.held).into_iter().rev() {
+            let rows = pending.command.rows();
+            self.batch.push_front_weighted(pending, rows);
+        }
+        self.flush();
     }
 }
 

@@ -1,7 +1,7 @@
 //! One transaction over a batch. It needs a few statements a table, whatever the number of commands, and one for each idempotency key.
 //!
-//! Each round (1) claims idempotency keys and drops replays, (2) inserts new sessions, (3) locks the affected sessions, (4) decides all
-//! commands in request order, (5) writes the effects and makes the responses.
+//! The rows of its commands are locked before ([`RowLocks`]). Each round (1) claims idempotency keys and drops replays, (2) inserts new
+//! sessions, (3) decides all commands in request order, (4) writes the effects and makes the responses.
 
 use std::collections::HashSet;
 
@@ -20,6 +20,7 @@ use super::{
     decide::{BuildResponse, LockedSessions, decide},
     failpoint::FailPointSite,
     messages::SessionError,
+    row_locks::RowLocks,
     session::SessionId,
     store::{self, OwnedSession},
     write_set::{InsertedRows, WriteSet},
@@ -31,6 +32,7 @@ pub(super) struct BatchTx<'a> {
     deps: &'a Platform,
     fail_point: &'a FailPoint<FailPointSite>,
     now: Timestamp,
+    locks: RowLocks,
     /// By the index in the batch.
     results: Vec<Option<CommandResult>>,
     events: Vec<CloudEvent>,
@@ -38,13 +40,13 @@ pub(super) struct BatchTx<'a> {
 
 impl<'a> BatchTx<'a> {
     pub(super) fn new(
-        tx: Tx,
+        (tx, locks): (Tx, RowLocks),
         batch: &'a [PendingCommand],
         deps: &'a Platform,
         fail_point: &'a FailPoint<FailPointSite>,
     ) -> Self {
         let (results, events) = (batch.iter().map(|_| None).collect(), Vec::with_capacity(batch.len()));
-        Self { tx, batch, deps, fail_point, now: deps.clock.now(), results, events }
+        Self { tx, batch, deps, fail_point, now: deps.clock.now(), locks, results, events }
     }
 
     /// Usually runs one round. A command with the key of another command of the batch waits for the next round, which replays the response
@@ -103,7 +105,7 @@ impl<'a> BatchTx<'a> {
         let starts = commands().filter(|pending| matches!(pending.command, Command::Start(_)));
         let mut writes = WriteSet::with_starts(starts.map(|pending| pending.context.user).collect());
         let sessions = writes.insert_sessions(&mut self.tx, self.now).await?;
-        let mut locked = lock_sessions(&mut self.tx, commands()).await?;
+        let mut locked = self.locked_sessions(commands()).await?;
         self.pass(FailPointSite::Locked);
         let decisions: Vec<_> = commands().map(|pending| decide(pending, self.now, &mut locked, &mut writes)).collect();
         let detections = writes.insert_detections(&mut self.tx).await?;
@@ -115,6 +117,25 @@ impl<'a> BatchTx<'a> {
             self.results[index] = Some(result);
         }
         self.store_responses(indices).await
+    }
+
+    /// Returns the locked sessions, read again where an earlier round has changed them.
+    async fn locked_sessions(
+        &mut self,
+        commands: impl Iterator<Item = &'a PendingCommand> + Clone,
+    ) -> Result<LockedSessions, SessionError> {
+        let requested: Vec<OwnedSession> = commands.clone().filter_map(PendingCommand::owned_session).collect();
+        let rated = |pending: &PendingCommand| match pending.command {
+            Command::Rate { session, .. } => Some(session),
+            _ => None,
+        };
+        let rated: Vec<SessionId> = commands.filter_map(rated).collect();
+        let sessions = match std::mem::take(&mut self.locks.sessions) {
+            locked if locked.is_empty() => store::find(&mut self.tx, &requested).await?,
+            locked => locked,
+        };
+        let rated = if rated.is_empty() { Vec::new() } else { store::feedback::rated(&mut self.tx, &rated).await? };
+        Ok(LockedSessions::new(sessions, rated))
     }
 
     /// Collects the events of a command, and makes its response.
@@ -147,23 +168,4 @@ impl<'a> BatchTx<'a> {
     fn pass(&self, site: FailPointSite) {
         self.fail_point.pass(&site, self.batch.len());
     }
-}
-
-/// Locks the sessions that these commands change.
-async fn lock_sessions<'a>(
-    tx: &mut Tx,
-    commands: impl Iterator<Item = &'a PendingCommand> + Clone,
-) -> Result<LockedSessions, SessionError> {
-    let owned = |pending: &PendingCommand| Some((pending.command.session()?, pending.context.user));
-    let rated = |pending: &PendingCommand| match pending.command {
-        Command::Rate { session, .. } => Some(session),
-        _ => None,
-    };
-    let mut requested: Vec<OwnedSession> = commands.clone().filter_map(owned).collect();
-    let rated: Vec<SessionId> = commands.filter_map(rated).collect();
-    requested.sort_unstable();
-    requested.dedup();
-    let sessions = if requested.is_empty() { Vec::new() } else { store::lock(tx, &requested).await? };
-    let rated = if rated.is_empty() { Vec::new() } else { store::feedback::rated(tx, &rated).await? };
-    Ok(LockedSessions::new(sessions, rated))
 }

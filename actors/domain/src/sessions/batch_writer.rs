@@ -1,7 +1,7 @@
 //! Writes batches: a batch in one transaction, or, when one of its rows fails, each command alone, so that a bad row fails by itself.
 
 use std::{
-    io, slice,
+    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,6 +16,7 @@ use super::{
     commands::{CommandResult, PendingCommand},
     failpoint::FailPointSite,
     messages::SessionError,
+    row_locks::RowLocks,
 };
 
 /// What the writer has done since the actor started.
@@ -42,39 +43,53 @@ impl BatchWriter {
         Self { deps, fail_point, counts: Mutex::default() }
     }
 
-    /// Writes a batch and replies to every caller that still waits.
-    pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) {
-        batch.retain(|pending| pending.caller.begin());
+    /// Writes a batch and replies to every caller that still waits. Returns the commands whose rows another transaction holds.
+    pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) -> Vec<PendingCommand> {
+        let mut held = Vec::new();
         if batch.is_empty() {
-            return;
+            return held;
         }
         self.count(|counts| counts.batches += 1);
-        match self.commit(&batch).await {
+        match self.commit(&mut batch, &mut held).await {
             Ok(results) => self.reply_all(batch, results),
             Err(error) if batch.len() > 1 && is_row_error(&error) => {
                 tracing::warn!(commands = batch.len(), %error, "batch failed; writing its commands one by one");
                 self.count(|counts| counts.batches_split += 1);
-                self.commit_individually(batch).await;
+                self.commit_individually(batch, &mut held).await;
             }
             Err(error) => self.reject_all(batch, error),
         }
+        held
     }
 
-    async fn commit_individually(&self, batch: Vec<PendingCommand>) {
+    async fn commit_individually(&self, batch: Vec<PendingCommand>, held: &mut Vec<PendingCommand>) {
         let mut rest = batch.into_iter();
         while let Some(pending) = rest.next() {
-            match self.commit(slice::from_ref(&pending)).await {
-                Ok(results) => self.reply_all(vec![pending], results),
-                Err(error) if is_row_error(&error) => self.reject_all(vec![pending], error),
-                Err(error) => return self.reject_all([pending].into_iter().chain(rest).collect(), error),
+            let mut alone = vec![pending];
+            match self.commit(&mut alone, held).await {
+                Ok(results) => self.reply_all(alone, results),
+                Err(error) if is_row_error(&error) => self.reject_all(alone, error),
+                Err(error) => return self.reject_all(alone.into_iter().chain(rest).collect(), error),
             }
         }
     }
 
-    /// Commits the whole batch or nothing.
-    async fn commit(&self, batch: &[PendingCommand]) -> Result<Vec<CommandResult>, SessionError> {
-        let tx = self.deps.db.begin().await?;
-        let mut batch_tx = BatchTx::new(tx, batch, &self.deps, &self.fail_point);
+    /// Commits the whole batch or nothing. Before, moves the commands whose rows another transaction holds to `held`, and drops those whose
+    /// callers have gone.
+    async fn commit(
+        &self,
+        batch: &mut Vec<PendingCommand>,
+        held: &mut Vec<PendingCommand>,
+    ) -> Result<Vec<CommandResult>, SessionError> {
+        let mut tx = self.deps.db.begin().await?;
+        let locks = RowLocks::take(&mut tx, batch).await?;
+        held.extend(batch.extract_if(.., |pending| locks.are_missing_for(pending)));
+        batch.retain(|pending| pending.caller.begin());
+        if batch.is_empty() {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
+        let mut batch_tx = BatchTx::new((tx, locks), batch, &self.deps, &self.fail_point);
         batch_tx.run().await?;
         let (results, has_events) = batch_tx.commit().await?;
         if has_events {

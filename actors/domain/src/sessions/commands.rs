@@ -1,5 +1,6 @@
 //! Commands that wait for a batch.
 
+use faceofmind_model::UserId;
 use faceofmind_platform::idempotency::StoredResponse;
 use faceofmind_runtime::{AskError, Message, ReplyTo};
 use tracing::Span;
@@ -9,6 +10,7 @@ use super::{
     feedback::{Feedback, Rating},
     messages::{CommandContext, Respond, SessionError},
     session::{Session, SessionId},
+    store::OwnedSession,
 };
 use crate::suggestions::Advice;
 
@@ -66,6 +68,29 @@ impl PendingCommand {
     pub(super) fn new(context: CommandContext, command: Command, caller: impl Caller + 'static) -> Self {
         Self { context, command, caller: Box::new(caller) }
     }
+
+    /// The existing session that it changes, and the user that must own it.
+    pub(super) fn owned_session(&self) -> Option<OwnedSession> {
+        Some((self.command.session()?, self.context.user))
+    }
+
+    /// Whether it adds rows that refer to the user: a session, or the stored response of a key.
+    pub(super) fn adds_rows_of_user(&self) -> bool {
+        self.context.key.is_some() || matches!(self.command, Command::Start(_))
+    }
+
+    /// What it is carried out in order with.
+    pub(super) fn lane(&self) -> Lane {
+        self.command.session().map_or(Lane::User(self.context.user), Lane::Session)
+    }
+}
+
+/// Commands of one lane are carried out in the order of their arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    Session(SessionId),
+    /// Starts of the user's sessions.
+    User(UserId),
 }
 
 /// The [`ReplyTo`] of any command's message.

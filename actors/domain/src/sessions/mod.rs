@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `messages`, `actor` | what the tracker can be asked, and how it handles it |
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
+//! | `row_locks` | the rows of a batch, locked without waiting |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
 //! | `session`, `detection`, `feedback`, `window`, `counts` | values and rules |
 //! | `store`, `queries`, `history`, `charts`, `export`, `reencrypt` | SQL |
@@ -27,6 +28,7 @@ mod history;
 mod messages;
 mod queries;
 mod reencrypt;
+mod row_locks;
 mod session;
 mod store;
 mod window;

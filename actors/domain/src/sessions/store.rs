@@ -23,9 +23,8 @@ static END: LazyLock<BulkStatement> = LazyLock::new(|| {
     BulkStatement::new(sql, 2, 1)
 });
 static FIND: LazyLock<BulkStatement> = LazyLock::new(|| BulkStatement::new(REQUESTED, 1, 2));
-/// Locks in the order of the ids, so that the batches of two nodes do not deadlock.
-static LOCK: LazyLock<BulkStatement> =
-    LazyLock::new(|| BulkStatement::new(&format!("{REQUESTED} ORDER BY s.id FOR UPDATE OF s"), 1, 2));
+static LOCK_FREE: LazyLock<BulkStatement> =
+    LazyLock::new(|| BulkStatement::new(&format!("{REQUESTED} ORDER BY s.id FOR UPDATE OF s SKIP LOCKED"), 1, 2));
 static DELETE_CHILDREN: LazyLock<Vec<BulkStatement>> =
     LazyLock::new(|| CHILD_TABLES.iter().map(|sql| BulkStatement::new(&format!("{OWNED}{sql}"), 1, 2)).collect());
 static DELETE: LazyLock<BulkStatement> = LazyLock::new(|| {
@@ -86,9 +85,24 @@ pub(super) async fn start(tx: &mut Tx, users: &[UserId], now: Timestamp) -> Resu
     Ok(rows.into_iter().map(session).collect())
 }
 
-/// Returns the requested sessions that exist, locked until the transaction ends. SQLite needs no lock, because it has one writer.
-pub(super) async fn lock(tx: &mut Tx, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
-    let statement: &'static BulkStatement = if matches!(tx, Tx::Postgres(_)) { &LOCK } else { &FIND };
+/// Returns the requested sessions that exist.
+pub(super) async fn find(tx: &mut Tx, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
+    select(tx, &FIND, requested).await
+}
+
+/// Returns the requested sessions that exist and that no other transaction holds, locked until the transaction ends. On PostgreSQL.
+pub(super) async fn lock_free(tx: &mut Tx, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
+    select(tx, &LOCK_FREE, requested).await
+}
+
+async fn select(
+    tx: &mut Tx,
+    statement: &'static BulkStatement,
+    requested: &[OwnedSession],
+) -> Result<Vec<Session>, StoreError> {
+    if requested.is_empty() {
+        return Ok(Vec::new());
+    }
     Ok(with_conn!(tx.connection(), c => {
         let mut query = sqlx::query_as(statement.sql(requested.len()));
         for session in pad_with_nulls(requested.iter().copied()) {

@@ -1,5 +1,7 @@
 //! Several nodes, and panics of a pass and of the actor.
 
+use faceofmind_runtime::ActorState;
+
 use super::{super::dispatch::MAX_PER_PASS, *};
 
 async fn remind_of(test: &TestContext, count: usize, date: &str) -> Vec<i64> {
@@ -88,7 +90,11 @@ async fn panics_of_the_actor_during_a_dispatch_send_nothing_by_halves() {
             })
             .await;
             test.tree.child("reminders").expect("is there").panic();
-            until("it is restarted", async || test.tree.snapshot()[0].restarts == restarts_so_far).await;
+            until("it is restarted", async || {
+                let child = &test.tree.snapshot()[0];
+                child.restarts == restarts_so_far && child.state == ActorState::Running
+            })
+            .await;
         }
         until("all are sent", async || test.all_sent().await.len() >= ids.len()).await;
         test.until_dispatched().await;

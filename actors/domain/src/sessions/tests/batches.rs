@@ -130,3 +130,47 @@ async fn pending_commands_are_written_when_the_tracker_stops() {
         }
     }
 }
+
+/// Locks the row of this table and id until the transaction ends.
+async fn lock_row(test: &TestContext, sql: &'static str, id: i64) -> Tx {
+    let mut tx = test.db.begin().await.expect("begins");
+    tx.on_postgres(sqlx::query(sql).bind(id)).await.expect("locks");
+    tx
+}
+
+#[tokio::test]
+async fn a_locked_session_delays_its_own_commands_alone_and_they_keep_their_order() {
+    for test in contexts().await {
+        let Database::Postgres(_) = &test.db else { continue };
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let (locked, free) = (test.start(ada).await.id, test.start(ada).await.id);
+        let holder = lock_row(&test, "SELECT id FROM sessions WHERE id = $1 FOR UPDATE", locked.0).await;
+        let ending = test.ask(move |sessions| async move { sessions.end(ada, locked).await });
+        test.until(|seen| seen["held"] == 1).await;
+        let deleting = test.ask(move |sessions| async move { sessions.delete(ada, locked).await });
+        let others = async {
+            test.start(bob).await;
+            test.sessions.end(ada, free).await.expect("ends");
+        };
+        tokio::time::timeout(Duration::from_secs(2), others).await.expect("nothing else waits");
+        assert!(!ending.is_finished() && !deleting.is_finished());
+        holder.rollback().await.expect("releases it");
+        assert!(ending.await.expect("no panic").expect("ends before it is deleted").end_time.is_some());
+        deleting.await.expect("no panic").expect("deletes");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_user_delays_nobody_elses_starts() {
+    for test in contexts().await {
+        let Database::Postgres(_) = &test.db else { continue };
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let holder = lock_row(&test, "SELECT id FROM users WHERE id = $1 FOR UPDATE", ada.0).await;
+        let starting = test.ask_to_start(ada);
+        test.until(|seen| seen["held"] == 1).await;
+        tokio::time::timeout(Duration::from_secs(2), test.start(bob)).await.expect("Bob does not wait");
+        assert!(!starting.is_finished());
+        holder.rollback().await.expect("releases it");
+        starting.await.expect("no panic").expect("starts");
+    }
+}

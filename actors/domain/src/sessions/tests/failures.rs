@@ -112,7 +112,7 @@ async fn what_was_confirmed_before_a_panic_is_stored() {
             for asked in asking {
                 match asked.await.expect("no panic") {
                     Ok(started) => kept.push(started),
-                    Err(SessionError::Ask(AskError::Unavailable(_))) => lost += 1,
+                    Err(SessionError::Ask(AskError::Unavailable(_) | AskError::OutcomeUnknown(_))) => lost += 1,
                     Err(other) => panic!("{other:?}"),
                 }
             }

@@ -22,6 +22,7 @@ mod mail;
 mod nats;
 mod openapi;
 mod outages;
+mod paths;
 mod problems;
 mod proxies;
 mod reminders;

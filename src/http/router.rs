@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait,
-    http::{HeaderValue, Method, header::ALLOW},
+    http::{HeaderValue, Method, StatusCode, header::ALLOW},
     routing::{FilterInfo, filters::MethodFilter},
 };
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub struct HttpConfig {
 /// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
 /// request of the document, so that a service whose document is never requested does not hold one in memory.
 pub fn public_routes(routes: fn() -> Router) -> Router {
-    add_head_and_options(Router::new().push(routes()).push(docs::router(routes)))
+    complete(Router::new().push(routes()).push(docs::router(routes)))
 }
 
 /// The public routes behind all layers, the outermost first.
@@ -54,7 +54,7 @@ pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
 
 /// The routes of the operators' listener, which are neither documented nor open to other origins.
 pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
-    let service = Service::new(add_head_and_options(routes)).hoop(config.request_trace()).hoop(ResponseDefaults);
+    let service = Service::new(complete(routes)).hoop(config.request_trace()).hoop(ResponseDefaults);
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
     service.hoop(Deadline(config.limits.request))
 }
@@ -65,9 +65,12 @@ impl HttpConfig {
     }
 }
 
-/// Adds `HEAD` to every path with `GET`, and `OPTIONS`, which lists the methods, to every path.
-fn add_head_and_options(mut router: Router) -> Router {
-    router.routers = std::mem::take(&mut router.routers).into_iter().map(add_head_and_options).collect();
+/// Completes every path: `HEAD` beside `GET`, `OPTIONS`, which lists the methods, and 405 for every other method. Without the 405, salvo would
+/// go on to the next path that matches, so that `DELETE /users/me` would reach `DELETE /users/{id}`. For the same reason paths with a
+/// parameter come after their fixed siblings.
+fn complete(mut router: Router) -> Router {
+    router.routers = std::mem::take(&mut router.routers).into_iter().map(complete).collect();
+    router.routers.sort_by_key(begins_with_parameter);
     let mut methods: Vec<Method> = router.routers.iter().filter_map(method_of).collect();
     if methods.is_empty() {
         return router;
@@ -76,7 +79,15 @@ fn add_head_and_options(mut router: Router) -> Router {
         router = router.push(head);
         methods.push(Method::HEAD);
     }
-    router.push(Router::new().filter(MethodFilter::new(Method::OPTIONS)).goal(Options::new(methods)))
+    methods.push(Method::OPTIONS);
+    let options = Router::new().filter(MethodFilter::new(Method::OPTIONS)).goal(Options(allow(&methods)));
+    methods.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    router.push(options).push(Router::new().goal(WrongMethod(allow(&methods))))
+}
+
+fn begins_with_parameter(child: &Router) -> bool {
+    let first = child.filters.first().map(|filter| filter.info());
+    matches!(first, Some(FilterInfo::Path(path)) if path.trim_start_matches('/').starts_with('{'))
 }
 
 /// The method of a leaf as `.get(…)` or `.post(…)` makes it.
@@ -101,12 +112,10 @@ fn as_head(get: &Router) -> Router {
 /// Answers `OPTIONS` with the methods of its path.
 struct Options(HeaderValue);
 
-impl Options {
-    fn new(mut methods: Vec<Method>) -> Self {
-        methods.push(Method::OPTIONS);
-        let names = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        Self(HeaderValue::from_str(&names).unwrap_or(HeaderValue::from_static("OPTIONS")))
-    }
+/// The value of `Allow` for these methods.
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    HeaderValue::from_str(&names).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 
 #[async_trait]
@@ -114,6 +123,17 @@ impl Handler for Options {
     async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
         res.headers_mut().insert(ALLOW, self.0.clone());
         res.render(MessageBody::json("Allow lists the methods of this path."));
+    }
+}
+
+/// Answers the methods that a path does not take. [`ProblemBodies`] adds the body.
+struct WrongMethod(HeaderValue);
+
+#[async_trait]
+impl Handler for WrongMethod {
+    async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
+        res.headers_mut().insert(ALLOW, self.0.clone());
+        res.status_code(StatusCode::METHOD_NOT_ALLOWED);
     }
 }
 
@@ -137,7 +157,7 @@ mod tests {
     fn routes() -> Router {
         let one = Router::with_path("{id}").get(Says("one")).delete(Says("gone"));
         let me = Router::with_path("me").get(Says("me"));
-        let users = Router::with_path("users").get(Says("list")).post(Says("made")).push(me).push(one);
+        let users = Router::with_path("users").get(Says("list")).post(Says("made")).push(one).push(me);
         Router::with_path("api/v1").push(users)
     }
 
@@ -178,6 +198,7 @@ mod tests {
             ("/api/v1/users", "GET, HEAD, OPTIONS, POST"),
             ("/api/v1/users/", "GET, HEAD, OPTIONS, POST"),
             ("/api/v1/users/7", "DELETE, GET, HEAD, OPTIONS"),
+            ("/api/v1/users/me", "GET, HEAD, OPTIONS"),
         ] {
             let answer = call(&api, Method::PATCH, path).await;
             assert_eq!((answer.status, answer.header("allow")), (405, allow), "at {path}");

@@ -1,13 +1,17 @@
-//! Paths: which methods each takes.
+//! Paths: which methods each takes, and that another spelling of a path is the same path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
+use serde_json::json;
 
-use crate::harness::{Response, TestApp, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     every_path_takes_the_documented_methods_and_no_others,
+    a_key_on_every_spelling_of_a_path_takes_effect_once,
+    no_response_of_the_api_is_stored_under_any_spelling,
+    metrics_count_every_spelling_under_its_route,
 }
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
@@ -49,4 +53,57 @@ async fn every_path_takes_the_documented_methods_and_no_others(app: &TestApp) {
         }
     }
     assert!(faults.is_empty(), "{} of {}: {faults:#?}", faults.len(), paths.len() * METHODS.len());
+}
+
+/// The spellings of a path: with slashes at its end and between its parts, with a part that is percent-encoded, and with zeros before an id.
+fn spellings(path: &str) -> [String; 5] {
+    [
+        format!("/api/v1{path}"),
+        format!("/api/v1{path}/"),
+        format!("//api/v1/{}//", path.replace('/', "//")),
+        format!("/%61pi/v1{}", path.replace('s', "%73").replace('1', "%31")),
+        format!("/api/v1{}", path.replace("/1", "/0001")),
+    ]
+}
+
+async fn post_with_key(person: &Person, path: &str, body: &serde_json::Value) -> Response {
+    person.bearer().call(Method::POST, path).header("idempotency-key", "one").json(body).send().await
+}
+
+async fn a_key_on_every_spelling_of_a_path_takes_effect_once(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let post = json!({ "content": "I could not sleep again" });
+    for (path, table) in
+        [("/sessions", "sessions"), ("/posts", "community_posts"), ("/posts/1/comments", "community_comments")]
+    {
+        let mut answers = BTreeSet::new();
+        for path in spellings(path) {
+            answers.insert(post_with_key(&ada, &path, &post).await.assert_status(201).text);
+        }
+        assert_eq!((answers.len(), app.row_count(table).await), (1, 1), "{path}: {answers:?}");
+    }
+}
+
+async fn no_response_of_the_api_is_stored_under_any_spelling(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    for path in ["/auth/me", "/sessions", "/sessions/1", "/nowhere"] {
+        for path in spellings(path) {
+            let response = ada.bearer().call(Method::GET, &path).send().await;
+            assert_eq!(response.header("cache-control"), "no-store", "{path} {}", response.status);
+        }
+    }
+}
+
+async fn metrics_count_every_spelling_under_its_route(app: &TestApp) {
+    for path in spellings("/sessions/1").iter().map(String::as_str).chain(["/", "//", "/nowhere", "//api/v1/nowhere"]) {
+        app.client().call(Method::GET, path).send().await;
+    }
+    let operator = app.client().at(app.operators.expect("an operator listener"));
+    let metrics = operator.call(Method::GET, "/metrics").send().await.assert_status(200).text;
+    for (route, status, count) in [("/api/v1/sessions/{id}", "4xx", 5), ("/", "2xx", 2), ("(none)", "4xx", 2)] {
+        let sample = format!(
+            "faceofmind_http_request_seconds_count{{method=\"GET\",route=\"{route}\",status=\"{status}\"}} {count}"
+        );
+        assert!(metrics.contains(&sample), "{sample}: {metrics}");
+    }
 }

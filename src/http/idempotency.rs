@@ -12,6 +12,7 @@ use super::{
     body,
     extract::extractor,
     header::{Header, HeaderField},
+    path,
     problem::Problem,
     validators::{ErrorMessage, FieldType, RawValue, Text},
 };
@@ -51,7 +52,7 @@ pub struct IdempotentRequest {
     pub key: String,
     /// `POST`, …
     pub method: String,
-    /// The path as called, without a slash at its end.
+    /// The path as its route spells it.
     pub path: String,
     /// The body as received.
     pub body: Bytes,
@@ -67,7 +68,7 @@ impl Idempotency {
     async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
         let Some(key) = Header::<IdempotencyKey>::from_request(req, depot).await?.0 else { return Ok(Self(None)) };
         let method = req.method().to_string();
-        let path = req.uri().path().trim_end_matches('/').to_owned();
+        let path = path::canonical(req);
         Ok(Self(Some(IdempotentRequest { key, method, path, body: body::bytes(req).await? })))
     }
 

@@ -1,4 +1,4 @@
-//! Ids in paths.
+//! Ids in paths, and the one name of a path that can be spelled in several ways.
 
 use std::fmt::Debug;
 
@@ -34,6 +34,22 @@ impl PathId {
     }
 }
 
+/// The path of a request as its route spells it: `/api/v1/sessions/7/end`, also when it was called as `//api/v1/session%73/007/end/`. What is
+/// kept by path is kept by this one.
+pub fn canonical(req: &Request) -> String {
+    let part = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+        Some(name) => parameter(req, name),
+        None => part.to_owned(),
+    };
+    let parts = req.matched_path().split('/').filter(|part| !part.is_empty());
+    parts.map(|text| format!("/{}", part(text))).collect()
+}
+
+/// The value of a parameter: an id without leading zeros, another value as it was decoded.
+fn parameter(req: &Request, name: &str) -> String {
+    PathId::read(req, name).map_or_else(|_| req.params().get(name).cloned().unwrap_or_default(), |id| id.0.to_string())
+}
+
 impl<'ex> Extractible<'ex> for PathId {
     fn metadata() -> &'static Metadata {
         no_metadata()
@@ -67,7 +83,7 @@ impl EndpointArgRegister for PathId {
 
 #[cfg(test)]
 mod tests {
-    use salvo::{Router, oapi::endpoint, writing::Json};
+    use salvo::{Router, handler, oapi::endpoint, writing::Json};
     use serde_json::json;
 
     use super::*;
@@ -87,6 +103,27 @@ mod tests {
         let api = Served::api(routes).await;
         let largest = answer(api.get("/api/posts/9223372036854775807/comments/1")).await;
         assert_eq!((largest.status, largest.json), (200, json!([i64::MAX, 1])));
+    }
+
+    #[handler]
+    async fn name(req: &mut Request) -> Json<String> {
+        Json(canonical(req))
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_a_path_has_one_name() {
+        let routes = || Router::with_path("api/v1/posts/{id}/comments").get(name);
+        let api = Served::api(routes).await;
+        for path in [
+            "/api/v1/posts/7/comments",
+            "/api/v1/posts/7/comments/",
+            "//api//v1/posts/7//comments//",
+            "/api/v1/post%73/%37/comments?x=1",
+            "/api/v1/posts/0007/%63omments",
+        ] {
+            let named = answer(api.get(path)).await;
+            assert_eq!((named.status, named.json), (200, json!("/api/v1/posts/7/comments")), "for {path}");
+        }
     }
 
     #[tokio::test]

@@ -51,7 +51,7 @@ impl Handler for RequestTrace {
 /// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
 pub fn route(req: &Request) -> String {
     match req.matched_path() {
-        "" if req.uri().path() != "/" => "(none)".to_owned(),
+        "" if !req.uri().path().trim_matches('/').is_empty() => "(none)".to_owned(),
         route => format!("/{route}"),
     }
 }

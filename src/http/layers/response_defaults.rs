@@ -13,7 +13,7 @@ use salvo_compression::{Compression, CompressionLevel};
 use crate::http::responses::MessageBody;
 
 /// Makes every response under `/api` a JSON document, adds the charset to every text (the app reads Latin-1 by
-/// default), and forbids browsers to guess types, to cache and to send referrers.
+/// default), and forbids browsers to guess types, to send referrers, and to store what does not say how to be cached.
 pub struct ResponseDefaults;
 
 #[async_trait]
@@ -23,9 +23,7 @@ impl Handler for ResponseDefaults {
         ensure_json_body(res);
         ensure_charset(res);
         security_headers(res);
-        if req.uri().path().trim_start_matches('/').starts_with("api") {
-            set_default(res, CACHE_CONTROL, "no-store");
-        }
+        set_default(res, CACHE_CONTROL, "no-store");
     }
 }
 

@@ -16,6 +16,7 @@ mod documentation;
 mod events;
 mod feedback;
 mod history;
+mod http;
 mod idempotency;
 mod key_rotation;
 mod mail;

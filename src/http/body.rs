@@ -4,7 +4,10 @@ use std::{borrow::Cow, future::poll_fn, io, pin::Pin};
 
 use salvo::{
     Depot, Request,
-    http::{Body as HttpBody, ReqBody, StatusCode, header::CONTENT_TYPE},
+    http::{
+        Body as HttpBody, ReqBody, StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+    },
     hyper::body::Bytes,
     oapi::{
         Array, Components, Content, Operation, RefOr, RequestBody, Required,
@@ -45,18 +48,30 @@ pub fn document_batch<T: BodySchema>(components: &mut Components, operation: &mu
 fn document(components: &mut Components, operation: &mut Operation, schema: RefOr<Schema>) {
     let body = RequestBody::new().required(Required::True);
     operation.request_body = Some(body.add_content("application/json", Content::new(schema)));
-    let errors = [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE, StatusCode::UNPROCESSABLE_ENTITY];
+    let errors = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ];
     document_errors(components, operation, &errors);
 }
+
+/// In the extensions of a request while its body is read, so that a deadline can be told from a slow body.
+#[derive(Clone, Copy)]
+pub struct ReadingBody;
 
 /// The bytes of the body, within the limit of its size. They can be read again afterwards.
 ///
 /// # Errors
-/// 413 beyond the limit; 400 when the client stops in the middle of the body.
+/// 413 beyond the limit; 408 when a part of the body does not come in time; 400 when the client stops in the middle of the body.
 pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
     let limit = req.secure_max_size();
     let mut body = req.take_body();
-    let Some(bytes) = collect(&mut body, limit).await?.map(Bytes::from) else {
+    req.extensions_mut().insert(ReadingBody);
+    let collected = collect(&mut body, limit).await;
+    req.extensions_mut().remove::<ReadingBody>();
+    let Some(bytes) = collected?.map(Bytes::from) else {
         // The rest is put back: `BodyLimit` drains it before the response is sent.
         req.replace_body(body);
         return Err(Problem::too_large(limit));
@@ -74,10 +89,17 @@ pub async fn json(req: &mut Request) -> Result<Value, Problem> {
     if bytes.is_empty() {
         return Err(invalid_body("is missing: a JSON object is expected"));
     }
+    if is_encoded(req) {
+        return Err(Problem::encoded_body());
+    }
     if !is_json(req) {
         return Err(Problem::not_json());
     }
     serde_json::from_slice(&bytes).map_err(|error| invalid_body(syntax_error(&error)))
+}
+
+fn is_encoded(req: &Request) -> bool {
+    req.headers().get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_json(req: &Request) -> bool {
@@ -101,13 +123,17 @@ fn invalid_body(msg: impl Into<Cow<'static, str>>) -> Problem {
 /// The whole body; none when it is larger than `limit` bytes.
 async fn collect(body: &mut ReqBody, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
     let mut read = Vec::new();
-    while let Some(data) = next_data(body).await.map_err(|_| Problem::body_cut_off())? {
+    while let Some(data) = next_data(body).await.map_err(|error| cut_off(&error))? {
         if read.len() + data.len() > limit {
             return Ok(None);
         }
         read.extend_from_slice(&data);
     }
     Ok(Some(read))
+}
+
+fn cut_off(error: &io::Error) -> Problem {
+    if error.kind() == io::ErrorKind::TimedOut { Problem::body_too_slow() } else { Problem::body_cut_off() }
 }
 
 /// The next chunk of the body; none at its end. Trailers are skipped.

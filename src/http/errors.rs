@@ -14,7 +14,7 @@ use faceofmind_domain::{
 use faceofmind_platform::{outbox::FeedError, rate_limit::RateLimitError};
 use faceofmind_runtime::AskError;
 use faceofmind_system::exporter::ExportError;
-use salvo::http::StatusCode;
+use salvo::http::{StatusCode, header::ACCEPT_ENCODING};
 
 use super::problem::{FieldError, Problem};
 
@@ -37,6 +37,23 @@ impl Problem {
     pub fn not_json() -> Self {
         let detail = "The body must be JSON, sent as application/json.";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
+    }
+
+    /// 415 for a body with a `Content-Encoding`.
+    pub fn encoded_body() -> Self {
+        let detail = "The body must be sent as it is, without Content-Encoding.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded-body", detail).with_header(ACCEPT_ENCODING, "identity")
+    }
+
+    /// 408, when a body did not arrive in time. The connection closes, since the rest of the body may still come.
+    pub fn body_too_slow() -> Self {
+        let detail = "The body did not arrive in time. Please send it again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
+    }
+
+    /// 400 for a request that names no host, or two.
+    pub fn no_host() -> Self {
+        Self::bad_request("no-host", "The request must have one Host header, with the name of the service.")
     }
 
     /// 400, when the client stopped sending in the middle of a body.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{
-        HeaderValue, StatusCode,
+        HeaderName, HeaderValue, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     oapi::{Components, Content, EndpointOutRegister, Operation, Ref, RefOr, Response as Described, ToSchema},
@@ -26,6 +26,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 /// One field of the request that is not valid, and why.
@@ -88,7 +89,7 @@ struct Document {
 impl Problem {
     /// Any status. `kind` is the last part of its type, `/problems/<kind>`, on which programs branch.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None, header: None }
     }
 
     /// 400 of the given kind, such as `otp-invalid`.
@@ -139,6 +140,12 @@ impl Problem {
         Self { errors, ..self }
     }
 
+    /// The same problem with this header.
+    #[must_use]
+    pub fn with_header(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
     /// The same problem with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
@@ -156,6 +163,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some((name, value)) = &self.header {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
@@ -224,8 +234,9 @@ fn default_description(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "The bearer token is missing, malformed, expired or revoked",
         StatusCode::FORBIDDEN => "The user is not allowed to do this",
+        StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time",
         StatusCode::PAYLOAD_TOO_LARGE => "The body is too large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not application/json, or it has a `Content-Encoding`",
         StatusCode::UNPROCESSABLE_ENTITY => "Some fields are not valid; `errors` names each",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts; `Retry-After` says when to try again",
         StatusCode::SERVICE_UNAVAILABLE => {

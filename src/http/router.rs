@@ -14,7 +14,10 @@ use uuid::Uuid;
 use super::{
     client::TrustedProxies,
     docs,
-    layers::{BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, ResponseDefaults, compression},
+    layers::{
+        BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost, ResponseDefaults,
+        compression,
+    },
     metrics::HttpMetrics,
     responses::MessageBody,
     server::Limits,
@@ -49,14 +52,15 @@ pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
         service = service.hoop(cors);
     }
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
-    service.hoop(Deadline(config.limits.request)).hoop(BodyLimit { max_bytes: config.limits.body_bytes })
+    let service = service.hoop(Deadline(config.limits.request));
+    service.hoop(BodyLimit { max_bytes: config.limits.body_bytes }).hoop(RequireHost)
 }
 
 /// The routes of the operators' listener, which are neither documented nor open to other origins.
 pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
     let service = Service::new(complete(routes)).hoop(config.request_trace()).hoop(ResponseDefaults);
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
-    service.hoop(Deadline(config.limits.request))
+    service.hoop(Deadline(config.limits.request)).hoop(RequireHost)
 }
 
 impl HttpConfig {

@@ -1,10 +1,14 @@
 //! The server: HTTP/1.1 and HTTP/2 without TLS (a proxy terminates TLS), with limits against slow clients.
 
-use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use salvo::{Listener, Service, conn::TcpListener, fuse::FuseConfig};
 
-use super::closable_listener::{ClosableListener, ShutdownSignal};
+use super::connections::{
+    listener::{ClosableListener, ShutdownSignal},
+    open::OpenConnections,
+    requests::CountRequests,
+};
 
 /// What a client may send, and in what time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,11 +17,12 @@ pub struct Limits {
     pub body_bytes: usize,
     /// From the head of a request to its response.
     pub request: Duration,
-    /// For the head of a request to arrive.
+    /// For the head of a request to arrive, from its first byte; for the first of a connection, from its start.
     pub headers: Duration,
     /// Between two chunks of a body.
     pub body_pause: Duration,
-    /// For a chunk of a response to be sent, and for an idle connection.
+    /// For a chunk of a response to be sent, and between requests. Proxies keep connections for 60 to 75 seconds, and a request on one that
+    /// was closed meanwhile fails.
     pub idle: Duration,
     /// Connections at a time. More wait to be accepted.
     pub connections: usize,
@@ -77,11 +82,13 @@ impl Server {
     ///
     /// # Errors
     /// When the address is in use, not local or not permitted.
-    pub async fn bind(address: SocketAddr, service: Service, limits: Limits) -> Result<Self, CannotListen> {
+    pub async fn bind(address: SocketAddr, mut service: Service, limits: Limits) -> Result<Self, CannotListen> {
+        let connections = Arc::<OpenConnections>::default();
+        service.hoops.insert(0, Arc::new(CountRequests(Arc::clone(&connections))));
         let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
         let acceptor = TcpListener::new(address).try_bind().await.map_err(|error| cannot(&error))?;
         let address = acceptor.local_addr().map_err(|error| cannot(&error))?;
-        let (listener, shutdown) = ClosableListener::new(acceptor);
+        let (listener, shutdown) = ClosableListener::new(acceptor, Arc::clone(&connections), limits.headers);
         let server = with_limits(listener, limits);
         let handle = ServerHandle { inner: server.handle(), shutdown };
         Ok(Self { address, handle, serving: Box::pin(server.try_serve(service)) })
@@ -97,13 +104,14 @@ impl Server {
 }
 
 fn with_limits(listener: ClosableListener, limits: Limits) -> salvo::Server<ClosableListener> {
+    // The listener's streams limit the time of a head. Between requests, `idle` counts.
     let fuse = FuseConfig::default()
-        .with_http1_header_timeout(limits.headers)
+        .with_http1_header_timeout(None)
         .with_request_body_timeout(limits.body_pause)
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(limits.idle);
     let mut server = salvo::Server::new(listener).fuse_config(fuse).max_connections(limits.connections);
-    server.http1_mut().max_buf_size(64 << 10);
+    server.http1_mut().max_buf_size(64 << 10).header_read_timeout(None);
     server.http2_mut().max_concurrent_streams(200).max_header_list_size(16 << 10);
     server
 }

@@ -45,9 +45,11 @@ async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
       "email": "[email]",
       "first_name": "Ada",
       "id": "[id]",
+      "language": null,
       "last_name": "Lovelace",
       "role": "user",
-      "status": "active"
+      "status": "active",
+      "time_zone": null
     }
     "#);
     assert!(me.text_of("created_at").parse::<jiff::Timestamp>().is_ok(), "RFC 3339 with an offset");

@@ -24,9 +24,11 @@ async fn a_code_activates_the_account(app: &TestApp) {
         "email": "[email]",
         "first_name": "Ada",
         "id": "[id]",
+        "language": null,
         "last_name": "Lovelace",
         "role": "user",
-        "status": "active"
+        "status": "active",
+        "time_zone": null
       }
     }
     "#);

@@ -21,9 +21,11 @@ async fn an_admin_activates_an_account_registered_once_with_its_password(app: &T
         "email": "[email]",
         "first_name": "Ada",
         "id": "[id]",
+        "language": null,
         "last_name": "Lovelace",
         "role": "user",
-        "status": "active"
+        "status": "active",
+        "time_zone": null
       }
     }
     "#);

@@ -23,9 +23,11 @@ async fn a_user_deactivates_their_own_account(app: &TestApp) {
         "email": "[email]",
         "first_name": "Ada",
         "id": "[id]",
+        "language": null,
         "last_name": "Lovelace",
         "role": "user",
-        "status": "deactivated"
+        "status": "deactivated",
+        "time_zone": null
       }
     }
     "#);

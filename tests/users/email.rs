@@ -72,9 +72,11 @@ async fn a_user_changes_their_address(app: &TestApp) {
         "email": "[email]",
         "first_name": "Ada",
         "id": "[id]",
+        "language": null,
         "last_name": "Lovelace",
         "role": "user",
-        "status": "active"
+        "status": "active",
+        "time_zone": null
       }
     }
     "#);

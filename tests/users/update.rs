@@ -29,9 +29,11 @@ async fn a_user_changes_their_names_and_settings(app: &TestApp) {
       "email": "[email]",
       "first_name": "Augusta",
       "id": "[id]",
+      "language": "en",
       "last_name": "King",
       "role": "user",
-      "status": "active"
+      "status": "active",
+      "time_zone": "Europe/London"
     }
     "#);
     assert_eq!(ada.get("/auth/me").await.assert_status(200).json, response.json, "the next request sees the change");

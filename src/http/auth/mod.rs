@@ -18,7 +18,7 @@ use crate::http::{
     problem::Problem,
     responses::MessageBody,
     state::{AppState, State},
-    users::UserView,
+    users::{UserProfile, UserView},
     validators::{EmailAddress, Password, Secret},
 };
 
@@ -139,8 +139,8 @@ async fn logout_all(state: State<AppState>, caller: Caller) -> Result<Json<Messa
 
 /// Returns the user of the access token.
 #[endpoint(operation_id = "auth_show_me")]
-async fn me(caller: Caller) -> Json<UserView> {
-    Json(UserView::from(&*caller.user))
+async fn me(caller: Caller) -> Json<UserProfile> {
+    Json(UserProfile::from(&*caller.user))
 }
 
 /// A login of the user.

@@ -6,7 +6,7 @@ use faceofmind_runtime::panics::static_message;
 use futures_util::FutureExt as _;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
 
-use crate::http::problem::Problem;
+use crate::http::{body::ReadingBody, problem::Problem};
 
 /// Gives every error status without a body the body of a problem: salvo's own 404 and 405 (with `Allow`), and other
 /// errors of salvo.
@@ -37,16 +37,21 @@ impl Handler for CatchPanic {
     }
 }
 
-/// Answers when a handler has not finished within this time: 503 to a request that only reads, else 504, because a write may have begun.
-/// Actors drop the messages that it still waits for.
+/// Answers when a handler has not finished within this time: 408 while the body is still on its way, 503 to a request that only reads, else
+/// 504, because a write may have begun. Actors drop the messages that it still waits for.
 pub struct Deadline(pub Duration);
 
 #[async_trait]
 impl Handler for Deadline {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if tokio::time::timeout(self.0, ctrl.call_next(req, depot, res)).await.is_err() {
-            tracing::warn!(limit_ms = self.0.as_millis(), "request timed out");
-            let problem = if req.method().is_safe() { Problem::timed_out() } else { Problem::outcome_unknown() };
+            let is_slow_body = req.extensions().get::<ReadingBody>().is_some();
+            tracing::warn!(limit_ms = self.0.as_millis(), is_slow_body, "request timed out");
+            let problem = match is_slow_body {
+                true => Problem::body_too_slow(),
+                false if req.method().is_safe() => Problem::timed_out(),
+                false => Problem::outcome_unknown(),
+            };
             problem.write(req, depot, res).await;
             ctrl.skip_rest();
         }

@@ -5,6 +5,7 @@ mod close_when_stopping;
 mod cors;
 mod failures;
 mod request_trace;
+mod require_host;
 mod response_defaults;
 
 pub use body_limit::BodyLimit;
@@ -12,4 +13,5 @@ pub use close_when_stopping::CloseWhenStopping;
 pub use cors::CorsPolicy;
 pub use failures::{CatchPanic, Deadline, ProblemBodies};
 pub use request_trace::{RequestTrace, route};
+pub use require_host::RequireHost;
 pub use response_defaults::{ResponseDefaults, compression};

@@ -4,7 +4,7 @@ use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, async_trait,
     http::{
         HeaderName, HeaderValue, Mime, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS},
         mime,
     },
 };
@@ -24,6 +24,8 @@ impl Handler for ResponseDefaults {
         ensure_charset(res);
         security_headers(res);
         set_default(res, CACHE_CONTROL, "no-store");
+        // `compression` leaves it out, and caches would give compressed bodies to clients that cannot read them.
+        res.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     }
 }
 

@@ -79,6 +79,37 @@ impl From<&User> for UserView {
     }
 }
 
+/// A user with their settings.
+#[derive(Serialize, ToSchema)]
+#[salvo(schema(name = "UserProfile", example = json!({
+    "id": 7, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace", "role": "user",
+    "status": "active", "created_at": "2026-11-23T08:00:00+00:00", "time_zone": "Asia/Manila", "language": null
+})))]
+pub struct UserProfile {
+    id: i64,
+    email: String,
+    first_name: String,
+    last_name: String,
+    #[salvo(schema(value_type = SchemaOf<Role>))]
+    role: &'static str,
+    #[salvo(schema(value_type = SchemaOf<Status>))]
+    status: &'static str,
+    #[salvo(schema(value_type = String, format = DateTime))]
+    created_at: Timestamp,
+    /// A name of the IANA time zone database. Null until it is set; then the service's own counts.
+    time_zone: Option<String>,
+    /// A BCP 47 tag. Null until it is set; then `Accept-Language` counts.
+    language: Option<String>,
+}
+
+impl From<&User> for UserProfile {
+    fn from(user: &User) -> Self {
+        let UserView { id, email, first_name, last_name, role, status, created_at } = user.into();
+        let (time_zone, language) = (user.time_zone.clone(), user.language.clone());
+        Self { id, email, first_name, last_name, role, status, created_at, time_zone, language }
+    }
+}
+
 /// What was done, and the user after it.
 #[derive(Serialize, ToSchema)]
 #[salvo(schema(name = "UserMessage"))]
@@ -86,7 +117,7 @@ pub struct UserMessage {
     /// One sentence for a person.
     message: &'static str,
     /// The user after the change.
-    user: UserView,
+    user: UserProfile,
 }
 
 impl UserMessage {
@@ -141,8 +172,8 @@ async fn list(state: State<AppState>, _admin: Admin, query: Query<UserListQuery>
 
 /// Returns the user of the access token, as `/auth/me` does.
 #[endpoint(operation_id = "users_show_me")]
-async fn me(caller: Caller) -> Json<UserView> {
-    Json(UserView::from(&*caller.user))
+async fn me(caller: Caller) -> Json<UserProfile> {
+    Json(UserProfile::from(&*caller.user))
 }
 
 /// Returns a user: the caller, or for admins any user.
@@ -150,11 +181,11 @@ async fn me(caller: Caller) -> Json<UserView> {
     (status_code = 403, description = "Another user"),
     (status_code = 404, description = "There is no such user")
 ))]
-async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserView>, Problem> {
+async fn show(state: State<AppState>, caller: Caller, id: PathId) -> Result<Json<UserProfile>, Problem> {
     let id = UserId(id.0);
     caller.require_self_or_admin(id)?;
     let user = state.modules.accounts.ask(GetUser { id }).await?.ok_or_else(Problem::user_not_found)?;
-    Ok(Json(UserView::from(&user)))
+    Ok(Json(UserProfile::from(&user)))
 }
 
 request! {
@@ -200,12 +231,12 @@ async fn update(
     caller: Caller,
     id: PathId,
     body: Body<UpdateUserRequest>,
-) -> Result<Json<UserView>, Problem> {
+) -> Result<Json<UserProfile>, Problem> {
     let user = UserId(id.0);
     caller.require_self_or_admin(user)?;
     let (change, events) = (body.0.into_change(caller.is_admin())?, caller.origin());
     let user = state.modules.accounts.ask(UpdateUser { user, change, require_user_role: false, events }).await?;
-    Ok(Json(UserView::from(&user)))
+    Ok(Json(UserProfile::from(&user)))
 }
 
 /// Deletes a user and all their data.

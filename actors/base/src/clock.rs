@@ -32,4 +32,11 @@ impl Clock {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         self.ahead.fetch_add(micros, Ordering::Relaxed);
     }
+
+    /// Sets this clock and all its clones back, as an operator or a time server may.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub fn set_back(&self, span: std::time::Duration) {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        self.ahead.fetch_sub(micros, Ordering::Relaxed);
+    }
 }

@@ -30,6 +30,7 @@ mod reminders;
 mod root;
 mod secrets;
 mod sessions;
+mod settings;
 mod statements;
 mod streams;
 mod tracker_crash;

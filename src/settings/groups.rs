@@ -103,7 +103,13 @@ group! {
 }
 
 fn nats(text: &str) -> Result<SecretUrl, String> {
-    SecretUrl::parse(text, &["nats", "tls"])
+    let url = SecretUrl::parse(text, &["nats", "tls"])?;
+    let has_path = Url::parse(text).is_ok_and(|url| !["", "/"].contains(&url.path()) || url.query().is_some());
+    if has_path {
+        Err("has more after the port, which is not taken: give host and port alone".to_owned())
+    } else {
+        Ok(url)
+    }
 }
 
 group! {

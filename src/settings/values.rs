@@ -82,12 +82,20 @@ impl CorsOrigins {
 }
 
 fn origin(text: &str) -> Result<String, String> {
-    let is_bare = |url: &Url| ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none();
-    let url = Url::parse(text).ok().filter(is_bare);
-    let url = url.ok_or_else(|| {
-        format!("holds `{}`, which is no origin such as https://admin.example.org", text.escape_debug())
-    })?;
-    Ok(url.origin().ascii_serialization())
+    let because = |why: &str| Err(format!("holds `{}`, which {why}", text.escape_debug()));
+    if text.contains('*') {
+        // Browsers send whole origins, and one with an asterisk equals none of them.
+        return because("matches no origin: name each, such as https://admin.example.org, or allow all by * alone");
+    }
+    let is_bare = |url: &Url| {
+        let rest =
+            [url.username(), url.password().unwrap_or(""), url.query().unwrap_or(""), url.fragment().unwrap_or("")];
+        ["http", "https"].contains(&url.scheme()) && url.path() == "/" && rest.iter().all(|part| part.is_empty())
+    };
+    match Url::parse(text).ok().filter(is_bare) {
+        Some(url) => Ok(url.origin().ascii_serialization()),
+        None => because("is no origin such as https://admin.example.org"),
+    }
 }
 
 /// The location of the database.
@@ -128,8 +136,13 @@ fn sqlite_path(path: &str) -> Result<PathBuf, String> {
 pub(super) fn host(text: &str) -> Result<IpAddr, &'static str> {
     match text {
         "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        _ => text.parse().map_err(|_| "is not an IP address"),
+        _ => without_brackets(text).parse().map_err(|_| "is not an IP address"),
     }
+}
+
+/// An IPv6 address stands in brackets where a port may follow.
+fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text)
 }
 
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -139,10 +152,18 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
 
 /// A network. A single address is a network of one address.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse()
+    let address = || without_brackets(text).parse::<IpAddr>().map(IpNet::from);
+    let network: IpNet = text
+        .parse()
         .or_else(|_| address())
-        .map_err(|_| format!("holds `{}`, which is neither a network nor an address", text.escape_debug()))
+        .map_err(|_| format!("holds `{}`, which is neither a network nor an address", text.escape_debug()))?;
+    // Addresses of clients are compared in the form of IPv4.
+    match network.addr() {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
+            Err(format!("holds `{}`, which matches no client: write it as IPv4", text.escape_debug()))
+        }
+        _ => Ok(network),
+    }
 }
 
 pub(super) fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
@@ -158,10 +179,11 @@ pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
 }
 
 pub(super) fn mail_host(text: &str) -> Result<String, &'static str> {
-    if text.contains([':', '/']) || text.contains(char::is_whitespace) {
+    let host = without_brackets(text);
+    if host.parse::<IpAddr>().is_err() && (text.contains([':', '/', '@', '[']) || text.contains(char::is_whitespace)) {
         return Err("is not a host name alone; the port belongs in smtp_port");
     }
-    Ok(text.to_owned())
+    Ok(host.to_owned())
 }
 
 pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
@@ -252,8 +274,33 @@ mod tests {
         assert_eq!(parsed, Ok(CorsOrigins::Only(expected.to_vec())));
         assert_eq!(CorsOrigins::parse("*"), Ok(CorsOrigins::Any));
         assert_eq!(CorsOrigins::parse("none"), Ok(CorsOrigins::Only(Vec::new())));
-        for text in ["example.org", "https://example.org/app", "ftp://example.org", "https://a.org,*"] {
+        for text in [
+            "example.org",
+            "https://example.org/app",
+            "ftp://example.org",
+            "https://a.org,*",
+            "https://*.example.org",
+            "https://*",
+            "https://u@a.org",
+            "https://a.org/#x",
+        ] {
             assert!(CorsOrigins::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_addresses_are_accepted_with_and_without_brackets() {
+        let origin = CorsOrigins::parse("http://[::1]:4200/");
+        assert_eq!(origin, Ok(CorsOrigins::Only(vec!["http://[::1]:4200".to_owned()])));
+        for text in ["::1", "[::1]"] {
+            assert_eq!(host(text), Ok(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)));
+            assert_eq!(network(text).map(|network| network.to_string()), Ok("::1/128".to_owned()));
+            assert_eq!(mail_host(text), Ok("::1".to_owned()));
+        }
+        assert!(socket_address("[::1]:9001").is_ok());
+        assert!(network("::ffff:10.0.0.0/104").is_err_and(|why| why.contains("write it as IPv4")));
+        for text in ["smtp://a", "a:25", "[::1]:25", "a b", "user@a"] {
+            assert!(mail_host(text).is_err(), "{text}");
         }
     }
 

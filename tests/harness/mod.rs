@@ -58,7 +58,7 @@ pub(crate) use program::{Program, RunningProgram};
 pub(crate) use response::{Response, snapshot};
 pub(crate) use tcp_proxy::TcpProxy;
 pub(crate) use test_app::TestApp;
-pub(crate) use test_env::Profile;
+pub(crate) use test_env::{Profile, TestEnv};
 pub(crate) use test_services::Server;
 pub(crate) use tokens::Claims;
 pub(crate) use wait::{concurrently, eventually};

@@ -18,7 +18,12 @@ pub(crate) struct TcpProxy {
 impl TcpProxy {
     /// Starts a proxy to this server (`host:port`).
     pub(crate) async fn to(server: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::at("127.0.0.1:0", server).await
+    }
+
+    /// The same, at this address.
+    pub(crate) async fn at(address: &str, server: &str) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (connected, is_connected) = watch::channel(true);
         tokio::spawn(accept(listener, server.to_owned(), is_connected));

@@ -105,15 +105,25 @@ impl TestEnv {
 
     /// Starts a proxy to one of the servers. Gives it with the setting by which a node uses it.
     pub(crate) async fn proxy_to(&self, server: Server) -> (TcpProxy, (&'static str, String)) {
-        let services = self.services.as_ref().expect("the embedded profile has no servers");
         let proxy = TcpProxy::to(&test_services::host_and_port(server)).await;
-        let setting = match server {
+        let setting = self.setting_of(server, &proxy);
+        (proxy, setting)
+    }
+
+    /// A server's `host:port`.
+    pub(crate) fn address_of(server: Server) -> String {
+        test_services::host_and_port(server)
+    }
+
+    /// The setting by which a node uses a server through a proxy.
+    pub(crate) fn setting_of(&self, server: Server, proxy: &TcpProxy) -> (&'static str, String) {
+        let services = self.services.as_ref().expect("the embedded profile has no servers");
+        match server {
             Server::Postgres => ("DATABASE_URL", proxy.rewrite_url(&services.database)),
             Server::Redis => ("REDIS_URL", proxy.rewrite_url(&services.redis)),
             Server::Nats => ("NATS_URL", proxy.rewrite_url(&services.nats)),
             Server::Smtp => ("SMTP_PORT", proxy.port().to_string()),
-        };
-        (proxy, setting)
+        }
     }
 
     /// The URL of the Redis database; `None` in the embedded profile.

@@ -96,6 +96,12 @@ impl Database {
             .statement_cache_capacity(settings.statement_cache);
         let last_break = LastBreak::default();
         let breaks = last_break.clone();
+        // sqlx keeps the brackets of an IPv6 address, and looks up a host of that name.
+        let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+        let options = match host {
+            Some(address) => options.host(&address),
+            None => options,
+        };
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)

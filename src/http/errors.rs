@@ -14,9 +14,9 @@ use faceofmind_domain::{
 use faceofmind_platform::{outbox::FeedError, rate_limit::RateLimitError};
 use faceofmind_runtime::AskError;
 use faceofmind_system::exporter::ExportError;
-use salvo::http::{StatusCode, header::ACCEPT_ENCODING};
+use salvo::http::StatusCode;
 
-use super::problem::{FieldError, Problem};
+use super::problem::{ENCODED_BODY, FieldError, Problem};
 
 /// `Retry-After` when a queue was full, a dependency was down or a request timed out.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ impl Problem {
     /// 415 for a body with a `Content-Encoding`.
     pub fn encoded_body() -> Self {
         let detail = "The body must be sent as it is, without Content-Encoding.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded-body", detail).with_header(ACCEPT_ENCODING, "identity")
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ENCODED_BODY, detail)
     }
 
     /// 408, when a body did not arrive in time. The connection closes, since the rest of the body may still come.

@@ -5,8 +5,8 @@ use std::{borrow::Cow, time::Duration};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        HeaderValue, StatusCode,
+        header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     oapi::{Components, Content, EndpointOutRegister, Operation, Ref, RefOr, Response as Described, ToSchema},
     writing::Json,
@@ -18,6 +18,9 @@ use super::request_id::RequestId;
 /// The media type of every problem. The app reads Latin-1 where a charset is missing.
 pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
 
+/// The kind of a problem with the content coding of a body.
+pub const ENCODED_BODY: &str = "encoded-body";
+
 /// An error, ready to be sent. Handlers and extractors return it; no other code makes an error body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
@@ -26,7 +29,6 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
-    header: Option<(HeaderName, &'static str)>,
 }
 
 /// One field of the request that is not valid, and why.
@@ -89,7 +91,7 @@ struct Document {
 impl Problem {
     /// Any status. `kind` is the last part of its type, `/problems/<kind>`, on which programs branch.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None, header: None }
+        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// 400 of the given kind, such as `otp-invalid`.
@@ -140,12 +142,6 @@ impl Problem {
         Self { errors, ..self }
     }
 
-    /// The same problem with this header.
-    #[must_use]
-    pub fn with_header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, value)), ..self }
-    }
-
     /// The same problem with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
@@ -164,8 +160,9 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some((name, value)) = &self.header {
-            headers.insert(name, HeaderValue::from_static(value));
+        if self.kind == ENCODED_BODY {
+            // RFC 9110 §15.5.16: 415 for a content coding says which ones are accepted.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

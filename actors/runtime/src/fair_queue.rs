@@ -249,7 +249,7 @@ impl fmt::Debug for GatePass {
 mod tests {
     use super::*;
 
-    /// Callers of one letter are a group: `a1` and `a2`.
+    /// Callers whose names begin alike are a group: `a1` and `a2`.
     fn caller(name: &str) -> Caller {
         Caller::in_group(&name[..1], name)
     }

@@ -152,7 +152,7 @@ impl Tokens {
     }
 
     /// Whether a token has not expired. When it was issued is not checked: the signature shows that a node of this service issued it, whose
-    /// clock may have been ahead, and a clock that is set back must not end the logins of everybody.
+    /// clock may have been ahead, and a clock that is set back must not end every login.
     fn is_current(&self, exp: i64) -> bool {
         self.clock.now().seconds() < exp
     }

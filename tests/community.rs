@@ -24,6 +24,7 @@ tests_on_both_profiles! {
     the_posts_of_a_suspended_user_stay_and_they_cannot_write,
     deleting_a_user_deletes_their_posts_with_all_comments,
     events_and_logs_do_not_contain_what_was_written,
+    a_mention_of_suicide_adds_helplines_and_blocks_nothing,
 }
 
 const CONTENT: &str = "What helps you to fall asleep?";
@@ -367,4 +368,30 @@ async fn events_and_logs_do_not_contain_what_was_written(app: &TestApp) {
     let community = app.tree().child("community").expect("an actor").status().await.expect("a status");
     assert_eq!(community["creations"], json!({ "created": 2, "replayed": 0, "refused": 0 }));
     assert!(!community.to_string().contains("snores"));
+}
+
+async fn a_mention_of_suicide_adds_helplines_and_blocks_nothing(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let (text, hidden) = ("I want to kill myself", "i want to k.i.l.l mys3lf");
+    app.env.forbid_in_log(text);
+    let has_hotline = |response: &Response| response.json["helplines"].to_string().contains("1553");
+    let published = ada.post("/posts/", json!({ "content": text })).await.assert_status(201);
+    assert!(has_hotline(&published), "{}", published.text);
+    let post = published.number_of("id");
+    let commented = ada.post(&comments_of(post), json!({ "content": hidden })).await.assert_status(201);
+    assert!(has_hotline(&commented), "{}", commented.text);
+    let reminder = json!({ "title": "Call", "description": text, "reminder_time": "2030-01-01" });
+    let reminded = ada.post("/reminders/", reminder).await.assert_status(201);
+    assert!(has_hotline(&reminded), "{}", reminded.text);
+    let session = ada.start_session().await;
+    ada.patch(&format!("/sessions/{session}/end")).await.assert_status(200);
+    let feedback = json!({ "comment": text, "rating": 1 });
+    let rated = ada.post(&format!("/sessions/{session}/feedback"), feedback).await.assert_status(201);
+    assert!(has_hotline(&rated), "{}", rated.text);
+    let path = format!("/posts/{post}");
+    assert!(has_hotline(&ada.put(&path, json!({ "content": hidden })).await.assert_status(200)));
+    let read = ada.get(&path).await.assert_status(200);
+    assert_eq!((&read.json["content"], read.json.get("helplines")), (&json!(hidden), None), "{}", read.text);
+    let calm = ada.put(&path, json!({ "content": CONTENT })).await.assert_status(200);
+    assert!(calm.json.get("helplines").is_none(), "{}", calm.text);
 }

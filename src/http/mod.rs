@@ -21,6 +21,7 @@ pub mod events;
 mod extract;
 pub mod fields;
 pub mod header;
+mod helplines;
 pub mod idempotency;
 pub mod layers;
 pub mod metrics;

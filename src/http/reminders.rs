@@ -6,7 +6,7 @@ use faceofmind_domain::reminders::{
 };
 use faceofmind_model::ReminderId;
 use salvo::{
-    Router, Writer,
+    Request, Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
     writing::Json,
 };
@@ -16,6 +16,7 @@ use super::{
     body::Body,
     caller::Caller,
     fields::request,
+    helplines::helplines,
     idempotency::Idempotency,
     page::OffsetQuery,
     path::PathId,
@@ -50,12 +51,25 @@ struct ReminderView {
     is_active: bool,
     #[salvo(schema(value_type = String, format = DateTime))]
     created_at: Timestamp,
+    /// Where to find help. Present only in the response to a request whose text mentions suicide or self-harm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[salvo(schema(required = false))]
+    helplines: Vec<String>,
 }
 
 impl From<Reminder> for ReminderView {
     fn from(reminder: Reminder) -> Self {
         let Reminder { id, user_id, title, description, reminder_time, is_active, created_at } = reminder;
-        Self { id: id.0, user_id: user_id.0, title, description, reminder_time, is_active, created_at }
+        Self {
+            id: id.0,
+            user_id: user_id.0,
+            title,
+            description,
+            reminder_time,
+            is_active,
+            created_at,
+            helplines: Vec::new(),
+        }
     }
 }
 
@@ -88,11 +102,14 @@ async fn create(
     caller: Caller,
     key: Idempotency,
     body: Body<CreateReminderRequest>,
+    req: &mut Request,
 ) -> Result<IdempotentResponse<ReminderView>, Problem> {
     let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
+    let helplines = helplines(req, &caller, [&title, &description]).await;
     let new = NewReminder { title, description, reminder_time, is_active };
     let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
-    Ok(state.modules.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?.into())
+    let created = state.modules.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?;
+    Ok(IdempotentResponse::from(created).with_helplines(&helplines))
 }
 
 /// Lists the user's reminders, newest first; 100 by default.
@@ -141,11 +158,13 @@ async fn update(
     caller: Caller,
     id: PathId,
     body: Body<UpdateReminderRequest>,
+    req: &mut Request,
 ) -> Result<Json<ReminderView>, Problem> {
     let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
+    let helplines = helplines(req, &caller, title.iter().chain(&description)).await;
     let change = ReminderChange { title, description, reminder_time, is_active };
     let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
-    Ok(Json(state.modules.reminders.ask(message).await?.into()))
+    Ok(Json(ReminderView { helplines, ..state.modules.reminders.ask(message).await?.into() }))
 }
 
 /// Deletes a reminder.

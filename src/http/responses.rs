@@ -51,6 +51,18 @@ impl<T, const STATUS: u16> From<StoredResponse> for IdempotentResponse<T, STATUS
     }
 }
 
+impl<T, const STATUS: u16> IdempotentResponse<T, STATUS> {
+    /// Adds the field `helplines`, which is not stored: a repeated request has the same text, and so the same helplines.
+    pub fn with_helplines(mut self, helplines: &[String]) -> Self {
+        if !helplines.is_empty() && self.0.body.ends_with('}') {
+            self.0.body.pop();
+            let list = serde_json::to_string(helplines).expect("a list of texts is JSON");
+            self.0.body.push_str(&format!(",\"helplines\":{list}}}"));
+        }
+        self
+    }
+}
+
 /// Makes the response to a command: the view `V` of what was made, as JSON. The bytes are stored with an `Idempotency-Key`, so that a
 /// repeated request gets the same ones.
 pub fn respond<T, V: From<T> + Serialize, const STATUS: u16>(made: T) -> StoredResponse {

@@ -84,6 +84,11 @@ pub fn normalize(emotion: &str) -> String {
     emotion.trim().to_lowercase()
 }
 
+/// Whether it is a known emotion.
+pub fn is_known(emotion: &str) -> bool {
+    CATALOG.known.contains_key(&normalize(emotion))
+}
+
 /// Returns the emotion's colour as `#RRGGBB`.
 pub fn colour(emotion: &str) -> &'static str {
     &info(emotion).colour

@@ -11,6 +11,7 @@ pub mod otp_code;
 pub mod reminder;
 pub mod request_context;
 pub mod session;
+pub mod text;
 pub mod user;
 
 pub use community::{CommentId, PostId};

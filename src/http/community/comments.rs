@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
 use faceofmind_model::{CommentId, PostId};
 use salvo::{
-    Router, Writer,
+    Request, Router, Writer,
     oapi::{ToSchema, endpoint},
     writing::Json,
 };
@@ -15,6 +15,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
+    helplines::helplines,
     idempotency::Idempotency,
     page::{Page, PageQuery},
     path::PathId,
@@ -48,12 +49,24 @@ struct CommentView {
     /// The time of the last change of the content.
     #[salvo(schema(value_type = String, format = DateTime))]
     updated_at: Timestamp,
+    /// Where to find help. Present only in the response to a request whose text mentions suicide or self-harm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[salvo(schema(required = false))]
+    helplines: Vec<String>,
 }
 
 impl From<Comment> for CommentView {
     fn from(comment: Comment) -> Self {
         let Comment { id, post_id, user_id, content, created_at, updated_at } = comment;
-        Self { id: id.0, post_id: post_id.0, user_id: user_id.0, content, created_at, updated_at }
+        Self {
+            id: id.0,
+            post_id: post_id.0,
+            user_id: user_id.0,
+            content,
+            created_at,
+            updated_at,
+            helplines: Vec::new(),
+        }
     }
 }
 
@@ -91,10 +104,13 @@ async fn create(
     id: PathId,
     key: Idempotency,
     body: Body<CommentRequest>,
+    req: &mut Request,
 ) -> Result<IdempotentResponse<CommentView>, Problem> {
+    let helplines = helplines(req, &caller, [&body.0.content]).await;
     let new = new_content(&caller, key, body.0.content);
     let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
-    Ok(state.modules.community.ask(message).await?.into())
+    let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
+    Ok(response.with_helplines(&helplines))
 }
 
 /// Changes a comment of the caller. The same content changes nothing, not even `updated_at`.
@@ -108,9 +124,12 @@ async fn update(
     id: PathId,
     cid: PathId,
     body: Body<CommentRequest>,
+    req: &mut Request,
 ) -> Result<Json<CommentView>, Problem> {
     let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
-    Ok(Json(state.modules.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?.into()))
+    let helplines = helplines(req, &caller, [&content]).await;
+    let updated = state.modules.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?;
+    Ok(Json(CommentView { helplines, ..updated.into() }))
 }
 
 /// Deletes a comment: the caller's, or for admins any.

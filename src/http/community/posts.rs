@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
 use faceofmind_model::PostId;
 use salvo::{
-    Router, Writer,
+    Request, Router, Writer,
     oapi::{ToSchema, endpoint},
     writing::Json,
 };
@@ -15,6 +15,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
+    helplines::helplines,
     idempotency::Idempotency,
     page::{Page, PageQuery},
     path::PathId,
@@ -48,12 +49,16 @@ struct PostView {
     updated_at: Timestamp,
     /// The number of comments under the post.
     comment_count: i64,
+    /// Where to find help. Present only in the response to a request whose text mentions suicide or self-harm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[salvo(schema(required = false))]
+    helplines: Vec<String>,
 }
 
 impl From<Post> for PostView {
     fn from(post: Post) -> Self {
         let Post { id, user_id, content, created_at, updated_at, comment_count } = post;
-        Self { id: id.0, user_id: user_id.0, content, created_at, updated_at, comment_count }
+        Self { id: id.0, user_id: user_id.0, content, created_at, updated_at, comment_count, helplines: Vec::new() }
     }
 }
 
@@ -87,9 +92,12 @@ pub(super) async fn create(
     caller: Caller,
     key: Idempotency,
     body: Body<PostRequest>,
+    req: &mut Request,
 ) -> Result<IdempotentResponse<PostView>, Problem> {
+    let helplines = helplines(req, &caller, [&body.0.content]).await;
     let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
-    Ok(state.modules.community.ask(message).await?.into())
+    let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
+    Ok(response.with_helplines(&helplines))
 }
 
 /// Returns a post.
@@ -108,9 +116,11 @@ async fn update(
     caller: Caller,
     id: PathId,
     body: Body<PostRequest>,
+    req: &mut Request,
 ) -> Result<Json<PostView>, Problem> {
+    let helplines = helplines(req, &caller, [&body.0.content]).await;
     let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
-    Ok(Json(state.modules.community.ask(message).await?.into()))
+    Ok(Json(PostView { helplines, ..state.modules.community.ask(message).await?.into() }))
 }
 
 /// Deletes a post with its comments: the caller's, or for admins any.

@@ -1,11 +1,11 @@
 //! `/sessions/{id}/process_emotion` and `/sessions/{id}/detections`: the detected emotions of a session.
 
 use faceofmind_domain::sessions::{
-    self, AdviceLocale, Detection, EmotionProcessed, MAX_DETECTIONS_PER_REQUEST, ProcessEmotion, RecordDetections,
+    self, Detection, EmotionProcessed, MAX_DETECTIONS_PER_REQUEST, ProcessEmotion, RecordDetections,
     accepted_timestamps,
 };
+use faceofmind_domain::suggestions::crisis;
 use faceofmind_model::SessionId;
-use jiff::tz::TimeZone;
 use salvo::{
     Depot, Request, Router, Writer,
     oapi::{Components, Operation, ToSchema, endpoint},
@@ -18,6 +18,7 @@ use crate::http::{
     caller::Caller,
     extract::extractor,
     fields::{FieldReader, FromFields, read_batch, request},
+    helplines::advice_locale,
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
@@ -61,6 +62,13 @@ request! {
     }
 }
 
+impl DetectionInput {
+    /// The length of its texts.
+    fn bytes(&self) -> usize {
+        self.emotion.len() + self.voice_content.as_ref().map_or(0, String::len)
+    }
+}
+
 impl From<DetectionInput> for Detection {
     fn from(DetectionInput { emotion, confidence, voice_content, timestamp }: DetectionInput) -> Self {
         Self::new(emotion, voice_content.unwrap_or_default()).with_confidence(confidence).with_timestamp(timestamp)
@@ -79,9 +87,11 @@ impl DetectionBatch {
             if timestamp.is_some_and(|timestamp| !accepted.contains(&timestamp)) {
                 fields.reject("timestamp", "must not be before 2000, nor more than five minutes ahead");
             }
-            input.map(Detection::from)
+            input
         };
-        read_batch(json(req).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read).map(Self)
+        let inputs = read_batch(json(req).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read)?;
+        let bytes = inputs.iter().map(DetectionInput::bytes).sum();
+        Ok(Self(crisis::search(bytes, move || inputs.into_iter().map(Detection::from).collect()).await))
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -135,7 +145,7 @@ async fn process_emotion(
     let ProcessEmotionRequest { emotion, voice_content } = body.0;
     let message = ProcessEmotion {
         session: SessionId(id.0),
-        detection: Detection::new(emotion, voice_content),
+        detection: crisis::search(voice_content.len(), || Detection::new(emotion, voice_content)).await,
         locale: advice_locale(req, &caller),
         context: context(&caller, key),
         respond: respond::<_, ProcessedEmotion, 200>,
@@ -203,13 +213,4 @@ async fn detect(
         respond: respond::<_, DetectionsRecorded, 201>,
     };
     Ok(state.modules.sessions.ask(message).await?.into())
-}
-
-/// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else
-/// of the request. An unknown `X-Time-Zone` is ignored here.
-fn advice_locale(req: &Request, caller: &Caller) -> AdviceLocale {
-    let header = req.headers().get("x-time-zone").and_then(|value| value.to_str().ok());
-    let named = header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
-    let language = caller.user.language.clone().or_else(|| caller.context.languages.first().cloned());
-    AdviceLocale { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
 }

@@ -3,7 +3,7 @@
 use faceofmind_domain::sessions::{Feedback, RateSession, Rating};
 use faceofmind_model::SessionId;
 use salvo::{
-    Router, Writer,
+    Request, Router, Writer,
     oapi::{ToSchema, endpoint},
 };
 use serde::Serialize;
@@ -13,6 +13,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
+    helplines::helplines,
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
@@ -45,11 +46,15 @@ struct FeedbackView {
     session_id: i64,
     comment: String,
     rating: i32,
+    /// Where to find help. Present only in the response to a request whose text mentions suicide or self-harm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[salvo(schema(required = false))]
+    helplines: Vec<String>,
 }
 
 impl From<Feedback> for FeedbackView {
     fn from(Feedback { id, session_id, comment, rating }: Feedback) -> Self {
-        Self { id: id.0, session_id: session_id.0, comment, rating }
+        Self { id: id.0, session_id: session_id.0, comment, rating, helplines: Vec::new() }
     }
 }
 
@@ -64,13 +69,15 @@ async fn rate(
     id: PathId,
     key: Idempotency,
     body: Body<FeedbackRequest>,
+    req: &mut Request,
 ) -> Result<IdempotentResponse<FeedbackView>, Problem> {
     let FeedbackRequest { comment, rating } = body.0;
+    let helplines = helplines(req, &caller, [&comment]).await;
     let message = RateSession {
         session: SessionId(id.0),
         rating: Rating { comment, rating },
         context: context(&caller, key),
         respond: respond::<_, FeedbackView, 201>,
     };
-    Ok(state.modules.sessions.ask(message).await?.into())
+    Ok(IdempotentResponse::from(state.modules.sessions.ask(message).await?).with_helplines(&helplines))
 }

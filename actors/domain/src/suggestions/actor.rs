@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     breaker::{Breaker, BreakerSettings, BreakerState, CallPermit, Change},
+    crisis,
     endpoint::{Endpoint, EndpointError},
     suggestion::{SuggestionCounts, SuggestionRequest, Suggestions},
 };
@@ -83,6 +84,7 @@ impl SuggestionEngine {
         endpoint: Option<Endpoint>,
         (clock, rng): (Clock, Rng),
     ) -> (Handle<Self>, Suggestions, ChildSpec) {
+        crisis::prepare();
         let handle = Handle::new(NAME, settings.max_concurrent * 2, settings.deadline + GRACE);
         let counts = Arc::<Mutex<_>>::default();
         let engine = endpoint.is_some().then(|| handle.clone());

@@ -9,7 +9,7 @@ use super::{
     LINES,
     pattern::Patterns,
     suggestion::{Advice, SuggestionRequest},
-    text,
+    text::{Reading, Words},
 };
 
 const FILE: &str = include_str!("../../../../config/suggestions.toml");
@@ -43,7 +43,13 @@ struct SuggestionCatalog {
     general: General,
     themes: Vec<Theme>,
     #[serde(skip)]
-    words: Vec<Patterns>,
+    words: Option<ThemeWords>,
+}
+
+struct ThemeWords {
+    patterns: Patterns,
+    /// By phrase: the index of its theme.
+    themes: Vec<usize>,
 }
 
 /// For emotions that no group names, by intensity.
@@ -88,7 +94,13 @@ struct Theme {
 impl SuggestionCatalog {
     fn read(file: &str) -> Result<Self, String> {
         let mut book: Self = toml::from_str(file).map_err(|error| error.to_string())?;
-        book.words = book.themes.iter().map(Theme::patterns).collect::<Result<_, _>>()?;
+        let named =
+            book.themes.iter().zip(0..).flat_map(|(theme, index)| theme.words.iter().map(move |word| (word, index)));
+        let (words, themes): (Vec<&String>, Vec<usize>) = named.unzip();
+        let patterns = Patterns::parse(words.into_iter().map(String::as_str), []);
+        let names = || book.themes.iter().map(|theme| theme.name.as_str()).collect::<Vec<_>>().join(", ");
+        let patterns = patterns.map_err(|error| format!("the themes {}: {error}", names()))?;
+        book.words = Some(ThemeWords { patterns, themes });
         Ok(book)
     }
 
@@ -104,20 +116,17 @@ impl SuggestionCatalog {
 
     /// Returns the theme of most of the words. Of several, the first in the file.
     fn theme(&self, words: &str) -> Option<&Theme> {
-        let words = text::words(words);
-        let counted =
-            self.themes.iter().zip(&self.words).map(|(theme, named)| (named.find_spans(&words).count(), theme));
-        let most = counted.rev().max_by_key(|(count, _)| *count);
-        most.filter(|(count, _)| *count > 0).map(|(_, theme)| theme)
+        let ThemeWords { patterns, themes } = self.words.as_ref()?;
+        let mut counts = vec![0; self.themes.len()];
+        for found in patterns.find(&Words::read(words, Reading::Apart)) {
+            counts[themes[found.phrase]] += 1;
+        }
+        let most = self.themes.iter().zip(counts).rev().max_by_key(|(_, count)| *count);
+        most.filter(|(_, count)| *count > 0).map(|(theme, _)| theme)
     }
 }
 
 impl Theme {
-    fn patterns(&self) -> Result<Patterns, String> {
-        let patterns = Patterns::parse(self.words.iter().map(String::as_str));
-        patterns.map_err(|error| format!("the theme {}: {error}", self.name))
-    }
-
     fn tips(&self, tone: Tone) -> &[String] {
         match tone {
             Tone::Hard => &self.hard,

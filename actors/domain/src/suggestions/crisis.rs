@@ -1,14 +1,16 @@
 //! Whether a person mentions suicide or self-harm, and the hotlines that are then named. All of it comes from `config/crisis.toml`, which is
 //! built in, so it needs no actor, database, network or setting.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, num::NonZero, panic::resume_unwind, sync::LazyLock, thread::available_parallelism};
 
+use faceofmind_model::emotion;
 use serde::Deserialize;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    pattern::Patterns,
+    pattern::{Match, Patterns},
     suggestion::Advice,
-    text::{Word, words},
+    text::{Reading, Words},
 };
 
 const FILE: &str = include_str!("../../../../config/crisis.toml");
@@ -21,8 +23,48 @@ static PHRASES: LazyLock<CrisisPhrases> =
 /// It looks for phrases in several languages, word by word. A phrase within a longer harmless one does not count ("suicide" in "Suicide
 /// Squad", "want to die" in "I don't want to die"). A still longer phrase that is not harmless counts again ("not suicidal yet").
 pub fn mentions_self_harm(text: &str) -> bool {
-    PHRASES.matches_crisis(text)
+    let apart = Words::read(text, Reading::Apart);
+    PHRASES.matches_crisis(&apart) || (apart.has_joints && PHRASES.matches_crisis(&Words::read(text, Reading::Joined)))
 }
+
+/// Whether an emotion's name or what was said with it mentions suicide or self-harm. The names of known emotions do not.
+pub fn is_mentioned(emotion: &str, words: &str) -> bool {
+    (!emotion::is_known(emotion) && mentions_self_harm(emotion)) || mentions_self_harm(words)
+}
+
+/// Returns the hotlines where one of the texts mentions suicide or self-harm, for a person in that time zone (an IANA name), in that
+/// language where the file has it, else in English. Else returns nothing.
+pub async fn helplines(texts: Vec<String>, zone: Option<&str>, language: Option<&str>) -> Vec<String> {
+    let bytes = texts.iter().map(String::len).sum();
+    let is_mentioned = search(bytes, move || texts.iter().any(|text| mentions_self_harm(text))).await;
+    if is_mentioned { answer(zone, language).lines } else { Vec::new() }
+}
+
+/// Searches texts of that length. What may take longer than a millisecond waits for one of as many threads as the machine has cores, so
+/// that other requests go on.
+pub async fn search<T: Send + 'static>(bytes: usize, search: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes <= MAX_INLINE_BYTES {
+        return search();
+    }
+    let _permit = SEARCHES.acquire().await;
+    match spawn_blocking(search).await {
+        Ok(found) => found,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime is stopping, and no caller waits.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Reads the phrases, which otherwise the first search does.
+pub fn prepare() {
+    LazyLock::force(&PHRASES);
+}
+
+/// Searched at once: about 0.5 ms.
+const MAX_INLINE_BYTES: usize = 8 << 10;
+
+static SEARCHES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
 
 /// Returns the hotlines for a person in that time zone (an IANA name), in that language where the file has it, else in English.
 pub(super) fn answer(zone: Option<&str>, language: Option<&str>) -> Advice {
@@ -64,9 +106,9 @@ struct Region {
 }
 
 struct CrisisPhrases {
-    fillers: Vec<String>,
-    alarming: Patterns,
-    harmless: Patterns,
+    /// First the alarming ones, then the harmless ones.
+    patterns: Patterns,
+    alarming: usize,
     answers: HashMap<String, Vec<String>>,
     regions: HashMap<String, Region>,
     default_region: String,
@@ -77,10 +119,10 @@ impl CrisisPhrases {
     fn read(file: &str) -> Result<Self, String> {
         let file: File = toml::from_str(file).map_err(|error| error.to_string())?;
         let all = |of: fn(&Phrases) -> &Vec<String>| file.phrases.values().flat_map(of).map(String::as_str);
+        let phrases = all(|phrases| &phrases.alarming).chain(all(|phrases| &phrases.harmless));
         Ok(Self {
-            alarming: Patterns::parse(all(|phrases| &phrases.alarming))?,
-            harmless: Patterns::parse(all(|phrases| &phrases.harmless))?,
-            fillers: file.fillers,
+            patterns: Patterns::parse(phrases, file.fillers.iter().map(String::as_str))?,
+            alarming: all(|phrases| &phrases.alarming).count(),
             answers: file.answers,
             regions: file.regions,
             default_region: file.default_region,
@@ -89,27 +131,11 @@ impl CrisisPhrases {
     }
 
     /// Punctuation breaks a harmless phrase ("No, never. I will kill myself") and not an alarming one ("I want to... die").
-    fn matches_crisis(&self, text: &str) -> bool {
-        let words = self.without_fillers(words(text));
-        let unbroken =
-            |span: &std::ops::Range<usize>| !words[span.start + 1..span.end].iter().any(|word| word.after_break);
-        let harmless: Vec<_> = self.harmless.find_spans(&words).filter(unbroken).collect();
-        let is_within_harmless = |span: &std::ops::Range<usize>| {
-            harmless.iter().any(|around| around.start <= span.start && span.end <= around.end)
-        };
-        self.alarming.find_spans(&words).any(|span| !is_within_harmless(&span))
-    }
-
-    fn without_fillers(&self, words: Vec<Word>) -> Vec<Word> {
-        let mut kept: Vec<Word> = Vec::with_capacity(words.len());
-        let mut broken = false;
-        for word in words {
-            broken |= word.after_break;
-            if !self.fillers.contains(&word.text) {
-                kept.push(Word { after_break: std::mem::take(&mut broken), ..word });
-            }
-        }
-        kept
+    fn matches_crisis(&self, words: &Words) -> bool {
+        let (alarming, harmless): (Vec<_>, Vec<_>) =
+            self.patterns.find(words).into_iter().partition(|found| found.phrase < self.alarming);
+        let ends = furthest_ends(harmless.iter().filter(|found| !found.is_broken), words.words.len());
+        alarming.iter().any(|found| ends[found.words.start] < found.words.end)
     }
 
     /// Returns the region that matches the zone most exactly: `America/Toronto` before `America/*`.
@@ -120,6 +146,18 @@ impl CrisisPhrases {
         let best = fitting.max_by_key(|(exactness, _)| *exactness).map(|(_, region)| region);
         best.unwrap_or(&self.regions[&self.default_region])
     }
+}
+
+/// Returns, by word, the furthest end of a match that begins with it or before.
+fn furthest_ends<'a>(matches: impl Iterator<Item = &'a Match>, words: usize) -> Vec<usize> {
+    let mut ends = vec![0; words];
+    for found in matches {
+        ends[found.words.start] = ends[found.words.start].max(found.words.end);
+    }
+    for word in 1..words {
+        ends[word] = ends[word].max(ends[word - 1]);
+    }
+    ends
 }
 
 /// Returns how many characters of `zone` the pattern `name` matches, which may end in `*`. None when it does not match.

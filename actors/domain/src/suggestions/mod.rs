@@ -15,6 +15,7 @@ mod breaker;
 mod catalogue;
 mod completion;
 mod endpoint;
+mod look_alikes;
 mod pattern;
 mod suggestion;
 mod text;

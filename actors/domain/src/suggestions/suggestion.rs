@@ -73,8 +73,8 @@ impl Suggestions {
     /// Suggests within 3 s, whatever the endpoint does: where it fails, the catalogue writes, and hotlines need nothing that can fail.
     pub async fn suggest(&self, request: SuggestionRequest) -> Advice {
         self.count(|counts| counts.requests += 1);
-        let SuggestionRequest { emotion, words, .. } = &request;
-        if crisis::mentions_self_harm(emotion) || words.as_deref().is_some_and(crisis::mentions_self_harm) {
+        let (emotion, words) = (request.emotion.clone(), request.words.clone().unwrap_or_default());
+        if crisis::search(words.len(), move || crisis::is_mentioned(&emotion, &words)).await {
             self.count(|counts| counts.crises += 1);
             return crisis::answer(request.time_zone.as_deref(), request.language.as_deref());
         }

@@ -1,3 +1,4 @@
+mod figures;
 mod sentences;
 
 use std::collections::BTreeSet;
@@ -10,12 +11,13 @@ fn the_file_is_well_formed() {
     let phrases = CrisisPhrases::read(FILE).expect("well formed");
     assert!(phrases.regions.contains_key(&phrases.default_region));
     assert!(phrases.answers.contains_key(ENGLISH));
-    for filler in &phrases.fillers {
-        assert!(
-            !phrases.alarming.has_word(filler) && !phrases.harmless.has_word(filler),
-            "{filler} is removed before phrases are looked for"
-        );
-    }
+    assert!(phrases.alarming > 350);
+}
+
+#[test]
+fn a_filler_in_a_phrase_is_refused() {
+    let with_filler = FILE.replacen("\"kms\"", "\"kms really\"", 1);
+    assert!(CrisisPhrases::read(&with_filler).is_err_and(|error| error.contains("kms really")));
 }
 
 #[test]
@@ -45,6 +47,32 @@ fn there_are_enough_sentences_and_all_differ() {
     let distinct: BTreeSet<_> = ALARMING.iter().chain(NEAR_MISSES).collect();
     assert_eq!(distinct.len(), ALARMING.len() + NEAR_MISSES.len());
     assert!(ALARMING.len() >= 60 && NEAR_MISSES.len() >= 60);
+}
+
+#[test]
+fn a_megabyte_is_searched_in_linear_time_whatever_it_holds() {
+    let time = |text: &str, bytes: usize| {
+        let text = text.repeat(bytes / text.len());
+        let begun = std::time::Instant::now();
+        mentions_self_harm(&text);
+        begun.elapsed()
+    };
+    // Quadratic time would be 16 times as long, and 64 times for the first, which took minutes.
+    for text in [
+        "I don't want to die ",
+        "no ",
+        "ordinary words of a day ",
+        "ﷺ",
+        "ﬃ ",
+        "k1ll ",
+        "a.",
+        "죽",
+        "не ",
+        "suicide squad ",
+    ] {
+        let (short, long) = (time(text, 1 << 16), time(text, 1 << 18));
+        assert!(long < short * 12 + std::time::Duration::from_millis(50), "{text}: {short:?} {long:?}");
+    }
 }
 
 #[test]

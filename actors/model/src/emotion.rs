@@ -1,9 +1,11 @@
-//! Known emotions: `config/emotions.toml`, built in. Names are free text and compared in lower case.
+//! Known emotions: `config/emotions.toml`, built in. Names are free text and compared case folded, in Normalization Form C.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+use crate::text::fold;
 
 const FILE: &str = include_str!("../../../config/emotions.toml");
 
@@ -79,9 +81,9 @@ impl JsonSchema for KnownEmotion {
     }
 }
 
-/// Normalises a name for comparing, counting and responses: lower case, trimmed.
+/// Normalises a name for comparing, counting and responses: trimmed, case folded, in Normalization Form C.
 pub fn normalize(emotion: &str) -> String {
-    emotion.trim().to_lowercase()
+    fold(emotion.trim())
 }
 
 /// Whether it is a known emotion.
@@ -141,6 +143,8 @@ mod tests {
 
     #[test]
     fn names_are_compared_in_lower_case() {
+        assert_eq!(normalize("SAUDAD\u{c9}"), normalize("saudade\u{301}"), "one é and two code points");
+        assert_eq!(normalize("GROSSZÜGIG"), normalize("großzügig"));
         assert_eq!(KnownEmotion::of(" HAPPY ").name(), "happy");
         assert_eq!(colour("Happy"), colour("happy"));
         assert_eq!(KnownEmotion::of("my mother's voice").name(), "other");

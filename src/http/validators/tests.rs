@@ -51,6 +51,15 @@ fn text_that_is_not_blank_stays_as_sent() {
 }
 
 #[test]
+fn text_of_invisible_characters_is_blank() {
+    for text in ["\u{200b}", "\u{2800}", "\u{3164}\u{ad}", " \u{feff}\t", "\u{e0041}"] {
+        assert_eq!(from_json::<NonBlank<5>>(json!(text)).ok(), None, "{text:?}");
+        assert_eq!(from_json::<Name>(json!(text)).ok(), None, "{text:?}");
+    }
+    assert!(from_json::<Name>(json!("\u{200b}Ada")).is_ok());
+}
+
+#[test]
 fn lengths_count_characters_and_not_bytes() {
     let read = |value: &str| from_text::<Text<1, 3>>(value).is_ok();
     assert_eq!((read("日本語"), read("日本語だ"), read("")), (true, false, false));

@@ -1,6 +1,6 @@
 //! Texts: their length, and what they must not contain.
 
-use faceofmind_model::Email;
+use faceofmind_model::{Email, text::is_visible};
 use salvo::oapi::{BasicType, Object, Schema};
 use secrecy::SecretString;
 
@@ -29,7 +29,7 @@ impl<const MIN: usize, const MAX: usize> FieldType for Text<MIN, MAX> {
     }
 }
 
-/// Text of 1 to `MAX` characters, kept as sent, of which at least one is not whitespace.
+/// Text of 1 to `MAX` characters, kept as sent, of which a reader sees at least one.
 pub struct NonBlank<const MAX: usize>;
 
 impl<const MAX: usize> FieldType for NonBlank<MAX> {
@@ -37,7 +37,7 @@ impl<const MAX: usize> FieldType for NonBlank<MAX> {
 
     fn read(raw: RawValue) -> Result<String, ErrorMessage> {
         match Text::<1, MAX>::read(raw)? {
-            blank if blank.trim().is_empty() => Err("must not be blank".into()),
+            blank if !is_visible(&blank) => Err("must not be blank".into()),
             text => Ok(text),
         }
     }
@@ -109,7 +109,7 @@ impl FieldType for Name {
         let name = Text::<1, 100>::read(raw)?.trim().to_owned();
         match name.chars().any(char::is_control) {
             true => Err("must not contain control characters".into()),
-            false if name.is_empty() => Err("must not be blank".into()),
+            false if !is_visible(&name) => Err("must not be blank".into()),
             false => Ok(name),
         }
     }

@@ -8,6 +8,7 @@ use argon2::{
 };
 use aws_lc_rs::constant_time;
 use faceofmind_base::Rng;
+use faceofmind_model::text::nfc;
 use secrecy::{ExposeSecret, SecretString};
 
 const OUTPUT_BYTES: usize = 32;
@@ -81,44 +82,52 @@ impl ArgonMemory {
         &mut self.0
     }
 
-    fn run(&mut self, params: &Params, password: &SecretString, salt: &[u8]) -> argon2::Result<[u8; OUTPUT_BYTES]> {
+    fn run(&mut self, params: &Params, password: &str, salt: &[u8]) -> argon2::Result<[u8; OUTPUT_BYTES]> {
         let mut output = [0; OUTPUT_BYTES];
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-        argon.hash_password_into_with_memory(
-            password.expose_secret().as_bytes(),
-            salt,
-            &mut output,
-            self.blocks(params),
-        )?;
+        argon.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, self.blocks(params))?;
         Ok(output)
     }
 
-    /// Hashes with a new salt of 16 bytes.
+    /// Hashes the password in Normalization Form C (NIST SP 800-63B §3.1.1.2) with a new salt of 16 bytes.
     ///
     /// # Panics
     /// Argon2 refuses the password, which is possible from 4 GiB on.
     pub(super) fn hash(&mut self, params: &Params, password: &SecretString, rng: &Rng) -> PasswordHash {
         let salt = rng.bytes::<16>();
-        let output = self.run(params, password, &salt).expect("Argon2 accepts the parameters and the salt");
+        let output = self
+            .run(params, &nfc(password.expose_secret()), &salt)
+            .expect("Argon2 accepts the parameters and the salt");
         PasswordHash(phc(params, &salt, &output).expect("the parameters and the salt fit a PHC string"))
     }
 
-    /// Compares with a hash. Without a readable hash it does the same work, and nothing matches.
+    /// Compares with a hash. A password that is not in Normalization Form C is compared in it and as typed, since earlier versions hashed
+    /// it as typed; such a hash is outdated. Without a readable hash it does the same work, and nothing matches.
     pub(super) fn verify(
         &mut self,
         current: &Params,
         password: &SecretString,
         hash: Option<&PasswordHash>,
     ) -> VerifyOutcome {
+        let typed = password.expose_secret();
+        let normalized = nfc(typed);
+        let differs = normalized != typed;
         let Some(known) = hash.and_then(StoredHash::parse) else {
-            let _same_work = self.run(current, password, b"a constant salt.");
+            for password in [Some(&*normalized), differs.then_some(typed)].into_iter().flatten() {
+                let _same_work = self.run(current, password, b"a constant salt.");
+            }
             return VerifyOutcome { matches: false, outdated: false };
         };
-        let matches = self
-            .run(&known.params, password, &known.salt)
-            .is_ok_and(|output| constant_time::verify_slices_are_equal(&output, &known.output).is_ok());
+        let mut compare = |password: &str| {
+            let output = self.run(&known.params, password, &known.salt);
+            output.is_ok_and(|output| constant_time::verify_slices_are_equal(&output, &known.output).is_ok())
+        };
+        let matches = compare(&normalized);
+        // Also when the first comparison matched, so that the time does not tell which one did.
+        let matches_typed = differs && compare(typed);
         let same = |cost: &Params| (cost.m_cost(), cost.t_cost(), cost.p_cost());
-        VerifyOutcome { matches, outdated: same(&known.params) != same(current) }
+        let outdated = same(&known.params) != same(current) || (matches_typed && !matches);
+        VerifyOutcome { matches: matches || matches_typed, outdated }
     }
 }
 
@@ -181,6 +190,29 @@ mod tests {
             memory.verify(&cheap(128), &secret("pass"), Some(&hash)),
             VerifyOutcome { matches: true, outdated: true }
         );
+    }
+
+    #[test]
+    fn a_password_matches_however_its_characters_are_encoded() {
+        let (mut memory, params) = (ArgonMemory::default(), cheap(64));
+        let hash = memory.hash(&params, &secret("contrase\u{f1}a"), &Rng::seeded(1));
+        let decomposed = secret("contrasen\u{303}a");
+        let fresh = VerifyOutcome { matches: true, outdated: false };
+        assert_eq!(memory.verify(&params, &decomposed, Some(&hash)), fresh);
+        let again = memory.hash(&params, &decomposed, &Rng::seeded(1));
+        assert_eq!(again, hash);
+        let wrong = memory.verify(&params, &secret("contrasen\u{301}a"), Some(&hash));
+        assert!(!wrong.matches);
+    }
+
+    #[test]
+    fn a_hash_of_the_bytes_as_typed_still_matches_and_is_outdated() {
+        let (mut memory, params, typed) = (ArgonMemory::default(), cheap(64), "contrasen\u{303}a");
+        let output = memory.run(&params, typed, b"a salt of a hash").expect("hashes");
+        let hash = PasswordHash(phc(&params, b"a salt of a hash", &output).expect("fits"));
+        let outdated = VerifyOutcome { matches: true, outdated: true };
+        assert_eq!(memory.verify(&params, &secret(typed), Some(&hash)), outdated);
+        assert!(!memory.verify(&params, &secret("contrase\u{f1}a"), Some(&hash)).matches, "it cannot be known");
     }
 
     #[test]

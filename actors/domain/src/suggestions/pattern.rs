@@ -367,8 +367,8 @@ mod tests {
 
     #[test]
     fn many_phrases_are_found_at_once_also_where_they_overlap() {
-        let letter = |n: u8| char::from(b'a' + n);
-        let word = |n: u8| format!("w{}x{}y", letter(n / 20), letter(n % 20));
+        let character = |n: u8| char::from(b'a' + n);
+        let word = |n: u8| format!("w{}x{}y", character(n / 20), character(n % 20));
         let phrases: Vec<String> = (0..200).map(|n| [word(n), word(n + 1), word(n + 2)].join(" ")).collect();
         let patterns = Patterns::parse(phrases.iter().map(String::as_str), []).expect("well formed");
         let text: Vec<String> = (0..202).map(word).collect();

@@ -15,6 +15,9 @@ use super::{
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(4), max: Duration::from_secs(3600) };
 
+/// The shortest delay after an attempt whose mail may have arrived. Each further attempt may be a further copy.
+const UNCLEAR_DELAY: Duration = Duration::from_secs(600);
+
 /// A job that failed this often is a dead letter. With the backoff's jitter that takes three to six hours.
 const MAX_ATTEMPTS: u32 = 16;
 
@@ -28,8 +31,8 @@ pub(super) struct Delivery {
 
 /// Why a mail was not sent.
 enum DeliveryError {
-    /// A later attempt may succeed.
-    Transient(String),
+    /// A later attempt may succeed, after this time or later.
+    Transient(String, Duration),
     Permanent(String),
 }
 
@@ -61,15 +64,18 @@ impl Delivery {
         let counter = match attempted {
             Ok(()) => {
                 queue::mark_done(db, job).await?;
+                if self.deps.transport.has_recovered() {
+                    queue::retry_failed(db, clock.now()).await?;
+                }
                 &self.done
             }
-            Err(DeliveryError::Transient(reason)) if job.attempts < MAX_ATTEMPTS => {
-                let delay = BACKOFF.delay(job.attempts, rng);
+            Err(DeliveryError::Transient(reason, least)) if job.attempts < MAX_ATTEMPTS => {
+                let delay = BACKOFF.delay(job.attempts, rng).max(least);
                 tracing::warn!(mail = %job.id, reason, delay_s = delay.as_secs(), "mail not sent; it will be retried");
                 queue::reschedule(db, job, clock.now() + delay, &reason).await?;
                 &self.retried
             }
-            Err(DeliveryError::Transient(reason) | DeliveryError::Permanent(reason)) => {
+            Err(DeliveryError::Transient(reason, _) | DeliveryError::Permanent(reason)) => {
                 tracing::error!(mail = %job.id, reason, "mail not sent; it is a dead letter");
                 queue::dead_letter(db, job, clock.now(), &reason).await?;
                 &self.dead
@@ -84,7 +90,8 @@ impl Delivery {
             return Err(unknown_reason());
         }
         let Deps { composer, renderer, transport, clock, .. } = &self.deps;
-        let composed = composer.compose(job).await.map_err(|error| DeliveryError::Transient(error.to_string()))?;
+        let composed =
+            composer.compose(job).await.map_err(|error| DeliveryError::Transient(error.to_string(), Duration::ZERO))?;
         let Some(composed) = composed else { return Ok(()) };
         let language = composed.language.as_deref().map(Language::nearest).unwrap_or_default();
         let envelope =
@@ -92,7 +99,10 @@ impl Delivery {
         let rendered = renderer.render(&composed.template, envelope);
         let mail = rendered.map_err(|error| DeliveryError::Permanent(error.to_string()))?;
         transport.send(&mail).await.map_err(|error| match error {
-            SendError::Transient(reason) => DeliveryError::Transient(reason.to_string()),
+            SendError::Transient(reason) | SendError::RefusesUs(reason) => {
+                DeliveryError::Transient(reason.to_string(), Duration::ZERO)
+            }
+            SendError::Unclear(reason) => DeliveryError::Transient(reason.to_string(), UNCLEAR_DELAY),
             SendError::Permanent(reason) => DeliveryError::Permanent(reason.to_string()),
         })?;
         tracing::info!(mail = %job.id, template = composed.template.name(), "mail sent");

@@ -77,7 +77,7 @@ pub(super) async fn claim(db: &Database, max: usize, now: Timestamp) -> Result<V
     if !is_anything_due(db, now).await? {
         return Ok(Vec::new());
     }
-    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1 \
+    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1, last_error = NULL \
         WHERE id IN (SELECT id FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3) \
         RETURNING id, occasion, client, created_at, attempts";
     let max = i64::try_from(max).unwrap_or(i64::MAX);
@@ -109,6 +109,14 @@ pub(super) async fn mark_done(db: &Database, job: &MailJob) -> Result<(), StoreE
 pub(super) async fn reschedule(db: &Database, job: &MailJob, due: Timestamp, error: &str) -> Result<(), StoreError> {
     run(db, "UPDATE mail_intents SET due_at = $3, last_error = $4 WHERE id = $1 AND attempts = $2", job, due, error)
         .await
+}
+
+/// Makes the jobs due that wait after a failed attempt: mails go out again. A claimed job has no error.
+pub(super) async fn retry_failed(db: &Database, now: Timestamp) -> Result<(), StoreError> {
+    let update = "UPDATE mail_intents SET due_at = $1 WHERE dead_at IS NULL AND last_error IS NOT NULL AND due_at > $1";
+    let mut tx = db.begin().await?;
+    with_conn!(tx.connection(), c => sqlx::query(update).bind(now).execute(c).await.map(drop))?;
+    tx.commit().await
 }
 
 pub(super) async fn dead_letter(db: &Database, job: &MailJob, now: Timestamp, error: &str) -> Result<(), StoreError> {

@@ -36,12 +36,20 @@ impl Transport {
 
     /// Sends one mail. `Ok` means that the server, or the file system, has accepted it.
     ///
-    /// When the server's reply is lost, the error is [`SendError::Transient`] although the mail may have been accepted. Sent again, it has
-    /// the same `Message-ID`.
+    /// When the server's reply is lost, the error is [`SendError::Unclear`]: the mail may have been accepted. Sent again, it has the same
+    /// `Message-ID`.
     pub async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         match self {
             Self::Files(files) => files.write(mail).await,
             Self::Smtp(smtp) => smtp.send(mail).await,
+        }
+    }
+
+    /// Whether mails go out again after others failed, for a reason that was not theirs. True once.
+    pub fn has_recovered(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Smtp(smtp) => smtp.has_recovered(),
         }
     }
 
@@ -76,7 +84,13 @@ pub enum SendError {
     /// A later attempt may succeed.
     #[error("mail not sent: {0}")]
     Transient(Reason),
-    /// The server refused the mail, or its recipient, permanently (RFC 5321 §4.2.1, 5yz).
+    /// The mail was transmitted and its reply was lost: the server may have accepted it.
+    #[error("mail perhaps sent: {0}")]
+    Unclear(Reason),
+    /// The server refuses this service: the login, the sender or its policy. A later attempt may succeed when an operator has corrected that.
+    #[error("mail refused: {0}")]
+    RefusesUs(Reason),
+    /// The server refused the recipient permanently (RFC 5321 §4.2.1, 5yz).
     #[error("mail refused permanently: {0}")]
     Permanent(Reason),
 }
@@ -84,7 +98,8 @@ pub enum SendError {
 impl SendError {
     /// The reason alone, for the mail job.
     pub const fn reason(&self) -> &Reason {
-        let (Self::Transient(reason) | Self::Permanent(reason)) = self;
+        let (Self::Transient(reason) | Self::Unclear(reason) | Self::RefusesUs(reason) | Self::Permanent(reason)) =
+            self;
         reason
     }
 }

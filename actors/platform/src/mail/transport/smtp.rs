@@ -1,12 +1,21 @@
 //! Mails to a mail server (RFC 5321).
 
-use std::{error::Error as _, fmt, sync::Mutex, time::Duration};
+use std::{
+    error::Error as _,
+    fmt,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use lettre::transport::smtp::{
     Error,
     authentication::{Credentials, DEFAULT_MECHANISMS},
     client::{AsyncSmtpConnection, TlsParameters},
-    extension::ClientId,
+    commands::{Data, Mail as MailFrom, Rcpt},
+    extension::{ClientId, Extension, MailBodyParameter, MailParameter},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
@@ -20,8 +29,10 @@ use super::{Mail, Reason, SendError};
 const MAX_CONNECTIONS: usize = 4;
 /// A connection that was idle for longer is not used again: servers and firewalls may have dropped it.
 const MAX_IDLE: Duration = Duration::from_secs(60);
-/// Refusals of the client and not of the mail (RFC 4954 §6). They end when the operator corrects the settings.
-const OUR_FAULT_CODES: [u16; 4] = [530, 534, 535, 538];
+/// Replies to a recipient that are about that recipient (RFC 5321 §4.2.3), where the server gives no enhanced status.
+const RECIPIENT_CODES: [u16; 3] = [550, 551, 553];
+/// Enhanced status codes of the sender among those of addresses (RFC 3463 §3.2).
+const SENDER_STATUS: [&str; 2] = ["5.1.7", "5.1.8"];
 
 /// How the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +72,10 @@ pub struct Smtp {
     encryption: Option<TlsParameters>,
     free: Semaphore,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    /// Whether a mail did not go out for a reason that is not about its recipient, and none has since.
+    has_failed: AtomicBool,
+    /// Whether the server has refused this service, and taken no mail since.
+    refuses_us: AtomicBool,
 }
 
 impl Smtp {
@@ -70,18 +85,52 @@ impl Smtp {
             SmtpTls::Starttls | SmtpTls::Tls => Some(TlsParameters::new(settings.host.clone()).map_err(broken)?),
         };
         let (free, idle) = (Semaphore::new(MAX_CONNECTIONS), Mutex::default());
-        Ok(Self { settings, encryption, free, idle })
+        let [has_failed, refuses_us] = Default::default();
+        Ok(Self { settings, encryption, free, idle, has_failed, refuses_us })
     }
 
     pub(super) async fn send(&self, mail: &Mail) -> Result<(), SendError> {
-        let bytes = mail.bytes();
-        self.within_deadline(async {
+        let [is_connected, is_transmitted]: [AtomicBool; 2] = Default::default();
+        let sent = self.within_deadline(async {
             let mut connection = self.connection().await.map_err(broken)?;
-            connection.send(mail.message.envelope(), &bytes).await.map_err(refused)?;
+            is_connected.store(true, Ordering::Relaxed);
+            transmit(&mut connection, mail, &is_transmitted).await?;
             self.return_to_pool(connection);
             Ok(())
-        })
-        .await
+        });
+        let sent = match sent.await {
+            // The server may have accepted the mail, and its reply was lost.
+            Err(SendError::Transient(reason)) if is_transmitted.load(Ordering::Relaxed) => {
+                Err(SendError::Unclear(reason))
+            }
+            sent => sent,
+        };
+        if !is_connected.load(Ordering::Relaxed) {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        self.record(&sent);
+        sent
+    }
+
+    /// Whether a mail has gone out after others failed. True once.
+    pub(super) fn has_recovered(&self) -> bool {
+        !self.refuses_us.load(Ordering::Relaxed) && self.has_failed.swap(false, Ordering::Relaxed)
+    }
+
+    fn record(&self, sent: &Result<(), SendError>) {
+        match sent {
+            Ok(()) => self.refuses_us.store(false, Ordering::Relaxed),
+            Err(SendError::RefusesUs(reason)) => {
+                self.has_failed.store(true, Ordering::Relaxed);
+                if !self.refuses_us.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        %reason,
+                        "the mail server refuses this service; check SMTP_EMAIL, SMTP_PASSWORD and the server's policy. Mails wait"
+                    );
+                }
+            }
+            Err(SendError::Transient(_) | SendError::Unclear(_) | SendError::Permanent(_)) => {}
+        }
     }
 
     pub(super) async fn ping(&self) -> bool {
@@ -90,7 +139,7 @@ impl Smtp {
             self.return_to_pool(connection);
             Ok(())
         });
-        connected.await.is_ok()
+        connected.await.is_ok() && !self.refuses_us.load(Ordering::Relaxed)
     }
 
     async fn within_deadline(
@@ -148,19 +197,58 @@ impl fmt::Debug for Smtp {
     }
 }
 
-/// An error before the mail was transmitted: a later attempt may succeed.
-fn broken(error: Error) -> SendError {
-    SendError::Transient(reason(&error))
+/// Sends a mail command by command, so that a refusal shows whether it is about the recipient. Sets `is_transmitted` when the mail is out and
+/// the server's last reply is awaited.
+async fn transmit(
+    connection: &mut AsyncSmtpConnection,
+    mail: &Mail,
+    is_transmitted: &AtomicBool,
+) -> Result<(), SendError> {
+    let (envelope, bytes) = (mail.message.envelope(), mail.bytes());
+    let mut addresses = envelope.to().iter().chain(envelope.from());
+    let is_ascii = addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii());
+    let mut options = Vec::new();
+    for (is_needed, extension, option) in [
+        (!is_ascii, Extension::SmtpUtfEight, MailParameter::SmtpUtfEight),
+        (!bytes.is_ascii(), Extension::EightBitMime, MailParameter::Body(MailBodyParameter::EightBitMime)),
+    ] {
+        if is_needed && !connection.server_info().supports_feature(extension) {
+            return Err(SendError::Permanent(Reason::new("the mail server takes no such addresses or characters")));
+        }
+        options.extend(is_needed.then_some(option));
+    }
+    let refuses_us = |error| refused(error, false);
+    connection.command(MailFrom::new(envelope.from().cloned(), options)).await.map_err(refuses_us)?;
+    for recipient in envelope.to() {
+        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(|error| refused(error, true))?;
+    }
+    connection.command(Data).await.map_err(refuses_us)?;
+    is_transmitted.store(true, Ordering::Relaxed);
+    let answered = connection.message(&bytes).await;
+    is_transmitted.store(answered.as_ref().is_err_and(|error| error.status().is_none()), Ordering::Relaxed);
+    answered.map(drop).map_err(refuses_us)
 }
 
-/// A refusal of the mail.
-fn refused(error: Error) -> SendError {
-    let our_fault = error.status().is_some_and(|code| OUR_FAULT_CODES.contains(&u16::from(code)));
-    let invalid = error.is_client();
-    if invalid || (error.is_permanent() && !our_fault) {
-        SendError::Permanent(reason(&error))
-    } else {
-        SendError::Transient(reason(&error))
+/// An error before the mail was transmitted: a later attempt may succeed.
+fn broken(error: Error) -> SendError {
+    if error.is_permanent() { SendError::RefusesUs(reason(&error)) } else { SendError::Transient(reason(&error)) }
+}
+
+/// A refusal of the mail. It is permanent only when it is about the recipient: what the server has against this service ends when the operator
+/// corrects it.
+fn refused(error: Error, is_of_recipient: bool) -> SendError {
+    let text = error.source().map(ToString::to_string).unwrap_or_default();
+    let is_about_recipient = match enhanced_status(&text) {
+        Some(status) => {
+            ["5.1.", "5.2."].iter().any(|class| status.starts_with(class)) && !SENDER_STATUS.contains(&status)
+        }
+        None => is_of_recipient && error.status().is_some_and(|code| RECIPIENT_CODES.contains(&u16::from(code))),
+    };
+    match (error.is_client(), error.is_permanent()) {
+        (true, _) => SendError::Permanent(reason(&error)),
+        (_, true) if is_about_recipient => SendError::Permanent(reason(&error)),
+        (_, true) => SendError::RefusesUs(reason(&error)),
+        _ => SendError::Transient(reason(&error)),
     }
 }
 

@@ -97,3 +97,16 @@ async fn an_unreadable_or_never_finished_job_is_a_dead_letter() {
         assert_eq!(server.mails().len(), 2, "neither was retried");
     }
 }
+
+#[tokio::test]
+async fn when_the_server_takes_mails_again_those_that_waited_go_out_at_once() {
+    for (test, server) in contexts().await {
+        server.answers(|_| "554 5.7.1 not from you");
+        test.register(ADA, PASSWORD, "phone").await;
+        test.until_retried(1).await;
+        server.answers(|_| "250 taken");
+        test.register(BOB, PASSWORD, "phone").await;
+        // The clock stands still, and the next turn of the first mail is seconds away.
+        test.until_queued(0, 0).await;
+    }
+}

@@ -91,6 +91,10 @@ fn friendly(line: &str, _: usize) -> &'static str {
     }
 }
 
+fn refuses_us(what: &str) -> SendError {
+    SendError::RefusesUs(Reason::new(what))
+}
+
 async fn refusal(script: Script) -> SendError {
     let server = Server::start(script).await;
     server.transport(Some("hunter2"), Duration::from_secs(30)).send(&a_mail()).await.expect_err("refused")
@@ -145,7 +149,7 @@ async fn a_silent_server_is_abandoned_at_the_deadline() {
     let server = Server::start(slow_at_first).await;
     let transport = server.transport(None, Duration::from_millis(200));
     let error = transport.send(&a_mail()).await.expect_err("no answer");
-    assert_eq!(error, transient("no reply within 200ms"));
+    assert_eq!(error, SendError::Unclear(Reason::new("no reply within 200ms")), "the mail may have arrived");
     transport.send(&a_mail()).await.expect("taken, over another connection");
 }
 
@@ -166,7 +170,46 @@ async fn the_reason_of_a_refusal_holds_the_codes_and_no_text_of_the_server() {
 
     let no_status =
         refusal(|line, number| if line == "." { "554 5.1 ada@example.org" } else { friendly(line, number) });
-    assert_eq!(no_status.await, SendError::Permanent(Reason::new("the mail server replied 554")));
+    assert_eq!(no_status.await, SendError::RefusesUs(Reason::new("the mail server replied 554")));
+}
+
+#[tokio::test]
+async fn only_a_refusal_of_the_recipient_ends_a_mail() {
+    async fn refused_at(reply: &'static str, command: &'static str) -> bool {
+        let error = match (command, reply) {
+            ("RCPT", "550") => refusal(|l, n| if l.starts_with("RCPT") { "550 no" } else { friendly(l, n) }).await,
+            ("RCPT", "5.7.1") => {
+                refusal(|l, n| if l.starts_with("RCPT") { "550 5.7.1 no" } else { friendly(l, n) }).await
+            }
+            ("MAIL", "550") => refusal(|l, n| if l.starts_with("MAIL") { "550 no" } else { friendly(l, n) }).await,
+            ("MAIL", "5.1.8") => {
+                refusal(|l, n| if l.starts_with("MAIL") { "553 5.1.8 no" } else { friendly(l, n) }).await
+            }
+            (_, "5.2.1") => refusal(|l, n| if l == "." { "550 5.2.1 no" } else { friendly(l, n) }).await,
+            _ => refusal(|l, n| if l == "." { "554 5.7.1 no" } else { friendly(l, n) }).await,
+        };
+        matches!(error, SendError::Permanent(_))
+    }
+    assert!(refused_at("550", "RCPT").await && refused_at("5.2.1", "end").await);
+    for (reply, command) in [("5.7.1", "RCPT"), ("550", "MAIL"), ("5.1.8", "MAIL"), ("5.7.1", "end")] {
+        assert!(!refused_at(reply, command).await, "{reply} {command}");
+    }
+}
+
+/// Refuses the sender on the first connection.
+fn strict_at_first(line: &str, connection: usize) -> &'static str {
+    if connection == 1 && line.starts_with("MAIL") { "550 5.7.1 not you" } else { friendly(line, connection) }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_sender_is_down_until_it_takes_a_mail() {
+    let server = Server::start(strict_at_first).await;
+    let transport = server.patient();
+    assert!(matches!(transport.send(&a_mail()).await, Err(SendError::RefusesUs(_))));
+    assert!(!transport.is_up().await && !transport.has_recovered(), "it responds, and takes nothing");
+    transport.send(&a_mail()).await.expect("taken");
+    assert!(transport.is_up().await && transport.has_recovered());
+    assert!(!transport.has_recovered(), "once");
 }
 
 #[tokio::test]
@@ -175,17 +218,17 @@ async fn a_fault_of_the_client_or_the_server_is_transient() {
         line if line.starts_with("AUTH") => "535 5.7.8 no-reply@faceofmind.local: wrong password",
         line => friendly(line, number),
     });
-    assert_eq!(wrong_password.await, transient("the mail server replied 535 5.7.8"));
+    assert_eq!(wrong_password.await, refuses_us("the mail server replied 535 5.7.8"));
 
     let closed =
         refusal(|line, number| if line.starts_with("EHLO") { "554 5.3.2 go away" } else { friendly(line, number) });
-    assert_eq!(closed.await, transient("the mail server replied 554 5.3.2"));
+    assert_eq!(closed.await, refuses_us("the mail server replied 554 5.3.2"));
 
     let not_logged_in = refusal(|line, number| match line {
         line if line.starts_with("MAIL") => "530 5.7.0 log in first",
         line => friendly(line, number),
     });
-    assert_eq!(not_logged_in.await, transient("the mail server replied 530 5.7.0"));
+    assert_eq!(not_logged_in.await, refuses_us("the mail server replied 530 5.7.0"));
 
     let gibberish = refusal(|line, number| if line == "DATA" { "ada@example.org" } else { friendly(line, number) });
     assert_eq!(gibberish.await, transient("the mail server's reply is invalid"));

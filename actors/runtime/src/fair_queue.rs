@@ -327,8 +327,9 @@ mod tests {
         one.abort();
         let _left = one.await;
         drop(first);
-        drop(two.await.expect("no panic").expect("its turn"));
+        // The caller that left had the first turn of its lane.
         drop(of_b.await.expect("no panic").expect("its turn"));
+        drop(two.await.expect("no panic").expect("its turn"));
         assert!(gate.pass(caller("c1")).await.is_ok() && gate.waiting() == 0);
     }
 }

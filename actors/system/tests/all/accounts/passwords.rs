@@ -130,7 +130,7 @@ async fn a_code_whose_commit_outlived_the_actor_sets_no_second_password() {
         let asking = tokio::spawn(async move { accounts.ask(reset(code, NEW)).await });
         until("it commits", async || test.number(WAITING).await == 1).await;
         test.system.modules.accounts.panic();
-        assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::Unavailable(_)))));
+        assert!(matches!(asking.await.expect("no panic"), Err(PasswordError::Ask(AskError::OutcomeUnknown(_)))));
         gate.commit().await.expect("unlocks");
         until("it runs again", async || {
             let row = test.system.tree.snapshot().into_iter().find(|row| row.name == accounts::NAME).expect("exists");

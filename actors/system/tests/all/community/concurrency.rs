@@ -143,7 +143,10 @@ async fn a_panic_of_the_actor_fails_waiting_requests_at_once_and_leaves_nothing_
         test.kill("community").await;
         for asked in asking {
             let reply = asked.await.expect("no panic");
-            let is_unavailable = matches!(reply, Err(CommunityError::Ask(AskError::Unavailable("community"))));
+            let is_unavailable = matches!(
+                reply,
+                Err(CommunityError::Ask(AskError::Unavailable("community") | AskError::OutcomeUnknown("community")))
+            );
             assert!(is_unavailable, "{reply:?}");
         }
         held.rollback().await.expect("rolls back");

@@ -15,7 +15,7 @@ use salvo::{
 
 use super::{
     TAGS,
-    problem::{document_errors, document_problem_bodies},
+    problem::{document_problem_bodies, document_status},
 };
 
 /// The version of this program.
@@ -49,11 +49,10 @@ pub fn print(routes: &Router) -> Result<String, serde_json::Error> {
 
 /// A write may answer that its outcome is unknown.
 fn document_unknown_outcomes(document: &mut OpenApi) {
-    let mut components = document.components.clone();
     for path in document.paths.values_mut() {
         for (method, operation) in path.operations.iter_mut() {
             if *method != PathItemType::Get && *method != PathItemType::Head {
-                document_errors(&mut components, operation, &[StatusCode::GATEWAY_TIMEOUT]);
+                document_status(operation, StatusCode::GATEWAY_TIMEOUT);
             }
         }
     }

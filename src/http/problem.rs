@@ -208,9 +208,12 @@ impl EndpointOutRegister for Problem {
 /// Documents that an operation may answer with problems of these statuses.
 pub fn document_errors(components: &mut Components, operation: &mut Operation, statuses: &[StatusCode]) {
     Document::to_schema(components);
-    for status in statuses {
-        operation.responses.insert(status.as_str(), Described::new(default_description(*status)));
-    }
+    statuses.iter().for_each(|status| document_status(operation, *status));
+}
+
+/// Documents that an operation may answer with a problem of this status, where the document has the schema of problems.
+pub fn document_status(operation: &mut Operation, status: StatusCode) {
+    operation.responses.insert(status.as_str(), Described::new(default_description(status)));
 }
 
 /// Gives every error of an operation that has no content yet the body of a problem, so that an endpoint only has to say

@@ -64,12 +64,13 @@ macro_rules! with_conn {
 pub struct StatementState {
     is_running: bool,
     deadline: Duration,
-    last_break: LastBreak,
+    /// None where no pool learns of a break: on SQLite, and for a connection of its own.
+    last_break: Option<LastBreak>,
 }
 
 impl Default for StatementState {
     fn default() -> Self {
-        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: LastBreak::default() }
+        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: None }
     }
 }
 
@@ -83,7 +84,11 @@ impl StatementState {
         self.is_running = true;
         let result = tokio::time::timeout(self.deadline, statement).await;
         self.is_running = result.is_err();
-        result.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(|error| self.last_break.record(error))
+        result.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(|error| {
+            if let Some(last_break) = &self.last_break {
+                last_break.record(error);
+            }
+        })
     }
 }
 
@@ -104,8 +109,8 @@ pub struct Pooled<DB: sqlx::Database> {
 }
 
 impl<DB: sqlx::Database> Pooled<DB> {
-    pub(crate) fn new(connection: PoolConnection<DB>, last_break: &LastBreak) -> Self {
-        Self { connection, state: StatementState { last_break: last_break.clone(), ..StatementState::default() } }
+    pub(crate) fn new(connection: PoolConnection<DB>, last_break: Option<LastBreak>) -> Self {
+        Self { connection, state: StatementState { last_break, ..StatementState::default() } }
     }
 }
 

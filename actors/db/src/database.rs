@@ -60,7 +60,7 @@ impl PostgresPool {
     }
 
     async fn acquire(&self) -> Result<Pooled<Postgres>, sqlx::Error> {
-        Ok(Pooled::new(self.pool.acquire().await?, &self.last_break))
+        Ok(Pooled::new(self.pool.acquire().await?, Some(self.last_break.clone())))
     }
 
     /// Begins a transaction, on another connection when the first one is broken: nothing was sent over that.
@@ -151,7 +151,7 @@ impl Database {
             Self::Sqlite(pool, writer) => {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 enter_write()?;
-                let connection = Pooled::new(pool.acquire().await?, &LastBreak::default());
+                let connection = Pooled::new(pool.acquire().await?, None);
                 let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
@@ -165,7 +165,7 @@ impl Database {
     pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
         match self {
             Self::Postgres(pool) => Ok(ReadConn::Postgres(pool.acquire().await?)),
-            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, &LastBreak::default()))),
+            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None))),
         }
     }
 

@@ -27,22 +27,22 @@ impl RequestContext {
 /// Returns the key by which rate limits count an address: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has to
 /// itself (RFC 6177) and could walk through at will.
 pub fn rate_limit_key(client_ip: &str) -> String {
-    match client_ip.parse() {
-        Ok(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        _ => client_ip.to_owned(),
-    }
+    block(client_ip, 4)
 }
 
 /// Returns the block of which an address's [`rate_limit_key`] is a part, where one customer may hold all of it: the /48 of an IPv6 address
 /// (RFC 6177). An IPv4 address is alone.
 pub fn rate_limit_group(client_ip: &str) -> String {
+    block(client_ip, 3)
+}
+
+/// Returns the block of an IPv6 address that its first segments of 16 bits name. Another address is its own block.
+fn block(client_ip: &str, segments: usize) -> String {
     match client_ip.parse() {
         Ok(IpAddr::V6(address)) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+            let mut first = address.segments();
+            first[segments..].fill(0);
+            format!("{}/{}", Ipv6Addr::from(first), segments * 16)
         }
         _ => client_ip.to_owned(),
     }

@@ -56,6 +56,13 @@ pub struct Displaced<W> {
     pub is_over_share: bool,
 }
 
+impl<W> Displaced<W> {
+    /// Returns what its caller is answered by the queue of this name.
+    pub fn error(&self, name: &'static str) -> AskError {
+        if self.is_over_share { AskError::OverShare(name) } else { AskError::Busy(name) }
+    }
+}
+
 impl<W> FairQueue<W> {
     /// Returns an empty queue.
     pub fn new(capacity: usize) -> Self {
@@ -188,9 +195,9 @@ impl FairGate {
             if state.waiting.is_full() {
                 state.waiting.retain(|waiting| !waiting.is_closed());
             }
-            if let Some(Displaced { work, is_over_share }) = state.waiting.push(caller, sender) {
-                let error = if is_over_share { AskError::OverShare(name) } else { AskError::Busy(name) };
-                drop(work.send(Err(error)));
+            if let Some(displaced) = state.waiting.push(caller, sender) {
+                let error = displaced.error(name);
+                drop(displaced.work.send(Err(error)));
             }
             passed
         };

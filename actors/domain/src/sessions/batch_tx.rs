@@ -124,16 +124,16 @@ impl<'a> BatchTx<'a> {
         &mut self,
         commands: impl Iterator<Item = &'a PendingCommand> + Clone,
     ) -> Result<LockedSessions, SessionError> {
-        let requested: Vec<OwnedSession> = commands.clone().filter_map(PendingCommand::owned_session).collect();
         let rated = |pending: &PendingCommand| match pending.command {
             Command::Rate { session, .. } => Some(session),
             _ => None,
         };
-        let rated: Vec<SessionId> = commands.filter_map(rated).collect();
-        let sessions = match std::mem::take(&mut self.locks.sessions) {
-            locked if locked.is_empty() => store::find(&mut self.tx, &requested).await?,
-            locked => locked,
-        };
+        let rated: Vec<SessionId> = commands.clone().filter_map(rated).collect();
+        let mut sessions = std::mem::take(&mut self.locks.sessions);
+        if sessions.is_empty() {
+            let requested: Vec<OwnedSession> = commands.filter_map(PendingCommand::owned_session).collect();
+            sessions = store::find(&mut self.tx, &requested).await?;
+        }
         let rated = if rated.is_empty() { Vec::new() } else { store::feedback::rated(&mut self.tx, &rated).await? };
         Ok(LockedSessions::new(sessions, rated))
     }

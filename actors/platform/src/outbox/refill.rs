@@ -7,7 +7,7 @@
 //! *Guarantees*: events are published again in the order of their positions, with the same ids, before any later event. An older stream
 //! holds events of users who were deleted since: they are erased from it before.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use faceofmind_base::Timestamp;
 
@@ -106,8 +106,7 @@ impl Relay {
     }
 
     async fn erase_deleted_users(&mut self) -> Result<(), OutboxError> {
-        let users: HashSet<_> = refill::deleted_users(&self.db).await?.into_iter().collect();
-        for user in users {
+        for user in refill::deleted_users(&self.db).await? {
             self.erase(user).await?;
         }
         Ok(())

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use argon2::Params;
 use faceofmind_base::Rng;
-use faceofmind_runtime::{
-    Actor, AskError, Caller, ChildSpec, Displaced, FairQueue, Handle, Handler, Message, ReplyTo, TaskSet,
-};
+use faceofmind_runtime::{Actor, AskError, Caller, ChildSpec, FairQueue, Handle, Handler, Message, ReplyTo, TaskSet};
 use prometheus_client::metrics::histogram::Histogram;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -107,8 +105,9 @@ impl PasswordHasher {
         if self.waiting.is_full() {
             self.waiting.retain(|job| !job.caller_gone());
         }
-        if let Some(Displaced { work, is_over_share }) = self.waiting.push(caller, job) {
-            work.refuse(if is_over_share { AskError::OverShare(NAME) } else { AskError::Busy(NAME) });
+        if let Some(displaced) = self.waiting.push(caller, job) {
+            let error = displaced.error(NAME);
+            displaced.work.refuse(error);
         }
     }
 

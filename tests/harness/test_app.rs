@@ -170,7 +170,6 @@ impl TestApp {
         self.stop().await;
         self.env.assert_no_secret_in_log();
         self.database.close().await;
-        self.env.clean_up().await;
     }
 
     fn assert_actors(&self, state: ActorState) {

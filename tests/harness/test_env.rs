@@ -169,12 +169,6 @@ impl TestEnv {
             assert!(line.is_none(), "the log contains a secret: {line:?}");
         }
     }
-
-    pub(crate) async fn clean_up(&self) {
-        if let Some(services) = &self.services {
-            services.drop_database().await;
-        }
-    }
 }
 
 fn owned(settings: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {

@@ -6,10 +6,6 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use faceofmind_db::{Database, database::PoolSettings, migrations};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::sync::OnceCell;
-
 /// What one test gets of the servers, as URLs.
 pub(crate) struct TestServices {
     /// A PostgreSQL database.
@@ -31,13 +27,11 @@ impl TestServices {
     pub(crate) async fn allocate() -> Self {
         static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
         let number = ALLOCATED.fetch_add(1, Ordering::Relaxed);
-        Self { database: copy_template(number).await, redis: redis(number).await, nats: nats(number).await }
-    }
-
-    /// Drops the PostgreSQL database. The rest takes hardly any memory.
-    pub(crate) async fn drop_database(&self) {
-        let name = self.database.rsplit('/').next().expect("a name");
-        administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        Self {
+            database: faceofmind_testing::migrated_postgres().await,
+            redis: redis(number).await,
+            nats: nats(number).await,
+        }
     }
 }
 
@@ -75,33 +69,6 @@ pub(crate) enum Server {
     Redis,
     Nats,
     Smtp,
-}
-
-async fn administer(statement: &str) {
-    let url = format!("{}/postgres", variable("FOM_TEST_POSTGRES"));
-    let mut connection = PgConnection::connect(&url).await.expect("PostgreSQL answers");
-    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the statement is allowed");
-    connection.close().await.expect("closes");
-}
-
-/// Copies a migrated database, which is ten times faster than migrating one.
-async fn copy_template(number: usize) -> String {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    let template = TEMPLATE.get_or_init(make_template).await;
-    let name = format!("{template}_{number}");
-    administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-    format!("{}/{name}", variable("FOM_TEST_POSTGRES"))
-}
-
-async fn make_template() -> String {
-    let name = format!("tests_{}", std::process::id());
-    administer(&format!("DROP DATABASE IF EXISTS {name}")).await;
-    administer(&format!("CREATE DATABASE {name}")).await;
-    let url = format!("{}/{name}", variable("FOM_TEST_POSTGRES"));
-    let database = Database::postgres(&url, PoolSettings::default()).expect("a URL");
-    migrations::migrate(&database).await.expect("migrates");
-    database.close().await;
-    name
 }
 
 async fn redis(number: usize) -> String {

@@ -8,9 +8,10 @@ mod redis;
 
 use std::{
     convert::Infallible,
-    fs::Permissions,
+    fs::{self, Permissions},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -57,6 +58,13 @@ impl Services {
         self.nats.ready(interrupt)?;
         self.mail.ready(interrupt)?;
         self.postgres.ready(interrupt)
+    }
+
+    /// Creates the folder for the temporary files of what uses the servers. It is removed with their data.
+    pub(crate) fn temporary_dir(&self) -> Result<PathBuf> {
+        let dir = self.dir.path().join("tmp");
+        fs::create_dir(&dir).context("cannot create a temporary directory")?;
+        Ok(dir)
     }
 
     /// The environment variables that the tests' harness reads.

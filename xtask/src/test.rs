@@ -44,6 +44,7 @@ impl Phases {
         }
         let services = self.time("services", || Services::start(Durability::Off, interrupt))?;
         let mut environment = services.environment();
+        environment.push(("TMPDIR", services.temporary_dir()?.display().to_string()));
         environment.extend(shipped.as_ref().map(|shipped| ("FOM_TEST_SHIPPED", shipped.display().to_string())));
         self.time("tests", || cargo_test(&[], args, &environment, interrupt))
     }

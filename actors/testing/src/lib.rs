@@ -16,43 +16,44 @@ use tokio::{
 
 mod basics;
 mod nats_server;
+mod postgres;
 mod tcp_proxy;
+use basics::NO_SERVER;
 pub use basics::{at, new_folder, on_day, set, until};
 pub use nats_server::NatsServer;
+pub use postgres::{empty_postgres, migrated_postgres};
 pub use tcp_proxy::TcpProxy;
-
-/// What a missing test server's variable means.
-const NO_SERVER: &str = "a server of the test run: run the tests with `cargo xtask test`";
 
 /// Returns a new database of each kind, without tables.
 ///
 /// # Panics
-/// Panics when `FOM_TEST_POSTGRES` names no server, which `cargo xtask test` starts.
+/// As [`empty_postgres`].
 pub async fn empty_databases() -> Vec<Database> {
-    let settings = PoolSettings { max_connections: 4, ..PoolSettings::default() };
-    let name = format!("unit_{}", Rng::system().uuid_v7(Clock::system().now()).simple());
-    let folder = std::env::temp_dir().join(&name);
-    std::fs::create_dir(&folder).expect("a temporary folder");
-    let server = std::env::var("FOM_TEST_POSTGRES").expect(NO_SERVER);
-    let admin = sqlx::PgPool::connect(&format!("{server}/postgres")).await.expect("the test server answers");
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(create).execute(&admin).await.expect("a database for this test");
-    vec![
-        Database::sqlite(&folder.join("test.db"), settings),
-        Database::postgres(&format!("{server}/{name}"), settings).expect("a URL"),
-    ]
+    vec![sqlite(), postgres_at(&empty_postgres().await)]
 }
 
 /// Returns a new database of each kind, with all tables.
 ///
 /// # Panics
-/// As [`empty_databases`].
+/// As [`empty_postgres`].
 pub async fn databases() -> Vec<Database> {
-    let databases = empty_databases().await;
-    for db in &databases {
-        migrations::migrate(db).await.expect("migrates");
-    }
-    databases
+    let sqlite = sqlite();
+    migrations::migrate(&sqlite).await.expect("migrates");
+    vec![sqlite, postgres_at(&migrated_postgres().await)]
+}
+
+fn sqlite() -> Database {
+    let folder = new_folder();
+    std::fs::create_dir(&folder).expect("a temporary folder");
+    Database::sqlite(&folder.join("test.db"), pool())
+}
+
+fn postgres_at(url: &str) -> Database {
+    Database::postgres(url, pool()).expect("a URL")
+}
+
+fn pool() -> PoolSettings {
+    PoolSettings { max_connections: 4, ..PoolSettings::default() }
 }
 
 /// Inserts an active user to whom rows can belong.

@@ -54,7 +54,6 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
-        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 

@@ -288,6 +288,8 @@ async fn a_detection_that_the_database_rejects_fails_alone() {
         assert!(matches!(process.await.expect("no panic"), Err(SessionError::Store(_))));
         assert_eq!((test.emotions(good).await.len(), test.emotions(bad).await.len()), (4, 0));
         assert_eq!(test.sessions.get(ada, bad).await.expect("is there").end_time, None);
-        assert_eq!(test.observed().await.expect("observed")["writes"]["batches_split"], 1);
+        let split = test.observed().await.expect("observed")["writes"]["batches_split"].as_u64();
+        // The two poisoned commands are in one batch or in two.
+        assert!(matches!(split, Some(1 | 2)), "{split:?}");
     }
 }

@@ -16,7 +16,10 @@ use faceofmind_runtime::AskError;
 use faceofmind_system::exporter::ExportError;
 use salvo::http::StatusCode;
 
-use super::problem::{ENCODED_BODY, FieldError, Problem};
+use super::{
+    problem::{FieldError, Problem},
+    problem_type::ProblemType,
+};
 
 /// `Retry-After` when a queue was full, a dependency was down or a request timed out.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -30,35 +33,35 @@ impl Problem {
     /// 413; `limit` in bytes.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("The body is larger than {limit} bytes.");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+        Self::new(ProblemType::BodyTooLarge, detail)
     }
 
     /// 415.
     pub fn not_json() -> Self {
         let detail = "The body must be JSON, sent as application/json.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
+        Self::new(ProblemType::NotJson, detail)
     }
 
     /// 415 for a body with a `Content-Encoding`.
     pub fn encoded_body() -> Self {
         let detail = "The body must be sent as it is, without Content-Encoding.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ENCODED_BODY, detail)
+        Self::new(ProblemType::EncodedBody, detail)
     }
 
     /// 408, when a body did not arrive in time. The connection closes, since the rest of the body may still come.
     pub fn body_too_slow() -> Self {
         let detail = "The body did not arrive in time. Please send it again.";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
+        Self::new(ProblemType::BodyTooSlow, detail)
     }
 
     /// 400 for a request that names no host, or two.
     pub fn no_host() -> Self {
-        Self::bad_request("no-host", "The request must have one Host header, with the name of the service.")
+        Self::new(ProblemType::NoHost, "The request must have one Host header, with the name of the service.")
     }
 
     /// 400, when the client stopped sending in the middle of a body.
     pub fn body_cut_off() -> Self {
-        Self::bad_request("body-broken-off", "The body broke off before its end.")
+        Self::new(ProblemType::BodyBrokenOff, "The body broke off before its end.")
     }
 
     /// 422. `errors` names the fields; `detail` does not, because the app searches it for words.
@@ -67,73 +70,73 @@ impl Problem {
             1 => Cow::Borrowed("1 field of the request is not valid."),
             count => format!("{count} fields of the request are not valid.").into(),
         };
-        Self::unprocessable("invalid-fields", detail).with_errors(errors)
+        Self::new(ProblemType::InvalidFields, detail).with_errors(errors)
     }
 
     /// 401 for a request without a token.
     pub fn not_authenticated() -> Self {
-        Self::unauthorized("Not authenticated")
+        Self::new(ProblemType::Unauthorized, "Not authenticated")
     }
 
     /// 401 for a token that is malformed, expired or revoked.
     pub fn invalid_token() -> Self {
-        Self::unauthorized("Could not validate credentials")
+        Self::new(ProblemType::Unauthorized, "Could not validate credentials")
     }
 
     /// 403 for a user without the permission.
     pub fn not_permitted() -> Self {
-        Self::forbidden("Not enough permissions")
+        Self::new(ProblemType::Forbidden, "Not enough permissions")
     }
 
     /// 404 for a path without a route.
     pub fn path_not_found() -> Self {
-        Self::not_found("There is nothing at this path.")
+        Self::new(ProblemType::NotFound, "There is nothing at this path.")
     }
 
     /// 404 for a user.
     pub fn user_not_found() -> Self {
-        Self::not_found("There is no such user.")
+        Self::new(ProblemType::NotFound, "There is no such user.")
     }
 
     /// 404 for a login.
     pub fn login_not_found() -> Self {
-        Self::not_found("There is no such log-in.")
+        Self::new(ProblemType::NotFound, "There is no such log-in.")
     }
 
     /// 400 for a window of days that does not exist.
     pub fn invalid_window() -> Self {
-        Self::bad_request("invalid-window", "Invalid window")
+        Self::new(ProblemType::InvalidWindow, "Invalid window")
     }
 
     /// 429, with the time until the next attempt is possible.
     pub fn too_many(retry_after: Duration) -> Self {
         let detail = "Too many attempts. Please wait before you try again.";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).retry_after(retry_after)
+        Self::new(ProblemType::TooManyAttempts, detail).retry_after(retry_after)
     }
 
     /// 500. The log has the cause, under the id of the request.
     pub fn internal() -> Self {
         let detail = "Something went wrong on our side; the log tells what, under this request_id.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        Self::new(ProblemType::Internal, detail)
     }
 
     /// 503: a queue is full or a dependency is down. Nothing was written.
     pub fn unavailable(retry_after: Duration) -> Self {
         let detail = "The service cannot do this right now. Please try again shortly.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after)
+        Self::new(ProblemType::Unavailable, detail).retry_after(retry_after)
     }
 
     /// 503: the deadline of the request passed.
     pub fn timed_out() -> Self {
         let detail = "The service could not do this in time. Please try again shortly.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", detail).retry_after(RETRY_AFTER)
+        Self::new(ProblemType::TimedOut, detail).retry_after(RETRY_AFTER)
     }
 
     /// 504: a write has begun, and its end was not reported. It may have been done, so there is no `Retry-After`.
     pub fn outcome_unknown() -> Self {
         let detail = "The service cannot say whether this was done. A repeat with the same Idempotency-Key does it at most once; without \
                       such a key, please look first.";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", detail)
+        Self::new(ProblemType::OutcomeUnknown, detail)
     }
 
     /// The problem of a status that the framework has set without a body.
@@ -141,28 +144,27 @@ impl Problem {
         match status {
             StatusCode::NOT_FOUND => Self::path_not_found(),
             StatusCode::METHOD_NOT_ALLOWED => Self::new(
-                status,
-                "method-not-allowed",
+                ProblemType::MethodNotAllowed,
                 "This path does not take this method; Allow lists those it takes.",
             ),
             StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(RETRY_AFTER),
             status if status.is_server_error() => Self::internal().with_status(status),
-            status => Self::new(status, "refused", "The request was refused."),
+            status => Self::new(ProblemType::Refused, "The request was refused.").with_status(status),
         }
     }
 
     fn invalid_otp(detail: &'static str) -> Self {
-        Self::bad_request("otp-invalid", detail)
+        Self::new(ProblemType::OtpInvalid, detail)
     }
 
     fn key_reused() -> Self {
         let detail = "This Idempotency-Key was used with another body: send a new key with a new request.";
-        Self::unprocessable("idempotency-key-reused", detail)
+        Self::new(ProblemType::IdempotencyKeyReused, detail)
     }
 
     /// 422 for one field of the body. The app searches `detail` for words, so it says what is wrong.
-    fn invalid_field(kind: &'static str, name: &'static str, message: &'static str) -> Self {
-        Self::unprocessable(kind, message).with_errors(vec![FieldError::new("body", name, message)])
+    fn invalid_field(kind: ProblemType, name: &'static str, message: &'static str) -> Self {
+        Self::new(kind, message).with_errors(vec![FieldError::new("body", name, message)])
     }
 
     fn password_policy(violation: PolicyViolation, field: &'static str) -> Self {
@@ -174,7 +176,7 @@ impl Problem {
                 "This password is too easy to guess: please choose a longer or less common password."
             }
         };
-        Self::invalid_field("password-refused", field, message)
+        Self::invalid_field(ProblemType::PasswordRefused, field, message)
     }
 }
 
@@ -187,7 +189,7 @@ impl From<AskError> for Problem {
             }
             AskError::OverShare(_) => {
                 let detail = "Too many requests of yours are waiting. Please try again shortly.";
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-waiting", detail).retry_after(RETRY_AFTER)
+                Self::new(ProblemType::TooManyWaiting, detail).retry_after(RETRY_AFTER)
             }
             AskError::Busy(_) | AskError::Unavailable(_) | AskError::TimedOut(_) => {
                 tracing::warn!(%error, "request failed: dependency unavailable");
@@ -210,7 +212,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Conflict => {
                 let detail = "Another request changed the same data at the same time. Please try again.";
-                Self::conflict(detail).kind("concurrent-change")
+                Self::new(ProblemType::ConcurrentChange, detail)
             }
             StoreError::Corrupt(_) => {
                 tracing::error!(%error, "request failed: stored data is lost or corrupt");
@@ -229,7 +231,7 @@ impl From<FeedError> for Problem {
         match error {
             FeedError::UserLimit => {
                 let detail = "You have as many event streams open as one user may. Close one of them first.";
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", detail).retry_after(STREAM_RETRY_AFTER)
+                Self::new(ProblemType::TooManyStreams, detail).retry_after(STREAM_RETRY_AFTER)
             }
             FeedError::NodeLimit => Self::unavailable(STREAM_RETRY_AFTER),
             FeedError::Store(error) => error.into(),
@@ -250,7 +252,7 @@ impl From<PasswordError> for Problem {
     fn from(error: PasswordError) -> Self {
         match error {
             PasswordError::InvalidCode => Self::invalid_otp("Invalid or expired OTP."),
-            PasswordError::WrongPassword => Self::bad_request("wrong-password", "The current password is not right."),
+            PasswordError::WrongPassword => Self::new(ProblemType::WrongPassword, "The current password is not right."),
             PasswordError::Policy(violation) => Self::password_policy(violation, "new_password"),
             PasswordError::RateLimited { retry_after } => Self::too_many(retry_after),
             PasswordError::Ask(error) => error.into(),
@@ -264,18 +266,20 @@ impl From<AccountError> for Problem {
         match error {
             AccountError::NotFound => Self::user_not_found(),
             AccountError::LastAdmin => {
-                Self::conflict("This is the last active admin: make another one first.").kind("last-admin")
+                Self::new(ProblemType::LastAdmin, "This is the last active admin: make another one first.")
             }
             AccountError::NotAUserAccount => {
                 let detail = "Only an account with the role user can be changed in this way.";
-                Self::forbidden(detail).kind("not-a-user-account")
+                Self::new(ProblemType::NotAUserAccount, detail)
             }
             AccountError::EmailTaken => {
-                Self::conflict("This e-mail address has an account already.").kind("email-taken")
+                Self::new(ProblemType::EmailTaken, "This e-mail address has an account already.")
             }
-            AccountError::EmailUnchanged => {
-                Self::invalid_field("email-unchanged", "new_email", "This is the address of your account already.")
-            }
+            AccountError::EmailUnchanged => Self::invalid_field(
+                ProblemType::EmailUnchanged,
+                "new_email",
+                "This is the address of your account already.",
+            ),
             AccountError::InvalidCode => Self::invalid_otp("Invalid or expired OTP"),
             AccountError::Policy(violation) => Self::password_policy(violation, "password"),
             AccountError::RateLimited { retry_after } => Self::too_many(retry_after),
@@ -288,12 +292,12 @@ impl From<AccountError> for Problem {
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::InvalidCredentials => Self::unauthorized("Incorrect email or password").kind("bad-credentials"),
+            LoginError::InvalidCredentials => Self::new(ProblemType::BadCredentials, "Incorrect email or password"),
             LoginError::Inactive => {
-                Self::bad_request("account-inactive", "Account is not active. Please verify your email.")
+                Self::new(ProblemType::AccountInactive, "Account is not active. Please verify your email.")
             }
             LoginError::AccountDisabled(status) => {
-                Self::forbidden(format!("This account is {}.", status.as_str())).kind("account-barred")
+                Self::new(ProblemType::AccountBarred, format!("This account is {}.", status.as_str()))
             }
             LoginError::RateLimited { retry_after } => Self::too_many(retry_after),
             LoginError::Ask(error) => error.into(),
@@ -305,7 +309,7 @@ impl From<LoginError> for Problem {
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Invalid => Self::unauthorized("Invalid refresh token").kind("refresh-token-invalid"),
+            TokenError::Invalid => Self::new(ProblemType::RefreshTokenInvalid, "Invalid refresh token"),
             TokenError::Ask(error) => error.into(),
             TokenError::Store(error) => error.into(),
         }
@@ -315,9 +319,11 @@ impl From<TokenError> for Problem {
 impl From<CommunityError> for Problem {
     fn from(error: CommunityError) -> Self {
         match error {
-            CommunityError::PostNotFound => Self::not_found("There is no such post."),
-            CommunityError::CommentNotFound => Self::not_found("There is no such comment under this post."),
-            CommunityError::NotAuthor => Self::forbidden("Somebody else wrote this.").kind("not-the-author"),
+            CommunityError::PostNotFound => Self::new(ProblemType::NotFound, "There is no such post."),
+            CommunityError::CommentNotFound => {
+                Self::new(ProblemType::NotFound, "There is no such comment under this post.")
+            }
+            CommunityError::NotAuthor => Self::new(ProblemType::NotTheAuthor, "Somebody else wrote this."),
             CommunityError::UserNotFound => Self::invalid_token(),
             CommunityError::KeyReused => Self::key_reused(),
             CommunityError::RateLimited { retry_after } => Self::too_many(retry_after),
@@ -332,7 +338,7 @@ impl From<ExportError> for Problem {
         match error {
             ExportError::InProgress => {
                 let detail = "An export of yours is under way: let it end first.";
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "export-under-way", detail).retry_after(EXPORT_RETRY_AFTER)
+                Self::new(ProblemType::ExportUnderWay, detail).retry_after(EXPORT_RETRY_AFTER)
             }
             ExportError::Ask(error) => error.into(),
             ExportError::Store(error) => error.into(),
@@ -343,14 +349,16 @@ impl From<ExportError> for Problem {
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::NotFound => Self::not_found("There is no such session."),
+            SessionError::NotFound => Self::new(ProblemType::NotFound, "There is no such session."),
             SessionError::UserNotFound => Self::invalid_token(),
-            SessionError::Ended => Self::conflict(
+            SessionError::Ended => Self::new(
+                ProblemType::SessionEnded,
                 "This session has ended: it takes in what was felt before its end. Start another for what is felt now.",
-            )
-            .kind("session-ended"),
-            SessionError::NotEnded => Self::bad_request("session-not-ended", "Session not ended yet"),
-            SessionError::AlreadyRated => Self::bad_request("feedback-already-submitted", "Feedback already submitted"),
+            ),
+            SessionError::NotEnded => Self::new(ProblemType::SessionNotEnded, "Session not ended yet"),
+            SessionError::AlreadyRated => {
+                Self::new(ProblemType::FeedbackAlreadySubmitted, "Feedback already submitted")
+            }
             SessionError::KeyReused => Self::key_reused(),
             SessionError::Ask(error) => error.into(),
             SessionError::Store(error) => error.into(),
@@ -361,11 +369,11 @@ impl From<SessionError> for Problem {
 impl From<ReminderError> for Problem {
     fn from(error: ReminderError) -> Self {
         match error {
-            ReminderError::NotFound => Self::not_found("There is no such reminder."),
+            ReminderError::NotFound => Self::new(ProblemType::NotFound, "There is no such reminder."),
             ReminderError::KeyReused => Self::key_reused(),
             ReminderError::TooMany => {
                 let detail = "You have as many reminders as one user may. Delete some of them first.";
-                Self::conflict(detail).kind("too-many-reminders")
+                Self::new(ProblemType::TooManyReminders, detail)
             }
             ReminderError::Ask(error) => error.into(),
             ReminderError::Store(error) => error.into(),

@@ -56,7 +56,7 @@ pub struct Property {
     pub(super) name: &'static str,
     pub(super) description: Option<String>,
     pub(super) required: bool,
-    pub(super) schema: Schema,
+    pub(super) schema: RefOr<Schema>,
 }
 
 impl Property {
@@ -78,9 +78,10 @@ pub fn body_schema<T: BodySchema>(components: &mut Components) -> RefOr<Schema> 
     let mut object = Object::new().description(T::description()).example(T::example());
     for Property { name, description, required, mut schema } in T::properties() {
         match &mut schema {
-            Schema::Object(field) => field.description = description,
-            Schema::OneOf(field) => field.description = description,
-            _ => {}
+            RefOr::Type(Schema::Object(field)) => field.description = description,
+            RefOr::Type(Schema::OneOf(field)) => field.description = description,
+            RefOr::Ref(field) => field.description = description.unwrap_or_default(),
+            RefOr::Type(_) => {}
         }
         object = object.property(name, schema);
         if required {

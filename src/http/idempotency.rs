@@ -5,7 +5,7 @@ use faceofmind_platform::idempotency;
 use salvo::{
     Depot, Request,
     hyper::body::Bytes,
-    oapi::{Components, Operation, Schema},
+    oapi::{Components, Operation, RefOr, Schema},
 };
 
 use super::{
@@ -36,7 +36,7 @@ impl FieldType for IdempotencyKey {
         if is_key { Ok(key) } else { Err(Self::REPEATED.into()) }
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Text::<1, 255>::schema()
     }
 }

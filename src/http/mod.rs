@@ -29,6 +29,7 @@ pub mod openapi;
 pub mod page;
 pub mod path;
 pub mod problem;
+mod problem_type;
 pub mod query;
 pub mod ready;
 pub mod reminders;

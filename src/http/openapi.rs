@@ -8,7 +8,7 @@ use salvo::{
     Router,
     http::StatusCode,
     oapi::{
-        Info, License, OpenApi, Operation, PathItemType, Tag,
+        BasicType, Contact, Header, Info, License, Object, OpenApi, Operation, PathItemType, RefOr, Server, Tag,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -16,6 +16,7 @@ use salvo::{
 use super::{
     TAGS,
     problem::{document_problem_bodies, document_status},
+    validators::enum_schemas,
 };
 
 /// The version of this program.
@@ -29,11 +30,19 @@ const DESCRIPTION: &str = "Accounts, sessions and emotions of FaceofMind.\n\nErr
 pub fn document(routes: &Router) -> OpenApi {
     let license = License::new("Apache-2.0").identifier("Apache-2.0");
     let info = Info::new("FaceofMind User API", VERSION).description(DESCRIPTION).license(license);
+    let info = info.contact(Contact::new().name("FaceofMind"));
     let bearer = Http::new(HttpAuthScheme::Bearer).bearer_format("JWT").description("The `access_token` of a login.");
     let document = OpenApi::with_info(info).add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    let mut document = document.merge_router(routes);
+    let mut document = document.add_server(Server::new("/").description("This service")).merge_router(routes);
+    document.components.schemas.extend(enum_schemas());
+    document.components.headers.extend(HEADERS.map(|(name, kind, meaning)| {
+        (name.to_owned(), RefOr::Type(Header::new(Object::with_type(kind)).description(meaning)))
+    }));
     document_unknown_outcomes(&mut document);
-    operations(&mut document).for_each(document_problem_bodies);
+    for operation in operations(&mut document) {
+        document_edge(operation);
+        document_problem_bodies(operation);
+    }
     let used: Vec<_> = operations(&mut document).flat_map(|operation| operation.tags.clone()).collect();
     let tags = TAGS.iter().filter(|(name, _)| used.iter().any(|tag| tag == name));
     document.tags(tags.map(|(name, description)| Tag::new(*name).description(*description)))
@@ -56,6 +65,43 @@ fn document_unknown_outcomes(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// Adds what the edge does for every operation.
+fn document_edge(operation: &mut Operation) {
+    // Without a list of its own an operation would have none, which readers take for an oversight.
+    operation.securities.get_or_insert_default();
+    operation.description.get_or_insert_with(|| operation.summary.clone().unwrap_or_default());
+    if !operation.responses.contains_key("400") {
+        document_status(operation, StatusCode::BAD_REQUEST);
+    }
+    for (status, response) in operation.responses.iter_mut() {
+        if let RefOr::Type(response) = response {
+            response.headers.extend(header_refs(status));
+        }
+    }
+}
+
+/// The headers that the edge sets: name, type and meaning.
+const HEADERS: [(&str, BasicType, &str); 3] = [
+    ("X-Request-Id", BasicType::String, "The id of this request in the logs"),
+    ("WWW-Authenticate", BasicType::String, "`Bearer` (RFC 6750 §3)"),
+    ("Retry-After", BasicType::Integer, "Seconds until another attempt can succeed (RFC 9110 §10.2.3)"),
+];
+
+/// Refers to the headers of every response with this status.
+fn header_refs(status: &str) -> impl Iterator<Item = (String, Header)> {
+    let own = match status {
+        "401" => Some("WWW-Authenticate"),
+        "429" | "503" => Some("Retry-After"),
+        _ => None,
+    };
+    [Some("X-Request-Id"), own].into_iter().flatten().map(|name| {
+        let mut header = Header::default();
+        header.schema = None;
+        header.extensions.insert("$ref".into(), format!("#/components/headers/{name}").into());
+        (name.to_owned(), header)
+    })
 }
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
@@ -100,7 +146,7 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         let schemas: Vec<_> = document["components"]["schemas"].as_object().expect("schemas").keys().collect();
-        assert_eq!(schemas, ["FieldError", "Parrot", "Problem"]);
+        assert_eq!(schemas, ["AccountStatus", "FieldError", "Parrot", "Problem", "ProblemType", "Role"]);
     }
 
     #[test]
@@ -112,11 +158,28 @@ mod tests {
             (&"Shows a parrot.".into(), &"Only one.".into())
         );
         let statuses: Vec<_> = operation["responses"].as_object().expect("responses").keys().collect();
-        assert_eq!(statuses, ["200", "409", "422", "500", "503"]);
+        assert_eq!(statuses, ["200", "400", "409", "422", "500", "503"]);
         assert_eq!(operation["responses"]["409"]["description"], "The parrot is asleep");
-        for status in ["409", "422", "500", "503"] {
+        for status in ["400", "409", "422", "500", "503"] {
             let problem = &operation["responses"][status]["content"]["application/problem+json"]["schema"];
             assert_eq!(problem["$ref"], "#/components/schemas/Problem", "for {status}");
+        }
+    }
+
+    #[test]
+    fn an_operation_says_which_token_it_needs_and_which_headers_it_answers() {
+        let document = printed();
+        let operation = &document["paths"]["/api/v1/parrots/{id}"]["get"];
+        assert_eq!(operation["security"], serde_json::json!([]));
+        for (status, names) in [("200", vec!["X-Request-Id"]), ("503", vec!["Retry-After", "X-Request-Id"])] {
+            let headers = operation["responses"][status]["headers"].as_object().expect("headers");
+            let mut documented: Vec<_> = headers.keys().collect();
+            documented.sort_unstable();
+            assert_eq!(documented, names, "for {status}");
+            for header in headers.values() {
+                let place = header["$ref"].as_str().expect("a reference").trim_start_matches('#');
+                assert!(document.pointer(place).is_some(), "{place}");
+            }
         }
     }
 

@@ -13,19 +13,16 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::request_id::RequestId;
+use super::{problem_type::ProblemType, request_id::RequestId};
 
 /// The media type of every problem. The app reads Latin-1 where a charset is missing.
 pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
-
-/// The kind of a problem with the content coding of a body.
-pub const ENCODED_BODY: &str = "encoded-body";
 
 /// An error, ready to be sent. Handlers and extractors return it; no other code makes an error body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     status: StatusCode,
-    kind: &'static str,
+    kind: ProblemType,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
@@ -71,9 +68,8 @@ pub enum Loc {
     "request_id": "019ab3f4-6d1e-7c52-9d5a-0a4b6f0f2c11"
 })))]
 struct Document {
-    /// A stable URI reference for programs to branch on.
     #[serde(rename = "type")]
-    kind: String,
+    kind: ProblemType,
     /// The standard phrase of the status.
     title: &'static str,
     /// The status of the response.
@@ -89,45 +85,9 @@ struct Document {
 }
 
 impl Problem {
-    /// Any status. `kind` is the last part of its type, `/problems/<kind>`, on which programs branch.
-    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
-    }
-
-    /// 400 of the given kind, such as `otp-invalid`.
-    pub fn bad_request(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, kind, detail)
-    }
-
-    /// 401, with `WWW-Authenticate: Bearer`.
-    pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-    }
-
-    /// 403.
-    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
-    }
-
-    /// 404.
-    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
-    }
-
-    /// 409.
-    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", detail)
-    }
-
-    /// 422 of the given kind, for a request that is well-formed and yet rejected.
-    pub fn unprocessable(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail)
-    }
-
-    /// The same problem of another kind: `Problem::conflict("…").kind("last-admin")`.
-    #[must_use]
-    pub fn kind(self, kind: &'static str) -> Self {
-        Self { kind, ..self }
+    /// A problem with the status of its type.
+    pub fn new(kind: ProblemType, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: kind.status(), kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// The same problem with `Retry-After`, rounded up to whole seconds.
@@ -160,7 +120,7 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.kind == ENCODED_BODY {
+        if self.kind == ProblemType::EncodedBody {
             // RFC 9110 §15.5.16: 415 for a content coding says which ones are accepted.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
@@ -172,7 +132,7 @@ impl Problem {
 
     fn document(self, depot: &Depot) -> Document {
         Document {
-            kind: format!("/problems/{}", self.kind),
+            kind: self.kind,
             title: self.status.canonical_reason().unwrap_or("Problem"),
             status: self.status.as_u16(),
             detail: self.detail,
@@ -232,6 +192,7 @@ pub fn document_problem_bodies(operation: &mut Operation) {
 
 fn default_description(status: StatusCode) -> &'static str {
     match status {
+        StatusCode::BAD_REQUEST => "The request has no `Host` header or two, or the service cannot do what it asks",
         StatusCode::UNAUTHORIZED => "The bearer token is missing, malformed, expired or revoked",
         StatusCode::FORBIDDEN => "The user is not allowed to do this",
         StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time",
@@ -264,7 +225,7 @@ mod tests {
 
     #[endpoint]
     async fn last_admin() -> Result<Json<()>, Problem> {
-        Err(Problem::conflict("The last active admin cannot go.").kind("last-admin"))
+        Err(Problem::new(ProblemType::LastAdmin, "The last active admin cannot go."))
     }
 
     fn routes() -> Router {

@@ -10,7 +10,7 @@ use faceofmind_base::{CivilDate, Timestamp};
 use faceofmind_model::{Role, Status};
 use jiff::fmt::temporal::Pieces;
 use salvo::oapi::{
-    BasicType, Components, KnownFormat, Object, RefOr, Schema, SchemaFormat, SchemaType, ToSchema, schema::OneOf,
+    BasicType, Components, KnownFormat, Object, Ref, RefOr, Schema, SchemaFormat, SchemaType, ToSchema, schema::OneOf,
 };
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ pub trait FieldType {
     }
 
     /// The schema of the field; by default that of text.
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Object::with_type(BasicType::String).into()
     }
 }
@@ -70,22 +70,8 @@ impl<T: FieldType> FieldType for Option<T> {
         Some(None)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         nullable(T::schema())
-    }
-}
-
-/// The same schema, which takes `null` too.
-pub fn nullable(schema: Schema) -> Schema {
-    match schema {
-        Schema::Object(object) => match &object.schema_type {
-            SchemaType::Basic(basic) if object.enum_values.is_none() => {
-                let types = SchemaType::from_iter([basic.clone(), BasicType::Null]);
-                object.schema_type(types).into()
-            }
-            _ => OneOf::new().item(Object::with_type(BasicType::Null)).item(*object).into(),
-        },
-        other => other,
     }
 }
 
@@ -94,7 +80,18 @@ pub struct SchemaOf<T>(PhantomData<T>);
 
 impl<T: FieldType> ToSchema for SchemaOf<T> {
     fn to_schema(_: &mut Components) -> RefOr<Schema> {
-        T::schema().into()
+        T::schema()
+    }
+}
+
+/// The same schema, which takes `null` too.
+pub fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::Type(Schema::Object(object)) if matches!(object.schema_type, SchemaType::Basic(_)) => {
+            let SchemaType::Basic(basic) = object.schema_type.clone() else { return (*object).into() };
+            object.schema_type(SchemaType::from_iter([basic, BasicType::Null])).into()
+        }
+        other => OneOf::new().item(Object::with_type(BasicType::Null)).item(other).into(),
     }
 }
 
@@ -112,7 +109,7 @@ impl FieldType for Boolean {
         }
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Object::with_type(BasicType::Boolean).into()
     }
 }
@@ -133,7 +130,7 @@ impl FieldType for Flag {
         Some(false)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         nullable(Object::with_type(BasicType::Boolean).default_value(false.into()).into())
     }
 }
@@ -151,7 +148,7 @@ impl FieldType for Date {
         })
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         formatted(BasicType::String, KnownFormat::Date).into()
     }
 }
@@ -168,15 +165,20 @@ impl FieldType for Rfc3339 {
         Ok(timestamp.into())
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         formatted(BasicType::String, KnownFormat::DateTime).into()
     }
 }
 
-/// An enum whose variants have names in `ALL`.
+/// An enum whose variants have names in `ALL`, and the name of its schema.
 macro_rules! named_variant {
-    ($($type:ty),+) => {$(
-        impl FieldType for $type {
+    ($($type:ty = $name:literal),+) => {
+        /// The schemas of the enums, by their names.
+        pub fn enum_schemas() -> impl Iterator<Item = (&'static str, Object)> {
+            [$(($name, names(<$type>::ALL.iter().map(|known| known.as_str())))),+].into_iter()
+        }
+
+        $(impl FieldType for $type {
             type Value = Self;
 
             fn read(raw: RawValue) -> Result<Self, ErrorMessage> {
@@ -186,15 +188,21 @@ macro_rules! named_variant {
                 })
             }
 
-            fn schema() -> Schema {
-                let names: Vec<_> = Self::ALL.iter().map(|known| known.as_str()).collect();
-                Object::with_type(BasicType::String).enum_values(names).into()
+            fn schema() -> RefOr<Schema> {
+                Ref::from_schema_name($name).into()
             }
         }
-    )+};
+
+        )+
+    };
 }
 
-named_variant!(Role, Status);
+named_variant!(Role = "Role", Status = "AccountStatus");
+
+/// The schema of one of these texts.
+fn names(names: impl Iterator<Item = &'static str>) -> Object {
+    Object::with_type(BasicType::String).enum_values(names.collect::<Vec<_>>())
+}
 
 /// A field that only admins may set: whether its value is valid matters only then.
 pub struct AdminOnly<T>(PhantomData<T>);
@@ -206,7 +214,7 @@ impl<T: FieldType> FieldType for AdminOnly<T> {
         Ok(T::read(raw))
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         T::schema()
     }
 }

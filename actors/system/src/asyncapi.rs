@@ -48,7 +48,8 @@ impl AsyncApi {
         let names: Vec<Names> = kinds.iter().map(|(kind, _)| Names::of(kind)).collect();
         let named = || names.iter().zip(&kinds);
         let channels = named().map(|(names, (_, schema))| (names.id.clone(), channel(names, schema))).collect();
-        let operations = names.iter().map(|names| (format!("send{}", names.schema), operation(names))).collect();
+        let operations = named().map(|(names, (_, schema))| (format!("send{}", names.schema), operation(names, schema)));
+        let operations = operations.collect();
         let messages = named().map(|(names, (_, schema))| (names.id.clone(), message(names, schema))).collect();
         schemas.extend(names.iter().zip(kinds.clone()).map(|(names, (_, schema))| (names.schema.clone(), schema)));
         Self {
@@ -58,6 +59,8 @@ impl AsyncApi {
                 "title": "FaceofMind User API: events",
                 "version": version,
                 "description": DESCRIPTION,
+                "contact": { "name": "FaceofMind" },
+                "tags": [{ "name": "events", "description": "What happened to a user." }],
                 "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
             }),
             default_content_type: CLOUD_EVENTS,
@@ -181,10 +184,11 @@ fn channel(names: &Names, schema: &Value) -> Value {
     })
 }
 
-fn operation(names: &Names) -> Value {
+fn operation(names: &Names, schema: &Value) -> Value {
     json!({
         "action": "send",
         "summary": format!("Sends `{}`.", names.short),
+        "description": schema["description"],
         "channel": reference(&format!("#/channels/{}", names.id)),
         "messages": [reference(&format!("#/channels/{0}/messages/{0}", names.id))],
     })

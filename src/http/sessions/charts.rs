@@ -7,7 +7,7 @@ use faceofmind_model::emotion::Intensity;
 use jiff::tz::TimeZone;
 use salvo::{
     Router, Writer,
-    oapi::{BasicType, Object, Schema, ToSchema, endpoint},
+    oapi::{BasicType, Object, RefOr, Schema, ToSchema, endpoint},
     writing::Json,
 };
 use serde::Serialize;
@@ -65,7 +65,7 @@ impl FieldType for ChartWindow {
         Some(Some(Window::Week))
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         nullable(Object::with_type(BasicType::String).example("week").into())
     }
 }

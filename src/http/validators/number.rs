@@ -1,6 +1,6 @@
 //! Numbers and their bounds.
 
-use salvo::oapi::{BasicType, KnownFormat, Object, Schema};
+use salvo::oapi::{BasicType, KnownFormat, Object, RefOr, Schema};
 
 use super::{ErrorMessage, FieldType, RawValue, formatted, range_message};
 
@@ -16,7 +16,7 @@ impl<const MIN: i32, const MAX: i32> FieldType for Integer<MIN, MAX> {
         in_range.ok_or_else(|| range_message("must be a whole number from", &(MIN..=MAX), ""))
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         integer(KnownFormat::Int32).minimum(MIN).maximum(MAX).into()
     }
 }
@@ -34,7 +34,7 @@ impl<const MIN: u32, const MAX: u32> FieldType for Clamped<MIN, MAX> {
         clamped.ok_or_else(|| format!("must be a whole number of at least {MIN}").into())
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         integer(KnownFormat::Int64).minimum(MIN).maximum(MAX).into()
     }
 }
@@ -50,7 +50,7 @@ impl FieldType for Offset {
         number.ok_or_else(|| range_message("must be a whole number from", &(0..=u32::MAX), ""))
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         integer(KnownFormat::Int64).minimum(0).into()
     }
 }
@@ -69,7 +69,7 @@ impl FieldType for Fraction {
         number.filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| "must be a number from 0 to 1".into())
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         formatted(BasicType::Number, KnownFormat::Double).minimum(0).maximum(1).into()
     }
 }

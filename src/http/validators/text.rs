@@ -1,7 +1,7 @@
 //! Texts: their length, and what they must not contain.
 
 use faceofmind_model::{Email, text::is_visible};
-use salvo::oapi::{BasicType, Object, Schema};
+use salvo::oapi::{BasicType, Object, RefOr, Schema};
 use secrecy::SecretString;
 
 use super::{ErrorMessage, FieldType, RawValue, parse, range_message};
@@ -23,7 +23,7 @@ impl<const MIN: usize, const MAX: usize> FieldType for Text<MIN, MAX> {
         Ok(text)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         let object = Object::with_type(BasicType::String).max_length(MAX);
         if MIN > 0 { object.min_length(MIN) } else { object }.into()
     }
@@ -42,7 +42,7 @@ impl<const MAX: usize> FieldType for NonBlank<MAX> {
         }
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Text::<1, MAX>::schema()
     }
 }
@@ -57,7 +57,7 @@ impl<const MIN: usize, const MAX: usize> FieldType for Secret<MIN, MAX> {
         Text::<MIN, MAX>::read(raw).map(SecretString::from)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Text::<MIN, MAX>::schema()
     }
 }
@@ -79,7 +79,7 @@ impl FieldType for NewPassword {
         Password::read(raw)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Secret::<8, 128>::schema()
     }
 }
@@ -94,7 +94,7 @@ impl FieldType for EmailAddress {
         parse(raw, Email::parse)
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Text::<0, 254>::schema()
     }
 }
@@ -114,7 +114,7 @@ impl FieldType for Name {
         }
     }
 
-    fn schema() -> Schema {
+    fn schema() -> RefOr<Schema> {
         Text::<1, 100>::schema()
     }
 }

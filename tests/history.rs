@@ -3,6 +3,10 @@
 use faceofmind_platform::encryption::Keyring;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
 
@@ -10,6 +14,8 @@ tests_on_both_profiles! {
     a_history_shows_the_session_with_all_that_was_recorded,
     a_session_without_detections_has_a_history,
     detections_are_ordered_by_time,
+    a_long_history_is_one_document,
+    a_history_that_is_deleted_while_it_is_sent_ends_incomplete,
     the_history_of_another_user_is_not_found,
     an_invalid_id_is_refused_by_name,
 }
@@ -152,7 +158,6 @@ async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
         "https://a.example"
       ],
       "start_time": "[time]",
-      "truncated": false,
       "user_id": "[id]"
     }
     "##);
@@ -172,7 +177,6 @@ async fn a_session_without_detections_has_a_history(app: &TestApp) {
     let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
     expected["emotion_detections"] = json!([]);
     expected["relevant_urls"] = json!([]);
-    expected["truncated"] = json!(false);
     assert_eq!(history.json, expected);
 }
 
@@ -187,6 +191,49 @@ async fn detections_are_ordered_by_time(app: &TestApp) {
     let ids: Vec<_> =
         history.json["emotion_detections"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
     assert_eq!(ids, [earlier, later, third]);
+}
+
+/// Records detections with long voice texts, 9 KB each.
+async fn recorded_at_length(app: &TestApp, detections: usize) -> (Person, i64) {
+    let ada = app.verified("ada").await;
+    let session = ada.start_session().await;
+    app.detect(session, app.env.clock.now().to_jiff(), "calm", detections).await;
+    let long = "many words".repeat(900);
+    app.execute(&format!("INSERT INTO voice_data (detection_id, content) SELECT id, '{long}' FROM emotion_detections"))
+        .await;
+    (ada, session)
+}
+
+async fn a_long_history_is_one_document(app: &TestApp) {
+    let (ada, session) = recorded_at_length(app, 600).await;
+    let history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
+    let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
+    expected["relevant_urls"] = json!([]);
+    let mut read = history.json;
+    let detections = read.as_object_mut().expect("an object").remove("emotion_detections").expect("a list");
+    assert_eq!(read, expected);
+    let detections = detections.as_array().expect("a list");
+    let ids: Vec<_> = detections.iter().map(|one| one["id"].as_i64()).collect();
+    assert!(ids.len() == 600 && ids.is_sorted(), "{ids:?}");
+    assert!(detections.iter().all(|one| one["voice_data"]["content"].as_str().expect("a text").len() == 9000));
+}
+
+async fn a_history_that_is_deleted_while_it_is_sent_ends_incomplete(app: &TestApp) {
+    let (ada, session) = recorded_at_length(app, 3000).await;
+    let mut stream = TcpStream::connect(app.address).await.expect("the service listens");
+    let path = format!("/api/v1/sessions/{session}/history");
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n", ada.access);
+    stream.write_all(head.as_bytes()).await.expect("written");
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.expect("begins");
+    assert_eq!(&first, b"HTTP/1.1 200");
+    ada.delete(&format!("/sessions/{session}")).await.assert_status(200);
+    let mut read = Vec::new();
+    // A reset may end it as well.
+    drop(stream.read_to_end(&mut read).await);
+    assert!(!read.ends_with(b"\r\n0\r\n\r\n"), "{} bytes", read.len());
+    assert!(read.len() < 3000 * 9000, "{} bytes", read.len());
 }
 
 async fn the_history_of_another_user_is_not_found(app: &TestApp) {

@@ -2,10 +2,12 @@
 
 use std::marker::PhantomData;
 
+use faceofmind_db::export::ExportStream;
 use faceofmind_platform::idempotency::StoredResponse;
+use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
-    http::StatusCode,
+    http::{HeaderValue, ResBody, StatusCode, header::CONTENT_TYPE},
     oapi::{Components, Content, EndpointOutRegister, Operation, Response as Described, ToSchema},
     writing::{Json, Text},
 };
@@ -29,6 +31,21 @@ impl MessageBody {
     pub fn accepted(message: &'static str) -> WithStatus<Self, 202> {
         WithStatus(Self { message })
     }
+}
+
+/// Sends a document while it is written. When its writer fails the connection is closed, so that the client sees an incomplete transfer.
+pub fn stream_json(res: &mut Response, document: ExportStream) {
+    json_content(res);
+    let chunks = stream::unfold(document, |mut document| async move {
+        let chunk = document.next().await.transpose()?;
+        Some((chunk, document))
+    });
+    res.body(ResBody::stream(chunks));
+}
+
+/// Announces JSON.
+pub fn json_content(res: &mut Response) {
+    res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
 }
 
 /// A JSON body with another status than 200.

@@ -1,20 +1,27 @@
 //! `/sessions/{id}/history`: the recorded data of a session.
 
 use faceofmind_base::Timestamp;
-use faceofmind_domain::sessions::{DetectionRecord, GetHistory, History, Suggestion};
+use faceofmind_db::export::{ExportAborted, JsonWriter};
+use faceofmind_domain::sessions::{
+    DetectionRecord, GetHistory, History, RelevantUrls, SessionError, SessionTracker, Suggestion,
+};
 use faceofmind_model::{DetectionId, SessionId};
+use faceofmind_runtime::Handle;
 use salvo::{
-    Writer,
-    oapi::{ToSchema, endpoint},
+    Depot, Request, Response, Writer, async_trait,
+    oapi::{Components, EndpointOutRegister, Operation, ToSchema, endpoint},
     writing::Json,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
+use tracing::Instrument;
 
 use super::SessionView;
 use crate::http::{
     caller::Caller,
     path::PathId,
     problem::Problem,
+    responses::stream_json,
     state::{AppState, State},
 };
 
@@ -33,7 +40,7 @@ use crate::http::{
         },
         "emotion_color": "#5C6BC0", "facial_emotion": "Sad"
     }],
-    "relevant_urls": ["https://www.who.int/health-topics/mental-health"], "truncated": false
+    "relevant_urls": ["https://www.who.int/health-topics/mental-health"]
 })))]
 pub(super) struct HistoryView {
     #[serde(flatten)]
@@ -43,8 +50,6 @@ pub(super) struct HistoryView {
     emotion_detections: Vec<DetectionView>,
     /// The distinct URLs of all suggestions.
     relevant_urls: Vec<String>,
-    /// Whether the oldest detections are missing because the session has more than about 32 MiB of text.
-    truncated: bool,
 }
 
 /// A detection of a session.
@@ -103,12 +108,12 @@ struct SuggestionView {
 }
 
 impl From<History> for HistoryView {
-    fn from(history: History) -> Self {
-        let relevant_urls = history.relevant_urls().into_iter().map(str::to_owned).collect();
-        let History { session, detections, truncated } = history;
+    fn from(History { session, detections, .. }: History) -> Self {
+        let mut relevant_urls = RelevantUrls::default();
+        relevant_urls.add(&detections);
         let view = |record| DetectionView::of(session.id, record);
         let emotion_detections = detections.into_iter().map(view).collect();
-        Self { session: session.into(), emotion_detections, relevant_urls, truncated }
+        Self { session: session.into(), emotion_detections, relevant_urls: relevant_urls.into_vec() }
     }
 }
 
@@ -136,7 +141,80 @@ impl SuggestionView {
     }
 }
 
+/// A history whose first page is read. One of several pages is sent while the others are read, so that it never stands in memory as a whole.
+/// When reading fails the connection is closed, so that the client sees an incomplete transfer and never a document that looks complete.
+pub(super) struct HistoryResponse {
+    first: History,
+    request: GetHistory,
+    sessions: Handle<SessionTracker>,
+}
+
+/// Why a history ended early.
+#[derive(Debug, thiserror::Error)]
+enum HistoryTruncated {
+    #[error(transparent)]
+    Writing(#[from] ExportAborted),
+    #[error(transparent)]
+    Reading(#[from] SessionError),
+}
+
+#[async_trait]
+impl Writer for HistoryResponse {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        if self.first.next.is_none() {
+            return res.render(Json(HistoryView::from(self.first)));
+        }
+        let (writer, stream) = JsonWriter::open();
+        let write = async move {
+            match self.write_pages(writer).await {
+                Ok(()) => {}
+                Err(HistoryTruncated::Writing(error)) => tracing::info!(%error, "history truncated"),
+                Err(HistoryTruncated::Reading(error)) => {
+                    tracing::warn!(%error, "history truncated: a page was not read")
+                }
+            }
+        };
+        tokio::spawn(write.in_current_span());
+        stream_json(res, stream);
+    }
+}
+
+impl HistoryResponse {
+    async fn write_pages(self, mut writer: JsonWriter) -> Result<(), HistoryTruncated> {
+        let Self { first: mut page, mut request, sessions } = self;
+        if let Value::Object(session) = json!(SessionView::from(page.session)) {
+            for (name, value) in &session {
+                writer.field(name, value).await?;
+            }
+        }
+        let mut relevant_urls = RelevantUrls::default();
+        let mut array = writer.array("emotion_detections")?;
+        loop {
+            relevant_urls.add(&page.detections);
+            for record in page.detections {
+                array.item(&DetectionView::of(request.session, record)).await?;
+            }
+            request.after = page.next;
+            if request.after.is_none() {
+                break;
+            }
+            page = sessions.ask(request).await?;
+        }
+        array.close();
+        writer.field("relevant_urls", &relevant_urls.into_vec()).await?;
+        Ok(writer.close().send().await?)
+    }
+}
+
+impl EndpointOutRegister for HistoryResponse {
+    fn register(components: &mut Components, operation: &mut Operation) {
+        Json::<HistoryView>::register(components, operation);
+    }
+}
+
 /// Returns a session with its detections.
+///
+/// A long history is sent while it is read. An incomplete transfer must be started again.
 #[endpoint(operation_id = "sessions_show_history", responses(
     (status_code = 404, description = "The user has no such session")
 ))]
@@ -144,7 +222,8 @@ pub(super) async fn show_history(
     state: State<AppState>,
     caller: Caller,
     id: PathId,
-) -> Result<Json<HistoryView>, Problem> {
-    let message = GetHistory { user: caller.user.id, session: SessionId(id.0) };
-    Ok(Json(state.modules.sessions.ask(message).await?.into()))
+) -> Result<HistoryResponse, Problem> {
+    let request = GetHistory { user: caller.user.id, session: SessionId(id.0), after: None };
+    let sessions = state.modules.sessions.clone();
+    Ok(HistoryResponse { first: sessions.ask(request).await?, request, sessions })
 }

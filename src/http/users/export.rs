@@ -2,13 +2,9 @@
 
 use faceofmind_db::export::ExportStream;
 use faceofmind_system::exporter::Export;
-use futures_util::stream;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
-    http::{
-        HeaderValue, Method, ResBody, StatusCode,
-        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
-    },
+    http::{HeaderValue, Method, StatusCode, header::CONTENT_DISPOSITION},
     oapi::{Components, Content, EndpointOutRegister, Object, Operation, Response as Described, endpoint},
 };
 use serde_json::json;
@@ -16,6 +12,7 @@ use serde_json::json;
 use crate::http::{
     caller::Caller,
     problem::Problem,
+    responses::{json_content, stream_json},
     state::{AppState, State},
 };
 
@@ -32,16 +29,13 @@ struct ExportDownload(Option<ExportStream>);
 impl Writer for ExportDownload {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         let headers = res.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
         headers.insert(CONTENT_DISPOSITION, file);
         res.status_code(StatusCode::OK);
-        let Some(document) = self.0 else { return };
-        let chunks = stream::unfold(document, |mut document| async move {
-            let chunk = document.next().await.transpose()?;
-            Some((chunk, document))
-        });
-        res.body(ResBody::stream(chunks));
+        match self.0 {
+            Some(document) => stream_json(res, document),
+            None => json_content(res),
+        }
     }
 }
 

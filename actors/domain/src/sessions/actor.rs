@@ -46,14 +46,12 @@ pub struct Settings {
     pub deadline: Duration,
     /// The most rows of one table that a batch writes, 1 to 512. One command may bring more.
     pub max_batch_rows: usize,
-    /// About the most bytes of text in one history. Of a longer history the oldest detections are omitted.
-    pub max_history_bytes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let deadline = Duration::from_secs(10);
-        Self { capacity: 4096, deadline, max_batch_rows: MAX_ROWS, max_history_bytes: 32 << 20 }
+        Self { capacity: 4096, deadline, max_batch_rows: MAX_ROWS }
     }
 }
 
@@ -74,7 +72,6 @@ pub struct Status {
 }
 
 pub struct SessionTracker {
-    settings: Settings,
     suggestions: Suggestions,
     deps: Arc<Platform>,
     handle: Handle<Self>,
@@ -108,7 +105,6 @@ impl SessionTracker {
     ) -> Self {
         let flushed = handle.clone();
         Self {
-            settings,
             suggestions,
             batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
             held: Vec::new(),
@@ -335,9 +331,9 @@ impl Handler<ListSessions> for SessionTracker {
 }
 
 impl Handler<GetHistory> for SessionTracker {
-    fn handle(&mut self, GetHistory { user, session }: GetHistory, reply: ReplyTo<GetHistory>) {
-        let (deps, max_bytes) = (Arc::clone(&self.deps), self.settings.max_history_bytes);
-        let read = async move { history::read(&deps.db, &deps.keyring, (user, session), max_bytes).await };
+    fn handle(&mut self, GetHistory { user, session, after }: GetHistory, reply: ReplyTo<GetHistory>) {
+        let deps = Arc::clone(&self.deps);
+        let read = async move { history::read(&deps.db, &deps.keyring, (user, session), after).await };
         self.read(user, reply, read);
     }
 }

@@ -1,12 +1,11 @@
-//! Everything recorded in a session. Two statements, whatever the number of detections.
+//! Everything recorded in a session, in pages. Two statements a page.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_base::{Timestamp, id};
 use faceofmind_db::{Database, StoreError, with_conn};
 use faceofmind_model::{UserId, emotion};
 use faceofmind_platform::encryption::Keyring;
-use futures_util::TryStreamExt;
 
 use super::{
     detection::voice_aad,
@@ -28,8 +27,10 @@ id! {
     SuggestionId
 }
 
-/// Newest first, so that the newest detections of a too long session are read. Legacy databases hold several faces, voices and suggestions of
-/// one detection. The newest of each counts.
+/// Detections in a page. With voice texts of the greatest length a page takes some 10 MB, with usual ones 200 KB.
+const PAGE_SIZE: usize = 256;
+
+/// Legacy databases hold several faces, voices and suggestions of one detection. The newest of each counts.
 const DETECTIONS: &str = "SELECT d.id, d.timestamp, f.id AS face_id, f.emotion, v.id AS voice_id, v.content, \
     w.id AS suggestion_id, w.suggestion, w.url FROM emotion_detections d \
     LEFT JOIN facial_data f ON f.detection_id = d.id AND NOT EXISTS \
@@ -38,10 +39,10 @@ const DETECTIONS: &str = "SELECT d.id, d.timestamp, f.id AS face_id, f.emotion, 
         (SELECT 1 FROM voice_data newer WHERE newer.detection_id = v.detection_id AND newer.id > v.id) \
     LEFT JOIN wellness_suggestions w ON w.detection_id = d.id AND NOT EXISTS \
         (SELECT 1 FROM wellness_suggestions newer WHERE newer.detection_id = w.detection_id AND newer.id > w.id) \
-    WHERE d.session_id = $1 ORDER BY d.timestamp DESC, d.id DESC";
-
-/// What a detection without any text counts for.
-const BASE_ROW_BYTES: usize = 256;
+    WHERE d.session_id = $1";
+static FIRST_PAGE: LazyLock<String> = LazyLock::new(|| format!("{DETECTIONS} ORDER BY d.timestamp, d.id LIMIT $2"));
+static NEXT_PAGE: LazyLock<String> =
+    LazyLock::new(|| format!("{DETECTIONS} AND (d.timestamp, d.id) > ($3, $4) ORDER BY d.timestamp, d.id LIMIT $2"));
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -56,14 +57,21 @@ struct Row {
     url: Option<String>,
 }
 
-/// A session with everything recorded in it.
+/// A session with a page of what is recorded in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     pub session: Session,
     /// In the order of their times, then of their ids.
     pub detections: Vec<DetectionRecord>,
-    /// Whether older detections were omitted, because all of them take more memory than one response may.
-    pub truncated: bool,
+    /// Where the next page begins. None: this is the last one.
+    pub next: Option<HistoryCursor>,
+}
+
+/// The last detection of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    timestamp: Timestamp,
+    id: DetectionId,
 }
 
 /// A detection with everything that belongs to it.
@@ -92,16 +100,27 @@ pub struct Suggestion {
     pub urls: Vec<String>,
 }
 
-impl History {
-    /// The web pages of all suggestions, each once, in the order of the suggestions.
-    pub fn relevant_urls(&self) -> Vec<&str> {
-        let mut known = HashSet::new();
-        let suggestions = self.detections.iter().filter_map(|detection| detection.suggestion.as_ref());
-        suggestions
-            .flat_map(|suggestion| &suggestion.urls)
-            .map(String::as_str)
-            .filter(|url| known.insert(*url))
-            .collect()
+/// The web pages of all suggestions, each once, in the order of the suggestions.
+#[derive(Debug, Default)]
+pub struct RelevantUrls {
+    in_order: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl RelevantUrls {
+    /// Adds those of these detections.
+    pub fn add(&mut self, detections: &[DetectionRecord]) {
+        let suggestions = detections.iter().filter_map(|detection| detection.suggestion.as_ref());
+        for url in suggestions.flat_map(|suggestion| &suggestion.urls) {
+            if self.known.insert(url.clone()) {
+                self.in_order.push(url.clone());
+            }
+        }
+    }
+
+    /// Returns them.
+    pub fn into_vec(self) -> Vec<String> {
+        self.in_order
     }
 }
 
@@ -122,11 +141,6 @@ impl Suggestion {
 }
 
 impl Row {
-    fn approx_bytes(&self) -> usize {
-        let texts = [&self.emotion, &self.content, &self.suggestion, &self.url];
-        texts.into_iter().flatten().map(String::len).sum::<usize>() + BASE_ROW_BYTES
-    }
-
     fn decrypt(self, keyring: &Keyring) -> DetectionRecord {
         let content = self.content.and_then(|stored| decrypt_voice(keyring, self.id, &stored));
         let url = self.url.unwrap_or_default();
@@ -146,40 +160,30 @@ fn decrypt_voice(keyring: &Keyring, detection: DetectionId, stored: &str) -> Opt
     decrypted.inspect_err(|error| tracing::warn!(%error, "failed to decrypt a voice text; the history omits it")).ok()
 }
 
-/// Reads a session with its newest detections, up to about `max_bytes`.
+/// Reads a session and the detections after `after`, or the first ones.
 pub(super) async fn read(
     db: &Database,
     keyring: &Keyring,
     (user, id): (UserId, SessionId),
-    max_bytes: usize,
+    after: Option<HistoryCursor>,
 ) -> Result<History, SessionError> {
     let session = queries::get(db, user, id).await?;
-    let (mut newest_first, truncated) = detections(db, keyring, id, max_bytes).await?;
-    newest_first.reverse();
-    Ok(History { session, detections: newest_first, truncated })
+    let rows = page(db, id, after).await?;
+    let next = rows.last().filter(|_| rows.len() == PAGE_SIZE).map(|Row { timestamp, id, .. }| (*timestamp, *id));
+    let next = next.map(|(timestamp, id)| HistoryCursor { timestamp, id });
+    Ok(History { session, detections: rows.into_iter().map(|row| row.decrypt(keyring)).collect(), next })
 }
 
-/// Returns the detections, newest first, and whether there are more.
-async fn detections(
-    db: &Database,
-    keyring: &Keyring,
-    id: SessionId,
-    max_bytes: usize,
-) -> Result<(Vec<DetectionRecord>, bool), StoreError> {
-    let (mut detections, mut bytes) = (Vec::new(), 0);
+async fn page(db: &Database, session: SessionId, after: Option<HistoryCursor>) -> Result<Vec<Row>, StoreError> {
     let mut reader = db.read_conn().await?;
-    let truncated = with_conn!(reader.connection(), c => {
-        let mut rows = sqlx::query_as::<_, Row>(DETECTIONS).bind(id).fetch(c);
-        while let Some(row) = rows.try_next().await? {
-            bytes += row.approx_bytes();
-            if bytes > max_bytes && !detections.is_empty() {
-                return Ok(true);
-            }
-            detections.push(row.decrypt(keyring));
+    let rows = with_conn!(reader.connection(), c => match after {
+        None => sqlx::query_as(FIRST_PAGE.as_str()).bind(session).bind(PAGE_SIZE as i64).fetch_all(c).await,
+        Some(HistoryCursor { timestamp, id }) => {
+            let next = sqlx::query_as(NEXT_PAGE.as_str()).bind(session).bind(PAGE_SIZE as i64);
+            next.bind(timestamp).bind(id).fetch_all(c).await
         }
-        Ok(false)
-    })?;
-    Ok((detections, truncated))
+    });
+    Ok(rows?)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     charts::{DayStats, Diagnosis},
     detection::{Detection, DetectionsRecorded, EmotionProcessed},
     feedback::{Feedback, Rating},
-    history::History,
+    history::{History, HistoryCursor},
     session::{Session, SessionId, SessionSummary},
     window::Window,
 };
@@ -106,10 +106,13 @@ pub struct ListSessions {
     pub limit: u32,
 }
 
-/// Reads a session with everything recorded in it, as far as one response may hold it.
+/// Reads a session with a page of what is recorded in it.
+#[derive(Clone, Copy)]
 pub struct GetHistory {
     pub user: UserId,
     pub session: SessionId,
+    /// `next` of the page before. None: the first page.
+    pub after: Option<HistoryCursor>,
 }
 
 /// Reads what was detected on each day of a window, in the order of the days.

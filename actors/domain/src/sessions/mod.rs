@@ -45,7 +45,7 @@ pub use export::export;
 #[cfg(any(test, feature = "test-hooks"))]
 pub use failpoint::{ArmFailPoint, FailPointSite};
 pub use feedback::{Feedback, Rating};
-pub use history::{DetectionRecord, FaceId, History, Suggestion, SuggestionId, VoiceId};
+pub use history::{DetectionRecord, FaceId, History, HistoryCursor, RelevantUrls, Suggestion, SuggestionId, VoiceId};
 pub use messages::{
     AdviceLocale, CommandContext, CountSessions, DeleteSession, Diagnose, EndSession, GetDayStats, GetHistory,
     GetSession, ListSessions, ProcessEmotion, RateSession, RecordDetections, Respond, SessionError, StartSession,

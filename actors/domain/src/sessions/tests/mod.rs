@@ -166,7 +166,7 @@ impl Client {
     }
 
     async fn history(&self, user: UserId, session: SessionId) -> Result<History, SessionError> {
-        self.0.ask(GetHistory { user, session }).await
+        self.0.ask(GetHistory { user, session, after: None }).await
     }
 }
 

@@ -19,6 +19,11 @@ tests_on_both_profiles! {
     deleting_a_session_deletes_what_was_recorded_in_it,
     deleting_a_user_deletes_what_they_recorded,
     events_hold_the_emotion_and_not_the_voice_text,
+    a_user_who_sent_the_daily_share_waits_and_others_do_not with [
+        // 1 MB is 16 bodies of the greatest size.
+        ("BODY_LIMIT_BYTES", "65536"),
+        ("LIMIT_MEGABYTES_PER_DAY", "1"),
+    ],
 }
 
 const SAID: &str = "I could not sleep again, and the dog barked";
@@ -322,4 +327,24 @@ async fn events_hold_the_emotion_and_not_the_voice_text(app: &TestApp) {
         assert_eq!(event.json["subject"], format!("session/{id}"));
         assert_eq!(event.subject, format!("faceofmind.v1.{}.{}", event.name(), ada.id));
     }
+}
+
+async fn a_user_who_sent_the_daily_share_waits_and_others_do_not(app: &TestApp) {
+    let (ada, eve) = (app.verified("ada").await, app.verified("eve").await);
+    let (own, of_eve) = (ada.start_session().await, eve.start_session().await);
+    // A body of 53 of 65.5 KB counts eight times in ten.
+    let detections: Vec<_> =
+        (0..6).map(|_| json!({ "emotion": "sad", "voice_content": "calm night".repeat(880) })).collect();
+    let (mut recorded, mut refused) = (0, None);
+    while refused.is_none() && recorded < 60 {
+        let response = detect(&ada, own, json!(detections)).await;
+        if response.status == 201 { recorded += 1 } else { refused = Some(response.assert_status(429)) }
+    }
+    let refused = refused.expect("the share has an end");
+    assert_eq!(refused.text_of("type"), "/problems/too-many-attempts");
+    let wait: u32 = refused.header("retry-after").parse().expect("seconds");
+    assert!((80_000..=86_400).contains(&wait), "{wait}");
+    assert!(recorded >= 16, "{recorded}");
+    detect(&eve, of_eve, json!(detections)).await.assert_status(201);
+    ada.get(&format!("/sessions/{own}/history")).await.assert_status(200);
 }

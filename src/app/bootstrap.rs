@@ -27,13 +27,14 @@ use uuid::Uuid;
 
 use super::StartError;
 use crate::{
-    http::{layers::CorsPolicy, router::HttpConfig, server},
+    http::{daily_share::DailyShare, layers::CorsPolicy, router::HttpConfig, server},
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
 };
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const BYTES_PER_MEGABYTE: usize = 1_000_000;
 
 /// A password that is not hashed in this time is answered with "busy".
 const HASHING_DEADLINE: Duration = Duration::from_secs(20);
@@ -187,6 +188,14 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> Result<Ac
 /// `RATE_LIMITS=off` switches every limit off, except those of one-time codes.
 pub(super) const fn limit(limits: &settings::Limits, name: &'static str, max: u32, window: Duration) -> Limit {
     Limit { name, max: if limits.rate_limits { max } else { Limit::UNLIMITED }, window }
+}
+
+/// The daily share of a user, as a number of bodies of the greatest size.
+pub(super) fn daily_share(settings: &Settings) -> DailyShare {
+    let body_limit = settings.http.body_limit;
+    let bodies = (settings.limits.megabytes_per_day as usize * BYTES_PER_MEGABYTE).div_ceil(body_limit);
+    let max = u32::try_from(bodies).unwrap_or(Limit::UNLIMITED);
+    DailyShare { limit: limit(&settings.limits, "bodies-of-a-day", max, DAY), body_limit }
 }
 
 fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {

@@ -17,6 +17,7 @@ use salvo::{
 use serde_json::Value;
 
 use super::{
+    daily_share,
     extract::extractor,
     fields::{BodySchema, body_schema, read_object},
     problem::{FieldError, Loc, Problem, document_errors},
@@ -26,8 +27,8 @@ use super::{
 pub struct Body<T>(pub T);
 
 impl<T: BodySchema> Body<T> {
-    async fn from_request(req: &mut Request, _: &Depot) -> Result<Self, Problem> {
-        json(req).await.and_then(read_object).map(Self)
+    async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
+        json(req, depot).await.and_then(read_object).map(Self)
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -53,6 +54,7 @@ fn document(components: &mut Components, operation: &mut Operation, schema: RefO
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::TOO_MANY_REQUESTS,
     ];
     document_errors(components, operation, &errors);
 }
@@ -64,8 +66,11 @@ pub struct ReadingBody;
 /// The bytes of the body, within the limit of its size. They can be read again afterwards.
 ///
 /// # Errors
-/// 413 beyond the limit; 408 when a part of the body does not come in time; 400 when the client stops in the middle of the body.
-pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
+/// 413 beyond the limit; 429 beyond the daily share; 408 when a part of the body does not come in time; 400 when the client stops in the middle of the body.
+pub async fn bytes(req: &mut Request, depot: &Depot) -> Result<Bytes, Problem> {
+    if let ReqBody::Once(bytes) = req.body() {
+        return Ok(bytes.clone());
+    }
     let limit = req.secure_max_size();
     let mut body = req.take_body();
     req.extensions_mut().insert(ReadingBody);
@@ -77,6 +82,7 @@ pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
         return Err(Problem::too_large(limit));
     };
     req.replace_body(ReqBody::Once(bytes.clone()));
+    daily_share::count(depot, bytes.len()).await?;
     Ok(bytes)
 }
 
@@ -84,8 +90,8 @@ pub async fn bytes(req: &mut Request) -> Result<Bytes, Problem> {
 ///
 /// # Errors
 /// 413, 415 and 422, as of [`Body`].
-pub async fn json(req: &mut Request) -> Result<Value, Problem> {
-    let bytes = bytes(req).await?;
+pub async fn json(req: &mut Request, depot: &Depot) -> Result<Value, Problem> {
+    let bytes = bytes(req, depot).await?;
     if bytes.is_empty() {
         return Err(invalid_body("is missing: a JSON object is expected"));
     }

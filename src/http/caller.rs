@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use super::{
     accept_language::accepted_languages,
     client::{ClientIp, device},
+    daily_share::sent_by,
     extract::extractor,
     problem::{Problem, document_errors},
     request_id::RequestId,
@@ -86,7 +87,7 @@ impl Caller {
         })
     }
 
-    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+    async fn from_request(req: &Request, depot: &mut Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let token = bearer_token(req).ok_or_else(Problem::not_authenticated)?;
         let authenticated = state.modules.authenticator.authenticate(token).await;
@@ -94,6 +95,7 @@ impl Caller {
             TokenError::Invalid => Problem::invalid_token(),
             other => other.into(),
         })?;
+        sent_by(depot, user.id);
         let initiator = if user.role == Role::Admin { Initiator::Admin(user.id) } else { Initiator::User(user.id) };
         Ok(Self { context: context_of(req, depot, initiator)?, user, login })
     }
@@ -125,7 +127,7 @@ fn context_of(req: &Request, depot: &Depot, initiator: Initiator) -> Result<Requ
 }
 
 impl Admin {
-    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+    async fn from_request(req: &Request, depot: &mut Depot) -> Result<Self, Problem> {
         let caller = Caller::from_request(req, depot).await?;
         caller.require_admin().map(|()| Self(caller))
     }

@@ -69,7 +69,7 @@ impl Idempotency {
         let Some(key) = Header::<IdempotencyKey>::from_request(req, depot).await?.0 else { return Ok(Self(None)) };
         let method = req.method().to_string();
         let path = path::canonical(req);
-        Ok(Self(Some(IdempotentRequest { key, method, path, body: body::bytes(req).await? })))
+        Ok(Self(Some(IdempotentRequest { key, method, path, body: body::bytes(req, depot).await? })))
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -91,8 +91,8 @@ mod tests {
     const HEADER: &str = IdempotencyKey::NAME;
 
     #[endpoint]
-    async fn create(call: Idempotency, req: &mut Request) -> Json<serde_json::Value> {
-        let again = body::bytes(req).await.map(|bytes| bytes.len()).unwrap_or_default();
+    async fn create(call: Idempotency, req: &mut Request, depot: &mut Depot) -> Json<serde_json::Value> {
+        let again = body::bytes(req, depot).await.map(|bytes| bytes.len()).unwrap_or_default();
         let call = call.0.map(|call| json!([call.key, call.method, call.path, call.body.len()]));
         Json(json!({ "call": call, "again": again }))
     }

@@ -15,6 +15,7 @@ pub mod client;
 pub mod community;
 mod connections;
 pub mod cursor;
+pub mod daily_share;
 pub mod docs;
 pub mod errors;
 pub mod events;

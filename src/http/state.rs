@@ -11,7 +11,7 @@ use salvo::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{extract::extractor, problem::Problem};
+use super::{daily_share::DailyShare, extract::extractor, problem::Problem};
 
 /// The actors, and what the edge itself needs.
 pub struct AppState {
@@ -23,14 +23,20 @@ pub struct AppState {
     pub tree: SupervisorHandle,
     /// How many calls without a token one client may make under `/auth`.
     pub anonymous_calls: Limit,
+    /// How much one user may send in a day.
+    pub daily_share: DailyShare,
     /// Cancelled when the service begins to stop.
     pub stopping: CancellationToken,
 }
 
 impl AppState {
     /// The state of a service that is not stopping.
-    pub fn new(ActorSystem { modules, platform, tree }: ActorSystem, anonymous_calls: Limit) -> Self {
-        Self { modules, platform, tree, anonymous_calls, stopping: CancellationToken::new() }
+    pub fn new(
+        ActorSystem { modules, platform, tree }: ActorSystem,
+        anonymous_calls: Limit,
+        daily_share: DailyShare,
+    ) -> Self {
+        Self { modules, platform, tree, anonymous_calls, daily_share, stopping: CancellationToken::new() }
     }
 }
 

@@ -256,5 +256,7 @@ group! {
         posts_per_hour: u32 = limit("limit_posts_per_hour"),
         /// Comments of one user.
         comments_per_hour: u32 = limit("limit_comments_per_hour"),
+        /// Megabytes of request bodies of one user.
+        megabytes_per_day: u32 = limit("limit_megabytes_per_day"),
     }
 }

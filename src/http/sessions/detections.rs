@@ -89,7 +89,7 @@ impl DetectionBatch {
             }
             input
         };
-        let inputs = read_batch(json(req).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read)?;
+        let inputs = read_batch(json(req, depot).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read)?;
         let bytes = inputs.iter().map(DetectionInput::bytes).sum();
         Ok(Self(crisis::search(bytes, move || inputs.into_iter().map(Detection::from).collect()).await))
     }

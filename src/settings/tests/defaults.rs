@@ -51,6 +51,7 @@ fn limits_are_as_the_contract_says() {
     assert_eq!((limits.failed_logins_per_10_minutes, limits.failed_logins_per_day_by_strangers), (10, 100));
     assert_eq!((limits.auth_calls_per_minute, limits.registrations_per_hour), (300, 60));
     assert_eq!((limits.posts_per_hour, limits.comments_per_hour), (30, 120));
+    assert_eq!(limits.megabytes_per_day, 100);
 }
 
 #[test]

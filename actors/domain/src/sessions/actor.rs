@@ -34,7 +34,7 @@ use super::{
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
 const NAME: &str = "session_tracker";
-/// The pause before commands are tried again whose rows another transaction holds.
+/// The pause before held commands are tried again.
 const HELD_RETRY: Duration = Duration::from_millis(50);
 
 /// The bounds of the tracker.
@@ -76,7 +76,7 @@ pub struct SessionTracker {
     deps: Arc<Platform>,
     handle: Handle<Self>,
     batch: Batch<PendingCommand>,
-    /// Commands whose rows another transaction holds, and those behind them. They are tried again soon.
+    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them. They are tried again soon.
     held: Vec<PendingCommand>,
     last_batch: usize,
     writer: Arc<BatchWriter>,

@@ -15,6 +15,7 @@ use super::{
     batch_tx::BatchTx,
     commands::{CommandResult, PendingCommand},
     failpoint::FailPointSite,
+    large_deletion,
     messages::SessionError,
     row_locks::RowLocks,
 };
@@ -43,7 +44,7 @@ impl BatchWriter {
         Self { deps, fail_point, counts: Mutex::default() }
     }
 
-    /// Writes a batch and replies to every caller that still waits. Returns the commands whose rows another transaction holds.
+    /// Writes a batch and replies to every caller that still waits. Returns the commands for a later batch.
     pub(super) async fn flush(&self, mut batch: Vec<PendingCommand>) -> Vec<PendingCommand> {
         let mut held = Vec::new();
         if batch.is_empty() {
@@ -74,8 +75,8 @@ impl BatchWriter {
         }
     }
 
-    /// Commits the whole batch or nothing. Before, moves the commands whose rows another transaction holds to `held`, and drops those whose
-    /// callers have gone.
+    /// Commits the whole batch or nothing. Before, moves the commands whose rows another transaction holds, and deletions that take several
+    /// batches, to `held`, and drops those whose callers have gone.
     async fn commit(
         &self,
         batch: &mut Vec<PendingCommand>,
@@ -85,8 +86,9 @@ impl BatchWriter {
         let locks = RowLocks::take(&mut tx, batch).await?;
         held.extend(batch.extract_if(.., |pending| locks.are_missing_for(pending)));
         batch.retain(|pending| pending.caller.begin());
+        large_deletion::defer(&mut tx, &locks, batch, held).await?;
         if batch.is_empty() {
-            tx.rollback().await?;
+            tx.commit().await?;
             return Ok(Vec::new());
         }
         let mut batch_tx = BatchTx::new((tx, locks), batch, &self.deps, &self.fail_point);

@@ -96,7 +96,7 @@ pub(super) enum Lane {
 /// The [`ReplyTo`] of any command's message.
 pub(super) trait Caller: Send + Sync {
     fn reply(self: Box<Self>, result: CommandResult);
-    /// Begins to write for the caller. Returns false when it has gone: the command is then never written.
+    /// Begins to write for the caller. Returns false when it had gone before: the command is then never written.
     fn begin(&self) -> bool;
     fn span(&self) -> &Span;
 }
@@ -107,7 +107,8 @@ impl<M: Message<Output = StoredResponse, Error = SessionError>> Caller for Reply
     }
 
     fn begin(&self) -> bool {
-        !self.caller_gone() && self.gate().begin()
+        // What has begun is completed, whether or not its caller still waits.
+        self.gate().has_begun() || (!self.caller_gone() && self.gate().begin())
     }
 
     fn span(&self) -> &Span {

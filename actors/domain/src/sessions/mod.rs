@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `messages`, `actor` | what the tracker can be asked, and how it handles it |
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
+//! | `large_deletion` | what a large session holds, deleted in portions |
 //! | `row_locks` | the rows of a batch, locked without waiting |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
 //! | `session`, `detection`, `feedback`, `window`, `counts` | values and rules |
@@ -25,6 +26,7 @@ mod export;
 mod failpoint;
 mod feedback;
 mod history;
+mod large_deletion;
 mod messages;
 mod queries;
 mod reencrypt;

@@ -1,6 +1,6 @@
 //! The SQL that changes sessions, in the caller's transaction.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{BulkStatement, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
@@ -34,6 +34,11 @@ static DELETE: LazyLock<BulkStatement> = LazyLock::new(|| {
 
 static DETECTIONS_OF: LazyLock<BulkStatement> = LazyLock::new(|| {
     BulkStatement::new("SELECT id FROM emotion_detections WHERE session_id IN (VALUES {rows}) LIMIT $1", 2, 1)
+});
+static LARGER_THAN: LazyLock<BulkStatement> = LazyLock::new(|| {
+    let sql = "SELECT session_id FROM emotion_detections WHERE session_id IN (VALUES {rows}) \
+               GROUP BY session_id HAVING count(*) > $1";
+    BulkStatement::new(sql, 2, 1)
 });
 /// Leaves first, because legacy databases have no cascades.
 static DELETE_DETECTIONS: LazyLock<[BulkStatement; 5]> = LazyLock::new(|| {
@@ -165,8 +170,31 @@ async fn lock_first(tx: &mut Tx, user: UserId) -> Result<Vec<OwnedSession>, Stor
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(AssertSqlSafe(select)).bind(user).fetch_all(c).await)?)
 }
 
+/// Returns those of these sessions that hold more than `detections`.
+pub(super) async fn larger_than(
+    tx: &mut Tx,
+    sessions: &[OwnedSession],
+    detections: usize,
+) -> Result<HashSet<SessionId>, StoreError> {
+    if sessions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<(SessionId,)> = with_conn!(tx.connection(), c => {
+        let mut query = sqlx::query_as(LARGER_THAN.sql(sessions.len())).bind(i64::try_from(detections).unwrap_or(i64::MAX));
+        for session in pad_with_nulls(sessions.iter()) {
+            query = query.bind(session.map(|(id, _)| *id));
+        }
+        query.fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// Returns up to `limit` detections of these sessions.
-async fn detections_of(tx: &mut Tx, sessions: &[OwnedSession], limit: usize) -> Result<Vec<DetectionId>, StoreError> {
+pub(super) async fn detections_of(
+    tx: &mut Tx,
+    sessions: &[OwnedSession],
+    limit: usize,
+) -> Result<Vec<DetectionId>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows: Vec<(DetectionId,)> = with_conn!(tx.connection(), c => {
         let mut query = sqlx::query_as(DETECTIONS_OF.sql(sessions.len())).bind(limit);
@@ -178,7 +206,8 @@ async fn detections_of(tx: &mut Tx, sessions: &[OwnedSession], limit: usize) -> 
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-async fn delete_detections(tx: &mut Tx, detections: &[DetectionId]) -> Result<(), StoreError> {
+/// Deletes these detections with what belongs to them.
+pub(super) async fn delete_detections(tx: &mut Tx, detections: &[DetectionId]) -> Result<(), StoreError> {
     for page in detections.chunks(MAX_ROWS) {
         for statement in &*DELETE_DETECTIONS {
             with_conn!(tx.connection(), c => {

@@ -92,3 +92,27 @@ async fn erasing_a_users_sessions_leaves_those_of_others() {
         assert_eq!(rows.last(), Some(&before));
     }
 }
+
+#[tokio::test]
+async fn others_write_between_the_portions_of_a_large_deletion() {
+    let many = "INSERT INTO emotion_detections (session_id, timestamp) \
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000) \
+        SELECT $1, $2 FROM numbers RETURNING id";
+    for test in contexts().await {
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let (large, kept) = (test.start(ada).await.id, test.start(ada).await.id);
+        test.fill(kept).await;
+        let before = test.rows().await - 1;
+        test.sql(many, large.0).await;
+        let deleted = test.ask(move |sessions| async move { sessions.delete(ada, large).await });
+        let mut started = 0;
+        while !deleted.is_finished() {
+            test.start(bob).await;
+            started += 1;
+        }
+        deleted.await.expect("no panic").expect("deletes");
+        assert!(started >= 5, "{started} sessions started during ten portions");
+        assert_eq!(test.rows().await, before + started);
+        assert!(matches!(test.sessions.delete(bob, kept).await, Err(SessionError::NotFound)), "of another user");
+    }
+}

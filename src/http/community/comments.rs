@@ -83,12 +83,12 @@ request! {
 #[endpoint(operation_id = "comments_list", responses((status_code = 404, description = "There is no such post")))]
 async fn list(
     state: State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     id: PathId,
     query: Query<PageQuery>,
 ) -> Result<Page<CommentView>, Problem> {
     let limit = query.0.limit;
-    let message = ListComments { post: PostId(id.0), page: page_request(query.0, CommentId) };
+    let message = ListComments { post: PostId(id.0), page: page_request(&caller, query.0, CommentId) };
     let page = state.modules.community.ask(message).await?;
     Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }

@@ -26,6 +26,6 @@ fn editor(caller: &Caller) -> Editor {
     Editor { user: caller.user.id, is_admin: caller.is_admin() }
 }
 
-fn page_request<Id>(query: PageQuery, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
-    PageRequest { after: query.after.map(id), skip: query.skip, limit: query.limit }
+fn page_request<Id>(caller: &Caller, query: PageQuery, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
+    PageRequest { reader: caller.user.id, after: query.after.map(id), skip: query.skip, limit: query.limit }
 }

@@ -75,11 +75,11 @@ request! {
 #[endpoint(operation_id = "posts_list")]
 pub(super) async fn list(
     state: State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     query: Query<PageQuery>,
 ) -> Result<Page<PostView>, Problem> {
     let limit = query.0.limit;
-    let page = state.modules.community.ask(ListPosts(page_request(query.0, PostId))).await?;
+    let page = state.modules.community.ask(ListPosts(page_request(&caller, query.0, PostId))).await?;
     Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 

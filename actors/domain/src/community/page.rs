@@ -1,8 +1,12 @@
 //! Pages of a list, newest first.
 
+use faceofmind_model::UserId;
+
 /// Which rows of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest<Id> {
+    /// Whose share of the reads it takes.
+    pub reader: UserId,
     /// Only rows older than this one, which may be deleted. None: from the newest on.
     pub after: Option<Id>,
     /// The number of rows to leave out first.
@@ -40,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_page_says_where_the_next_one_begins() {
-        let request = PageRequest { after: None, skip: 0, limit: 2 };
+        let request = PageRequest { reader: UserId(1), after: None, skip: 0, limit: 2 };
         assert_eq!(request.rows(), 3);
         assert_eq!(request.page(vec![9, 8, 7], |id| *id), Page { results: vec![9, 8], next: Some(8) });
         assert_eq!(request.page(vec![9, 8], |id| *id), Page { results: vec![9, 8], next: None });

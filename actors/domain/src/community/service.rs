@@ -8,7 +8,7 @@ use faceofmind_model::{
     event::{CommunityEvent, DomainEvent},
 };
 use faceofmind_platform::{
-    Platform,
+    Platform, caller,
     idempotency::{self, StoredResponse},
     outbox::{self, Wake},
     rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, Refund},
@@ -55,6 +55,7 @@ impl CommunityService {
     }
 
     pub(super) async fn list_posts(&self, ListPosts(page): ListPosts) -> Result<Page<Post, PostId>, CommunityError> {
+        let _pass = self.deps.reads.pass(caller::user(page.reader)).await?;
         Ok(posts::page(self.deps.db.read_conn().await?.connection(), page).await?)
     }
 
@@ -68,6 +69,7 @@ impl CommunityService {
         &self,
         ListComments { post, page }: ListComments,
     ) -> Result<Page<Comment, CommentId>, CommunityError> {
+        let _pass = self.deps.reads.pass(caller::user(page.reader)).await?;
         let mut reader = self.deps.db.read_conn().await?;
         let page = comments::page(reader.connection(), post, page).await?;
         if page.results.is_empty() {

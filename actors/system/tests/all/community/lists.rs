@@ -3,7 +3,7 @@
 use super::*;
 
 fn first<Id>(limit: u32) -> PageRequest<Id> {
-    PageRequest { after: None, skip: 0, limit }
+    PageRequest { reader: UserId(1), after: None, skip: 0, limit }
 }
 
 #[tokio::test]

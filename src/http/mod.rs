@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod path;
+pub mod probes;
 pub mod problem;
 pub mod query;
 pub mod ready;

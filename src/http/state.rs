@@ -11,7 +11,11 @@ use salvo::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{extract::extractor, problem::Problem};
+use super::{
+    extract::extractor,
+    probes::{Dependencies, Probes},
+    problem::Problem,
+};
 
 /// The actors, and what the edge itself needs.
 pub struct AppState {
@@ -23,6 +27,8 @@ pub struct AppState {
     pub tree: SupervisorHandle,
     /// How many calls without a token one client may make under `/auth`.
     pub anonymous_calls: Limit,
+    /// Whether the dependencies answer.
+    pub probes: Probes<Dependencies>,
     /// Cancelled when the service begins to stop.
     pub stopping: CancellationToken,
 }
@@ -30,7 +36,8 @@ pub struct AppState {
 impl AppState {
     /// The state of a service that is not stopping.
     pub fn new(ActorSystem { modules, platform, tree }: ActorSystem, anonymous_calls: Limit) -> Self {
-        Self { modules, platform, tree, anonymous_calls, stopping: CancellationToken::new() }
+        let (probes, stopping) = Default::default();
+        Self { modules, platform, tree, anonymous_calls, probes, stopping }
     }
 }
 

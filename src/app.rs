@@ -13,6 +13,7 @@ use tokio::{sync::broadcast, task::JoinHandle, time::Instant};
 use crate::{
     http::{
         self,
+        connections::open::{ConnectionLimits, ConnectionMetrics, OpenConnections},
         layers::CloseWhenStopping,
         metrics,
         router::{self, HttpConfig},
@@ -27,6 +28,7 @@ mod commands;
 mod error;
 mod instance_lock;
 mod keys;
+mod open_files;
 mod tail;
 
 pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
@@ -35,6 +37,9 @@ pub(crate) use keys::{KeysAction, keys};
 pub(crate) use tail::{accept_event_gaps, tail};
 
 use self::instance_lock::InstanceLock;
+
+/// The most connections of operators. They count against the reserve of open files.
+const OPERATOR_CONNECTIONS: usize = 32;
 
 /// A running service. [`App::stop`] stops it in order. Dropping it cuts off its requests.
 pub struct App {
@@ -88,12 +93,15 @@ impl App {
         let site = router::public_routes(http::routes)
             .hoop(affix_state::inject(self.state.clone()))
             .hoop(CloseWhenStopping(self.state.stopping.clone()));
-        let public = Server::bind(self.address, router::public_service(site, edge), edge.limits).await?;
+        let clients = OpenConnections::new(edge.connections.clone(), edge.metrics.connections.clone());
+        let public = Server::bind(self.address, router::public_service(site, edge), edge.limits, clients).await?;
         self.address = public.address;
         self.listeners.push(run(public));
         if let Some(address) = &mut self.operator_address {
             let site = metrics::router(edge.metrics.clone()).hoop(affix_state::inject(self.state.clone()));
-            let operators = Server::bind(*address, router::admin_service(site, edge), edge.limits).await?;
+            let few = ConnectionLimits { max: OPERATOR_CONNECTIONS, share: OPERATOR_CONNECTIONS, ..Default::default() };
+            let few = OpenConnections::new(few, ConnectionMetrics::default());
+            let operators = Server::bind(*address, router::admin_service(site, edge), edge.limits, few).await?;
             *address = operators.address;
             self.listeners.push(run(operators));
         }

@@ -1,15 +1,15 @@
 //! HTTP itself: connections, hosts, encodings, and what caches may keep.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
-use crate::harness::{TestApp, tests_on_both_profiles};
+use crate::harness::{Program, TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_connection_outlives_the_limit_of_a_head_between_requests with [("HEADER_TIMEOUT_SECONDS", "1")],
@@ -17,7 +17,9 @@ tests_on_both_profiles! {
     a_request_names_one_host,
     an_encoded_body_is_refused,
     caches_distinguish_origins_and_encodings with [("CORS_ORIGINS", "https://admin.example.org")],
+    fixed_pages_are_sent_once_and_confirmed_afterwards,
     time_zone_and_language_can_be_read_where_they_are_written,
+    connections_of_one_client_leave_room_for_others,
 }
 
 /// Sends a request and reads one response with a body of JSON.
@@ -131,4 +133,72 @@ async fn time_zone_and_language_can_be_read_where_they_are_written(app: &TestApp
     for read in [written, ada.get(&path).await.json, ada.get("/users/me").await.json, admin.get(&path).await.json] {
         assert_eq!(json!({ "time_zone": read["time_zone"], "language": read["language"] }), settings);
     }
+}
+
+async fn fixed_pages_are_sent_once_and_confirmed_afterwards(app: &TestApp) {
+    for path in ["/openapi.json", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/redoc", "/redoc/"] {
+        let mut tags = Vec::new();
+        for encoding in ["identity", "gzip"] {
+            let call = |method: Method| app.client().call(method, path).header("accept-encoding", encoding);
+            let page = call(Method::GET).send().await.assert_status(200);
+            let (tag, packed) = (page.header("etag").to_owned(), page.header("content-encoding").to_owned());
+            assert_eq!(packed == "gzip", encoding == "gzip", "{path}");
+            assert!(tag.len() > 10 && !tags.contains(&tag), "{path} {encoding}: {tag}");
+            assert_eq!(page.header("cache-control"), "no-cache", "{path}");
+            let strong = tag.trim_start_matches("W/");
+            for known in [&tag, strong, &format!("\"other\", {tag}"), "*"] {
+                for method in [Method::GET, Method::HEAD] {
+                    let again = call(method).header("if-none-match", known).send().await.assert_status(304);
+                    assert_eq!((again.header("etag"), again.text.as_str()), (tag.as_str(), ""), "{path} {known}");
+                    assert!(again.header("vary").contains("accept-encoding"), "{path}");
+                }
+            }
+            call(Method::GET).header("if-none-match", "\"other\"").send().await.assert_status(200);
+            tags.push(tag);
+        }
+    }
+}
+
+/// Connects from an address of this machine.
+async fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((ip, 0).into()).expect("an address of this machine");
+    socket.connect(to).await.expect("the program listens")
+}
+
+/// A program that may open few files is connected to more often than that, first by connections that are idle, then by ones with a request.
+async fn connections_of_one_client_leave_room_for_others(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    app.stop().await;
+    let log_in = json!({ "email": ada.email, "password": ada.password }).to_string();
+    let log_in = format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 198.51.100.7\r\ncontent-type: application/json\r\n\
+        content-length: {}\r\n\r\n{log_in}",
+        log_in.len()
+    );
+    let (flood, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    let settings = [("TRUSTED_PROXIES", "192.0.2.1"), ("RUST_LOG", "warn")];
+    let serving = Program::in_env(&app.env, &settings).with_open_files(256, 700).serve(&["serve", "--port", "0"]).await;
+    let mut open = Vec::new();
+    for number in 0..1500 {
+        let mut idle = connect_from(flood, serving.address()).await;
+        if number % 2 == 0 {
+            ask(&mut idle, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        }
+        open.push(idle);
+    }
+    for client in [other, flood] {
+        let answer = ask(&mut connect_from(client, serving.address()).await, &log_in).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    for _ in 0..1500 {
+        let mut busy = connect_from(flood, serving.address()).await;
+        // A client beyond its share is refused.
+        drop(busy.write_all(&log_in.as_bytes()[..log_in.len() - 1]).await);
+        open.push(busy);
+    }
+    let answer = ask(&mut connect_from(other, serving.address()).await, &log_in).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let exited = serving.terminate().await;
+    assert_eq!(exited.errors.matches("X-Forwarded-For ignored").count(), 1, "{exited:?}");
 }

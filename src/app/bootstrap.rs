@@ -27,7 +27,10 @@ use uuid::Uuid;
 
 use super::StartError;
 use crate::{
-    http::{daily_share::DailyShare, layers::CorsPolicy, router::HttpConfig, server},
+    http::{
+        client::TrustedProxies, connections::open::ConnectionLimits, daily_share::DailyShare, layers::CorsPolicy,
+        router::HttpConfig, server,
+    },
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
 };
 
@@ -262,10 +265,14 @@ pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send 
         settings::CorsOrigins::Any => CorsPolicy::Any,
         settings::CorsOrigins::Only(origins) => CorsPolicy::only(origins),
     };
+    let max = super::open_files::connections_of_clients(settings.store.max_connections);
+    let proxies: TrustedProxies = http.trusted_proxies.iter().copied().collect();
+    let share = if settings.limits.rate_limits { max / 4 } else { max };
     HttpConfig {
         limits,
+        connections: ConnectionLimits { max, share, proxies: proxies.clone() },
         cors,
-        proxies: http.trusted_proxies.iter().copied().collect(),
+        proxies,
         new_request_id: Arc::new(new_id),
         metrics: Default::default(),
     }

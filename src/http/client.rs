@@ -23,6 +23,11 @@ impl FromIterator<IpNet> for TrustedProxies {
 }
 
 impl TrustedProxies {
+    /// Whether the headers name another client than this peer, and the peer is not trusted to do so.
+    pub fn ignore_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        headers.contains_key(FORWARDED_FOR) && !self.trusts(peer.to_canonical())
+    }
+
     /// The IP address of the client: the peer's, or, when the peer is a trusted proxy, the right-most hop of
     /// `X-Forwarded-For` that is not one. A hop that is not an address ends the search at the last valid one, because
     /// what stands further left may be forged.
@@ -38,7 +43,8 @@ impl TrustedProxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this peer is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

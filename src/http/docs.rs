@@ -1,19 +1,18 @@
 //! The documentation pages, served from the binary. They load nothing from other hosts.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::borrow::Cow;
 
 use aide::redoc::Redoc;
 use salvo::{
-    Depot, FlowCtrl, Handler, Request, Response, Router, Writer, async_trait,
-    http::{
-        HeaderValue, ResBody,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
-    },
+    Router,
     hyper::body::Bytes,
     oapi::swagger_ui::{Config, serve},
 };
 
-use super::{openapi, problem::Problem};
+use super::{
+    fixed_page::{Content, FixedPage},
+    openapi,
+};
 
 const TITLE: &str = "FaceofMind User API";
 const DOCUMENT: &str = "/openapi.json";
@@ -22,62 +21,44 @@ const DOCUMENT: &str = "/openapi.json";
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'";
 
+/// The files of Swagger UI.
+const FILES: [&str; 7] = [
+    "oauth2-redirect.html",
+    "oauth2-redirect.js",
+    "swagger-ui-bundle.js",
+    "swagger-ui-es-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-ui.css",
+    "swagger-ui.js",
+];
+
 /// `/openapi.json`, `/docs` (Swagger UI) and `/redoc` of these routes.
 pub fn router(routes: fn() -> Router) -> Router {
+    let document = FixedPage::new(move || {
+        let printed = openapi::print(&routes()).ok()?;
+        Some(("application/json; charset=utf-8".to_owned(), printed.into()))
+    });
+    let files =
+        FILES.map(|name| Router::with_path(name).get(FixedPage::new(move || swagger(name)).with_policy(PAGE_POLICY)));
     Router::new()
-        .push(Router::with_path("openapi.json").get(Document { routes, printed: OnceLock::new() }))
-        .push(Router::with_path("docs").get(SwaggerPage).push(Router::with_path("{file}").get(SwaggerFile)))
-        .push(Router::with_path("redoc").get(RedocPage))
+        .push(Router::with_path("openapi.json").get(document))
+        .push(
+            Router::with_path("docs")
+                .get(FixedPage::new(swagger_page).with_policy(PAGE_POLICY))
+                .append(&mut files.into()),
+        )
+        .push(Router::with_path("redoc").get(FixedPage::new(redoc_page).with_policy(PAGE_POLICY)))
 }
 
-/// Prints the document for the first request and keeps it.
-struct Document {
-    routes: fn() -> Router,
-    printed: OnceLock<Bytes>,
-}
-
-#[async_trait]
-impl Handler for Document {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
-        let printed = self.printed.get_or_init(|| openapi::print(&(self.routes)()).unwrap_or_default().into());
-        if printed.is_empty() {
-            return Problem::internal().write(req, depot, res).await;
-        }
-        send(res, "application/json; charset=utf-8", printed.clone());
-    }
-}
-
-struct SwaggerPage;
-
-#[async_trait]
-impl Handler for SwaggerPage {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
-        match swagger("index.html") {
-            // Relative links of the page would not resolve without a slash at the end of its path.
-            Some((content_type, page)) => {
-                let page = String::from_utf8_lossy(&page).replace("\"./swagger-ui", "\"/docs/swagger-ui");
-                send_page(res, content_type, page.into());
-            }
-            None => Problem::internal().write(req, depot, res).await,
-        }
-    }
-}
-
-struct SwaggerFile;
-
-#[async_trait]
-impl Handler for SwaggerFile {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
-        let file = req.params().get("file").and_then(|name| swagger(name));
-        match file {
-            Some((content_type, file)) => send_page(res, content_type, file),
-            None => Problem::path_not_found().write(req, depot, res).await,
-        }
-    }
+/// Relative links of the page would not resolve without a slash at the end of its path.
+fn swagger_page() -> Option<Content> {
+    let (content_type, page) = swagger("index.html")?;
+    let page = String::from_utf8_lossy(&page).replace("\"./swagger-ui", "\"/docs/swagger-ui");
+    Some((content_type, page.into()))
 }
 
 /// A file of Swagger UI, which is embedded in the binary, and its type.
-fn swagger(name: &str) -> Option<(String, Bytes)> {
+fn swagger(name: &str) -> Option<Content> {
     let config = Config::new([DOCUMENT]).validator_url("none").persist_authorization(false);
     let file = serve(name, TITLE, "", "", &config).ok().flatten()?;
     let bytes = match file.bytes {
@@ -87,26 +68,8 @@ fn swagger(name: &str) -> Option<(String, Bytes)> {
     Some((file.content_type, bytes))
 }
 
-struct RedocPage;
-
-#[async_trait]
-impl Handler for RedocPage {
-    async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
-        // The page is a megabyte and seldom read: it is made for each request and not kept in memory.
-        send_page(res, "text/html; charset=utf-8".to_owned(), Redoc::new(DOCUMENT).with_title(TITLE).html().into());
-    }
-}
-
-fn send_page(res: &mut Response, content_type: String, page: Bytes) {
-    res.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
-    send(res, &content_type, page);
-}
-
-fn send(res: &mut Response, content_type: &str, body: Bytes) {
-    if let Ok(value) = HeaderValue::from_str(content_type) {
-        res.headers_mut().insert(CONTENT_TYPE, value);
-    }
-    res.body(ResBody::Once(body));
+fn redoc_page() -> Option<Content> {
+    Some(("text/html; charset=utf-8".to_owned(), Redoc::new(DOCUMENT).with_title(TITLE).html().into()))
 }
 
 #[cfg(test)]

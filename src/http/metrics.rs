@@ -17,6 +17,7 @@ use salvo::{
 use tokio::time::Instant;
 
 use super::{
+    connections::open::ConnectionMetrics,
     layers::route,
     problem::Problem,
     state::{AppState, State},
@@ -42,19 +43,35 @@ struct ActorLabels {
 
 /// A layer that measures requests. Clones share the measurements.
 #[derive(Clone, Debug)]
-pub struct HttpMetrics(Family<RequestLabels, Histogram, fn() -> Histogram>);
+pub struct HttpMetrics {
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    /// Measures the connections of the public listener.
+    pub connections: ConnectionMetrics,
+}
 
 impl Default for HttpMetrics {
     fn default() -> Self {
-        Self(Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)))
+        let requests = Family::new_with_constructor((|| Histogram::new(LATENCY_BUCKETS)) as fn() -> Histogram);
+        Self { requests, connections: ConnectionMetrics::default() }
     }
 }
 
 impl HttpMetrics {
+    fn register_connections(&self, registry: &mut Registry) {
+        let ConnectionMetrics { open, refused, displaced } = self.connections.clone();
+        registry.register("http_connections", "Open connections of clients", open);
+        registry.register("http_connections_refused", "Connections of clients that found no room", refused);
+        registry.register(
+            "http_connections_displaced",
+            "Connections of clients that were closed to make room",
+            displaced,
+        );
+    }
+
     fn record(&self, req: &Request, res: &Response, latency: Duration) {
         let status = format!("{}xx", res.status_code.unwrap_or_default().as_u16() / 100);
         let labels = RequestLabels { method: method(req), route: route(req), status };
-        self.0.get_or_create(&labels).observe(latency.as_secs_f64());
+        self.requests.get_or_create(&labels).observe(latency.as_secs_f64());
     }
 }
 
@@ -98,7 +115,8 @@ impl Metrics {
         let state = State::<AppState>::of(depot)?;
         let mut registry = Registry::with_prefix("faceofmind");
         let help = "Time from a request to its response headers, by route and status class";
-        registry.register_with_unit("http_request", help, Unit::Seconds, self.0.0.clone());
+        registry.register_with_unit("http_request", help, Unit::Seconds, self.0.requests.clone());
+        self.0.register_connections(&mut registry);
         register_system(&mut registry, &state).await;
         register_pool(&mut registry, &state.platform.db);
         let mut text = String::new();

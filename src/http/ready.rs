@@ -1,7 +1,5 @@
 //! `/ready`: whether the service can serve requests, and the state of its dependencies.
 
-use std::time::Duration;
-
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
     http::StatusCode,
@@ -10,10 +8,10 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::state::{AppState, State};
-
-/// A dependency that has not answered within this time counts as down.
-const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
+use super::{
+    probes::Dependencies,
+    state::{AppState, State},
+};
 
 /// `GET /ready`.
 pub fn router() -> Router {
@@ -43,35 +41,21 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    async fn check(state: &AppState) -> Self {
-        let AppState { platform, stopping, .. } = state;
-        let publisher = async { platform.publisher.status().await.ok() };
-        let (database, codes, mail, events) = tokio::join!(
-            with_timeout(platform.db.is_up()),
-            with_timeout(platform.codes.is_up()),
-            with_timeout(platform.transport.is_up()),
-            tokio::time::timeout(READINESS_TIMEOUT, publisher),
-        );
-        let publisher = events.ok().flatten();
-        let events = publisher.as_ref().is_some_and(|status| status.is_up());
-        let event_gaps = publisher.map(|status| status.gaps.len()).filter(|gaps| *gaps > 0);
-        let status = match (database && !stopping.is_cancelled(), codes && mail && events && event_gaps.is_none()) {
+    fn new(found: Dependencies, is_stopping: bool) -> Self {
+        let Dependencies { database, codes, mail, events, event_gaps } = found;
+        let status = match (database && !is_stopping, codes && mail && events && event_gaps == 0) {
             (false, _) => "unavailable",
             (true, false) => "degraded",
             (true, true) => "ready",
         };
         let name = |up| if up { "up" } else { "down" };
         let (database, codes, events, mail) = (name(database), name(codes), name(events), name(mail));
-        Self { status, database, codes, events, mail, event_gaps }
+        Self { status, database, codes, events, mail, event_gaps: Some(event_gaps).filter(|gaps| *gaps > 0) }
     }
 
     fn is_serving(&self) -> bool {
         self.status != "unavailable"
     }
-}
-
-async fn with_timeout(check: impl Future<Output = bool>) -> bool {
-    tokio::time::timeout(READINESS_TIMEOUT, check).await.unwrap_or(false)
 }
 
 #[async_trait]
@@ -92,8 +76,9 @@ impl EndpointOutRegister for Readiness {
     }
 }
 
-/// Reports whether the service can serve requests, and the state of its dependencies.
+/// Reports whether the service can serve requests, and the state of its dependencies, at most a second old.
 #[endpoint(operation_id = "readiness_show")]
 async fn ready(state: State<AppState>) -> Readiness {
-    Readiness::check(&state).await
+    let found = state.probes.result(Dependencies::probe(state.clone())).await;
+    Readiness::new(found, state.stopping.is_cancelled())
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     client::TrustedProxies,
+    connections::open::ConnectionLimits,
     docs,
     layers::{
         BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost, ResponseDefaults,
@@ -28,6 +29,8 @@ use super::{
 pub struct HttpConfig {
     /// Sizes and durations.
     pub limits: Limits,
+    /// How many connections clients may have.
+    pub connections: ConnectionLimits,
     /// The web pages that may call the API.
     pub cors: CorsPolicy,
     /// The proxies whose `X-Forwarded-For` is believed.

@@ -24,8 +24,6 @@ pub struct Limits {
     /// For a chunk of a response to be sent, and between requests. Proxies keep connections for 60 to 75 seconds, and a request on one that
     /// was closed meanwhile fails.
     pub idle: Duration,
-    /// Connections at a time. More wait to be accepted.
-    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -36,7 +34,6 @@ impl Default for Limits {
             headers: Duration::from_secs(10),
             body_pause: Duration::from_secs(10),
             idle: Duration::from_secs(120),
-            connections: 10_000,
         }
     }
 }
@@ -57,7 +54,7 @@ pub struct ServerHandle {
     shutdown: ShutdownSignal,
 }
 
-/// How long to wait for the socket to close. A server with as many connections as allowed does not poll its socket.
+/// How long to wait for the socket to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl ServerHandle {
@@ -82,8 +79,12 @@ impl Server {
     ///
     /// # Errors
     /// When the address is in use, not local or not permitted.
-    pub async fn bind(address: SocketAddr, mut service: Service, limits: Limits) -> Result<Self, CannotListen> {
-        let connections = Arc::<OpenConnections>::default();
+    pub async fn bind(
+        address: SocketAddr,
+        mut service: Service,
+        limits: Limits,
+        connections: Arc<OpenConnections>,
+    ) -> Result<Self, CannotListen> {
         service.hoops.insert(0, Arc::new(CountRequests(Arc::clone(&connections))));
         let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
         let acceptor = TcpListener::new(address).try_bind().await.map_err(|error| cannot(&error))?;
@@ -110,7 +111,7 @@ fn with_limits(listener: ClosableListener, limits: Limits) -> salvo::Server<Clos
         .with_request_body_timeout(limits.body_pause)
         .with_connection_idle_timeout(limits.idle)
         .with_write_stall_timeout(limits.idle);
-    let mut server = salvo::Server::new(listener).fuse_config(fuse).max_connections(limits.connections);
+    let mut server = salvo::Server::new(listener).fuse_config(fuse);
     server.http1_mut().max_buf_size(64 << 10).header_read_timeout(None);
     server.http2_mut().max_concurrent_streams(200).max_header_list_size(16 << 10);
     server
@@ -129,10 +130,16 @@ mod tests {
     };
 
     use super::*;
+    use crate::http::connections::open::{ConnectionLimits, ConnectionMetrics};
 
     #[handler]
     async fn hello() -> &'static str {
         "hello"
+    }
+
+    fn open() -> Arc<OpenConnections> {
+        let limits = ConnectionLimits { max: 100, ..ConnectionLimits::default() };
+        OpenConnections::new(limits, ConnectionMetrics::default())
     }
 
     async fn serve(
@@ -140,7 +147,7 @@ mod tests {
         limits: Limits,
     ) -> (SocketAddr, salvo::server::ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
         let any = ([127, 0, 0, 1], 0).into();
-        let server = Server::bind(any, Service::new(router), limits).await.expect("a free port");
+        let server = Server::bind(any, Service::new(router), limits, open()).await.expect("a free port");
         let (address, handle) = (server.address, server.handle.inner.clone());
         (address, handle, tokio::spawn(server.run()))
     }
@@ -156,7 +163,8 @@ mod tests {
     async fn port_0_is_any_free_port_and_the_error_of_a_taken_one_names_it() {
         let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
         assert_ne!(address.port(), 0);
-        let taken = Server::bind(address, Service::new(Router::new()), Limits::default()).await.err().expect("taken");
+        let taken =
+            Server::bind(address, Service::new(Router::new()), Limits::default(), open()).await.err().expect("taken");
         assert!(taken.to_string().starts_with(&format!("cannot listen on {address}: ")), "{taken}");
         handle.stop_forceful();
     }

@@ -11,7 +11,12 @@ use salvo::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{daily_share::DailyShare, extract::extractor, problem::Problem};
+use super::{
+    daily_share::DailyShare,
+    extract::extractor,
+    probes::{Dependencies, Probes},
+    problem::Problem,
+};
 
 /// The actors, and what the edge itself needs.
 pub struct AppState {
@@ -25,6 +30,8 @@ pub struct AppState {
     pub anonymous_calls: Limit,
     /// How much one user may send in a day.
     pub daily_share: DailyShare,
+    /// Whether the dependencies answer.
+    pub probes: Probes<Dependencies>,
     /// Cancelled when the service begins to stop.
     pub stopping: CancellationToken,
 }
@@ -36,7 +43,8 @@ impl AppState {
         anonymous_calls: Limit,
         daily_share: DailyShare,
     ) -> Self {
-        Self { modules, platform, tree, anonymous_calls, daily_share, stopping: CancellationToken::new() }
+        let (probes, stopping) = Default::default();
+        Self { modules, platform, tree, anonymous_calls, daily_share, probes, stopping }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    connections::open::{ConnectionLimits, OpenConnections},
     layers::CorsPolicy,
     router::{HttpConfig, public_routes, public_service},
     server::{Limits, Server},
@@ -36,7 +37,8 @@ pub(crate) fn http_config() -> HttpConfig {
     let limits = Limits { body_bytes: 1 << 20, request: Duration::from_millis(300), ..Limits::default() };
     let new_request_id = Arc::new(|| Uuid::from_u128(7));
     let metrics = Default::default();
-    HttpConfig { limits, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id, metrics }
+    let connections = ConnectionLimits { max: 100, share: 100, ..ConnectionLimits::default() };
+    HttpConfig { limits, connections, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id, metrics }
 }
 
 impl Served {
@@ -47,7 +49,9 @@ impl Served {
 
     pub(crate) async fn with(routes: fn() -> Router, config: HttpConfig) -> Self {
         let service = public_service(public_routes(routes), &config);
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), service, config.limits).await.expect("a free port");
+        let connections = OpenConnections::new(config.connections.clone(), config.metrics.connections.clone());
+        let server =
+            Server::bind(([127, 0, 0, 1], 0).into(), service, config.limits, connections).await.expect("a free port");
         let (address, handle) = (server.address, server.handle.inner.clone());
         tokio::spawn(server.run());
         Self { address, handle, client: Client::new() }

@@ -22,6 +22,8 @@ pub(crate) struct Program {
     path: OsString,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
+    /// The soft and the hard limit of open files.
+    open_files: Option<(u32, u32)>,
 }
 
 /// The outcome of a program that has exited.
@@ -35,13 +37,13 @@ pub(crate) struct Exited {
 impl Program {
     /// The program with the settings of a test's service, and these over them.
     pub(crate) fn in_env(env: &TestEnv, changes: &[(&str, &str)]) -> Self {
-        Self { path: BUILT.into(), environment: env.environment(changes), folder: None }
+        Self { path: BUILT.into(), environment: env.environment(changes), folder: None, open_files: None }
     }
 
     /// The program with only these environment variables.
     pub(crate) fn with_only(environment: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { path: BUILT.into(), environment: environment.iter().map(own).collect(), folder: None }
+        Self { path: BUILT.into(), environment: environment.iter().map(own).collect(), folder: None, open_files: None }
     }
 
     /// The program in this folder, with only these environment variables: what a new user has after the first build. A
@@ -69,9 +71,22 @@ impl Program {
         Self { path: "/usr/bin/python3".into(), ..Self::with_only(environment) }
     }
 
+    /// The program with this soft and this hard limit of open files.
+    pub(crate) fn with_open_files(self, soft: u32, hard: u32) -> Self {
+        Self { open_files: Some((soft, hard)), ..self }
+    }
+
+    fn command(&self) -> Command {
+        let Some((soft, hard)) = self.open_files else { return Command::new(&self.path) };
+        let mut shell = Command::new("/bin/sh");
+        let script = format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(&self.path);
+        shell
+    }
+
     /// Starts the program; its output is read line by line.
     pub(crate) fn start(&self, arguments: &[&str]) -> RunningProgram {
-        let mut command = Command::new(&self.path);
+        let mut command = self.command();
         command.args(arguments).env_clear().envs(self.environment.iter().cloned());
         command.current_dir(self.folder.as_deref().unwrap_or(Path::new(".")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -2,24 +2,35 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use salvo::http::Version;
 
-/// One connection: its requests, counted by its service and read by its stream.
-#[derive(Debug, Default)]
+/// One connection: its requests, counted by [`super::requests`] and read by its stream.
+#[derive(Debug)]
 pub(super) struct Connection {
     /// Requests whose head was read, from the first on.
     begun: AtomicUsize,
     /// Those whose response is not sent to its end.
     in_progress: AtomicUsize,
     is_http2: AtomicBool,
+    turn: AtomicU64,
 }
+
+/// Counts the moments in which connections begin and become idle.
+static TURNS: AtomicU64 = AtomicU64::new(0);
 
 /// A request in progress. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct RunningRequest(Arc<Connection>);
+
+impl Default for Connection {
+    fn default() -> Self {
+        let turn = TURNS.fetch_add(1, Ordering::Relaxed).into();
+        Self { begun: AtomicUsize::new(0), in_progress: AtomicUsize::new(0), is_http2: AtomicBool::new(false), turn }
+    }
+}
 
 impl Connection {
     /// Counts a request.
@@ -47,6 +58,11 @@ impl Connection {
         self.in_progress.load(Ordering::Relaxed) == 0
     }
 
+    /// When the connection began or last ended a request; a smaller number is earlier.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
     /// Whether the client speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.is_http2.load(Ordering::Relaxed)
@@ -55,6 +71,7 @@ impl Connection {
 
 impl Drop for RunningRequest {
     fn drop(&mut self) {
+        self.0.turn.store(TURNS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }

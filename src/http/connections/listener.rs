@@ -64,20 +64,25 @@ impl Acceptor for ClosableListener {
     }
 
     async fn accept(&mut self, policy: Option<ArcFusePolicy>) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
-        let Some(acceptor) = &mut self.open else { return pending().await };
-        let accepted = tokio::select! {
-            accepted = acceptor.accept(policy) => accepted?,
-            () = self.shutdown.requested.cancelled() => {
-                self.open = None;
-                self.shutdown.closed.cancel();
-                return pending().await;
+        let (accepted, listed) = loop {
+            let Some(acceptor) = &mut self.open else { return pending().await };
+            let accepted = tokio::select! {
+                accepted = acceptor.accept(policy.clone()) => accepted?,
+                () = self.shutdown.requested.cancelled() => {
+                    self.open = None;
+                    self.shutdown.closed.cancel();
+                    return pending().await;
+                }
+            };
+            let peer = accepted.remote_addr.clone().into_std().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let closing = self.shutdown.requested.child_token();
+            // A connection that is not admitted closes here.
+            if let Some(listed) = self.connections.admit(peer, accepted.conn_ctrl.clone(), closing) {
+                break (accepted, listed);
             }
         };
-        let peer = accepted.remote_addr.clone().into_std();
-        let listed = self.connections.list(peer.ok_or(io::ErrorKind::AddrNotAvailable)?);
-        let closing = self.shutdown.requested.clone();
         Ok(Accepted {
-            stream: TrackedStream::new(accepted.stream, listed, closing, self.head_timeout),
+            stream: TrackedStream::new(accepted.stream, listed, self.head_timeout),
             coupler: TcpCoupler::new(),
             fuse_config: accepted.fuse_config,
             conn_ctrl: accepted.conn_ctrl,

@@ -9,6 +9,6 @@
 
 mod connection;
 pub(super) mod listener;
-pub(super) mod open;
+pub mod open;
 pub(super) mod requests;
 mod stream;

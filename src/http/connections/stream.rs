@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::open::Listed;
 
@@ -34,13 +34,8 @@ pub(in crate::http) struct TrackedStream {
 const HTTP2_PREFACE: &[u8] = b"PRI ";
 
 impl TrackedStream {
-    pub(super) fn new(
-        stream: <TcpAcceptor as Acceptor>::Stream,
-        listed: Listed,
-        closing: CancellationToken,
-        head_timeout: Duration,
-    ) -> Self {
-        let closing = Box::pin(closing.cancelled_owned());
+    pub(super) fn new(stream: <TcpAcceptor as Acceptor>::Stream, listed: Listed, head_timeout: Duration) -> Self {
+        let closing = Box::pin(listed.closing.clone().cancelled_owned());
         Self { stream, listed, closing, head_timeout, head_deadline: None, receiving: None }
     }
 

@@ -1,6 +1,9 @@
 //! The context of a request: its id, its client, its span, and its line in the access log.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Once},
+};
 
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait, http::HeaderValue};
 use tokio::time::Instant;
@@ -17,12 +20,13 @@ use crate::http::{
 pub struct RequestTrace {
     proxies: TrustedProxies,
     new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    warned: Once,
 }
 
 impl RequestTrace {
     /// Believes the `X-Forwarded-For` of `proxies`; `new_id` makes the id of a request that brings none.
     pub fn new(proxies: TrustedProxies, new_id: Arc<dyn Fn() -> Uuid + Send + Sync>) -> Self {
-        Self { proxies, new_id }
+        Self { proxies, new_id, warned: Once::new() }
     }
 
     fn start(&self, req: &Request, depot: &mut Depot, res: &mut Response) -> Span {
@@ -32,6 +36,9 @@ impl RequestTrace {
             res.headers_mut().insert(X_REQUEST_ID, echo);
         }
         let peer = req.remote_addr().ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        if self.proxies.ignore_forwarded(peer, req.headers()) {
+            self.warned.call_once(|| tracing::warn!(%peer, "X-Forwarded-For ignored; if the peer is your proxy, add it to TRUSTED_PROXIES"));
+        }
         depot.insert_typed(ClientIp(self.proxies.client_ip(peer, req.headers())));
         depot.insert_typed(id);
         span

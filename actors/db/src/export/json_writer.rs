@@ -1,12 +1,23 @@
 //! A JSON object that is written while it is read. It holds no more than one full chunk and one that is being filled.
 
+use std::time::Duration;
+
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 
 use crate::StoreError;
 
 /// The size of a chunk in bytes; the last value in it may exceed it.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// The slowest reader, in bytes a second, that an export goes on for: half a megabit a second. Only time that the writer waits counts.
+const MIN_RATE: u32 = 64 << 10;
+
+/// How long a reader may pause, or lag behind [`MIN_RATE`].
+const MAX_LAG: Duration = Duration::from_secs(10);
 
 /// Why an export ended early.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +25,9 @@ pub enum ExportAborted {
     /// The reader has gone.
     #[error("the reader has gone")]
     ReaderGone,
+    /// The reader took less than [`MIN_RATE`] for longer than [`MAX_LAG`].
+    #[error("the reader is too slow")]
+    ReaderTooSlow,
     /// The data could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,13 +75,16 @@ pub struct JsonWriter {
     chunk: Vec<u8>,
     is_empty: bool,
     sender: mpsc::Sender<Chunk>,
+    /// How much longer the reader may lag.
+    patience: Duration,
 }
 
 impl JsonWriter {
     /// Returns an object without fields, and its reader's end.
     pub fn open() -> (Self, ExportStream) {
         let (sender, chunks) = mpsc::channel(1);
-        (Self { chunk: b"{".to_vec(), is_empty: true, sender }, ExportStream { chunks, is_complete: false })
+        let writer = Self { chunk: b"{".to_vec(), is_empty: true, sender, patience: MAX_LAG };
+        (writer, ExportStream { chunks, is_complete: false })
     }
 
     /// Writes a field.
@@ -108,13 +125,23 @@ impl JsonWriter {
         Ok(serde_json::to_writer(&mut self.chunk, value).map_err(StoreError::encode)?)
     }
 
-    /// Sends a full chunk. Waits for the reader, which thereby sets the pace.
+    /// Sends a full chunk.
     async fn send_full(&mut self) -> Result<(), ExportAborted> {
         if self.chunk.len() < CHUNK_BYTES {
             return Ok(());
         }
         let full = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
-        self.sender.send(Chunk::More(full)).await.map_err(|_| ExportAborted::ReaderGone)
+        self.send(Chunk::More(full)).await
+    }
+
+    /// Waits for the reader, which thereby sets the pace.
+    async fn send(&mut self, chunk: Chunk) -> Result<(), ExportAborted> {
+        let (Chunk::More(bytes) | Chunk::Last(bytes)) = &chunk;
+        let earned = Duration::from_secs(1) * u32::try_from(bytes.len()).unwrap_or(u32::MAX) / MIN_RATE;
+        let began = Instant::now();
+        let sent = timeout(self.patience, self.sender.send(chunk)).await.map_err(|_| ExportAborted::ReaderTooSlow)?;
+        self.patience = (self.patience.saturating_sub(began.elapsed()) + earned).min(MAX_LAG);
+        sent.map_err(|_| ExportAborted::ReaderGone)
     }
 }
 
@@ -126,10 +153,10 @@ impl FinalChunk {
     /// Sends it.
     ///
     /// # Errors
-    /// [`ExportAborted::ReaderGone`].
-    pub async fn send(self) -> Result<(), ExportAborted> {
-        let JsonWriter { chunk, sender, .. } = self.0;
-        sender.send(Chunk::Last(chunk)).await.map_err(|_| ExportAborted::ReaderGone)
+    /// [`ExportAborted::ReaderGone`], [`ExportAborted::ReaderTooSlow`].
+    pub async fn send(mut self) -> Result<(), ExportAborted> {
+        let chunk = std::mem::take(&mut self.0.chunk);
+        self.0.send(Chunk::Last(chunk)).await
     }
 }
 
@@ -217,5 +244,29 @@ mod tests {
         ahead.expect_err("the next waits for the reader");
         drop(stream);
         assert!(matches!(writer.field("c", &long).await, Err(ExportAborted::ReaderGone)));
+    }
+
+    /// Writes 40 chunks for a reader that takes one in every `pause`.
+    async fn written_for(pause: Duration) -> Result<(), ExportAborted> {
+        let (mut writer, mut stream) = JsonWriter::open();
+        tokio::spawn(async move {
+            while let Ok(Some(_)) = stream.next().await {
+                tokio::time::sleep(pause).await;
+            }
+        });
+        for number in 0..40 {
+            writer.field(&number.to_string(), &"x".repeat(CHUNK_BYTES)).await?;
+        }
+        writer.close().send().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_gets_the_document_and_a_slower_one_does_not_hold_it_up() {
+        written_for(Duration::from_millis(990)).await.expect("64 KiB a second are enough");
+        for pause in [Duration::from_secs(2), Duration::from_secs(60)] {
+            let began = Instant::now();
+            assert!(matches!(written_for(pause).await, Err(ExportAborted::ReaderTooSlow)));
+            assert!(began.elapsed() < MAX_LAG * 3, "{:?}", began.elapsed());
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_concurrent: 2, timeout: Duration::from_secs(600) }
+        Self { max_concurrent: 4, timeout: Duration::from_secs(600) }
     }
 }
 
@@ -114,6 +114,7 @@ async fn run(contents: Arc<Contents>, max_time: Duration, guard: ExportGuard, re
     match timeout(max_time, contents.write(user, snapshot, writer)).await {
         Ok(Ok(last)) => finish(last, guard).await,
         Ok(Err(ExportAborted::ReaderGone)) => tracing::info!("export aborted: its reader has gone"),
+        Ok(Err(error @ ExportAborted::ReaderTooSlow)) => tracing::info!(%error, "export truncated"),
         Ok(Err(ExportAborted::Store(error))) => tracing::error!(%error, "export truncated: the data could not be read"),
         Err(_) => tracing::warn!("export truncated: its reader took too long"),
     }
@@ -122,8 +123,8 @@ async fn run(contents: Arc<Contents>, max_time: Duration, guard: ExportGuard, re
 /// Frees the user's place before the reader sees the end, so that the reader may ask again at once.
 async fn finish(last: FinalChunk, guard: ExportGuard) {
     drop(guard);
-    if last.send().await.is_err() {
-        tracing::info!("export aborted: its reader has gone");
+    if let Err(error) = last.send().await {
+        tracing::info!(%error, "export aborted");
     }
 }
 

@@ -158,6 +158,7 @@ async fn a_history_shows_the_session_with_all_that_was_recorded(app: &TestApp) {
         "https://a.example"
       ],
       "start_time": "[time]",
+      "truncated": false,
       "user_id": "[id]"
     }
     "##);
@@ -177,6 +178,7 @@ async fn a_session_without_detections_has_a_history(app: &TestApp) {
     let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
     expected["emotion_detections"] = json!([]);
     expected["relevant_urls"] = json!([]);
+    expected["truncated"] = json!(false);
     assert_eq!(history.json, expected);
 }
 
@@ -209,6 +211,7 @@ async fn a_long_history_is_one_document(app: &TestApp) {
     let history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
     let mut expected = ada.get(&format!("/sessions/{session}")).await.assert_status(200).json;
     expected["relevant_urls"] = json!([]);
+    expected["truncated"] = json!(false);
     let mut read = history.json;
     let detections = read.as_object_mut().expect("an object").remove("emotion_detections").expect("a list");
     assert_eq!(read, expected);

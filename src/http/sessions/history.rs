@@ -40,7 +40,7 @@ use crate::http::{
         },
         "emotion_color": "#5C6BC0", "facial_emotion": "Sad"
     }],
-    "relevant_urls": ["https://www.who.int/health-topics/mental-health"]
+    "relevant_urls": ["https://www.who.int/health-topics/mental-health"], "truncated": false
 })))]
 pub(super) struct HistoryView {
     #[serde(flatten)]
@@ -50,6 +50,8 @@ pub(super) struct HistoryView {
     emotion_detections: Vec<DetectionView>,
     /// The distinct URLs of all suggestions.
     relevant_urls: Vec<String>,
+    /// Always false: a history is never cut. For clients that read it.
+    truncated: bool,
 }
 
 /// A detection of a session.
@@ -113,7 +115,7 @@ impl From<History> for HistoryView {
         relevant_urls.add(&detections);
         let view = |record| DetectionView::of(session.id, record);
         let emotion_detections = detections.into_iter().map(view).collect();
-        Self { session: session.into(), emotion_detections, relevant_urls: relevant_urls.into_vec() }
+        Self { session: session.into(), emotion_detections, relevant_urls: relevant_urls.into_vec(), truncated: false }
     }
 }
 
@@ -202,6 +204,7 @@ impl HistoryResponse {
         }
         array.close();
         writer.field("relevant_urls", &relevant_urls.into_vec()).await?;
+        writer.field("truncated", &false).await?;
         Ok(writer.close().send().await?)
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::http::{
     client::{ClientIp, TrustedProxies},
+    path::ANYTHING,
     request_id::{RequestId, X_REQUEST_ID},
 };
 
@@ -58,6 +59,7 @@ impl Handler for RequestTrace {
 /// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
 pub fn route(req: &Request) -> String {
     match req.matched_path() {
+        route if route.ends_with(ANYTHING) => "(none)".to_owned(),
         "" if !req.uri().path().trim_matches('/').is_empty() => "(none)".to_owned(),
         route => format!("/{route}"),
     }

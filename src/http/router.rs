@@ -16,7 +16,7 @@ use super::{
     connections::open::ConnectionLimits,
     docs,
     layers::{
-        BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost,
+        Admission, BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost,
         ResponseDefaults, compression,
     },
     metrics::HttpMetrics,
@@ -32,6 +32,8 @@ pub struct HttpConfig {
     pub limits: Limits,
     /// How many connections clients may have.
     pub connections: ConnectionLimits,
+    /// How many requests may be in progress.
+    pub admission: Admission,
     /// The web pages that may call the API.
     pub cors: CorsPolicy,
     /// The proxies whose `X-Forwarded-For` is believed.
@@ -55,6 +57,8 @@ pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
     if let Some(cors) = config.cors.hoop() {
         service = service.hoop(cors);
     }
+    // What waits has passed few layers yet, and so holds little memory.
+    let service = service.hoop(config.admission.clone());
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
     let service = service.hoop(Deadline(config.limits.request));
     service.hoop(BodyLimit { max_bytes: config.limits.body_bytes }).hoop(RequireHost)

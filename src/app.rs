@@ -98,7 +98,8 @@ impl App {
         self.address = public.address;
         self.listeners.push(run(public));
         if let Some(address) = &mut self.operator_address {
-            let site = metrics::router(edge.metrics.clone()).hoop(affix_state::inject(self.state.clone()));
+            let site = metrics::router(edge.metrics.clone(), edge.admission.clone())
+                .hoop(affix_state::inject(self.state.clone()));
             let few = ConnectionLimits { max: OPERATOR_CONNECTIONS, share: OPERATOR_CONNECTIONS, ..Default::default() };
             let few = OpenConnections::new(few, ConnectionMetrics::default());
             let operators = Server::bind(*address, router::admin_service(site, edge), edge.limits, few).await?;

@@ -19,7 +19,7 @@ tests_on_both_profiles! {
     caches_distinguish_origins_and_encodings with [("CORS_ORIGINS", "https://admin.example.org")],
     fixed_pages_are_sent_once_and_confirmed_afterwards,
     time_zone_and_language_can_be_read_where_they_are_written,
-    connections_of_one_client_leave_room_for_others,
+    connections_of_one_client_leave_places_for_others,
 }
 
 /// Sends a request and reads one response with a body of JSON.
@@ -167,7 +167,7 @@ async fn connect_from(ip: [u8; 4], to: SocketAddr) -> TcpStream {
 }
 
 /// A program that may open few files is connected to more often than that, first by connections that are idle, then by ones with a request.
-async fn connections_of_one_client_leave_room_for_others(app: &TestApp) {
+async fn connections_of_one_client_leave_places_for_others(app: &TestApp) {
     let ada = app.verified("ada").await;
     app.stop().await;
     let log_in = json!({ "email": ada.email, "password": ada.password }).to_string();

@@ -9,6 +9,7 @@ use crate::harness::{Person, Response, TestApp, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     every_path_takes_the_documented_methods_and_no_others,
+    a_fixed_word_is_never_taken_for_an_id,
     a_key_on_every_spelling_of_a_path_takes_effect_once,
     no_response_of_the_api_is_stored_under_any_spelling,
     metrics_count_every_spelling_under_its_route,
@@ -53,6 +54,33 @@ async fn every_path_takes_the_documented_methods_and_no_others(app: &TestApp) {
         }
     }
     assert!(faults.is_empty(), "{} of {}: {faults:#?}", faults.len(), paths.len() * METHODS.len());
+}
+
+/// The paths that put a fixed word, such as `me`, in the place of an id, and that the document does not list.
+fn words_for_ids(documented: &BTreeSet<String>) -> BTreeSet<String> {
+    let paths: Vec<Vec<&str>> = documented.iter().map(|path| path.split('/').collect()).collect();
+    let mut found = BTreeSet::new();
+    for path in &paths {
+        for at in (0..path.len()).filter(|at| path[*at] == "4000000") {
+            let siblings = paths.iter().filter(|other| other.len() > at && other[..at] == path[..at]);
+            let words = siblings.map(|other| other[at]).filter(|word| *word != path[at]);
+            found.extend(words.map(|word| [&path[..at], &[word], &path[at + 1..]].concat().join("/")));
+        }
+    }
+    found.difference(documented).cloned().collect()
+}
+
+async fn a_fixed_word_is_never_taken_for_an_id(app: &TestApp) {
+    let admin = app.admin().await;
+    let paths = words_for_ids(&documented(app).await.into_keys().collect());
+    assert!(paths.contains("/api/v1/users/me/activate") && paths.contains("/api/v1/sessions/count/end"), "{paths:?}");
+    for path in &paths {
+        for method in METHODS {
+            let call = admin.bearer().call(Method::from_bytes(method.as_bytes()).expect("a method"), path);
+            let response = call.send().await.assert_status(404);
+            assert_eq!(response.header("allow"), "", "{}", response.to);
+        }
+    }
 }
 
 /// The spellings of a path: with slashes at its end and between its parts, with a part that is percent-encoded, and with zeros before an id.

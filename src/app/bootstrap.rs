@@ -271,6 +271,7 @@ pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send 
     HttpConfig {
         limits,
         connections: ConnectionLimits { max, share, proxies: proxies.clone() },
+        admission: Default::default(),
         cors,
         proxies,
         new_request_id: Arc::new(new_id),

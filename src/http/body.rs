@@ -1,6 +1,12 @@
 //! JSON bodies, read within the limit of their size.
 
-use std::{borrow::Cow, future::poll_fn, io, pin::Pin};
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use salvo::{
     Depot, Request,
@@ -15,11 +21,13 @@ use salvo::{
     },
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{
     daily_share,
     extract::extractor,
     fields::{BodySchema, body_schema, read_object},
+    place,
     problem::{FieldError, Loc, Problem, document_errors},
 };
 
@@ -59,6 +67,9 @@ fn document(components: &mut Components, operation: &mut Operation, schema: RefO
     document_errors(components, operation, &errors);
 }
 
+/// A request whose body takes longer has no place among those in progress any more: it does nothing but wait for its client.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// In the extensions of a request while its body is read, so that a deadline can be told from a slow body.
 #[derive(Clone, Copy)]
 pub struct ReadingBody;
@@ -74,7 +85,16 @@ pub async fn bytes(req: &mut Request, depot: &Depot) -> Result<Bytes, Problem> {
     let limit = req.secure_max_size();
     let mut body = req.take_body();
     req.extensions_mut().insert(ReadingBody);
-    let collected = collect(&mut body, limit).await;
+    let collected = {
+        let mut collecting = pin!(collect(&mut body, limit));
+        match timeout(PATIENCE, &mut collecting).await {
+            Ok(collected) => collected,
+            Err(_) => {
+                place::give_back(req);
+                collecting.await
+            }
+        }
+    };
     req.extensions_mut().remove::<ReadingBody>();
     let Some(bytes) = collected?.map(Bytes::from) else {
         // The rest is put back: `BodyLimit` drains it before the response is sent.

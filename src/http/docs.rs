@@ -79,8 +79,15 @@ mod tests {
     use super::*;
     use crate::http::{
         root,
-        testing::{Served, answer},
+        router::HttpConfig,
+        server::Limits,
+        testing::{Served, answer, http_config},
     };
+
+    /// Compressing the first response of a page takes long without optimisation.
+    async fn site() -> Served {
+        Served::with(root::router, HttpConfig { limits: Limits::default(), ..http_config() }).await
+    }
 
     async fn page(site: &Served, path: &str) -> String {
         let page = site.get(path).send().await.expect("an answer");
@@ -91,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_served_document_is_the_printed_one() {
-        let site = Served::api(root::router).await;
+        let site = site().await;
         let served = answer(site.get("/openapi.json")).await.json;
         let printed = openapi::print(&root::router()).expect("JSON");
         assert_eq!(served, serde_json::from_str::<Value>(&printed).expect("JSON"));
@@ -99,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn swagger_ui_finds_its_files_with_and_without_a_slash_in_its_path() {
-        let site = Served::api(root::router).await;
+        let site = site().await;
         for path in ["/docs", "/docs/"] {
             let page = page(&site, path).await;
             assert!(page.contains("\"/openapi.json\"") && page.contains("\"validatorUrl\":\"none\""), "{page}");
@@ -120,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn redoc_has_its_own_script_and_may_load_from_no_other_host() {
-        let site = Served::api(root::router).await;
+        let site = site().await;
         let page = page(&site, "/redoc").await;
         assert!(page.len() > 500_000 && page.contains("Redoc.init(\"/openapi.json\""));
         assert!(!page.contains("<script src"), "a script from another host");

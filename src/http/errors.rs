@@ -19,6 +19,7 @@ use salvo::http::StatusCode;
 use super::{
     problem::{FieldError, Problem},
     problem_type::ProblemType,
+    sampling::sample,
 };
 
 /// `Retry-After` when a queue was full, a dependency was down or a request timed out.
@@ -126,6 +127,11 @@ impl Problem {
         Self::new(ProblemType::Unavailable, detail).retry_after(retry_after)
     }
 
+    /// 503: more requests wait than the service begins in time. Nothing was done.
+    pub fn overloaded() -> Self {
+        Self::unavailable(RETRY_AFTER)
+    }
+
     /// 503: the deadline of the request passed.
     pub fn timed_out() -> Self {
         let detail = "The service could not do this in time. Please try again shortly.";
@@ -192,7 +198,9 @@ impl From<AskError> for Problem {
                 Self::new(ProblemType::TooManyWaiting, detail).retry_after(RETRY_AFTER)
             }
             AskError::Busy(_) | AskError::Unavailable(_) | AskError::TimedOut(_) => {
-                tracing::warn!(%error, "request failed: dependency unavailable");
+                if let Some(left_out) = sample(&error.to_string()) {
+                    tracing::warn!(%error, left_out, "request failed: dependency unavailable");
+                }
                 Self::unavailable(RETRY_AFTER)
             }
         }
@@ -203,7 +211,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
-                tracing::warn!(%error, "request failed: dependency unavailable");
+                if let Some(left_out) = sample("database") {
+                    tracing::warn!(%error, left_out, "request failed: dependency unavailable");
+                }
                 Self::unavailable(RETRY_AFTER)
             }
             StoreError::OutcomeUnknown(_) => {

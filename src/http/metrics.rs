@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     connections::open::ConnectionMetrics,
-    layers::route,
+    layers::{Admission, route},
     problem::Problem,
     state::{AppState, State},
 };
@@ -60,10 +60,10 @@ impl HttpMetrics {
     fn register_connections(&self, registry: &mut Registry) {
         let ConnectionMetrics { open, refused, displaced } = self.connections.clone();
         registry.register("http_connections", "Open connections of clients", open);
-        registry.register("http_connections_refused", "Connections of clients that found no room", refused);
+        registry.register("http_connections_refused", "Connections of clients that found no place", refused);
         registry.register(
             "http_connections_displaced",
-            "Connections of clients that were closed to make room",
+            "Connections of clients that were closed to make way",
             displaced,
         );
     }
@@ -91,11 +91,14 @@ impl Handler for HttpMetrics {
 }
 
 /// `GET /metrics`, on the operators' listener only.
-pub fn router(http: HttpMetrics) -> Router {
-    Router::with_path("metrics").get(Metrics(http))
+pub fn router(http: HttpMetrics, admission: Admission) -> Router {
+    Router::with_path("metrics").get(Metrics { http, admission })
 }
 
-struct Metrics(HttpMetrics);
+struct Metrics {
+    http: HttpMetrics,
+    admission: Admission,
+}
 
 #[async_trait]
 impl Handler for Metrics {
@@ -115,8 +118,10 @@ impl Metrics {
         let state = State::<AppState>::of(depot)?;
         let mut registry = Registry::with_prefix("faceofmind");
         let help = "Time from a request to its response headers, by route and status class";
-        registry.register_with_unit("http_request", help, Unit::Seconds, self.0.requests.clone());
-        self.0.register_connections(&mut registry);
+        registry.register_with_unit("http_request", help, Unit::Seconds, self.http.requests.clone());
+        self.http.register_connections(&mut registry);
+        let help = "Requests that wait until others have ended";
+        gauge(&mut registry, "http_requests_waiting", help, count(self.admission.waiting()));
         register_system(&mut registry, &state).await;
         register_pool(&mut registry, &state.platform.db);
         let mut text = String::new();

@@ -17,6 +17,9 @@ use super::{
     problem::{FieldError, Problem, document_errors},
 };
 
+/// What matches any rest of a path. A route that ends with it leads nowhere.
+pub const ANYTHING: &str = "{**rest}";
+
 /// An id in the path, at least 1. The argument's name is the parameter's: `id: PathId` reads `{id}`, `cid: PathId` reads `{cid}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathId(pub i64);

@@ -2,7 +2,7 @@
 //!
 //! salvo matches paths with and without a slash at their end.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait,
@@ -16,10 +16,11 @@ use super::{
     connections::open::ConnectionLimits,
     docs,
     layers::{
-        BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost, ResponseDefaults,
-        compression,
+        Admission, BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost,
+        ResponseDefaults, compression,
     },
     metrics::HttpMetrics,
+    path::ANYTHING,
     responses::MessageBody,
     server::Limits,
 };
@@ -31,6 +32,8 @@ pub struct HttpConfig {
     pub limits: Limits,
     /// How many connections clients may have.
     pub connections: ConnectionLimits,
+    /// How many requests may be in progress.
+    pub admission: Admission,
     /// The web pages that may call the API.
     pub cors: CorsPolicy,
     /// The proxies whose `X-Forwarded-For` is believed.
@@ -54,6 +57,8 @@ pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
     if let Some(cors) = config.cors.hoop() {
         service = service.hoop(cors);
     }
+    // What waits has passed few layers yet, and so holds little memory.
+    let service = service.hoop(config.admission.clone());
     let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
     let service = service.hoop(Deadline(config.limits.request));
     service.hoop(BodyLimit { max_bytes: config.limits.body_bytes }).hoop(RequireHost)
@@ -74,9 +79,13 @@ impl HttpConfig {
 
 /// Completes every path: `HEAD` beside `GET`, `OPTIONS`, which lists the methods, and 405 for every other method. Without the 405, salvo would
 /// go on to the next path that matches, so that `DELETE /users/me` would reach `DELETE /users/{id}`. For the same reason paths with a
-/// parameter come after their fixed siblings.
+/// parameter come after their fixed siblings, and nothing below a fixed word falls through to them: `/users/me/activate` is 404.
 fn complete(mut router: Router) -> Router {
     router.routers = std::mem::take(&mut router.routers).into_iter().map(complete).collect();
+    if router.routers.iter().any(begins_with_parameter) {
+        let words: BTreeSet<String> = router.routers.iter().filter_map(fixed_word).collect();
+        router.routers.extend(words.iter().map(|word| Router::with_path(format!("{word}/{ANYTHING}")).goal(Nowhere)));
+    }
     router.routers.sort_by_key(begins_with_parameter);
     let mut methods: Vec<Method> = router.routers.iter().filter_map(method_of).collect();
     if methods.is_empty() {
@@ -93,8 +102,18 @@ fn complete(mut router: Router) -> Router {
 }
 
 fn begins_with_parameter(child: &Router) -> bool {
-    let first = child.filters.first().map(|filter| filter.info());
-    matches!(first, Some(FilterInfo::Path(path)) if path.trim_start_matches('/').starts_with('{'))
+    first_word(child).is_some_and(|word| word.starts_with('{'))
+}
+
+fn fixed_word(child: &Router) -> Option<String> {
+    first_word(child).filter(|word| !word.starts_with('{'))
+}
+
+fn first_word(child: &Router) -> Option<String> {
+    match child.filters.first().map(|filter| filter.info()) {
+        Some(FilterInfo::Path(path)) => path.trim_start_matches('/').split('/').next().map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// The method of a leaf as `.get(…)` or `.post(…)` makes it.
@@ -130,6 +149,16 @@ impl Handler for Options {
     async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
         res.headers_mut().insert(ALLOW, self.0.clone());
         res.render(MessageBody::json("Allow lists the methods of this path."));
+    }
+}
+
+/// Answers paths that lead nowhere. [`ProblemBodies`] adds the body.
+struct Nowhere;
+
+#[async_trait]
+impl Handler for Nowhere {
+    async fn handle(&self, _: &mut Request, _: &mut Depot, res: &mut Response, _: &mut FlowCtrl) {
+        res.status_code(StatusCode::NOT_FOUND);
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 
 /// A server that runs until this is dropped.
 pub(crate) struct Served {
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
     handle: ServerHandle,
     client: Client,
 }
@@ -38,7 +38,15 @@ pub(crate) fn http_config() -> HttpConfig {
     let new_request_id = Arc::new(|| Uuid::from_u128(7));
     let metrics = Default::default();
     let connections = ConnectionLimits { max: 100, share: 100, ..ConnectionLimits::default() };
-    HttpConfig { limits, connections, cors: CorsPolicy::Any, proxies: Default::default(), new_request_id, metrics }
+    HttpConfig {
+        limits,
+        connections,
+        admission: Default::default(),
+        cors: CorsPolicy::Any,
+        proxies: Default::default(),
+        new_request_id,
+        metrics,
+    }
 }
 
 impl Served {

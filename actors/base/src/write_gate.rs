@@ -37,6 +37,11 @@ impl WriteGate {
         self.0.load(Ordering::Acquire) == BEGUN
     }
 
+    /// Whether the request was withdrawn.
+    pub fn is_withdrawn(&self) -> bool {
+        self.0.load(Ordering::Acquire) == WITHDRAWN
+    }
+
     /// Runs `work` with this gate as the one of [`begin_write`].
     pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, work)

@@ -1,6 +1,9 @@
 //! Whose share of what can run out a request uses.
 
-use faceofmind_model::{RequestContext, UserId, request_context::rate_limit_group};
+use faceofmind_model::{
+    RequestContext, UserId,
+    request_context::{rate_limit_group, rate_limit_key},
+};
 use faceofmind_runtime::Caller;
 
 /// A signed-in user.
@@ -10,5 +13,10 @@ pub fn user(user: UserId) -> Caller {
 
 /// The network of a client without a verified token. Nothing that the client claims names it.
 pub fn network(context: &RequestContext) -> Caller {
-    Caller::in_group(rate_limit_group(&context.client_ip), context.rate_limit_key())
+    network_of(&context.client_ip)
+}
+
+/// The network of a client with this address.
+pub fn network_of(client_ip: &str) -> Caller {
+    Caller::in_group(rate_limit_group(client_ip), rate_limit_key(client_ip))
 }

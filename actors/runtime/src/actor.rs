@@ -49,10 +49,10 @@ pub(crate) struct Delivery<M: Message> {
 }
 
 impl<M: Message, A: Handler<M>> Deliver<A> for Delivery<M> {
-    /// Drops a message whose caller has gone.
+    /// Drops a message whose caller has gone, and one that has waited for too long.
     fn deliver(self: Box<Self>, actor: &mut A) {
         let Self { message, mut reply } = *self;
-        if reply.caller_gone() {
+        if reply.caller_gone() || reply.withdraw_if_late() {
             return;
         }
         reply.start_handling();

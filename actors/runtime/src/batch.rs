@@ -11,7 +11,9 @@ use std::{
     },
 };
 
-use crate::{Actor, Handle};
+use tokio::time::Instant;
+
+use crate::{Actor, Handle, MAX_QUEUED};
 
 /// Flush ids are unique in the process, so that an actor ignores the end of a flush that its predecessor at the same handle began.
 static NEXT_FLUSH_ID: AtomicU64 = AtomicU64::new(1);
@@ -24,11 +26,18 @@ type OnFlushed = Arc<dyn Fn(FlushId) + Send + Sync>;
 
 /// The commands that wait for the next flush, and the flush in flight.
 pub struct Batch<T> {
-    pending: VecDeque<(T, usize)>,
+    pending: VecDeque<Pending<T>>,
     in_flight: Option<FlushId>,
     max_weight: usize,
     on_flushed: OnFlushed,
     record_size: Option<Box<dyn Fn(usize) + Send>>,
+    refuse_late: Option<fn(T)>,
+}
+
+struct Pending<T> {
+    item: T,
+    weight: usize,
+    since: Instant,
 }
 
 impl<T> Batch<T> {
@@ -36,7 +45,13 @@ impl<T> Batch<T> {
     /// tells the actor, which calls [`Batch::finish_flush`].
     pub fn new(max_weight: usize, on_flushed: impl Fn(FlushId) + Send + Sync + 'static) -> Self {
         let on_flushed = Arc::new(on_flushed);
-        Self { pending: VecDeque::new(), in_flight: None, max_weight, on_flushed, record_size: None }
+        let (pending, in_flight, record_size, refuse_late) = Default::default();
+        Self { pending, in_flight, max_weight, on_flushed, record_size, refuse_late }
+    }
+
+    /// Gives the commands to `refuse` that have waited longer than [`MAX_QUEUED`] when their turn comes.
+    pub fn refuse_late(self, refuse: fn(T)) -> Self {
+        Self { refuse_late: Some(refuse), ..self }
     }
 
     /// Records the number of commands of each flush in the metrics of that actor.
@@ -52,18 +67,23 @@ impl<T> Batch<T> {
 
     /// Adds a command of that weight. A command that weighs more than a flush may is flushed alone.
     pub fn push_weighted(&mut self, item: T, weight: usize) {
-        self.pending.push_back((item, weight));
+        self.pending.push_back(Pending { item, weight, since: Instant::now() });
     }
 
-    /// Adds a command of that weight before those that are pending: it was taken for an earlier flush, and could not go with it.
+    /// Adds a command of that weight before those that are pending: it was taken for an earlier flush, and could not go with it. Its wait
+    /// begins anew.
     pub fn push_front_weighted(&mut self, item: T, weight: usize) {
-        self.pending.push_front((item, weight));
+        self.pending.push_front(Pending { item, weight, since: Instant::now() });
     }
 
     /// Starts the next flush and returns its commands, unless a flush is in flight or none is pending. Keep the guard until the flush has
     /// ended.
     pub fn start_flush(&mut self) -> Option<(Vec<T>, FlushGuard)> {
-        if self.in_flight.is_some() || self.pending.is_empty() {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        self.drop_late();
+        if self.pending.is_empty() {
             return None;
         }
         let id = FlushId(NEXT_FLUSH_ID.fetch_add(1, Ordering::Relaxed));
@@ -73,12 +93,19 @@ impl<T> Batch<T> {
             record(size);
         }
         let guard = FlushGuard { id, on_flushed: Arc::clone(&self.on_flushed) };
-        Some((self.pending.drain(..size).map(|(item, _)| item).collect(), guard))
+        Some((self.pending.drain(..size).map(|pending| pending.item).collect(), guard))
+    }
+
+    fn drop_late(&mut self) {
+        let Some(refuse) = self.refuse_late else { return };
+        while let Some(late) = self.pending.pop_front_if(|first| first.since.elapsed() > MAX_QUEUED) {
+            refuse(late.item);
+        }
     }
 
     fn next_len(&self) -> usize {
-        let sums = self.pending.iter().scan(0_usize, |sum, (_, weight)| {
-            *sum = sum.saturating_add(*weight);
+        let sums = self.pending.iter().scan(0_usize, |sum, pending| {
+            *sum = sum.saturating_add(pending.weight);
             Some(*sum)
         });
         sums.take_while(|sum| *sum <= self.max_weight).count().max(1)
@@ -174,5 +201,27 @@ mod tests {
         let (_, _guard) = batch.start_flush().expect("starts");
         batch.finish_flush(late.id);
         assert!(batch.is_in_flight());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_waited_too_long_is_refused_when_its_turn_comes() {
+        static REFUSED: AtomicU64 = AtomicU64::new(0);
+        let mut batch = Batch::new(9, |_| {}).refuse_late(|item| REFUSED.store(item, Ordering::Relaxed));
+        batch.push(1);
+        let (_, _first) = batch.start_flush().expect("starts");
+        batch.push(2);
+        tokio::time::advance(MAX_QUEUED).await;
+        batch.push(3);
+        tokio::time::advance(std::time::Duration::from_millis(1)).await;
+        batch.push_front_weighted(4, 1);
+        batch.reset();
+        let (flush, _second) = batch.start_flush().expect("the rest");
+        assert_eq!((flush, REFUSED.load(Ordering::Relaxed)), (vec![4, 2, 3], 0), "the first one's wait began anew");
+        batch.push(5);
+        tokio::time::advance(MAX_QUEUED * 2).await;
+        batch.push(6);
+        batch.reset();
+        let (flush, _third) = batch.start_flush().expect("the rest");
+        assert_eq!((flush, REFUSED.load(Ordering::Relaxed)), (vec![6], 5));
     }
 }

@@ -5,7 +5,7 @@
 //! newcomer.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -17,7 +17,7 @@ use crate::AskError;
 /// Whose work it is. Callers of one group share a turn, as the networks of one provider's customer do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    group: String,
+    group: Arc<str>,
     key: String,
 }
 
@@ -25,11 +25,11 @@ impl Caller {
     /// A caller that is its own group.
     pub fn alone(key: impl Into<String>) -> Self {
         let key = key.into();
-        Self { group: key.clone(), key }
+        Self { group: Arc::from(key.as_str()), key }
     }
 
     /// A caller of a group.
-    pub fn in_group(group: impl Into<String>, key: impl Into<String>) -> Self {
+    pub fn in_group(group: impl Into<Arc<str>>, key: impl Into<String>) -> Self {
         Self { group: group.into(), key: key.into() }
     }
 }
@@ -37,8 +37,10 @@ impl Caller {
 /// Work of several callers, at most `capacity` in all.
 #[derive(Debug)]
 pub struct FairQueue<W> {
-    /// The next turn is the front's.
-    groups: VecDeque<Lanes<W>>,
+    /// Those that have work, by name.
+    groups: HashMap<Arc<str>, Lanes<W>>,
+    /// Their names. The next turn is the front's.
+    turns: VecDeque<Arc<str>>,
     len: usize,
     capacity: usize,
 }
@@ -66,35 +68,38 @@ impl<W> Displaced<W> {
 impl<W> FairQueue<W> {
     /// Returns an empty queue.
     pub fn new(capacity: usize) -> Self {
-        Self { groups: VecDeque::new(), len: 0, capacity }
+        Self { groups: HashMap::new(), turns: VecDeque::new(), len: 0, capacity }
     }
 
     /// Adds work behind that of the same caller. Returns what found no place: the newest work of the caller with most waiting, which may be this.
     pub fn push(&mut self, caller: Caller, work: W) -> Option<Displaced<W>> {
-        let at = self.groups.iter().position(|group| group.0[0].0.group == caller.group).unwrap_or_else(|| {
-            self.groups.push_back(Lanes(VecDeque::new()));
-            self.groups.len() - 1
+        let group = Arc::clone(&caller.group);
+        let lanes = &mut self.groups.entry(Arc::clone(&group)).or_insert_with(|| {
+            self.turns.push_back(Arc::clone(&group));
+            Lanes(VecDeque::new())
         });
-        let lanes = &mut self.groups[at].0;
-        let lane = lanes.iter().position(|lane| lane.0 == caller).unwrap_or_else(|| {
-            lanes.push_back((caller, VecDeque::new()));
-            lanes.len() - 1
+        let lane = lanes.0.iter().position(|lane| lane.0 == caller).unwrap_or_else(|| {
+            lanes.0.push_back((caller, VecDeque::new()));
+            lanes.0.len() - 1
         });
-        lanes[lane].1.push_back(work);
+        lanes.0[lane].1.push_back(work);
         self.len += 1;
-        if self.len > self.capacity { self.displace(at, lane) } else { None }
+        if self.len > self.capacity { self.displace(&group, lane) } else { None }
     }
 
     /// Takes the next work, and gives the next turn to another caller.
     pub fn pop(&mut self) -> Option<W> {
-        let mut group = self.groups.pop_front()?;
+        let turn = self.turns.pop_front()?;
+        let group = self.groups.get_mut(&turn)?;
         let mut lane = group.0.pop_front()?;
         let work = lane.1.pop_front();
         if !lane.1.is_empty() {
             group.0.push_back(lane);
         }
-        if !group.0.is_empty() {
-            self.groups.push_back(group);
+        if group.0.is_empty() {
+            self.groups.remove(&turn);
+        } else {
+            self.turns.push_back(turn);
         }
         self.len -= 1;
         work
@@ -102,14 +107,19 @@ impl<W> FairQueue<W> {
 
     /// Drops the work that is no longer wanted.
     pub fn retain(&mut self, is_wanted: impl Fn(&W) -> bool) {
-        for group in &mut self.groups {
+        for group in self.groups.values_mut() {
             for lane in &mut group.0 {
                 lane.1.retain(&is_wanted);
             }
             group.0.retain(|lane| !lane.1.is_empty());
         }
-        self.groups.retain(|group| !group.0.is_empty());
-        self.len = self.groups.iter().map(Lanes::len).sum();
+        self.forget_empty();
+        self.len = self.groups.values().map(Lanes::len).sum();
+    }
+
+    fn forget_empty(&mut self) {
+        self.groups.retain(|_, group| !group.0.is_empty());
+        self.turns.retain(|name| self.groups.contains_key(name));
     }
 
     /// The number of pieces of work that wait.
@@ -128,15 +138,17 @@ impl<W> FairQueue<W> {
     }
 
     /// Takes the newest work of the largest caller of the largest group; among equals, that of the caller at `group` and `lane`.
-    fn displace(&mut self, group: usize, lane: usize) -> Option<Displaced<W>> {
-        let largest = largest(self.groups.iter().map(Lanes::len), group);
-        let lanes = &mut self.groups[largest].0;
+    fn displace(&mut self, group: &Arc<str>, lane: usize) -> Option<Displaced<W>> {
+        let own = self.turns.iter().position(|name| name == group)?;
+        let sizes = self.turns.iter().map(|name| self.groups.get(name).map_or(0, Lanes::len));
+        let largest = &self.turns[largest(sizes, own)];
+        let lanes = &mut self.groups.get_mut(largest)?.0;
         let own = if largest == group { lane } else { lanes.len() - 1 };
         let victim = self::largest(lanes.iter().map(|lane| lane.1.len()), own);
         let is_over_share = lanes.len() > 1 || lanes[victim].1.len() > 1;
         let work = lanes[victim].1.pop_back()?;
         lanes.retain(|lane| !lane.1.is_empty());
-        self.groups.retain(|group| !group.0.is_empty());
+        self.forget_empty();
         self.len -= 1;
         Some(Displaced { work, is_over_share })
     }
@@ -177,6 +189,13 @@ impl FairGate {
     pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
         let state = Mutex::new(GateState { free: places, waiting: FairQueue::new(capacity) });
         Self(Arc::new(Gate { name, state }))
+    }
+
+    /// Takes a place if one is free.
+    pub fn try_pass(&self) -> Option<GatePass> {
+        let mut state = self.state();
+        state.free = state.free.checked_sub(1)?;
+        Some(GatePass(self.clone()))
     }
 
     /// Waits for a place. A caller that stops waiting loses its turn to the next.

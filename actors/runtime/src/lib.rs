@@ -37,7 +37,7 @@ pub use error::AskError;
 pub use fail_point::FailPoint;
 pub use fair_queue::{Caller, Displaced, FairGate, FairQueue, GatePass};
 pub use handle::Handle;
-pub use message::{Message, ReplyTo};
+pub use message::{MAX_QUEUED, Message, ReplyTo};
 pub use metrics::RuntimeMetrics;
 pub use service::{Service, ServiceActor, ServiceStatus};
 pub use supervisor::{ActorState, ChildSpec, ChildStatus, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};

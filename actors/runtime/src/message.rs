@@ -11,6 +11,10 @@ use tracing::Span;
 
 use crate::{AskError, metrics::MessageMetrics};
 
+/// The longest that a request waits for its turn. *Why*: beyond it, the caller is soon to give up, and work for it keeps others waiting. So in
+/// overload those that are served are served soon, and the others learn soon that nothing was done.
+pub const MAX_QUEUED: Duration = Duration::from_secs(1);
+
 /// A request to an actor. The actors that implement [`Handler`](crate::Handler) for it can be asked it.
 pub trait Message: Send + 'static {
     /// What a successful reply holds.
@@ -107,6 +111,11 @@ impl<M: Message> ReplyTo<M> {
     /// The span of the request. Work that answers it runs in this span; a batch's span follows from it.
     pub fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Withdraws a request that waited longer than [`MAX_QUEUED`]. Returns whether it did.
+    pub(crate) fn withdraw_if_late(&self) -> bool {
+        self.sender.is_some() && self.since.elapsed() > MAX_QUEUED && self.gate.withdraw()
     }
 
     /// Ends the queue time and starts the handling time.

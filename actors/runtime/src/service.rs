@@ -114,13 +114,16 @@ macro_rules! answer_with_service {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Poll,
+    };
 
     use faceofmind_base::{Clock, Rng, begin_write};
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::{AskError, Handler, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, messages};
+    use crate::{AskError, Handler, MAX_QUEUED, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec, messages};
 
     #[derive(Default)]
     struct Doors {
@@ -134,6 +137,8 @@ mod tests {
     struct EnterWhileAwaited;
     /// Waits, then writes.
     struct Write;
+    /// As `Write`, with a caller that waits.
+    struct WritePatiently;
     /// Writes, then waits.
     struct WriteSlowly;
 
@@ -142,6 +147,7 @@ mod tests {
         Enter => (), within Duration::from_millis(20);
         EnterWhileAwaited => (), within Duration::from_millis(20);
         Write => (), within Duration::from_millis(20);
+        WritePatiently => ();
         WriteSlowly => (), within Duration::from_millis(20);
     }
 
@@ -164,6 +170,10 @@ mod tests {
             Ok(())
         }
 
+        async fn write_patiently(&self, _: WritePatiently) -> Result<(), AskError> {
+            self.write(Write).await
+        }
+
         async fn write_slowly(&self, _: WriteSlowly) -> Result<(), AskError> {
             self.wrote.store(begin_write(), Ordering::Relaxed);
             self.enter(Enter).await
@@ -184,6 +194,7 @@ mod tests {
         Doors;
         Enter => enter,
         Write => write,
+        WritePatiently => write_patiently,
     }
 
     impl Handler<WriteSlowly> for ServiceActor<Doors> {
@@ -227,6 +238,22 @@ mod tests {
         doors.left.notified().await;
         tree.stop(Duration::from_secs(10)).await;
         assert!(!doors.wrote.load(Ordering::Relaxed), "the caller was answered that nothing was done");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waited_too_long_in_the_mailbox_never_writes() {
+        let (doors, handle, tree) = doors().await;
+        for (waited, outcome) in
+            [(MAX_QUEUED + Duration::from_millis(1), Err(AskError::TimedOut("doors"))), (MAX_QUEUED, Ok(()))]
+        {
+            doors.open.notify_one();
+            let mut asked = std::pin::pin!(handle.ask(WritePatiently));
+            std::future::poll_fn(|context| Poll::Ready(assert!(asked.as_mut().poll(context).is_pending()))).await;
+            tokio::time::advance(waited).await;
+            assert_eq!(asked.await, outcome);
+            assert_eq!(doors.wrote.load(Ordering::Relaxed), outcome.is_ok(), "the caller was answered {outcome:?}");
+        }
+        tree.stop(Duration::from_secs(10)).await;
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The open connections of a listener, and which of them make room when there are too many.
+//! The open connections of a listener, and which of them make way when there are too many.
 
 use std::{
     cmp::Reverse,
@@ -23,7 +23,7 @@ const ROUND: usize = 64;
 pub struct ConnectionLimits {
     /// In all.
     pub max: usize,
-    /// Of one network (an IPv4 address, a /48 of IPv6), while there is no room for others.
+    /// Of one network (an IPv4 address, a /48 of IPv6), while there is no place for others.
     pub share: usize,
     /// The proxies that bring many clients. They have no share.
     pub proxies: TrustedProxies,
@@ -34,9 +34,9 @@ pub struct ConnectionLimits {
 pub struct ConnectionMetrics {
     /// Those that are open.
     pub open: Gauge,
-    /// Those that found no room.
+    /// Those that found no place.
     pub refused: Counter,
-    /// Those that were closed to make room.
+    /// Those that were closed to make way.
     pub displaced: Counter,
 }
 
@@ -88,7 +88,7 @@ impl OpenConnections {
         Arc::new(Self { limits, metrics, list: Mutex::default() })
     }
 
-    /// Lists a new connection. When there are as many as may be, those that were idle longest make room, first of the network that has most.
+    /// Lists a new connection. When there are as many as may be, those that were idle longest make way, first of the network that has most.
     /// When all are busy, the newest of a network beyond its share does. A network beyond its share displaces none but its own.
     pub(super) fn admit(
         self: &Arc<Self>,
@@ -102,7 +102,7 @@ impl OpenConnections {
         let mut list = self.list();
         // The peer may have closed, and connected again from the same port.
         list.remove(peer);
-        if list.entries.len() >= self.limits.max && !self.make_room(&mut list, network) {
+        if list.entries.len() >= self.limits.max && !self.make_way(&mut list, network) {
             self.metrics.refused.inc();
             return None;
         }
@@ -112,7 +112,7 @@ impl OpenConnections {
         Some(Listed { connection, closing, peer, all: Arc::clone(self) })
     }
 
-    fn make_room(&self, list: &mut List, newcomer: Option<Network>) -> bool {
+    fn make_way(&self, list: &mut List, newcomer: Option<Network>) -> bool {
         let is_greedy = list.size(newcomer).0 >= self.limits.share;
         let mut leaving = list.idle(newcomer.filter(|_| is_greedy));
         leaving.truncate((self.limits.max / ROUND).max(1));
@@ -167,7 +167,7 @@ impl List {
         network.map_or((0, 0), |network| (count(network.block), count(network.own)))
     }
 
-    /// The idle connections, of this network's block or of all, in the order in which they make room.
+    /// The idle connections, of this network's block or of all, in the order in which they make way.
     fn idle(&self, only: Option<Network>) -> Vec<SocketAddr> {
         let may_go = |entry: &Entry| {
             entry.connection.is_idle()
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_that_was_idle_longest_makes_room() {
+    fn the_connection_that_was_idle_longest_makes_way() {
         let all = open(3, 2);
         let [one, two, three] = ["1.0.0.1:1", "1.0.0.2:1", "1.0.0.3:1"].map(|peer| all.connect(peer));
         let busy = request(one.as_ref());
@@ -271,7 +271,7 @@ mod tests {
         assert!(!other.as_ref().expect("admitted").closing.is_cancelled());
         let _other_busy = request(other.as_ref());
         let new = all.connect("1.0.0.1:1");
-        assert!(new.is_some(), "the newest of the flood made room");
+        assert!(new.is_some(), "the newest of the flood made way");
         drop(busy);
         assert!(all.connect("[2001:db8:2::5]:1").is_some());
         assert!(all.connect("[2001:db8:2:9::1]:1").is_some(), "a /64 counts in its /48");

@@ -10,7 +10,7 @@ use salvo::{
     },
 };
 
-use crate::http::{body::next_data, problem::Problem};
+use crate::http::{body::next_data, place, problem::Problem};
 
 /// How many bytes of an unread body are drained, at most, and for how long.
 const MAX_DRAINED: usize = 16 << 20;
@@ -35,6 +35,7 @@ impl Handler for BodyLimit {
         } else {
             ctrl.call_next(req, depot, res).await;
         }
+        place::give_back(req);
         drain(req).await;
     }
 }
@@ -43,7 +44,8 @@ fn declared_length(req: &Request) -> Option<u64> {
     req.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn drain(req: &mut Request) {
+/// Reads and drops an unread body, so that the client sees the response and not a reset.
+pub(super) async fn drain(req: &mut Request) {
     // A client that waits for `100 Continue` has not sent its body, and reading would ask for it.
     if req.headers().contains_key(EXPECT) {
         return;

@@ -5,14 +5,19 @@ use std::{
     sync::{Arc, Once},
 };
 
-use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait, http::HeaderValue};
+use salvo::{
+    Depot, FlowCtrl, Handler, Request, Response, async_trait,
+    http::{HeaderValue, StatusCode},
+};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::http::{
     client::{ClientIp, TrustedProxies},
+    path::ANYTHING,
     request_id::{RequestId, X_REQUEST_ID},
+    sampling::sample,
 };
 
 /// The outermost layer: puts [`RequestId`] and [`ClientIp`] into the depot, echoes `X-Request-Id`, opens the span
@@ -58,6 +63,7 @@ impl Handler for RequestTrace {
 /// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
 pub fn route(req: &Request) -> String {
     match req.matched_path() {
+        route if route.ends_with(ANYTHING) => "(none)".to_owned(),
         "" if !req.uri().path().trim_matches('/').is_empty() => "(none)".to_owned(),
         route => format!("/{route}"),
     }
@@ -66,7 +72,11 @@ pub fn route(req: &Request) -> String {
 fn log(res: &Response, started: Instant) {
     let status = res.status_code.unwrap_or_default();
     let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if status.is_server_error() {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(left_out) = sample("503") {
+            tracing::warn!(status = status.as_u16(), latency_us, left_out, "request finished");
+        }
+    } else if status.is_server_error() {
         tracing::warn!(status = status.as_u16(), latency_us, "request finished");
     } else {
         tracing::info!(status = status.as_u16(), latency_us, "request finished");

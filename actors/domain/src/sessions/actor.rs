@@ -106,7 +106,8 @@ impl SessionTracker {
         let flushed = handle.clone();
         Self {
             suggestions,
-            batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush))),
+            batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush)))
+                .refuse_late(|late: PendingCommand| late.caller.reply(Err(AskError::TimedOut(NAME).into()))),
             held: Vec::new(),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),

@@ -3,6 +3,7 @@
 
 mod mail;
 mod nats;
+mod pgbouncer;
 mod postgres;
 mod redis;
 
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 pub(crate) use self::{
     mail::Mail,
     nats::Nats,
+    pgbouncer::{PGBOUNCER, Pgbouncer},
     postgres::{Durability, Postgres, program as postgres_program},
     redis::Redis,
 };

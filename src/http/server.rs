@@ -61,10 +61,16 @@ pub struct ServerHandle {
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl ServerHandle {
-    /// Refuses new connections, closes silent ones, and lets requests in progress finish within `limit`.
-    pub async fn stop(&self, limit: Duration) {
+    /// Refuses new connections. Those that are open are served on.
+    pub async fn close(&self) {
         self.shutdown.request();
         drop(tokio::time::timeout(CLOSE_TIMEOUT, self.shutdown.closed()).await);
+    }
+
+    /// Refuses new connections, closes silent ones, and lets requests in progress finish within `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        self.close().await;
+        self.shutdown.close_silent();
         self.inner.stop_graceful(limit);
     }
 }
@@ -150,6 +156,29 @@ mod tests {
         let all = stream.read_to_end(&mut read);
         timeout(Duration::from_secs(5), all).await.expect("the server closes").expect("readable");
         read
+    }
+
+    /// A proxy that has just connected sends its request, and does not repeat one that is cut off.
+    #[tokio::test]
+    async fn a_connection_made_before_the_socket_closes_is_served() {
+        let any = ([127, 0, 0, 1], 0).into();
+        let limits = Limits::default();
+        let server = Server::bind(any, Service::new(Router::new().get(hello)), limits).await.expect("a free port");
+        let (address, handle) = (server.address, server.handle.clone());
+        let running = tokio::spawn(server.run());
+        let mut connections = Vec::new();
+        for _ in 0..50 {
+            connections.push(TcpStream::connect(address).await.expect("it listens"));
+        }
+        handle.close().await;
+        for stream in &mut connections {
+            let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(request).await.expect("writes");
+            assert!(read(stream).await.starts_with(b"HTTP/1.1 200"));
+        }
+        TcpStream::connect(address).await.expect_err("no new connection");
+        handle.stop(Duration::from_secs(5)).await;
+        timeout(Duration::from_secs(5), running).await.expect("it stops").expect("no panic").expect("it served");
     }
 
     #[tokio::test]

@@ -29,12 +29,18 @@ pub(in crate::http) struct ClosableListener {
 pub(in crate::http) struct ShutdownSignal {
     requested: CancellationToken,
     closed: CancellationToken,
+    silent: CancellationToken,
 }
 
 impl ShutdownSignal {
-    /// Asks the listener to close its socket and its silent connections.
+    /// Asks the listener to close its socket.
     pub(in crate::http) fn request(&self) {
         self.requested.cancel();
+    }
+
+    /// Closes the connections without a request in progress.
+    pub(in crate::http) fn close_silent(&self) {
+        self.silent.cancel();
     }
 
     /// Waits until the socket is closed.
@@ -66,6 +72,8 @@ impl Acceptor for ClosableListener {
     async fn accept(&mut self, policy: Option<ArcFusePolicy>) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
         let Some(acceptor) = &mut self.open else { return pending().await };
         let accepted = tokio::select! {
+            // Clients that are connected and not yet accepted are served. Closing the socket would reset them.
+            biased;
             accepted = acceptor.accept(policy) => accepted?,
             () = self.shutdown.requested.cancelled() => {
                 self.open = None;
@@ -75,7 +83,7 @@ impl Acceptor for ClosableListener {
         };
         let peer = accepted.remote_addr.clone().into_std();
         let listed = self.connections.list(peer.ok_or(io::ErrorKind::AddrNotAvailable)?);
-        let closing = self.shutdown.requested.clone();
+        let closing = self.shutdown.silent.clone();
         Ok(Accepted {
             stream: TrackedStream::new(accepted.stream, listed, closing, self.head_timeout),
             coupler: TcpCoupler::new(),

@@ -4,9 +4,11 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod disk_full;
 mod pgbouncer;
 mod reverse_proxy;
 mod rolling_restart;
+mod systemd;
 
 /// Reads a variable that `cargo xtask faults` sets. A missing one fails the test.
 fn variable(name: &str) -> String {

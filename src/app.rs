@@ -37,7 +37,7 @@ pub(crate) use tail::{accept_event_gaps, tail};
 use self::instance_lock::InstanceLock;
 
 /// The time in which the first request of a connection that was accepted last arrives. Proxies connect when they have a request.
-const FIRST_REQUEST: Duration = Duration::from_millis(100);
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A running service. [`App::stop`] stops it in order. Dropping it cuts off its requests.
 pub struct App {

@@ -25,6 +25,8 @@ pub(crate) struct ReverseProxy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Nginx,
+    /// nginx without the line by which it speaks HTTP/1.1 to the nodes.
+    NginxHttp10,
     Haproxy,
 }
 
@@ -35,8 +37,12 @@ impl ReverseProxy {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let file = folder.path().join("proxy.conf");
         let mut command = match kind {
-            Kind::Nginx => {
-                fs::write(&file, nginx(folder.path(), address, nodes)).expect("written");
+            Kind::Nginx | Kind::NginxHttp10 => {
+                let mut text = nginx(folder.path(), address, nodes);
+                if matches!(kind, Kind::NginxHttp10) {
+                    text = text.replace("proxy_http_version 1.1;", "");
+                }
+                fs::write(&file, text).expect("written");
                 let mut command = Command::new(variable("FOM_TEST_NGINX"));
                 command.args(["-e", "stderr", "-c"]).arg(&file);
                 command

@@ -21,6 +21,7 @@ tests_on_production! {
     a_rolling_restart_behind_nginx_loses_no_request,
     a_rolling_restart_behind_haproxy_loses_no_request,
     a_cut_export_ends_incomplete_behind_nginx,
+    a_cut_export_ends_incomplete_behind_nginx_that_speaks_http_1_0,
     a_cut_export_ends_incomplete_behind_haproxy,
 }
 
@@ -38,6 +39,10 @@ async fn a_rolling_restart_behind_haproxy_loses_no_request(app: &TestApp) {
 
 async fn a_cut_export_ends_incomplete_behind_nginx(app: &TestApp) {
     cut_export(app, Kind::Nginx).await;
+}
+
+async fn a_cut_export_ends_incomplete_behind_nginx_that_speaks_http_1_0(app: &TestApp) {
+    cut_export(app, Kind::NginxHttp10).await;
 }
 
 async fn a_cut_export_ends_incomplete_behind_haproxy(app: &TestApp) {

@@ -15,6 +15,8 @@ pub(super) struct Connection {
     /// Those whose response is not sent to its end.
     in_progress: AtomicUsize,
     is_http2: AtomicBool,
+    /// Whether a response ended before its end.
+    is_cut: AtomicBool,
 }
 
 /// A request in progress. It ends when this is dropped.
@@ -47,9 +49,21 @@ impl Connection {
         self.in_progress.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether a response ended before its end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
     /// Whether the client speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.is_http2.load(Ordering::Relaxed)
+    }
+}
+
+impl RunningRequest {
+    /// Notes that the response ends before its end.
+    pub(super) fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Relaxed);
     }
 }
 

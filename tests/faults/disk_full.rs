@@ -1,4 +1,4 @@
-//! The embedded profile on a disk that fills up and gets room again.
+//! The embedded profile on a disk that fills up and is freed again.
 
 use std::{
     cell::RefCell,
@@ -25,7 +25,7 @@ const HEALED: Duration = Duration::from_secs(5);
 const DISKS: usize = 3;
 
 #[test]
-fn a_full_disk_refuses_writes_until_it_has_room_again() {
+fn a_full_disk_refuses_writes_until_it_is_freed() {
     run_test(Profile::Embedded, &[], |app| Box::pin(fill_and_free(app)));
 }
 
@@ -103,7 +103,7 @@ impl OnSmallDisk {
     /// Writes a file until the disk is full.
     fn fill(&self) -> PathBuf {
         let path = self.disk.join("filler");
-        let mut file = File::create(&path).expect("room for a file");
+        let mut file = File::create(&path).expect("a file");
         while file.write_all(&[1; 1024]).is_ok() {}
         path
     }

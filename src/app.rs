@@ -40,6 +40,8 @@ use self::instance_lock::InstanceLock;
 
 /// The most connections of operators. They count against the reserve of open files.
 const OPERATOR_CONNECTIONS: usize = 32;
+/// The time in which the first request of a connection that was accepted last arrives. Proxies connect when they have a request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A running service. [`App::stop`] stops it in order. Dropping it cuts off its requests.
 pub struct App {
@@ -152,6 +154,10 @@ impl App {
     pub async fn stop(mut self) {
         self.state.stopping.cancel();
         tokio::time::sleep(self.drain).await;
+        for (handle, _) in &self.listeners {
+            handle.close().await;
+        }
+        tokio::time::sleep(self.drain.min(FIRST_REQUEST)).await;
         let end = Instant::now() + self.shutdown_timeout;
         for (handle, _) in &self.listeners {
             handle.stop(self.shutdown_timeout).await;

@@ -249,6 +249,31 @@ fn the_architecture_document_describes_every_module() {
     }
 }
 
+/// The number after this text in a file.
+fn number_in(file: &str, after: &str) -> u64 {
+    let text = document(file);
+    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{file}: no {after}"));
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("{file}: no number after {after}"))
+}
+
+#[test]
+fn a_service_manager_waits_longer_than_a_stop_takes() {
+    let drain = number_in("config/production.toml", "\ndrain_seconds = ");
+    let requests = number_in("config/default.toml", "\nshutdown_timeout_seconds = ");
+    for (file, limit) in
+        [("docs/faceofmind.service", "\nTimeoutStopSec="), ("docker-compose.yml", "stop_grace_period: ")]
+    {
+        assert!(number_in(file, limit) > 2 * (drain + requests), "{file}");
+    }
+}
+
+#[test]
+fn the_unit_allows_a_descriptor_for_each_connection() {
+    const CONNECTIONS: u64 = 10_000;
+    assert!(number_in("docs/faceofmind.service", "\nLimitNOFILE=") > CONNECTIONS);
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = document("README.md").lines().count();

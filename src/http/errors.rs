@@ -228,7 +228,7 @@ impl From<StoreError> for Problem {
                 tracing::error!(%error, "request failed: stored data is lost or corrupt");
                 Self::internal()
             }
-            StoreError::Rejected(_) => {
+            StoreError::Rejected(_) | StoreError::UnexpectedPooler => {
                 tracing::error!(%error, "request failed: internal error");
                 Self::internal()
             }

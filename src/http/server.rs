@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use salvo::{Listener, Service, conn::TcpListener, fuse::FuseConfig};
+use salvo::{Service, fuse::FuseConfig};
 
 use super::connections::{
     listener::{ClosableListener, ShutdownSignal},
@@ -58,10 +58,16 @@ pub struct ServerHandle {
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl ServerHandle {
-    /// Refuses new connections, closes silent ones, and lets requests in progress finish within `limit`.
-    pub async fn stop(&self, limit: Duration) {
+    /// Refuses new connections. Those that are open are served on.
+    pub async fn close(&self) {
         self.shutdown.request();
         drop(tokio::time::timeout(CLOSE_TIMEOUT, self.shutdown.closed()).await);
+    }
+
+    /// Refuses new connections, closes silent ones, and lets requests in progress finish within `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        self.close().await;
+        self.shutdown.close_silent();
         self.inner.stop_graceful(limit);
     }
 }
@@ -87,9 +93,9 @@ impl Server {
     ) -> Result<Self, CannotListen> {
         service.hoops.insert(0, Arc::new(CountRequests(Arc::clone(&connections))));
         let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
-        let acceptor = TcpListener::new(address).try_bind().await.map_err(|error| cannot(&error))?;
-        let address = acceptor.local_addr().map_err(|error| cannot(&error))?;
-        let (listener, shutdown) = ClosableListener::new(acceptor, Arc::clone(&connections), limits.headers);
+        let bound = ClosableListener::bind(address, Arc::clone(&connections), limits.headers).await;
+        let (listener, shutdown) = bound.map_err(|error| cannot(&error))?;
+        let address = listener.address().map_err(|error| cannot(&error))?;
         let server = with_limits(listener, limits);
         let handle = ServerHandle { inner: server.handle(), shutdown };
         Ok(Self { address, handle, serving: Box::pin(server.try_serve(service)) })
@@ -121,7 +127,8 @@ fn with_limits(listener: ClosableListener, limits: Limits) -> salvo::Server<Clos
 mod tests {
     use std::sync::LazyLock;
 
-    use salvo::{Router, Service, handler};
+    use futures_util::stream;
+    use salvo::{Response, Router, Service, handler, http::ResBody};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -157,6 +164,46 @@ mod tests {
         let all = stream.read_to_end(&mut read);
         timeout(Duration::from_secs(5), all).await.expect("the server closes").expect("readable");
         read
+    }
+
+    /// A proxy that has just connected sends its request, and does not repeat one that is cut off.
+    #[tokio::test]
+    async fn a_connection_made_before_the_socket_closes_is_served() {
+        let any = ([127, 0, 0, 1], 0).into();
+        let limits = Limits::default();
+        let server = Server::bind(any, Service::new(Router::new().get(hello)), limits).await.expect("a free port");
+        let (address, handle) = (server.address, server.handle.clone());
+        let running = tokio::spawn(server.run());
+        let mut connections = Vec::new();
+        for _ in 0..50 {
+            connections.push(TcpStream::connect(address).await.expect("it listens"));
+        }
+        handle.close().await;
+        for stream in &mut connections {
+            let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(request).await.expect("writes");
+            assert!(read(stream).await.starts_with(b"HTTP/1.1 200"));
+        }
+        TcpStream::connect(address).await.expect_err("no new connection");
+        handle.stop(Duration::from_secs(5)).await;
+        timeout(Duration::from_secs(5), running).await.expect("it stops").expect("no panic").expect("it served");
+    }
+
+    #[handler]
+    async fn half_an_answer(res: &mut Response) {
+        let chunks = [Ok("half"), Err(io::Error::other("the database is gone"))];
+        res.body(ResBody::stream(stream::iter(chunks)));
+    }
+
+    /// A proxy that speaks HTTP/1.0, as nginx does by default, would pass on a clean end as that of a whole answer.
+    #[tokio::test]
+    async fn a_response_that_fails_halfway_resets_the_connection() {
+        let (address, handle, _) = serve(Router::new().get(half_an_answer), Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        stream.write_all(b"GET / HTTP/1.0\r\nhost: x\r\n\r\n").await.expect("writes");
+        let all = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await.expect("it ends");
+        assert_eq!(all.expect_err("no clean end").kind(), io::ErrorKind::ConnectionReset);
+        handle.stop_forceful();
     }
 
     #[tokio::test]

@@ -115,8 +115,13 @@ impl Call {
 
     /// Sends the request to a service that may have stopped; `None` if there is no complete response.
     pub(crate) async fn try_send(self) -> Option<Response> {
+        self.try_answer().await.ok()
+    }
+
+    /// The same, with the cause.
+    pub(crate) async fn try_answer(self) -> Result<Response, reqwest::Error> {
         let Self { request, method, path, .. } = self;
-        Response::try_read(&method, &path, request.send().await.ok()?).await.ok()
+        Response::try_read(&method, &path, request.send().await?).await
     }
 
     /// Sends the request. Panics on a status of 500 and above, unless the test allows failures.

@@ -32,7 +32,7 @@ mod event_stream;
 mod events;
 pub(crate) mod logs;
 mod mail;
-mod nats_server;
+pub(crate) mod nats_server;
 mod person;
 mod program;
 mod raw_http;

@@ -59,7 +59,7 @@ impl NatsServer {
 }
 
 /// A port below the ephemeral range, so that no outgoing connection occupies it while the server is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 12_000 + u16::try_from(std::process::id() % 10_000).expect("below");
     let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));

@@ -102,7 +102,8 @@ impl Response {
     }
 
     fn assert_request_id(&self) {
-        assert!(!self.header("x-request-id").is_empty(), "{} was answered without X-Request-Id", self.to);
+        let context = || format!("{} was answered without X-Request-Id: {} {}", self.to, self.status, self.text);
+        assert!(!self.header("x-request-id").is_empty(), "{}", context());
     }
 
     fn assert_json(&self) {

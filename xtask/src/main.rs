@@ -1,6 +1,7 @@
-//! Developer commands: `cargo xtask test | services | bench | layers | loc | words`.
+//! Developer commands: `cargo xtask test | faults | services | bench | layers | loc | words`.
 
 mod bench;
+mod faults;
 mod interrupt;
 mod layers;
 mod loc;
@@ -25,6 +26,14 @@ use crate::interrupt::{Interrupt, Interrupted};
 enum Command {
     /// Run the tests on private servers; passes its arguments to `cargo test`
     Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Run the long stories: outages, proxies, rolling restarts; passes its arguments to `cargo test`
+    Faults {
+        /// Run the tests of `cargo xtask test` instead, on PostgreSQL and NATS of the versions in docker-compose.yml
+        #[arg(long)]
+        compose_versions: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
@@ -54,6 +63,8 @@ fn run(command: Command) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     match command {
         Command::Test { args } => test::run(&args, &interrupt),
+        Command::Faults { compose_versions: true, args } => faults::run_on_compose_versions(&args, &interrupt),
+        Command::Faults { compose_versions: false, args } => faults::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
         Command::Bench(options) => bench::run(&options, &interrupt),
         Command::Layers => layers::run(),

@@ -9,7 +9,7 @@ use std::{
     net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -139,6 +139,16 @@ impl Drop for Process {
         self.signal("KILL", "-");
         let _reaped = self.child.wait();
     }
+}
+
+/// The exit code of a program that ended; 1 if a signal ended it.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Whether a server listens at this port.
+pub(crate) fn accepts(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 /// Whether a server at this port answers `request` with `expected`.

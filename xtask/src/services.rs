@@ -3,6 +3,7 @@
 
 mod mail;
 mod nats;
+mod pgbouncer;
 mod postgres;
 mod redis;
 
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 pub(crate) use self::{
     mail::Mail,
     nats::Nats,
+    pgbouncer::{PGBOUNCER, Pgbouncer},
     postgres::{Durability, Postgres, program as postgres_program},
     redis::Redis,
 };
@@ -93,7 +95,7 @@ pub(crate) fn run(interrupt: &Interrupt) -> Result<ExitCode> {
 }
 
 /// All users can read it, because PostgreSQL does not run as root. Its path is short, because the path of a socket has at most 107 bytes.
-fn temporary_dir() -> Result<TempDir> {
+pub(crate) fn temporary_dir() -> Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("fom-").permissions(Permissions::from_mode(0o755));
     builder.tempdir().context("cannot create a temporary directory")

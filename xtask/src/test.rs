@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
     let mut phases = Phases::default();
     let status = phases.run(args, interrupt);
     phases.print();
-    status.map(exit_code)
+    status.map(process::exit_code)
 }
 
 /// The duration of each phase. It is printed even if a phase fails.
@@ -87,19 +87,17 @@ fn cargo_test(
     Process::start("cargo test", command, Stop::Term)?.wait(interrupt)
 }
 
-/// The whole workspace unless `args` choose packages. Test hooks are enabled in both cases.
+/// The whole workspace unless `args` choose packages. Test hooks are enabled in both cases. The root package has the feature `faults` too, whose
+/// tests need `cargo xtask faults`.
 fn scope(args: &[String]) -> &'static [&'static str] {
-    let names_one = |arg: &String| PACKAGES.contains(&arg.split('=').next().unwrap_or_default());
-    if args.iter().take_while(|arg| *arg != "--").any(names_one) {
-        &["--all-features"]
-    } else {
+    let own: Vec<_> = args.iter().take_while(|arg| *arg != "--").collect();
+    if !own.iter().any(|arg| PACKAGES.contains(&arg.split('=').next().unwrap_or_default())) {
         &["--workspace", "--features", "faceofmind/test-hooks"]
+    } else if own.iter().any(|arg| arg.rsplit('=').next() == Some("faceofmind")) {
+        &["--features", "faceofmind/test-hooks"]
+    } else {
+        &["--all-features"]
     }
-}
-
-/// Cargo's exit code; 1 if a signal ended it.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -119,6 +117,7 @@ mod tests {
     fn a_package_may_follow_after_a_space_or_an_equals_sign() {
         assert_eq!(scope(&args("-p faceofmind-base")), ["--all-features"]);
         assert_eq!(scope(&args("--package=faceofmind-base")), ["--all-features"]);
+        assert_eq!(scope(&args("-p faceofmind")), ["--features", "faceofmind/test-hooks"]);
     }
 
     #[test]

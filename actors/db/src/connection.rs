@@ -12,7 +12,7 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::{StoreError, error::SERVER_ENDS};
+use crate::{StoreError, error::SERVER_ENDS, executor::PgExecutor};
 
 /// The longest that a statement may take. A server that hears us gives up earlier, by the deadlines that [`Database`](crate::Database) sets.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
@@ -52,7 +52,10 @@ pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
 macro_rules! with_conn {
     ($connection:expr, $c:ident => $run:expr) => {
         match $connection {
-            $crate::Connection::Postgres($c, state) => state.run(async { $run }).await,
+            $crate::Connection::Postgres(connection, state) => {
+                let $c = state.executor(connection);
+                state.run(async { $run }).await
+            }
             $crate::Connection::Sqlite($c, state) => state.run(async { $run }).await,
         }
     };
@@ -66,15 +69,26 @@ pub struct StatementState {
     deadline: Duration,
     /// None where no pool learns of a break: on SQLite, and for a connection of its own.
     last_break: Option<LastBreak>,
+    /// Whether a pooler may give the next transaction another connection of the server.
+    is_behind_pooler: bool,
 }
 
 impl Default for StatementState {
     fn default() -> Self {
-        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: None }
+        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: None, is_behind_pooler: false }
     }
 }
 
 impl StatementState {
+    pub(crate) fn behind_pooler(is_behind_pooler: bool) -> Self {
+        Self { is_behind_pooler, ..Self::default() }
+    }
+
+    /// The connection as [`with_conn!`](crate::with_conn) hands it to a query.
+    pub fn executor<'c>(&self, connection: &'c mut PgConnection) -> PgExecutor<'c> {
+        PgExecutor::new(connection, !self.is_behind_pooler)
+    }
+
     /// Runs a statement for at most 20 s, where [`Tx`] has not lifted that. *Why*: a connection whose peer has gone without a word, as in a failover, says
     /// nothing until TCP gives up, which may take two hours.
     ///
@@ -109,8 +123,9 @@ pub struct Pooled<DB: sqlx::Database> {
 }
 
 impl<DB: sqlx::Database> Pooled<DB> {
-    pub(crate) fn new(connection: PoolConnection<DB>, last_break: Option<LastBreak>) -> Self {
-        Self { connection, state: StatementState { last_break, ..StatementState::default() } }
+    /// A connection to SQLite, or one to PostgreSQL whose breaks are recorded.
+    pub(crate) fn new(connection: PoolConnection<DB>, last_break: Option<LastBreak>, is_behind_pooler: bool) -> Self {
+        Self { connection, state: StatementState { last_break, ..StatementState::behind_pooler(is_behind_pooler) } }
     }
 }
 
@@ -127,6 +142,9 @@ impl<DB: sqlx::Database> Drop for Pooled<DB> {
 pub enum ReadConn {
     /// To PostgreSQL.
     Postgres(Pooled<Postgres>),
+    /// To PostgreSQL behind a pooler, which may take the server's connection away between preparing a statement and executing it, except
+    /// within a transaction.
+    BehindPooler(PooledTx<Postgres>),
     /// To SQLite.
     Sqlite(Pooled<Sqlite>),
 }
@@ -135,7 +153,10 @@ impl ReadConn {
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(Pooled { connection, state }) => Connection::Postgres(connection, state),
+            Self::Postgres(Pooled { connection, state })
+            | Self::BehindPooler(PooledTx { pooled: Pooled { connection, state }, .. }) => {
+                Connection::Postgres(connection, state)
+            }
             Self::Sqlite(Pooled { connection, state }) => Connection::Sqlite(connection, state),
         }
     }
@@ -219,6 +240,7 @@ impl Tx {
     /// [`StoreError`].
     pub async fn on_postgres(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<(), StoreError> {
         if let Connection::Postgres(c, state) = self.connection() {
+            let c = state.executor(c);
             state.run(query.execute(c)).await?;
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! The pool of one database, PostgreSQL or SQLite. Where the two must differ, the difference lives here and in [`crate::connection`].
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use faceofmind_base::begin_write;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, SqliteConnection, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -20,7 +20,7 @@ use crate::{
 pub struct PoolSettings {
     /// The maximum number of connections.
     pub max_connections: u32,
-    /// Prepared statements cached per connection. Set it to 0 behind a pgbouncer in transaction mode.
+    /// Prepared statements cached per connection. 0: PostgreSQL is behind a pgbouncer in transaction mode.
     pub statement_cache: usize,
     /// The longest wait for a free connection.
     pub acquire_timeout: Duration,
@@ -32,10 +32,13 @@ impl Default for PoolSettings {
     }
 }
 
-/// Set when a connection is made, and not as startup parameters, which a pgbouncer refuses. Lock waits end before their caller's deadline of
-/// 10 s.
+/// Set when a connection is made. Lock waits end before their caller's deadline of 10 s.
 const SERVER_DEADLINES: &str =
     "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'";
+
+/// Begins a transaction behind a pooler, where what is set for a connection of the server would stay there for its next client.
+const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '15s'; SET LOCAL lock_timeout = '8s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 /// A connection that was idle for longer is tried before it is used, and has this time to answer.
 const MAX_UNTRIED: Duration = Duration::from_secs(1);
@@ -51,6 +54,9 @@ const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 pub struct PostgresPool {
     pool: PgPool,
     last_break: LastBreak,
+    /// Whether a pgbouncer in transaction mode stands between: no statement has a name, nothing is set for a connection, and each statement
+    /// is in a transaction.
+    pub(crate) is_behind_pooler: bool,
 }
 
 impl PostgresPool {
@@ -59,17 +65,44 @@ impl PostgresPool {
         PgConnection::connect_with(&self.pool.connect_options()).await
     }
 
+    /// Connects twice, and asks which process of the server is behind each connection.
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut connections =
+            [with_connect_timeout(self.connect()).await?, with_connect_timeout(self.connect()).await?];
+        let mut processes = BTreeSet::new();
+        for connection in &mut connections {
+            let asked = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection);
+            processes.insert(with_connect_timeout(asked).await?.try_get::<i32, _>(0)?);
+        }
+        for connection in connections {
+            connection.close().await?;
+        }
+        if processes.len() == 1 && !self.is_behind_pooler { Err(StoreError::UnexpectedPooler) } else { Ok(()) }
+    }
+
     async fn acquire(&self) -> Result<Pooled<Postgres>, sqlx::Error> {
-        Ok(Pooled::new(self.pool.acquire().await?, Some(self.last_break.clone())))
+        Ok(Pooled::new(self.pool.acquire().await?, Some(self.last_break.clone()), self.is_behind_pooler))
+    }
+
+    async fn read_conn(&self) -> Result<ReadConn, sqlx::Error> {
+        let connection = self.acquire().await?;
+        if self.is_behind_pooler {
+            return Ok(ReadConn::BehindPooler(PooledTx::begin(connection, self.begin_statement()).await?));
+        }
+        Ok(ReadConn::Postgres(connection))
+    }
+
+    fn begin_statement(&self) -> Option<&'static str> {
+        self.is_behind_pooler.then_some(BEGIN_WITH_DEADLINES)
     }
 
     /// Begins a transaction, on another connection when the first one is broken: nothing was sent over that.
     async fn begin(&self) -> Result<PooledTx<Postgres>, StoreError> {
         let connection = self.acquire().await?;
         enter_write()?;
-        match PooledTx::begin(connection, None).await {
+        match PooledTx::begin(connection, self.begin_statement()).await {
             Err(error) if is_broken(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {
-                Ok(PooledTx::begin(self.acquire().await?, None).await?)
+                Ok(PooledTx::begin(self.acquire().await?, self.begin_statement()).await?)
             }
             begun => Ok(begun?),
         }
@@ -93,7 +126,10 @@ impl Database {
     pub fn postgres(url: &str, settings: PoolSettings) -> Result<Self, sqlx::Error> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("faceofmind")
+            // sqlx sets it for results in text, of which there are none here. A pgbouncer refuses the parameter.
+            .extra_float_digits(None)
             .statement_cache_capacity(settings.statement_cache);
+        let is_behind_pooler = settings.statement_cache == 0;
         let last_break = LastBreak::default();
         let breaks = last_break.clone();
         // sqlx keeps the brackets of an IPv6 address, and looks up a host of that name.
@@ -106,8 +142,13 @@ impl Database {
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async { sqlx::raw_sql(SERVER_DEADLINES).execute(connection).await.map(drop) })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if is_behind_pooler {
+                        return Ok(());
+                    }
+                    sqlx::raw_sql(SERVER_DEADLINES).execute(connection).await.map(drop)
+                })
             })
             .before_acquire(move |connection, made| {
                 let (is_suspect, is_idle) = (breaks.concerns(made.age), made.idle_for > MAX_UNTRIED);
@@ -115,7 +156,7 @@ impl Database {
             })
             .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_lazy_with(options);
-        Ok(Self::Postgres(PostgresPool { pool, last_break }))
+        Ok(Self::Postgres(PostgresPool { pool, last_break, is_behind_pooler }))
     }
 
     /// Prepares a pool for an SQLite file, which is created at first use with mode 0600: WAL, foreign keys on, deleted data overwritten
@@ -151,7 +192,7 @@ impl Database {
             Self::Sqlite(pool, writer) => {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 enter_write()?;
-                let connection = Pooled::new(pool.acquire().await?, None);
+                let connection = Pooled::new(pool.acquire().await?, None, false);
                 let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
@@ -164,8 +205,8 @@ impl Database {
     /// [`StoreError`] when no connection is available.
     pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
         match self {
-            Self::Postgres(pool) => Ok(ReadConn::Postgres(pool.acquire().await?)),
-            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None))),
+            Self::Postgres(pool) => Ok(pool.read_conn().await?),
+            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None, false))),
         }
     }
 
@@ -178,16 +219,12 @@ impl Database {
     /// Connects once, beside the pool, whose error would only say that it timed out.
     ///
     /// # Errors
-    /// [`StoreError`] with the reason why the connection failed.
+    /// [`StoreError`] with the reason why the connection failed, and [`StoreError::UnexpectedPooler`].
     pub async fn check_connectivity(&self) -> Result<(), StoreError> {
-        let failed = match self {
-            Self::Postgres(pool) => match with_connect_timeout(pool.connect()).await {
-                Ok(connection) => connection.close().await,
-                Err(error) => Err(error),
-            },
-            Self::Sqlite(pool, _) => pool.acquire().await.map(drop),
-        };
-        Ok(failed?)
+        match self {
+            Self::Postgres(pool) => pool.check().await,
+            Self::Sqlite(pool, _) => Ok(pool.acquire().await.map(drop)?),
+        }
     }
 
     /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy

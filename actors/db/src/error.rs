@@ -14,6 +14,12 @@ pub enum StoreError {
     /// The connection failed while the transaction was committed: it may have been.
     #[error("the database did not report whether it committed: {0}")]
     OutcomeUnknown(sqlx::Error),
+    /// Two open connections have one process of the server: what is prepared or set on one holds for the other.
+    #[error(
+        "a pooler gives the connections of the server to one transaction after another (pgbouncer with `pool_mode = transaction`). \
+         Set DATABASE_STATEMENT_CACHE=0, or name the server itself"
+    )]
+    UnexpectedPooler,
     /// A concurrent change won: what the statement relied on is gone.
     #[error("a concurrent change won")]
     Conflict,

@@ -15,6 +15,7 @@ pub mod bulk;
 pub mod connection;
 pub mod database;
 pub mod error;
+pub mod executor;
 pub mod export;
 pub mod lease;
 pub mod migrations;

@@ -181,8 +181,15 @@ fn up_migrations(db: &Database) -> impl Iterator<Item = &'static SqlMigration> +
 }
 
 /// Begins a transaction that no other migration runs beside. It waits for another node's migration however long that takes.
+///
+/// The migrator names its statements. Behind a pooler, the server's connection may have those of an earlier migration.
 async fn begin_locked(db: &Database) -> Result<Tx, StoreError> {
     let mut tx = db.begin().await?;
+    if let (Database::Postgres(pool), Connection::Postgres(c, _)) = (db, tx.connection())
+        && pool.is_behind_pooler
+    {
+        sqlx::raw_sql("DEALLOCATE ALL").execute(c).await?;
+    }
     tx.lift_deadlines().await?;
     tx.lock("migrations").await?;
     Ok(tx)
@@ -206,9 +213,9 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>, MigrationError> {
 
 async fn tables(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
     let rows: Vec<(String,)> = match tx.connection() {
-        Connection::Postgres(c, _) => {
+        Connection::Postgres(c, state) => {
             let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1";
-            sqlx::query_as(sql).fetch_all(c).await?
+            sqlx::query_as(sql).fetch_all(state.executor(c)).await?
         }
         Connection::Sqlite(c, _) => {
             let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1";

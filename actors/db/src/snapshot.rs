@@ -25,8 +25,8 @@ impl Database {
         match self {
             Self::Postgres(pool) => {
                 let mut connection = with_connect_timeout(pool.connect()).await?;
-                sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
-                Ok(Snapshot::Postgres(connection, StatementState::default()))
+                sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
+                Ok(Snapshot::Postgres(connection, StatementState::behind_pooler(pool.is_behind_pooler)))
             }
             Self::Sqlite(pool, _) => {
                 let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use faceofmind_base::WriteGate;
-use faceofmind_db::{Database, PoolSettings, StoreError, with_conn};
+use faceofmind_db::{Database, PoolSettings, ReadConn, StoreError, with_conn};
 use faceofmind_testing::{self as testing, TcpProxy};
 use tokio::time::timeout;
 
@@ -143,4 +143,27 @@ async fn a_connection_that_was_idle_is_tried_before_it_is_used() {
     proxy.restore();
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_all_answer(&db, 8).await;
+}
+
+/// The values of `lock_timeout` and the number of named statements, where a statement finds them.
+async fn left_on(reader: &mut ReadConn) -> (String, i64) {
+    let sql = "SELECT current_setting($1), (SELECT count(*) FROM pg_prepared_statements)";
+    with_conn!(reader.connection(), c => sqlx::query_as(sql).bind("lock_timeout").fetch_one(c).await).expect("reads")
+}
+
+/// A pgbouncer in transaction mode hands the server's connection to another client after each transaction.
+#[tokio::test]
+async fn without_a_statement_cache_nothing_stays_on_a_connection_to_postgres() {
+    let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
+    for (statement_cache, statements, lock_timeout) in [(0, 0, "0"), (100, 1, "8s")] {
+        let settings = PoolSettings { statement_cache, max_connections: 1, ..PoolSettings::default() };
+        let db = Database::postgres(&format!("{server}/postgres"), settings).expect("a URL");
+        let mut reader = db.read_conn().await.expect("a connection");
+        assert_eq!(left_on(&mut reader).await, ("8s".to_owned(), statements));
+        // Ends the transaction that a pooler needs.
+        with_conn!(reader.connection(), c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop)).expect("runs");
+        assert_eq!(left_on(&mut reader).await, (lock_timeout.to_owned(), statements));
+        drop(reader);
+        db.close().await;
+    }
 }

@@ -16,6 +16,8 @@ pub(super) struct Connection {
     in_progress: AtomicUsize,
     is_http2: AtomicBool,
     turn: AtomicU64,
+    /// Whether a response ended before its end.
+    is_cut: AtomicBool,
 }
 
 /// Counts the moments in which connections begin and become idle.
@@ -28,7 +30,13 @@ pub(super) struct RunningRequest(Arc<Connection>);
 impl Default for Connection {
     fn default() -> Self {
         let turn = TURNS.fetch_add(1, Ordering::Relaxed).into();
-        Self { begun: AtomicUsize::new(0), in_progress: AtomicUsize::new(0), is_http2: AtomicBool::new(false), turn }
+        Self {
+            begun: AtomicUsize::new(0),
+            in_progress: AtomicUsize::new(0),
+            is_http2: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+            turn,
+        }
     }
 }
 
@@ -63,9 +71,21 @@ impl Connection {
         self.turn.load(Ordering::Relaxed)
     }
 
+    /// Whether a response ended before its end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
     /// Whether the client speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.is_http2.load(Ordering::Relaxed)
+    }
+}
+
+impl RunningRequest {
+    /// Notes that the response ends before its end.
+    pub(super) fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,22 +2,23 @@
 //! have not sent anything are closed. salvo alone keeps the socket open, and waits for silent connections, until all
 //! others have ended.
 
-use std::{future::pending, io, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use salvo::{
-    conn::{
-        Accepted, Acceptor, Holding,
-        tcp::{TcpAcceptor, TcpCoupler},
-    },
-    fuse::ArcFusePolicy,
+    conn::{Accepted, Acceptor, ConnCtrl, Holding, StraightStream, tcp::TcpCoupler},
+    fuse::{ArcFusePolicy, FuseAction, FuseInfo, TransProto},
+    http::{Version, uri::Scheme},
 };
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{open::OpenConnections, stream::TrackedStream};
 
 /// A listener that can be closed.
 pub(in crate::http) struct ClosableListener {
-    open: Option<TcpAcceptor>,
+    open: Option<TcpListener>,
+    /// What was in the queue of the socket when it was closed.
+    last: Vec<(std::net::TcpStream, SocketAddr)>,
     holdings: Vec<Holding>,
     connections: Arc<OpenConnections>,
     head_timeout: Duration,
@@ -29,12 +30,18 @@ pub(in crate::http) struct ClosableListener {
 pub(in crate::http) struct ShutdownSignal {
     requested: CancellationToken,
     closed: CancellationToken,
+    silent: CancellationToken,
 }
 
 impl ShutdownSignal {
-    /// Asks the listener to close its socket and its silent connections.
+    /// Asks the listener to close its socket.
     pub(in crate::http) fn request(&self) {
         self.requested.cancel();
+    }
+
+    /// Closes the connections without a request in progress.
+    pub(in crate::http) fn close_silent(&self) {
+        self.silent.cancel();
     }
 
     /// Waits until the socket is closed.
@@ -44,51 +51,98 @@ impl ShutdownSignal {
 }
 
 impl ClosableListener {
-    pub(in crate::http) fn new(
-        acceptor: TcpAcceptor,
+    /// Listens on this address.
+    pub(in crate::http) async fn bind(
+        address: SocketAddr,
         connections: Arc<OpenConnections>,
         head_timeout: Duration,
-    ) -> (Self, ShutdownSignal) {
-        let shutdown = ShutdownSignal::default();
-        let holdings = acceptor.holdings().to_vec();
-        (Self { holdings, open: Some(acceptor), connections, head_timeout, shutdown: shutdown.clone() }, shutdown)
+    ) -> io::Result<(Self, ShutdownSignal)> {
+        let open = TcpListener::bind(address).await?;
+        let holding = Holding {
+            local_addr: open.local_addr()?.into(),
+            http_versions: vec![Version::HTTP_11, Version::HTTP_2],
+            http_scheme: Scheme::HTTP,
+        };
+        let (holdings, shutdown) = (vec![holding], ShutdownSignal::default());
+        let listener = Self {
+            holdings,
+            open: Some(open),
+            last: Vec::new(),
+            connections,
+            head_timeout,
+            shutdown: shutdown.clone(),
+        };
+        Ok((listener, shutdown))
     }
+
+    /// The address, with the port that the system chose when port 0 was requested.
+    pub(in crate::http) fn address(&self) -> io::Result<SocketAddr> {
+        self.open.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
+    }
+
+    /// The next connection, also one of those that were waiting when the socket was closed.
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        if let Some(listener) = &self.open {
+            tokio::select! {
+                accepted = listener.accept() => return accepted,
+                () = self.shutdown.requested.cancelled() => {}
+            }
+            self.last = self.open.take().map_or(Ok(Vec::new()), close)?;
+            self.shutdown.closed.cancel();
+        }
+        match self.last.pop() {
+            Some((stream, peer)) => Ok((TcpStream::from_std(stream)?, peer)),
+            None => pending().await,
+        }
+    }
+}
+
+/// Closes a socket. Gives the connections in its queue, which closing it would reset.
+fn close(listener: TcpListener) -> io::Result<Vec<(std::net::TcpStream, SocketAddr)>> {
+    let listener = listener.into_std()?;
+    let mut last = Vec::new();
+    while let Ok((stream, peer)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        last.push((stream, peer));
+    }
+    Ok(last)
 }
 
 impl Acceptor for ClosableListener {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = TrackedStream;
+    type Stream = StraightStream<TrackedStream>;
 
     fn holdings(&self) -> &[Holding] {
         &self.holdings
     }
 
     async fn accept(&mut self, policy: Option<ArcFusePolicy>) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
-        let (accepted, listed) = loop {
-            let Some(acceptor) = &mut self.open else { return pending().await };
-            let accepted = tokio::select! {
-                accepted = acceptor.accept(policy.clone()) => accepted?,
-                () = self.shutdown.requested.cancelled() => {
-                    self.open = None;
-                    self.shutdown.closed.cancel();
-                    return pending().await;
-                }
-            };
-            let peer = accepted.remote_addr.clone().into_std().ok_or(io::ErrorKind::AddrNotAvailable)?;
-            let closing = self.shutdown.requested.child_token();
+        let (stream, peer, listed, conn_ctrl) = loop {
+            let (stream, peer) = self.next().await?;
+            let (conn_ctrl, closing) = (ConnCtrl::new(), self.shutdown.silent.child_token());
             // A connection that is not admitted closes here.
-            if let Some(listed) = self.connections.admit(peer, accepted.conn_ctrl.clone(), closing) {
-                break (accepted, listed);
+            if let Some(listed) = self.connections.admit(peer, conn_ctrl.clone(), closing) {
+                break (stream, peer, listed, conn_ctrl);
             }
         };
+        let Holding { local_addr, http_scheme, .. } = self.holdings[0].clone();
+        let info = FuseInfo { trans_proto: TransProto::Tcp, remote_addr: peer.into(), local_addr: local_addr.clone() };
+        let fuse_config = match policy {
+            Some(policy) => match policy.decide(&info).await {
+                FuseAction::Accept(config) => Some(config),
+                FuseAction::Reject => return Err(io::ErrorKind::ConnectionAborted.into()),
+            },
+            None => None,
+        };
+        let tracked = TrackedStream::new(stream, listed, self.head_timeout);
         Ok(Accepted {
-            stream: TrackedStream::new(accepted.stream, listed, self.head_timeout),
+            stream: StraightStream::new(tracked, fuse_config, conn_ctrl.clone(), None),
             coupler: TcpCoupler::new(),
-            fuse_config: accepted.fuse_config,
-            conn_ctrl: accepted.conn_ctrl,
-            local_addr: accepted.local_addr,
-            remote_addr: accepted.remote_addr,
-            http_scheme: accepted.http_scheme,
+            fuse_config,
+            conn_ctrl,
+            local_addr,
+            remote_addr: peer.into(),
+            http_scheme,
         })
     }
 }

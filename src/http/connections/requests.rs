@@ -26,7 +26,7 @@ impl Handler for CountRequests {
         ctrl.call_next(req, depot, res).await;
         if let Some(running) = running.filter(|_| !res.body.is_none() && !res.body.is_error()) {
             let body = std::mem::take(&mut res.body);
-            res.body = ResBody::Boxed(Box::pin(RunningBody { body, _running: running }));
+            res.body = ResBody::Boxed(Box::pin(RunningBody { body, running }));
         }
     }
 }
@@ -34,7 +34,7 @@ impl Handler for CountRequests {
 /// The body of a response, whose request ends with it.
 struct RunningBody {
     body: ResBody,
-    _running: RunningRequest,
+    running: RunningRequest,
 }
 
 impl Body for RunningBody {
@@ -43,6 +43,9 @@ impl Body for RunningBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxedError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(Some(Err(_)))) {
+            self.running.cut();
+        }
         frame.map(|frame| frame.map(|frame: Result<_, io::Error>| frame.map_err(Into::into)))
     }
 

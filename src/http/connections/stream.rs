@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use salvo::conn::{Acceptor, tcp::TcpAcceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Sleep, sleep},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -20,7 +20,7 @@ use super::open::Listed;
 /// The time of the first head begins with the connection, that of a later one with its first byte: hyper's own limit begins with the end of the
 /// response before, and would close connections that a proxy keeps to use again.
 pub(in crate::http) struct TrackedStream {
-    stream: <TcpAcceptor as Acceptor>::Stream,
+    stream: TcpStream,
     listed: Listed,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     head_timeout: Duration,
@@ -34,7 +34,7 @@ pub(in crate::http) struct TrackedStream {
 const HTTP2_PREFACE: &[u8] = b"PRI ";
 
 impl TrackedStream {
-    pub(super) fn new(stream: <TcpAcceptor as Acceptor>::Stream, listed: Listed, head_timeout: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, listed: Listed, head_timeout: Duration) -> Self {
         let closing = Box::pin(listed.closing.clone().cancelled_owned());
         Self { stream, listed, closing, head_timeout, head_deadline: None, receiving: None }
     }
@@ -65,6 +65,15 @@ impl TrackedStream {
             other => other.insert((begun, Box::pin(sleep(timeout)))),
         };
         deadline.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// A response that ended before its end closes the connection by a reset. In HTTP/1.0 a clean end would be that of the response.
+impl Drop for TrackedStream {
+    fn drop(&mut self) {
+        if self.listed.connection.is_cut() {
+            drop(self.stream.set_zero_linger());
+        }
     }
 }
 

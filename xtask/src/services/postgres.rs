@@ -76,12 +76,16 @@ impl Postgres {
     }
 }
 
-/// The path of a program of PostgreSQL: Debian's newest version, else the one on the PATH.
+/// The path of a program of PostgreSQL: that of the server on the PATH, else Debian's newest version, which is not on the PATH.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let server = process::find("postgres").map(|server| server.with_file_name(name));
+    server.filter(|file| file.is_file()).or_else(|| newest_of_debian(name)).or_else(|| process::find(name))
+}
+
+fn newest_of_debian(name: &str) -> Option<PathBuf> {
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect();
     versions.sort_by_key(|version| Reverse(version.file_name().to_string_lossy().parse::<u32>().unwrap_or(0)));
-    let debian = versions.iter().map(|version| version.path().join("bin").join(name)).find(|file| file.is_file());
-    debian.or_else(|| process::find(name))
+    versions.iter().map(|version| version.path().join("bin").join(name)).find(|file| file.is_file())
 }
 
 /// PostgreSQL does not run as root. Then it runs as the user that its package creates.

@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     the_refresh_token_holds_only_five_claims,
     the_access_token_names_the_configured_audience with [("JWT_AUDIENCE", "faceofmind-services")],
     a_login_from_a_new_device_is_mailed,
+    a_login_from_a_new_network_is_mailed_whatever_the_device_calls_itself,
     a_hash_with_outdated_parameters_is_renewed_at_login,
     many_logins_at_once_succeed,
 }
@@ -174,6 +175,19 @@ async fn a_login_from_a_new_device_is_mailed(app: &TestApp) {
     let mail = app.mail_to(&ada.email).await;
     assert!(mail.text.contains("A stolen phone") && mail.text.contains(&elsewhere.ip), "{}", mail.text);
     assert!(mail.has_no_code(), "{}", mail.text);
+}
+
+/// Any client can send the `User-Agent` of the owner's device.
+async fn a_login_from_a_new_network_is_mailed_whatever_the_device_calls_itself(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let elsewhere = ada.using(app.client());
+    elsewhere.log_in().await.assert_status(200);
+    let mail = app.mail_to(&ada.email).await;
+    assert!(mail.text.contains(&elsewhere.client.ip), "{}", mail.text);
+    for known in [&ada, &elsewhere] {
+        known.log_in().await.assert_status(200);
+    }
+    app.expect_no_mail_to(&ada.email).await;
 }
 
 async fn a_hash_with_outdated_parameters_is_renewed_at_login(app: &TestApp) {

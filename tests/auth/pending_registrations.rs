@@ -13,6 +13,7 @@ tests_on_both_profiles! {
     a_stranger_who_registers_an_active_accounts_address_gains_nothing,
     a_fourth_pending_registration_replaces_the_oldest,
     the_mail_states_the_name_and_time_of_its_registration,
+    mails_about_two_registrations_of_the_same_name_differ_by_more_than_the_code,
 }
 
 /// The flow of the unmodified app, which can only get a second code by registering again.
@@ -88,7 +89,7 @@ async fn assert_owner_wins(app: &TestApp, contest: Contest) {
     assert_eq!(owner.get("/auth/me").await.assert_status(200).json["last_name"], owner.last_name);
     assert_eq!(app.row_count("claims").await, 0, "no registration is pending any more");
     stranger.register().await.assert_status(201);
-    stranger.log_in().await.assert_status(401);
+    stranger.log_in().await.assert_status(400);
     owner.log_in().await.assert_status(200);
 }
 
@@ -106,7 +107,7 @@ async fn a_stranger_who_registers_an_active_accounts_address_gains_nothing(app: 
     stranger.register().await.assert_status(201);
     let mail = app.mail_to(&owner.email).await;
     assert!(mail.has_no_code(), "{}", mail.text);
-    stranger.log_in().await.assert_status(401);
+    stranger.log_in().await.assert_status(400);
     owner.log_in().await.assert_status(200);
     assert_eq!(owner.get("/auth/me").await.assert_status(200).json["first_name"], owner.first_name);
 }
@@ -142,4 +143,18 @@ async fn the_mail_states_the_name_and_time_of_its_registration(app: &TestApp) {
     assert_eq!(mail.code().len(), 6, "the code is the only run of six digits");
     let body = json!({ "email": eve.email, "otp": mail.code() });
     app.client().post("/auth/verify-otp", body).await.assert_status(200);
+}
+
+/// A stranger can register with the owner's name at the same time. The owner must be able to tell the mails apart.
+async fn mails_about_two_registrations_of_the_same_name_differ_by_more_than_the_code(app: &TestApp) {
+    let owner = app.person("ada");
+    let stranger = Person { password: "a stranger's long word".into(), ..owner.using(app.client()) };
+    let mut texts = Vec::new();
+    for person in [&owner, &stranger] {
+        person.register().await.assert_status(201);
+        let mail = app.mail_to(&owner.email).await;
+        assert!(mail.text.contains(&person.client.ip), "{}", mail.text);
+        texts.push(mail.text.replace(&mail.code(), "").replace(&person.client.ip, ""));
+    }
+    assert!(!texts[0].contains("more than once") && texts[1].contains("more than once"), "{texts:?}");
 }

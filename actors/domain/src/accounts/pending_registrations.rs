@@ -6,7 +6,10 @@ use faceofmind_model::{ClaimId, Email, Status, UserId};
 use faceofmind_platform::password_hasher::PasswordHash;
 use sqlx::FromRow;
 
-use super::store::{Account, lock_address};
+use super::{
+    PendingCredentials,
+    store::{Account, lock_address},
+};
 
 /// Pending registrations of one address. One more replaces the oldest.
 const MAX_PENDING: i64 = 3;
@@ -30,6 +33,8 @@ pub(super) struct PendingRegistration {
     pub(super) created_at: Timestamp,
     /// BCP 47 tag of the client, where known.
     pub(super) language: Option<String>,
+    /// Whether the address has other pending registrations.
+    pub(super) has_others: bool,
 }
 
 impl PendingRegistration {
@@ -119,21 +124,33 @@ pub(super) async fn find(
     user: UserId,
     claim: ClaimId,
 ) -> Result<Option<PendingRegistration>, StoreError> {
-    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language \
+    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language, \
+        EXISTS (SELECT 1 FROM claims o WHERE o.user_id = c.user_id AND o.id <> c.id) AS has_others \
         FROM claims c LEFT JOIN claim_languages l ON l.claim_id = c.id WHERE c.user_id = $1 AND c.id = $2";
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
 }
 
-/// Returns the newest registration. Where there is none, as for an account that an admin has set back to inactive, it is made from the
-/// account's row.
-pub(super) async fn newest(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<Option<ClaimId>, StoreError> {
-    let select = "SELECT id FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+/// Returns the newest registration with its password.
+pub(super) async fn newest(connection: Connection<'_>, user: UserId) -> Result<Option<PendingCredentials>, StoreError> {
+    let select = "SELECT id, password FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+    let found: Option<(ClaimId, String)> =
+        with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_optional(c).await)?;
+    Ok(found
+        .map(|(registration, password)| PendingCredentials { registration, password: PasswordHash::stored(password) }))
+}
+
+/// Returns the newest registration. Where an inactive account has none, as one that an admin has set back, it is made from the account's row.
+pub(super) async fn newest_or_own(
+    tx: &mut Tx,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<ClaimId>, StoreError> {
     let user = &account.user;
-    let found: Option<(ClaimId,)> =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user.id).fetch_optional(c).await)?;
+    let found = newest(tx.connection(), user.id).await?;
     match (found, &account.password) {
-        (Some((id,)), _) => Ok(Some(id)),
+        (Some(PendingCredentials { registration, .. }), _) => Ok(Some(registration)),
         (None, None) => Ok(None),
+        (None, _) if user.status != Status::Inactive => Ok(None),
         (None, Some(password)) => {
             let (first_name, last_name) = (user.first_name.as_str(), user.last_name.as_str());
             let language = user.language.as_deref();

@@ -172,21 +172,19 @@ pub async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<
     Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
 }
 
-/// Whether the user has logged in with that device.
-pub async fn has_logged_in_with(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
-    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
-    let (known,): (bool,) =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
-    Ok(known)
+/// Returns the network addresses from which the user logged in with that device within the retention period.
+pub async fn client_ips_of_device(tx: &mut Tx, user: UserId, device: &str) -> Result<Vec<String>, StoreError> {
+    let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1 AND device = $2";
+    let known: Vec<(String,)> =
+        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_all(c).await)?;
+    Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
 }
 
-/// Whether the user has logged in, and never with that device.
-pub async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
-    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1) \
-        AND NOT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
-    let (is_new,): (bool,) =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
-    Ok(is_new)
+/// Whether the user has logged in within the retention period.
+pub async fn has_logged_in(tx: &mut Tx, user: UserId) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1)";
+    let (has,): (bool,) = with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).fetch_one(c).await)?;
+    Ok(has)
 }
 
 pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {

@@ -142,8 +142,15 @@ struct MailText {
 /// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part.
 fn template_vars(template: &MailTemplate) -> Value {
     match template {
-        MailTemplate::Welcome { claim_name, claimed_at, code, expires_in_minutes }
-        | MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
+        MailTemplate::Welcome { claim_name, claimed_at, network, has_others, code, expires_in_minutes } => context! {
+            claim_name => sanitize(claim_name),
+            claimed_at => date_time(claimed_at),
+            network,
+            has_others,
+            code => code.reveal(),
+            minutes => expires_in_minutes,
+        },
+        MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
             claim_name => sanitize(claim_name),
             claimed_at => date_time(claimed_at),
             code => code.reveal(),

@@ -15,6 +15,10 @@ pub enum MailTemplate {
         /// First and last name as registered, perhaps not by the recipient.
         claim_name: String,
         claimed_at: ZonedDateTime,
+        /// The network of the client that caused the mail, as rate limits name it. Empty if unknown.
+        network: String,
+        /// Whether the address has other pending registrations, whose mails must not be taken for this one.
+        has_others: bool,
         /// Verifies this registration and no other.
         code: OtpCode,
         expires_in_minutes: u32,

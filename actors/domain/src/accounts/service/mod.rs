@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::{
     AccountError, AccountHooks, Credentials, GetCredentials, GetUser, ListUsers, PasswordPolicy, UserPage, listing,
+    pending_registrations,
     store::{self, Account},
 };
 
@@ -61,8 +62,12 @@ impl AccountService {
         &self,
         GetCredentials { email }: GetCredentials,
     ) -> Result<Option<Credentials>, AccountError> {
-        let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
-        Ok(account.map(|Account { user, password, .. }| Credentials { user, password }))
+        let mut reader = self.deps.db.read_conn().await?;
+        let account = store::by_email(reader.connection(), &email).await?;
+        // An unknown address costs the same queries, so that timing does not reveal which accounts exist.
+        let id = account.as_ref().map_or(UserId(0), |account| account.user.id);
+        let pending = pending_registrations::newest(reader.connection(), id).await?;
+        Ok(account.map(|Account { user, password, .. }| Credentials { user, password, pending }))
     }
 
     pub(super) async fn list_users(&self, filter: ListUsers) -> Result<UserPage, AccountError> {

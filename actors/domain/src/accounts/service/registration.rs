@@ -96,19 +96,19 @@ impl AccountService {
         pending_registrations::delete_all(tx, account.user.id).await
     }
 
-    /// The code is for the newest pending registration: its password is the one that the account's row holds at this revision.
+    /// A registration of an account that is not inactive gets the same transaction, so that its registrant does not learn of the account.
     pub(in crate::accounts) async fn resend_verification_code(
         &self,
         message: ResendVerificationCode,
     ) -> Result<(), AccountError> {
-        let ResendVerificationCode { user, revision, context } = message;
+        let ResendVerificationCode { user, revision, registration, context } = message;
         let mut tx = self.deps.db.begin().await?;
-        let account = store::lock(&mut tx, user).await?;
-        let is_awaiting =
-            |account: &Account| account.user.status == Status::Inactive && account.user.revision == revision;
-        let Some(account) = account.filter(is_awaiting) else { return Ok(()) };
-        let newest = pending_registrations::newest(&mut tx, &account, self.deps.clock.now()).await?;
-        let Some(claim) = newest else { return Ok(()) };
+        let account = store::lock(&mut tx, user).await?.filter(|account| account.user.revision == revision);
+        let Some(account) = account else { return Ok(()) };
+        let newest = pending_registrations::newest_or_own(&mut tx, &account, self.deps.clock.now()).await?;
+        let Some(claim) = newest.filter(|newest| registration.is_none_or(|typed| typed == *newest)) else {
+            return Ok(());
+        };
         self.queue_mail(&mut tx, &MailReason::Registration { user, claim }, &context).await?;
         tx.commit().await?;
         self.deps.mailer.tell(mail::Poll);

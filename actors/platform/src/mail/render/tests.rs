@@ -30,6 +30,8 @@ fn templates(input: &str) -> [MailTemplate; 10] {
         MailTemplate::Welcome {
             claim_name: first_name.clone(),
             claimed_at: at.clone(),
+            network: "203.0.113.7".into(),
+            has_others: true,
             code: code.clone(),
             expires_in_minutes: 5,
         },

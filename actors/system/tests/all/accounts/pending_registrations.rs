@@ -10,7 +10,7 @@ const STRANGERS: &str = "a stranger's password";
 impl TestContext {
     async fn resend(&self, typed: &User) {
         let context = client("laptop");
-        let resend = ResendVerificationCode { user: typed.id, revision: typed.revision, context };
+        let resend = ResendVerificationCode { user: typed.id, revision: typed.revision, registration: None, context };
         self.system.modules.accounts.ask(resend).await.expect("is accepted");
     }
 }

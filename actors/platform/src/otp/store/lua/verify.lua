@@ -1,6 +1,9 @@
 -- Finds the live code with this keyed hash, and consumes it on request. Without one, each live code loses an attempt.
 -- KEYS: the codes of one address and purpose. ARGV: now (milliseconds), keyed hash, 1 to consume.
 -- Returns id and claim of the newest such code, or nothing.
+-- A write that changes nothing: a Redis that refuses writes then fails for every key, whether it has live codes or not.
+redis.call('HSET', KEYS[1], '', '')
+redis.call('HDEL', KEYS[1], '')
 local live, right = {}, nil
 local fields = redis.call('HGETALL', KEYS[1])
 for at = 1, #fields, 2 do

@@ -66,7 +66,7 @@ impl App {
         let limits = &settings.limits;
         let anonymous_calls =
             bootstrap::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, bootstrap::MINUTE);
-        let state = State::new(AppState::new(system, anonymous_calls));
+        let state = State::new(AppState::new(system, anonymous_calls, settings.service.environment.is_production()));
         let edge = bootstrap::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,

@@ -173,6 +173,7 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> Result<Ac
         accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
+            code_lifetime: settings.limits.otp_expires,
         },
         logins: logins(settings, secrets),
         community: community::Settings {
@@ -199,6 +200,12 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
             unknown_clients: limit(
                 limits,
                 "failed-log-ins-by-strangers",
+                limits.failed_logins_per_day_by_strangers,
+                DAY,
+            ),
+            per_known_client: limit(
+                limits,
+                "failed-log-ins-by-known-clients",
                 limits.failed_logins_per_day_by_strangers,
                 DAY,
             ),

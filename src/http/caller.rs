@@ -20,7 +20,7 @@ use secrecy::SecretString;
 
 use super::{
     accept_language::accepted_languages,
-    client::{ClientIp, device},
+    client::{ClientIp, device, device_token},
     extract::extractor,
     problem::{Problem, document_errors},
     request_id::RequestId,
@@ -42,9 +42,14 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 
-/// A client without a token, counted against its limit (300 calls a minute under `/auth`).
+/// A client without an access token, counted against its limit (300 calls a minute under `/auth`).
 #[derive(Clone, Debug)]
-pub struct Anonymous(pub RequestContext);
+pub struct Anonymous {
+    pub context: RequestContext,
+    /// The login of the device token that the client presented. A device with one is counted for itself, so that its neighbours do not bar
+    /// it.
+    pub device: Option<LoginId>,
+}
 
 impl Caller {
     /// Allows the user and admins. Other callers do not learn whether the user exists.
@@ -79,7 +84,7 @@ impl Caller {
     /// 400 for a wrong password, 429 after too many.
     pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
         let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
-        let message = VerifyPassword { user, email, password, context };
+        let message = VerifyPassword { user, login: self.login, email, password, context };
         state.modules.logins.ask(message).await.map_err(|error| match error {
             LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
             other => other.into(),
@@ -140,9 +145,12 @@ impl Anonymous {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
-        let call = RateLimitKey { limit: state.anonymous_calls, subject: context.rate_limit_key() };
+        let token = device_token(req.headers());
+        let device = token.and_then(|token| state.modules.authenticator.verify_device(token));
+        let subject = device.map_or_else(|| context.rate_limit_key(), |login| format!("login {login}"));
+        let call = RateLimitKey { limit: state.anonymous_calls, subject };
         let _never_refunded = state.platform.limiter.ask(Acquire(vec![call])).await?;
-        Ok(Self(context))
+        Ok(Self { context, device })
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {

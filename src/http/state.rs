@@ -23,14 +23,20 @@ pub struct AppState {
     pub tree: SupervisorHandle,
     /// How many calls without a token one client may make under `/auth`.
     pub anonymous_calls: Limit,
+    /// Whether cookies are sent over TLS alone.
+    pub secure_cookies: bool,
     /// Cancelled when the service begins to stop.
     pub stopping: CancellationToken,
 }
 
 impl AppState {
     /// The state of a service that is not stopping.
-    pub fn new(ActorSystem { modules, platform, tree }: ActorSystem, anonymous_calls: Limit) -> Self {
-        Self { modules, platform, tree, anonymous_calls, stopping: CancellationToken::new() }
+    pub fn new(
+        ActorSystem { modules, platform, tree }: ActorSystem,
+        anonymous_calls: Limit,
+        secure_cookies: bool,
+    ) -> Self {
+        Self { modules, platform, tree, anonymous_calls, secure_cookies, stopping: CancellationToken::new() }
     }
 }
 

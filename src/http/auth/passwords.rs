@@ -35,7 +35,7 @@ async fn request_password_reset(
     client: Anonymous,
     body: Body<ForgotPasswordRequest>,
 ) -> Result<Accepted<MessageBody>, Problem> {
-    state.modules.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
+    state.modules.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.context }).await?;
     Ok(MessageBody::accepted("If the address has an account, a code is on its way."))
 }
 
@@ -65,7 +65,7 @@ async fn reset_password(
     body: Body<ResetPasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
     let ResetPasswordRequest { email, otp: code, new_password } = body.0;
-    state.modules.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
+    state.modules.accounts.ask(ResetPassword { email, code, new_password, context: client.context }).await?;
     Ok(MessageBody::json("Password has been reset successfully."))
 }
 

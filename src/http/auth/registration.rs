@@ -77,7 +77,7 @@ async fn register(
         role: "user",
         status: "inactive",
     };
-    state.modules.accounts.ask(Register { email, password, first_name, last_name, context: client.0 }).await?;
+    state.modules.accounts.ask(Register { email, password, first_name, last_name, context: client.context }).await?;
     let message = "User registered successfully. Please check your email for the code.";
     Ok(WithStatus(RegisterResponse { message, user }))
 }
@@ -101,6 +101,6 @@ async fn verify_otp(
     body: Body<VerifyOtpRequest>,
 ) -> Result<Json<UserMessage>, Problem> {
     let VerifyOtpRequest { email, otp: code } = body.0;
-    let user = state.modules.accounts.ask(VerifyEmail { email, code, context: client.0 }).await?;
+    let user = state.modules.accounts.ask(VerifyEmail { email, code, context: client.context }).await?;
     Ok(UserMessage::json("Email verified successfully.", &user))
 }

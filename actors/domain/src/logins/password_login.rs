@@ -5,19 +5,19 @@ use std::time::Duration;
 use faceofmind_base::{Rng, Timestamp};
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{
-    ClaimId, Email, MailReason, RequestContext, Status, User, UserId, request_context::rate_limit_key,
+    ClaimId, Email, LoginId, MailReason, RequestContext, Status, User, UserId, request_context::rate_limit_key,
 };
 use faceofmind_platform::{
     caller,
     login_store::{self as store, Login, NewLogin},
     mail,
     password_hasher::{self, HashPassword, PasswordHash, VerifyOutcome},
-    rate_limit::{Acquire, RateLimitKey, Refund, Reservation},
+    rate_limit::{Acquire, RateLimitKey, Refund},
 };
 use faceofmind_runtime::{AskError, Caller};
 use secrecy::SecretString;
 
-use super::{LoginError, PasswordLogin, TokenPair, VerifyPassword, service::LoginService};
+use super::{LoginError, LoginLimits, PasswordLogin, TokenPair, VerifyPassword, service::LoginService};
 use crate::accounts::{self, Credentials, GetCredentials, RenewPasswordHash, ResendVerificationCode};
 
 /// How often a password is verified again because its user changed meanwhile.
@@ -28,6 +28,8 @@ struct Attempt<'a> {
     caller: Caller,
     email: &'a Email,
     password: &'a SecretString,
+    /// The login of the token that the client presented.
+    device: Option<LoginId>,
     context: &'a RequestContext,
     /// Whether the password of the newest pending registration of the address is right too.
     accepts_registration: bool,
@@ -40,17 +42,27 @@ struct Verified {
     registration: Option<ClaimId>,
     /// Whether the password is the account's. Otherwise it is that of the registration, and the account is another person's.
     is_owner: bool,
+    /// Whether the client presented a token of an earlier login to this account.
+    is_known_device: bool,
+}
+
+/// How an account knows a client.
+struct Source {
+    /// The login to the account of which it presented a token.
+    device: Option<LoginId>,
+    /// For a network that the account knows, the time when the user proved it, or 0.
+    network: Option<i64>,
 }
 
 impl LoginService {
     pub(super) async fn log_in(&self, message: PasswordLogin) -> Result<TokenPair, LoginError> {
-        let PasswordLogin { email, password, context } = &message;
+        let PasswordLogin { email, password, device, context } = &message;
         for _ in 0..MAX_ATTEMPTS {
             let caller = caller::network(context);
-            let attempt = Attempt { caller, email, password, context, accepts_registration: true };
+            let attempt = Attempt { caller, email, password, device: *device, context, accepts_registration: true };
             let verified = self.verify_credentials(&attempt).await?;
             self.check_status(&verified, context).await?;
-            if let Some(login) = self.create_login(&verified.user, context).await? {
+            if let Some(login) = self.create_login(&verified, context).await? {
                 return Ok(self.token_pair(&login, verified.user));
             }
         }
@@ -58,9 +70,9 @@ impl LoginService {
     }
 
     pub(super) async fn verify_password(&self, message: VerifyPassword) -> Result<User, LoginError> {
-        let VerifyPassword { user, email, password, context } = &message;
-        let caller = caller::user(*user);
-        let attempt = Attempt { caller, email, password, context, accepts_registration: false };
+        let VerifyPassword { user, login, email, password, context } = &message;
+        let (caller, device) = (caller::user(*user), Some(*login));
+        let attempt = Attempt { caller, email, password, device, context, accepts_registration: false };
         let verified = self.verify_credentials(&attempt).await?.user;
         if verified.id == *user { Ok(verified) } else { Err(StoreError::Conflict.into()) }
     }
@@ -69,10 +81,17 @@ impl LoginService {
     /// counted only if the password is wrong.
     async fn verify_credentials(&self, attempt: &Attempt<'_>) -> Result<Verified, LoginError> {
         let known = self.accounts.ask(GetCredentials { email: attempt.email.clone() }).await?;
-        let user = known.as_ref().map(|known| known.user.id);
-        let counted = self.count_attempt(attempt.email, user, attempt.context).await?;
-        let verified = self.compare(attempt, known).await;
+        let source = self.source(attempt, known.as_ref().map(|known| known.user.id)).await?;
+        let counted = self.deps.limiter.ask(Acquire(self.limits_of(attempt, &source))).await?;
+        let is_known_device = source.device.is_some();
+        let compared = self.compare(attempt, known).await;
+        let verified = compared.map(|verified| verified.map(|verified| Verified { is_known_device, ..verified }));
         if matches!(verified, Ok(None)) {
+            if is_known_device {
+                // Other clients in its network are limited by what it tried, but not it by what they tried.
+                let others = self.limits_of(attempt, &Source { device: None, ..source });
+                let _full_or_counted = self.deps.limiter.ask(Acquire(others)).await;
+            }
             return Err(LoginError::InvalidCredentials);
         }
         self.deps.limiter.tell(Refund(counted));
@@ -102,7 +121,7 @@ impl LoginService {
         if let (true, Some(old)) = (outdated, hash) {
             self.renew_hash(attempt, user.id, old).await;
         }
-        Ok(Some(Verified { user, registration, is_owner }))
+        Ok(Some(Verified { user, registration, is_owner, is_known_device: false }))
     }
 
     async fn compare_with(&self, attempt: &Attempt<'_>, hash: Option<PasswordHash>) -> Result<VerifyOutcome, AskError> {
@@ -110,20 +129,36 @@ impl LoginService {
         self.deps.hasher.ask(password_hasher::VerifyPassword { caller, password, hash }).await
     }
 
-    async fn count_attempt(
-        &self,
-        email: &Email,
-        user: Option<UserId>,
-        context: &RequestContext,
-    ) -> Result<Reservation, LoginError> {
-        let client = context.rate_limit_key();
-        // An unknown address costs the same query, so that timing does not reveal which accounts exist.
-        let is_known = self.has_logged_in_from(user.unwrap_or(UserId(0)), &client).await?;
-        let per_client =
-            RateLimitKey { limit: self.limits.per_client, subject: format!("{} {client}", email.as_str()) };
-        let unknown_clients = RateLimitKey { limit: self.limits.unknown_clients, subject: email.as_str().to_owned() };
-        let keys = if is_known { vec![per_client] } else { vec![per_client, unknown_clients] };
-        Ok(self.deps.limiter.ask(Acquire(keys)).await?)
+    /// Returns how the account of the address knows the client. An unknown address costs the same queries, so that timing does not reveal
+    /// which accounts exist.
+    async fn source(&self, attempt: &Attempt<'_>, user: Option<UserId>) -> Result<Source, LoginError> {
+        let user = user.unwrap_or(UserId(0));
+        let login = match attempt.device {
+            Some(device) => self.find(device).await?,
+            None => None,
+        };
+        let device = login.filter(|login| login.user_id == user).map(|login| login.id);
+        let mut reader = self.deps.db.read_conn().await?;
+        let network = store::known_since(&mut reader, user, &attempt.context.rate_limit_key()).await?;
+        Ok(Source { device, network })
+    }
+
+    /// Returns the limits of an attempt. Strangers cannot use up those of a device or a network that the account knows, and neighbours in
+    /// a network cannot use up those of a device.
+    fn limits_of(&self, attempt: &Attempt<'_>, source: &Source) -> Vec<RateLimitKey> {
+        let (email, client) = (attempt.email.as_str(), attempt.context.rate_limit_key());
+        let LoginLimits { per_client, unknown_clients, per_known_client } = self.limits;
+        let key = |limit, subject: &str| RateLimitKey { limit, subject: subject.to_owned() };
+        let known = |subject: &str| vec![key(per_client, subject), key(per_known_client, subject)];
+        match *source {
+            Source { device: Some(login), .. } => known(&format!("{email} login {login}")),
+            // What neighbours have used up does not bar a user who has proved the mailbox since.
+            Source { network: Some(proven_at @ 1..), .. } => known(&format!("{email} {client} {proven_at}")),
+            Source { network: Some(_), .. } => known(&format!("{email} {client}")),
+            Source { network: None, .. } => {
+                vec![key(per_client, &format!("{email} {client}")), key(unknown_clients, email)]
+            }
+        }
     }
 
     /// Replaces a hash of an earlier cost. A failure does not fail the login.
@@ -141,7 +176,7 @@ impl LoginService {
 
     /// Admits active users. The password of an inactive account or of a pending registration gets a new mail.
     async fn check_status(&self, verified: &Verified, context: &RequestContext) -> Result<(), LoginError> {
-        let &Verified { user: User { id: user, revision, status, .. }, registration, is_owner } = verified;
+        let &Verified { user: User { id: user, revision, status, .. }, registration, is_owner, .. } = verified;
         match status {
             Status::Active if is_owner => Ok(()),
             disabled @ (Status::Deactivated | Status::Suspended) if is_owner => {
@@ -155,11 +190,12 @@ impl LoginService {
         }
     }
 
-    async fn create_login(&self, user: &User, context: &RequestContext) -> Result<Option<Login>, LoginError> {
+    async fn create_login(&self, verified: &Verified, context: &RequestContext) -> Result<Option<Login>, LoginError> {
+        let Verified { user, is_known_device, .. } = verified;
         let mut tx = self.deps.db.begin().await?;
         let new = NewLogin { user: user.id, device: &context.device, client_ip: &context.client_ip };
         let moment = (self.deps.clock.now(), &self.deps.rng);
-        let created = create(&mut tx, &new, user.revision, self.refresh_lifetime, moment).await?;
+        let created = create(&mut tx, &new, *is_known_device, user.revision, self.refresh_lifetime, moment).await?;
         let Some((login, from_new_device)) = created else { return Ok(None) };
         tx.commit().await?;
         if from_new_device {
@@ -169,11 +205,12 @@ impl LoginService {
     }
 }
 
-/// Creates a login, and queues a mail if its device is new. Returns the login and whether there is a mail, or `None` if the user has changed
+/// Creates a login, and queues a mail if its device is new: neither known by a token, nor by its name and network. Returns the login and whether there is a mail, or `None` if the user has changed
 /// since `revision`, at which the password was verified.
 pub(super) async fn create(
     tx: &mut Tx,
     new: &NewLogin<'_>,
+    is_known_device: bool,
     revision: i64,
     lifetime: Duration,
     (now, rng): (Timestamp, &Rng),
@@ -181,7 +218,7 @@ pub(super) async fn create(
     if !accounts::has_revision(tx, new.user, revision).await? {
         return Ok(None);
     }
-    let from_new_device = is_new_device(tx, new).await?;
+    let from_new_device = !is_known_device && is_new_device(tx, new).await?;
     let login = store::insert(tx, new, now, lifetime).await?;
     if from_new_device {
         let reason = MailReason::NewDevice { user: new.user, login: login.id };

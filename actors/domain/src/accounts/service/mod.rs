@@ -1,6 +1,6 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{StoreError, Tx};
@@ -39,6 +39,8 @@ pub struct Settings {
     pub passwords: PasswordPolicy,
     /// Registrations and requested e-mail changes from one client address.
     pub registrations: Limit,
+    /// For how long a mailed code is valid. A registration is not replaced while its code may be.
+    pub code_lifetime: Duration,
 }
 
 /// The use cases of accounts, with what they stand on.

@@ -88,6 +88,7 @@ impl AccountService {
             store::save(&mut tx, &mut account).await?;
             store::mark_verified(&mut tx, user, self.deps.clock.now()).await?;
         }
+        login_store::remember_network(&mut tx, user, &context.rate_limit_key(), self.deps.clock.now()).await?;
         self.finish_password_change(tx, user, None, context).await
     }
 

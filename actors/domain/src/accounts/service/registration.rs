@@ -3,7 +3,7 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::UserEvent};
 use faceofmind_platform::{
-    caller,
+    caller, login_store,
     mail::{self, Language},
     otp::{OnMatch, Purpose, VerifiedCode},
     password_hasher::PasswordHash,
@@ -41,9 +41,12 @@ impl AccountService {
             last_name: &last_name,
             password: &password,
             language,
+            network: &context.rate_limit_key(),
         };
         let mut tx = self.deps.db.begin().await?;
-        let row = pending_registrations::upsert(&mut tx, &registration, self.deps.clock.now()).await?;
+        let row =
+            pending_registrations::upsert(&mut tx, &registration, self.deps.clock.now(), self.settings.code_lifetime)
+                .await?;
         if row.is_new {
             self.record(&mut tx, &context.events, UserEvent::Registered { user_id: row.user }).await?;
         } else {
@@ -83,6 +86,7 @@ impl AccountService {
         account.user.last_name = registration.last_name;
         account.user.language = registration.language.or(account.user.language.take());
         self.activate(&mut tx, &mut account).await?;
+        login_store::remember_network(&mut tx, user, &context.rate_limit_key(), self.deps.clock.now()).await?;
         self.record(&mut tx, &context.events, UserEvent::Verified { user_id: user }).await?;
         self.commit(tx, user).await?;
         Ok(account.user)
@@ -122,8 +126,8 @@ impl AccountService {
         (email, first_name, last_name): (&Email, &str, &str),
         password: &PasswordHash,
     ) -> Result<Account, AccountError> {
-        let new = NewRegistration { email, first_name, last_name, password, language: None };
-        let row = pending_registrations::upsert(tx, &new, self.deps.clock.now()).await?;
+        let new = NewRegistration { email, first_name, last_name, password, language: None, network: "" };
+        let row = pending_registrations::upsert(tx, &new, self.deps.clock.now(), self.settings.code_lifetime).await?;
         if !row.is_new {
             return Err(AccountError::EmailTaken);
         }

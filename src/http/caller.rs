@@ -7,7 +7,7 @@ use faceofmind_domain::{
     logins::{AuthenticatedUser, LoginError, TokenError, VerifyPassword},
 };
 use faceofmind_model::{
-    LoginId, RequestContext, Role, User, UserId,
+    LinkToken, LoginId, RequestContext, Role, User, UserId,
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::rate_limit::{Acquire, RateLimitKey};
@@ -16,7 +16,7 @@ use salvo::{
     http::{StatusCode, header::AUTHORIZATION},
     oapi::{Components, Operation, SecurityRequirement},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     accept_language::accepted_languages,
@@ -46,9 +46,34 @@ pub struct Admin(pub Caller);
 #[derive(Clone, Debug)]
 pub struct Anonymous {
     pub context: RequestContext,
-    /// The login of the device token that the client presented. A device with one is counted for itself, so that its neighbours do not bar
+    /// The login of the device token that the client presented. A device with one is counted for itself, so that other clients of its network do not bar
     /// it.
     pub device: Option<LoginId>,
+}
+
+/// A client without an access token that is not counted yet.
+#[derive(Clone, Debug)]
+pub struct Uncounted(Anonymous);
+
+impl Uncounted {
+    /// Counts the client, unless it sends the token of a mailed link: no limit bars one.
+    ///
+    /// # Errors
+    /// 429 beyond the limit.
+    pub async fn count_unless_link(self, state: &AppState, otp: &SecretString) -> Result<RequestContext, Problem> {
+        if LinkToken::parse(otp.expose_secret()).is_none() {
+            self.0.count(state).await?;
+        }
+        Ok(self.0.context)
+    }
+
+    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        Anonymous::uncounted(req, depot).map(Self)
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Anonymous::document(components, operation);
+    }
 }
 
 impl Caller {
@@ -143,14 +168,24 @@ impl Admin {
 
 impl Anonymous {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let client = Self::uncounted(req, depot)?;
+        client.count(&*State::<AppState>::of(depot)?).await?;
+        Ok(client)
+    }
+
+    fn uncounted(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
         let token = device_token(req.headers());
         let device = token.and_then(|token| state.modules.authenticator.verify_device(token));
-        let subject = device.map_or_else(|| context.rate_limit_key(), |login| format!("login {login}"));
+        Ok(Self { context, device })
+    }
+
+    async fn count(&self, state: &AppState) -> Result<(), Problem> {
+        let subject = self.device.map_or_else(|| self.context.rate_limit_key(), |login| format!("login {login}"));
         let call = RateLimitKey { limit: state.anonymous_calls, subject };
         let _never_refunded = state.platform.limiter.ask(Acquire(vec![call])).await?;
-        Ok(Self { context, device })
+        Ok(())
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -161,6 +196,7 @@ impl Anonymous {
 extractor!(Caller);
 extractor!(Admin);
 extractor!(Anonymous);
+extractor!(Uncounted);
 
 #[cfg(test)]
 mod tests {

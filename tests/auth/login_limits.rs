@@ -14,7 +14,7 @@ tests_on_both_profiles! {
     unknown_accounts_have_the_same_limit,
     calls_without_a_token_are_limited_by_client_address with [("LIMIT_AUTH_CALLS_PER_MINUTE", "5")],
     refresh_tokens_are_not_counted with [("LIMIT_AUTH_CALLS_PER_MINUTE", "8")],
-    a_known_device_is_barred_neither_by_strangers_nor_by_neighbours with [
+    a_known_device_is_barred_neither_by_strangers_nor_by_its_network with [
         ("LIMIT_FAILED_LOGINS_PER_DAY_BY_STRANGERS", "4"), ("LIMIT_AUTH_CALLS_PER_MINUTE", "9")
     ],
     a_device_token_of_another_account_or_signature_is_no_known_device with [("LIMIT_FAILED_LOGINS_PER_DAY_BY_STRANGERS", "4")],
@@ -117,7 +117,7 @@ async fn calls_without_a_token_are_limited_by_client_address(app: &TestApp) {
     client.post("/auth/login", login()).await.assert_status(401);
 }
 
-/// A neighbour behind the same address translator sends junk. No client can guess a token, so nothing needs to be counted.
+/// Another client behind the same address translator sends junk. No client can guess a token, so nothing needs to be counted.
 async fn refresh_tokens_are_not_counted(app: &TestApp) {
     let ada = app.verified("ada").await;
     for _ in 0..20 {
@@ -143,7 +143,7 @@ async fn log_in_with_cookie(person: &Person, cookie: &str, password: &str) -> Re
     person.client.api(Method::POST, "/auth/login").header("cookie", cookie).json(&body).send().await
 }
 
-async fn a_known_device_is_barred_neither_by_strangers_nor_by_neighbours(app: &TestApp) {
+async fn a_known_device_is_barred_neither_by_strangers_nor_by_its_network(app: &TestApp) {
     let ada = app.verified("ada").await;
     let cookie = cookie_of(&ada.log_in().await.assert_status(200));
     let travelling = ada.using(app.client());
@@ -191,7 +191,7 @@ async fn strangers_do_not_bar_a_signed_in_user_from_changing_the_password(app: &
     travelling.post("/auth/change-password", change).await.assert_status(200);
 }
 
-/// A neighbour in the owner's network guesses. What the owner proves by the mailbox opens the network again.
+/// Another client in the owner's network guesses. What the owner proves by the mailbox opens the network again.
 async fn a_proven_mailbox_opens_a_network_that_others_have_barred(app: &TestApp) {
     let ada = app.verified("ada").await;
     for owner in [ada.clone(), ada.using(app.client())] {

@@ -51,6 +51,7 @@ impl MailComposition {
                     has_others: *has_others,
                     expires_in_minutes: minutes(&issued),
                     code: issued.code,
+                    link: issued.link,
                 })
             }
             MailTopic::Reset => {
@@ -59,6 +60,7 @@ impl MailComposition {
                     first_name,
                     expires_in_minutes: minutes(&issued),
                     code: issued.code,
+                    link: issued.link,
                 })
             }
             MailTopic::AlreadyRegistered => {

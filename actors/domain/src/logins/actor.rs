@@ -39,7 +39,7 @@ pub struct LoginLimits {
     /// From all networks together that the account does not know. Known devices and networks are not limited by it, so that strangers
     /// cannot lock out the user.
     pub unknown_clients: Limit,
-    /// From one device or network that the account knows: neighbours share a network, and a device may be stolen.
+    /// From one device or network that the account knows: others share a network, and a device may be stolen.
     pub per_known_client: Limit,
 }
 

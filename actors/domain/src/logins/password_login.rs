@@ -143,8 +143,8 @@ impl LoginService {
         Ok(Source { device, network })
     }
 
-    /// Returns the limits of an attempt. Strangers cannot use up those of a device or a network that the account knows, and neighbours in
-    /// a network cannot use up those of a device.
+    /// Returns the limits of an attempt. Strangers cannot use up those of a device or a network that the account knows, and other clients
+    /// of a network cannot use up those of a device.
     fn limits_of(&self, attempt: &Attempt<'_>, source: &Source) -> Vec<RateLimitKey> {
         let (email, client) = (attempt.email.as_str(), attempt.context.rate_limit_key());
         let LoginLimits { per_client, unknown_clients, per_known_client } = self.limits;
@@ -152,7 +152,7 @@ impl LoginService {
         let known = |subject: &str| vec![key(per_client, subject), key(per_known_client, subject)];
         match *source {
             Source { device: Some(login), .. } => known(&format!("{email} login {login}")),
-            // What neighbours have used up does not bar a user who has proved the mailbox since.
+            // What other clients of the network have used up does not bar a user who has proved the mailbox since.
             Source { network: Some(proven_at @ 1..), .. } => known(&format!("{email} {client} {proven_at}")),
             Source { network: Some(_), .. } => known(&format!("{email} {client}")),
             Source { network: None, .. } => {

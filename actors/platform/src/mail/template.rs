@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use faceofmind_model::OtpCode;
+use faceofmind_model::{LinkToken, OtpCode};
 use jiff::{ZonedDateTime, civil::Date};
 
 /// A mail's contents before rendering. None can hold health data, except in the title that a user gave to a reminder.
@@ -21,12 +21,14 @@ pub enum MailTemplate {
         has_others: bool,
         /// Verifies this registration and no other.
         code: OtpCode,
+        /// Does the same where codes may not be entered.
+        link: Option<LinkToken>,
         expires_in_minutes: u32,
     },
     /// To the owner of an active account whose address was registered again.
     AlreadyRegistered { first_name: String, at: ZonedDateTime },
     /// The code that allows a new password.
-    ResetCode { first_name: String, code: OtpCode, expires_in_minutes: u32 },
+    ResetCode { first_name: String, code: OtpCode, link: Option<LinkToken>, expires_in_minutes: u32 },
     /// The password was changed, or set after a reset.
     PasswordChanged { first_name: String, at: ZonedDateTime },
     /// A login from a device that is new to the account.

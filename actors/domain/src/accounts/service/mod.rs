@@ -11,8 +11,8 @@ use faceofmind_model::{
 use faceofmind_platform::{
     Platform,
     auth_cache::Invalidation,
-    mail,
-    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
+    login_store, mail,
+    otp::{Guesser, OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
     outbox::{self, Wake},
     rate_limit::Limit,
 };
@@ -93,6 +93,15 @@ impl AccountService {
         Ok(())
     }
 
+    /// Returns how the account of the address knows the client. An unknown address costs the same queries.
+    async fn guesser(&self, address: &Email, context: &RequestContext) -> Result<Guesser, StoreError> {
+        let mut reader = self.deps.db.read_conn().await?;
+        let account = store::by_email(reader.connection(), address).await?;
+        let user = account.map_or(UserId(0), |account| account.user.id);
+        let known = login_store::known_since(&mut reader, user, &context.rate_limit_key()).await?;
+        Ok(if known.is_some() { Guesser::KnownNetwork } else { Guesser::Stranger })
+    }
+
     /// Revokes codes that no longer serve. A code that cannot be reached expires in minutes.
     async fn revoke_codes(&self, purposes: &[Purpose], address: &Email) {
         for &purpose in purposes {
@@ -114,10 +123,11 @@ fn code_entered(
     purpose: Purpose,
     address: &Email,
     code: &SecretString,
-    context: &RequestContext,
+    (context, guesser): (&RequestContext, Guesser),
     on_match: OnMatch,
 ) -> VerifyCode {
-    VerifyCode { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key(), on_match }
+    let client = context.rate_limit_key();
+    VerifyCode { purpose, address: address.clone(), code: code.clone(), client, guesser, on_match }
 }
 
 /// The user changed after the password was verified.

@@ -30,7 +30,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn reset_password(&self, message: ResetPassword) -> Result<(), PasswordError> {
         let ResetPassword { email, code, new_password, context } = message;
-        let entered = code_entered(Purpose::PasswordReset, &email, &code, &context, OnMatch::Keep);
+        let guesser = self.guesser(&email, &context).await?;
+        let entered = code_entered(Purpose::PasswordReset, &email, &code, (&context, guesser), OnMatch::Keep);
         let code = self.deps.otp.ask(entered).await?;
         let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
         let user = account.ok_or(PasswordError::InvalidCode)?.user;

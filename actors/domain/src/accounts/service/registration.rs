@@ -59,7 +59,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn verify_email(&self, message: VerifyEmail) -> Result<User, AccountError> {
         let VerifyEmail { email, code, context } = message;
-        let entered = code_entered(Purpose::Verification, &email, &code, &context, OnMatch::Consume);
+        let guesser = self.guesser(&email, &context).await?;
+        let entered = code_entered(Purpose::Verification, &email, &code, (&context, guesser), OnMatch::Consume);
         let code = self.deps.otp.ask(entered).await?;
         let verified = self.verify(&email, &code, &context).await;
         match &verified {

@@ -47,7 +47,7 @@ impl MailComposition {
                 issued.map(|issued| MailTemplate::Welcome {
                     claim_name: name.clone(),
                     claimed_at: zoned(*at),
-                    network: job.client.clone(),
+                    network: if *has_others { job.client.clone() } else { String::new() },
                     has_others: *has_others,
                     expires_in_minutes: minutes(&issued),
                     code: issued.code,

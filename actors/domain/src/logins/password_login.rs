@@ -42,14 +42,15 @@ struct Verified {
     registration: Option<ClaimId>,
     /// Whether the password is the account's. Otherwise it is that of the registration, and the account is another person's.
     is_owner: bool,
-    /// Whether the client presented a token of an earlier login to this account.
+    /// Whether the client presented a token of a login to this account that has not ended. A login that the user ended may have been
+    /// that of another person, whose next one must be mailed.
     is_known_device: bool,
 }
 
 /// How an account knows a client.
 struct Source {
-    /// The login to the account of which it presented a token.
-    device: Option<LoginId>,
+    /// The login to the account of which it presented a token, ended or not.
+    device: Option<Login>,
     /// For a network that the account knows, the time when the user proved it, or 0.
     network: Option<i64>,
 }
@@ -83,11 +84,11 @@ impl LoginService {
         let known = self.accounts.ask(GetCredentials { email: attempt.email.clone() }).await?;
         let source = self.source(attempt, known.as_ref().map(|known| known.user.id)).await?;
         let counted = self.deps.limiter.ask(Acquire(self.limits_of(attempt, &source))).await?;
-        let is_known_device = source.device.is_some();
+        let is_known_device = source.device.as_ref().is_some_and(|login| login.ended_at.is_none());
         let compared = self.compare(attempt, known).await;
         let verified = compared.map(|verified| verified.map(|verified| Verified { is_known_device, ..verified }));
         if matches!(verified, Ok(None)) {
-            if is_known_device {
+            if source.device.is_some() {
                 // Other clients in its network are limited by what it tried, but not it by what they tried.
                 let others = self.limits_of(attempt, &Source { device: None, ..source });
                 let _full_or_counted = self.deps.limiter.ask(Acquire(others)).await;
@@ -137,7 +138,7 @@ impl LoginService {
             Some(device) => self.find(device).await?,
             None => None,
         };
-        let device = login.filter(|login| login.user_id == user).map(|login| login.id);
+        let device = login.filter(|login| login.user_id == user);
         let mut reader = self.deps.db.read_conn().await?;
         let network = store::known_since(&mut reader, user, &attempt.context.rate_limit_key()).await?;
         Ok(Source { device, network })
@@ -150,8 +151,8 @@ impl LoginService {
         let LoginLimits { per_client, unknown_clients, per_known_client } = self.limits;
         let key = |limit, subject: &str| RateLimitKey { limit, subject: subject.to_owned() };
         let known = |subject: &str| vec![key(per_client, subject), key(per_known_client, subject)];
-        match *source {
-            Source { device: Some(login), .. } => known(&format!("{email} login {login}")),
+        match source {
+            Source { device: Some(login), .. } => known(&format!("{email} login {}", login.id)),
             // What other clients of the network have used up does not bar a user who has proved the mailbox since.
             Source { network: Some(proven_at @ 1..), .. } => known(&format!("{email} {client} {proven_at}")),
             Source { network: Some(_), .. } => known(&format!("{email} {client}")),

@@ -15,7 +15,8 @@ pub enum MailTemplate {
         /// First and last name as registered, perhaps not by the recipient.
         claim_name: String,
         claimed_at: ZonedDateTime,
-        /// The network of the client that caused the mail, as rate limits name it. Empty if unknown.
+        /// The network of the client that caused the mail, as rate limits name it, by which its owner tells it from the mail of another
+        /// registration. Empty if unknown, or if there is no other.
         network: String,
         /// Whether the address has other pending registrations, whose mails must not be taken for this one.
         has_others: bool,

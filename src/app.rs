@@ -73,7 +73,9 @@ impl App {
         let limits = &settings.limits;
         let anonymous_calls =
             bootstrap::limit(limits, "anonymous-calls", limits.auth_calls_per_minute, bootstrap::MINUTE);
-        let state = State::new(AppState::new(system, anonymous_calls, bootstrap::daily_share(&settings)));
+        let secure_cookies = settings.service.environment.is_production();
+        let daily_share = bootstrap::daily_share(&settings);
+        let state = State::new(AppState::new(system, anonymous_calls, daily_share, secure_cookies));
         let edge = bootstrap::http_config(&settings, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,

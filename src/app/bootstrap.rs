@@ -1,6 +1,6 @@
 //! From the settings to the resources that the actors use, and to the actors' own settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use faceofmind_base::{Clock, Rng};
@@ -139,7 +139,22 @@ pub(super) fn keyring(secrets: &Secrets) -> Result<Keyring, StartError> {
 
 fn renderer(settings: &Settings) -> Result<Renderer, StartError> {
     let sender = settings.mail.email.as_deref().unwrap_or(Renderer::DEFAULT_SENDER);
-    Renderer::new(sender, &settings.mail.from_name).map_err(|error| StartError::part("SMTP_EMAIL")(error.to_string()))
+    let renderer = Renderer::new(sender, &settings.mail.from_name)
+        .map_err(|error| StartError::part("SMTP_EMAIL")(error.to_string()))?;
+    Ok(renderer.with_links_to(&public_url(settings)))
+}
+
+/// Where the links of mails lead.
+fn public_url(settings: &Settings) -> String {
+    let http = &settings.http;
+    let given = http.public_url.as_ref().map(ToString::to_string);
+    given.unwrap_or_else(|| {
+        let url = format!("http://{}", SocketAddr::new(http.host, http.port));
+        if settings.service.environment.is_production() {
+            tracing::warn!(url, "links in mails lead to the address of the public port; set PUBLIC_URL");
+        }
+        url
+    })
 }
 
 /// The API that writes suggestions, if one is set. The checks of the settings reject a URL without a model.
@@ -177,6 +192,7 @@ pub(super) fn actor_settings(settings: &Settings, secrets: Secrets) -> Result<Ac
         accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: passwords.min_score },
             registrations: limit(&settings.limits, "registrations", settings.limits.registrations_per_hour, HOUR),
+            code_lifetime: settings.limits.otp_expires,
         },
         logins: logins(settings, secrets),
         community: community::Settings {
@@ -214,6 +230,12 @@ fn logins(settings: &Settings, secrets: Secrets) -> logins::Settings {
                 limits.failed_logins_per_day_by_strangers,
                 DAY,
             ),
+            per_known_client: limit(
+                limits,
+                "failed-log-ins-by-known-clients",
+                limits.failed_logins_per_day_by_strangers,
+                DAY,
+            ),
         },
         tokens: logins::TokenSettings {
             access_keys: std::iter::once(secrets.access).chain(secrets.access_also).collect(),
@@ -238,6 +260,8 @@ fn otp(limits: &settings::Limits) -> otp::Settings {
         },
         max_failures_per_day: limits.wrong_codes_per_day,
         max_failures_per_day_from_one_client: limits.wrong_codes_per_day_per_client,
+        max_failures_per_day_of_one_client: limits.wrong_codes_per_day_of_client,
+        ..defaults
     }
 }
 

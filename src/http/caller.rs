@@ -7,7 +7,7 @@ use faceofmind_domain::{
     logins::{AuthenticatedUser, LoginError, TokenError, VerifyPassword},
 };
 use faceofmind_model::{
-    LoginId, RequestContext, Role, User, UserId,
+    LinkToken, LoginId, RequestContext, Role, User, UserId,
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::rate_limit::{Acquire, RateLimitKey};
@@ -16,11 +16,11 @@ use salvo::{
     http::{StatusCode, header::AUTHORIZATION},
     oapi::{Components, Operation, SecurityRequirement},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     accept_language::accepted_languages,
-    client::{ClientIp, device},
+    client::{ClientIp, device, device_token},
     daily_share::sent_by,
     extract::extractor,
     problem::{Problem, document_errors},
@@ -43,9 +43,39 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 
-/// A client without a token, counted against its limit (300 calls a minute under `/auth`).
+/// A client without an access token, counted against its limit (300 calls a minute under `/auth`).
 #[derive(Clone, Debug)]
-pub struct Anonymous(pub RequestContext);
+pub struct Anonymous {
+    pub context: RequestContext,
+    /// The login of the device token that the client presented. A device with one is counted for itself, so that other clients of its network do not bar
+    /// it.
+    pub device: Option<LoginId>,
+}
+
+/// A client without an access token that is not counted yet.
+#[derive(Clone, Debug)]
+pub struct Uncounted(Anonymous);
+
+impl Uncounted {
+    /// Counts the client, unless it sends the token of a mailed link: no limit bars one.
+    ///
+    /// # Errors
+    /// 429 beyond the limit.
+    pub async fn count_unless_link(self, state: &AppState, otp: &SecretString) -> Result<RequestContext, Problem> {
+        if LinkToken::parse(otp.expose_secret()).is_none() {
+            self.0.count(state).await?;
+        }
+        Ok(self.0.context)
+    }
+
+    async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        Anonymous::uncounted(req, depot).map(Self)
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Anonymous::document(components, operation);
+    }
+}
 
 impl Caller {
     /// Allows the user and admins. Other callers do not learn whether the user exists.
@@ -80,7 +110,7 @@ impl Caller {
     /// 400 for a wrong password, 429 after too many.
     pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
         let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
-        let message = VerifyPassword { user, email, password, context };
+        let message = VerifyPassword { user, login: self.login, email, password, context };
         state.modules.logins.ask(message).await.map_err(|error| match error {
             LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
             other => other.into(),
@@ -140,11 +170,24 @@ impl Admin {
 
 impl Anonymous {
     async fn from_request(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let client = Self::uncounted(req, depot)?;
+        client.count(&*State::<AppState>::of(depot)?).await?;
+        Ok(client)
+    }
+
+    fn uncounted(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
         let context = context_of(req, depot, Initiator::Anonymous)?;
-        let call = RateLimitKey { limit: state.anonymous_calls, subject: context.rate_limit_key() };
+        let token = device_token(req.headers());
+        let device = token.and_then(|token| state.modules.authenticator.verify_device(token));
+        Ok(Self { context, device })
+    }
+
+    async fn count(&self, state: &AppState) -> Result<(), Problem> {
+        let subject = self.device.map_or_else(|| self.context.rate_limit_key(), |login| format!("login {login}"));
+        let call = RateLimitKey { limit: state.anonymous_calls, subject };
         let _never_refunded = state.platform.limiter.ask(Acquire(vec![call])).await?;
-        Ok(Self(context))
+        Ok(())
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -155,6 +198,7 @@ impl Anonymous {
 extractor!(Caller);
 extractor!(Admin);
 extractor!(Anonymous);
+extractor!(Uncounted);
 
 #[cfg(test)]
 mod tests {

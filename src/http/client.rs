@@ -5,8 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use faceofmind_domain::logins::DEVICE_TOKEN_LIFETIME;
 use ipnet::IpNet;
-use salvo::http::{HeaderMap, header::USER_AGENT};
+use salvo::{
+    Response,
+    http::{
+        HeaderMap,
+        header::{COOKIE, SET_COOKIE, USER_AGENT},
+    },
+};
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 /// The longest label of a device, in characters.
@@ -69,6 +76,26 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 /// The IP address of the client, which [`super::layers::RequestTrace`] puts into the depot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientIp(pub IpAddr);
+
+/// The cookie that holds the device token.
+const DEVICE_COOKIE: &str = "faceofmind_device";
+
+/// The device token in the request's cookies (RFC 6265 §4.2.1).
+pub fn device_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, token)| (name == DEVICE_COOKIE).then_some(token))
+}
+
+/// Sets the cookie with the device token. Scripts cannot read it, and only calls under `/auth` of this site send it.
+pub fn set_device_cookie(response: &mut Response, token: &str, secure: bool) {
+    let (age, secure) = (DEVICE_TOKEN_LIFETIME.as_secs(), if secure { "; Secure" } else { "" });
+    let cookie =
+        format!("{DEVICE_COOKIE}={token}; Path=/api/v1/auth; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(cookie) = cookie.parse() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
 
 /// The label of the client's device: at most 200 printable ASCII characters of its `User-Agent`, or `unknown device`.
 /// Mails and lists show it, so control characters and characters that look like others are left out.

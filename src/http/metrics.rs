@@ -153,6 +153,13 @@ async fn register_system(registry: &mut Registry, AppState { modules, platform, 
         gauge.set(age);
         registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
     }
+    if let Ok(codes) = platform.otp.status().await {
+        let wrong = Counter::<u64>::default();
+        wrong.inc_by(codes.service.invalid);
+        registry.register("codes_wrong", "Wrong one-time codes that were entered", wrong);
+        let help = "Whether wrong codes over all accounts have risen, so that strangers are slowed down";
+        gauge(registry, "codes_alarm", help, i64::from(codes.service.alarm));
+    }
     if let Ok(queue) = platform.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
         gauge(registry, "mail_dead", "Mails that were given up", queue.dead);

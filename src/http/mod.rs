@@ -26,6 +26,7 @@ pub mod header;
 mod helplines;
 pub mod idempotency;
 pub mod layers;
+mod mail_link;
 pub mod metrics;
 pub mod openapi;
 pub mod page;

@@ -19,6 +19,7 @@ use super::{
         Admission, BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost,
         ResponseDefaults, compression,
     },
+    mail_link,
     metrics::HttpMetrics,
     path::ANYTHING,
     responses::MessageBody,
@@ -47,7 +48,7 @@ pub struct HttpConfig {
 /// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
 /// request of the document, so that a service whose document is never requested does not hold one in memory.
 pub fn public_routes(routes: fn() -> Router) -> Router {
-    complete(Router::new().push(routes()).push(docs::router(routes)))
+    complete(Router::new().push(routes()).push(docs::router(routes)).push(mail_link::router()))
 }
 
 /// The public routes behind all layers, the outermost first.

@@ -171,7 +171,8 @@ mod tests {
     async fn a_connection_made_before_the_socket_closes_is_served() {
         let any = ([127, 0, 0, 1], 0).into();
         let limits = Limits::default();
-        let server = Server::bind(any, Service::new(Router::new().get(hello)), limits).await.expect("a free port");
+        let server =
+            Server::bind(any, Service::new(Router::new().get(hello)), limits, open()).await.expect("a free port");
         let (address, handle) = (server.address, server.handle.clone());
         let running = tokio::spawn(server.run());
         let mut connections = Vec::new();

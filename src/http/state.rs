@@ -32,6 +32,8 @@ pub struct AppState {
     pub daily_share: DailyShare,
     /// Whether the dependencies answer.
     pub probes: Probes<Dependencies>,
+    /// Whether cookies are sent over TLS alone.
+    pub secure_cookies: bool,
     /// Cancelled when the service begins to stop.
     pub stopping: CancellationToken,
 }
@@ -42,9 +44,10 @@ impl AppState {
         ActorSystem { modules, platform, tree }: ActorSystem,
         anonymous_calls: Limit,
         daily_share: DailyShare,
+        secure_cookies: bool,
     ) -> Self {
         let (probes, stopping) = Default::default();
-        Self { modules, platform, tree, anonymous_calls, daily_share, probes, stopping }
+        Self { modules, platform, tree, anonymous_calls, daily_share, probes, secure_cookies, stopping }
     }
 }
 

@@ -62,6 +62,8 @@ group! {
         host: IpAddr = text("host", "an IP address or localhost", values::host),
         /// The public port; 0 takes any free port.
         port: u16 = number("port", 0..=65535),
+        /// Where the links of mails lead; `None`: to the address of the public port.
+        public_url: Option<Url> = optional("public_url", "https://host, where clients reach the service", values::public_url).url(),
         /// Where `/metrics` is served; `None` turns it off.
         operator_addr: Option<SocketAddr> =
             optional("operator_addr", "an address such as 127.0.0.1:9001", values::socket_address).allow_empty(),
@@ -236,8 +238,10 @@ group! {
         code_tries: u32 = limit("limit_code_tries"),
         /// Wrong codes a day for one account from one client address.
         wrong_codes_per_day_per_client: u32 = limit("limit_wrong_codes_per_day_per_client"),
-        /// Wrong codes a day for one account.
+        /// Wrong codes a day for one account from strangers.
         wrong_codes_per_day: u32 = limit("limit_wrong_codes_per_day"),
+        /// Wrong codes a day from one client address for all accounts that do not know it.
+        wrong_codes_per_day_of_client: u32 = limit("limit_wrong_codes_per_day_of_client"),
         /// Codes sent to one e-mail address for one purpose.
         codes_per_10_minutes: u32 = limit("limit_codes_per_10_minutes"),
         /// Of these, codes that one client address requested.

@@ -218,6 +218,18 @@ pub(super) fn endpoint_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// The URL of a service: a scheme, a host, and perhaps a port and a path.
+pub(super) fn public_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let is_plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "http" | "https" if is_plain && url.has_host() => Ok(url),
+        "http" | "https" => Err("holds more than a host and a path"),
+        _ => Err("does not begin with https:// or http://"),
+    }
+}
+
 /// A secret that is a valid value of an HTTP header.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -57,9 +57,8 @@ async fn a_wrong_current_password_changes_nothing(app: &TestApp) {
 
 async fn wrong_current_passwords_count_as_failed_logins(app: &TestApp) {
     let ada = app.verified("ada").await;
-    for _ in 0..5 {
+    for _ in 0..10 {
         change(&ada, "not the password", NEW).await.assert_status(400);
-        ada.log_in_with("not the password").await.assert_status(401);
     }
     change(&ada, &ada.password, NEW).await.assert_status(429);
     ada.log_in().await.assert_status(429);

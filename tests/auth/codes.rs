@@ -1,8 +1,11 @@
 //! One-time codes: their lifetime, the limit of guesses, and how many are sent.
 
+use reqwest::Method;
+use serde_json::json;
+
 use crate::{
     auth::wrong_code,
-    harness::{TestApp, concurrently, eventually, tests_on_both_profiles},
+    harness::{Mail, TestApp, concurrently, eventually, tests_on_both_profiles},
 };
 
 tests_on_both_profiles! {
@@ -18,6 +21,11 @@ tests_on_both_profiles! {
     wrong_codes_from_one_client_address_are_limited with [("LIMIT_WRONG_CODES_PER_DAY_PER_CLIENT", "3")],
     wrong_codes_for_one_account_are_limited with [("LIMIT_WRONG_CODES_PER_DAY", "3")],
     at_most_three_codes_go_to_an_address_in_ten_minutes_and_two_by_one_client,
+    when_guesses_are_spent_a_mail_brings_a_link_that_no_limit_bars with [
+        ("LIMIT_WRONG_CODES_PER_DAY", "3"), ("LIMIT_AUTH_CALLS_PER_MINUTE", "9"), ("PUBLIC_URL", "https://api.example.org/")
+    ],
+    strangers_do_not_bar_a_user_from_moving_to_a_new_address with [("LIMIT_WRONG_CODES_PER_DAY", "3")],
+    the_page_of_a_link_sends_nothing_before_its_button_is_pressed,
     codes_survive_a_restart,
     codes_are_stored_unreadable,
 }
@@ -170,6 +178,76 @@ async fn at_most_three_codes_go_to_an_address_in_ten_minutes_and_two_by_one_clie
     ada.register().await.assert_status(201);
     let code = app.mail_to(&ada.email).await.code();
     ada.verify(&code).await.assert_status(200);
+}
+
+/// The token of the link in a mail, and the purpose that the link names.
+fn link_in(mail: &Mail) -> (String, String) {
+    let fragment = mail.text.lines().find_map(|line| line.trim().strip_prefix("https://api.example.org/mail-link#"));
+    let parts: Vec<_> = fragment.unwrap_or_else(|| panic!("no link: {}", mail.text)).split('.').collect();
+    (parts[0].to_owned(), parts[1].to_owned())
+}
+
+async fn when_guesses_are_spent_a_mail_brings_a_link_that_no_limit_bars(app: &TestApp) {
+    let (newcomer, owner) = (app.register("ada").await, app.verified("bob").await);
+    let first = app.mail_to(&newcomer.email).await;
+    assert!(!first.text.contains("mail-link"), "{}", first.text);
+    for person in [&newcomer, &owner] {
+        for _ in 0..3 {
+            let stranger = person.using(app.client());
+            stranger.verify(&wrong_code(&first.code())).await.assert_status(400);
+        }
+    }
+    // The owner is away from every network that the account knows.
+    let owner = owner.using(app.client());
+    newcomer.verify(&first.code()).await.assert_status(429);
+    newcomer.register().await.assert_status(201);
+    owner.request_password_reset().await.assert_status(202);
+    let (mails, links) = {
+        let mails = [app.mail_to(&newcomer.email).await, app.mail_to(&owner.email).await];
+        let links = mails.each_ref().map(link_in);
+        (mails, links)
+    };
+    assert_eq!([&*links[0].0, &links[1].0], ["verify", "reset"]);
+    newcomer.verify(&mails[0].code()).await.assert_status(429);
+    owner.reset_password(&mails[1].code(), "a new and longer word").await.assert_status(429);
+    for person in [&newcomer, &owner] {
+        for _ in 0..9 {
+            person.client.post("/auth/login", json!({ "email": "a@b.org", "password": "12345678" })).await;
+        }
+        person.log_in().await.assert_status(429);
+    }
+    newcomer.verify(&links[0].1).await.assert_status(200);
+    newcomer.verify(&links[0].1).await.assert_status(400);
+    owner.reset_password(&links[1].1, "dummyPassword123").await.assert_status(422);
+    owner.reset_password(&links[1].1, "a new and longer word").await.assert_status(200);
+    app.advance(2);
+    newcomer.log_in().await.assert_status(200);
+    owner.log_in_with("a new and longer word").await.assert_status(200);
+}
+
+async fn strangers_do_not_bar_a_user_from_moving_to_a_new_address(app: &TestApp) {
+    let (ada, new) = (app.verified("ada").await, app.person("new"));
+    let change = json!({ "new_email": new.email, "current_password": ada.password });
+    ada.post("/users/me/email", change).await.assert_status(202);
+    let code = app.mail_to(&new.email).await.code();
+    for _ in 0..3 {
+        new.using(app.client()).verify(&wrong_code(&code)).await.assert_status(400);
+    }
+    new.using(app.client()).verify(&wrong_code(&code)).await.assert_status(429);
+    ada.post("/users/me/email/confirm", json!({ "otp": code })).await.assert_status(200);
+}
+
+/// Programs that look for malware open the links of mails.
+async fn the_page_of_a_link_sends_nothing_before_its_button_is_pressed(app: &TestApp) {
+    let page = app.client().call(Method::GET, "/mail-link").send().await.assert_status(200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    let sent = page.text.find("fetch(").expect("a call");
+    assert!(page.text.find("onsubmit").is_some_and(|button| button < sent), "{}", page.text);
+    for path in ["api/v1/auth/", "reset-password", "verify-otp"] {
+        assert!(page.text.contains(path), "{path}");
+    }
 }
 
 async fn codes_survive_a_restart(app: &TestApp) {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Claims, Person, TestApp, concurrently, snapshot, tests_on_both_profiles};
+use crate::harness::{Claims, Person, Response, TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     logging_in_gives_tokens_and_the_user,
@@ -16,6 +16,8 @@ tests_on_both_profiles! {
     the_refresh_token_holds_only_five_claims,
     the_access_token_names_the_configured_audience with [("JWT_AUDIENCE", "faceofmind-services")],
     a_login_from_a_new_device_is_mailed,
+    a_login_from_a_new_network_is_mailed_whatever_the_device_calls_itself,
+    a_device_whose_login_was_ended_is_new_again,
     a_hash_with_outdated_parameters_is_renewed_at_login,
     many_logins_at_once_succeed,
 }
@@ -174,6 +176,37 @@ async fn a_login_from_a_new_device_is_mailed(app: &TestApp) {
     let mail = app.mail_to(&ada.email).await;
     assert!(mail.text.contains("A stolen phone") && mail.text.contains(&elsewhere.ip), "{}", mail.text);
     assert!(mail.has_no_code(), "{}", mail.text);
+}
+
+/// Any client can send the `User-Agent` of the owner's device.
+async fn a_login_from_a_new_network_is_mailed_whatever_the_device_calls_itself(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let elsewhere = ada.using(app.client());
+    elsewhere.log_in().await.assert_status(200);
+    let mail = app.mail_to(&ada.email).await;
+    assert!(mail.text.contains(&elsewhere.client.ip), "{}", mail.text);
+    for known in [&ada, &elsewhere] {
+        known.log_in().await.assert_status(200);
+    }
+    app.expect_no_mail_to(&ada.email).await;
+}
+
+/// An intruder whose login was ended keeps the cookie. The next login with it is mailed all the same.
+async fn a_device_whose_login_was_ended_is_new_again(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let log_in = async |cookie: &str| {
+        let body = json!({ "email": ada.email, "password": ada.password });
+        let call = app.client().api(reqwest::Method::POST, "/auth/login").header("cookie", cookie).json(&body);
+        call.send().await.assert_status(200)
+    };
+    let cookie_of = |login: &Response| login.header("set-cookie").split(';').next().expect("a pair").to_owned();
+    let intruder = log_in("").await;
+    app.mail_to(&ada.email).await;
+    log_in(&cookie_of(&intruder)).await;
+    app.expect_no_mail_to(&ada.email).await;
+    ada.post("/auth/logout-all", json!({})).await.assert_status(200);
+    log_in(&cookie_of(&intruder)).await;
+    app.mail_to(&ada.email).await;
 }
 
 async fn a_hash_with_outdated_parameters_is_renewed_at_login(app: &TestApp) {

@@ -11,6 +11,7 @@ mod pending_registrations;
 mod refresh;
 mod register;
 mod reset;
+mod secrecy;
 mod verify;
 
 /// A code that differs from this one.

@@ -177,9 +177,8 @@ async fn a_wrong_current_password_requests_no_change(app: &TestApp) {
 async fn wrong_current_passwords_count_as_failed_logins(app: &TestApp) {
     let ada = app.verified("ada").await;
     let body = json!({ "new_email": new_address(&ada), "current_password": "not the password" });
-    for _ in 0..5 {
+    for _ in 0..10 {
         ada.post("/users/me/email", body.clone()).await.assert_status(400);
-        ada.log_in_with("not the password").await.assert_status(401);
     }
     request_change(&ada, &new_address(&ada)).await.assert_status(429);
     ada.log_in().await.assert_status(429);

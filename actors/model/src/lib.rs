@@ -17,7 +17,7 @@ pub mod user;
 pub use community::{CommentId, PostId};
 pub use login::LoginId;
 pub use mail_reason::MailReason;
-pub use otp_code::OtpCode;
+pub use otp_code::{LinkToken, OtpCode};
 pub use reminder::ReminderId;
 pub use request_context::RequestContext;
 pub use session::{DetectionId, FeedbackId, SessionId};

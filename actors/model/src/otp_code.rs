@@ -39,6 +39,41 @@ impl fmt::Debug for OtpCode {
     }
 }
 
+/// A token of 128 random bits, which a mailed link carries in the place of a code. It cannot be guessed.
+///
+/// It is 32 characters from a to p, without digits: a code is the only run of six digits in a mail. `Debug` does not print it.
+#[derive(Clone)]
+pub struct LinkToken(SecretString);
+
+impl LinkToken {
+    /// The token of these random bytes.
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(alphabetic(&random).into())
+    }
+
+    /// The token in what a client sent in the place of a code.
+    pub fn parse(sent: &str) -> Option<Self> {
+        let is_token = sent.len() == 32 && sent.bytes().all(|byte| (b'a'..=b'p').contains(&byte));
+        is_token.then(|| Self(sent.into()))
+    }
+
+    /// The characters, for the mail that carries them and for the keyed hash that is stored.
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkToken")
+    }
+}
+
+/// Each byte as two characters from a to p.
+pub fn alphabetic(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(b'a' + half)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +98,17 @@ mod tests {
         {
             assert!(OtpCode::parse(typed).is_none(), "{typed:?}");
         }
+    }
+
+    #[test]
+    fn a_token_has_no_digits_and_is_no_code() {
+        let token = LinkToken::new(*b"0123456789abcdef");
+        assert_eq!(token.reveal(), "dadbdcdddedfdgdhdidjgbgcgdgegfgg");
+        assert!(LinkToken::parse(token.reveal()).is_some() && OtpCode::parse(token.reveal()).is_none());
+        for sent in ["", "123456", "dadbdcdddedfdgdhdidjgbgcgdgegfg", "dadbdcdddedfdgdhdidjgbgcgdgegfgz"] {
+            assert!(LinkToken::parse(sent).is_none(), "{sent:?}");
+        }
+        assert_eq!(format!("{token:?}"), "LinkToken");
     }
 
     #[test]

@@ -48,11 +48,6 @@ fn block(client_ip: &str, segments: usize) -> String {
     }
 }
 
-/// Whether a rate limit key stands for a whole network, not for one address.
-pub fn is_network(rate_limit_key: &str) -> bool {
-    rate_limit_key.contains('/')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +60,5 @@ mod tests {
         assert_eq!(rate_limit_key("203.0.113.7"), "203.0.113.7");
         assert_eq!(rate_limit_group("2001:db8:1:2::9"), rate_limit_group("2001:db8:1:3::9"));
         assert_ne!(rate_limit_group("2001:db8:1:2::9"), rate_limit_group("2001:db8:2:2::9"));
-        assert!(is_network(&rate_limit_key("2001:db8::1")) && !is_network(&rate_limit_key("203.0.113.7")));
     }
 }

@@ -6,7 +6,7 @@ use faceofmind_domain::{
     logins::FindLogin,
     reminders::FindSentReminder,
 };
-use faceofmind_model::ClaimId;
+use faceofmind_model::{ClaimId, Email, MailReason};
 use faceofmind_platform::{
     Platform,
     mail::{ComposeError, ComposeFuture, ComposedMail, MailComposer, MailJob, MailTemplate},
@@ -26,7 +26,8 @@ impl MailComposer for MailComposition {
     fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a> {
         Box::pin(async move {
             let Some(reason) = job.reason.clone() else { return Ok(None) };
-            let Some(context) = self.modules.accounts.ask(GetMailContext { reason }).await? else { return Ok(None) };
+            let found = self.modules.accounts.ask(GetMailContext { reason: reason.clone() }).await?;
+            let Some(context) = found else { return self.issue_unsent(job, reason).await };
             let Some(template) = self.template(job, &context).await? else { return Ok(None) };
             Ok(Some(ComposedMail { user: context.user, to: context.to, language: context.language, template }))
         })
@@ -41,13 +42,16 @@ impl MailComposition {
         let zoned = |moment: Timestamp| self.zoned(moment, context);
         let at = zoned(job.created_at);
         Ok(match &context.topic {
-            MailTopic::Claim { claim, name, at } => {
+            MailTopic::Claim { claim, name, at, has_others } => {
                 let issued = self.issue(job, context, Purpose::Verification, Some(*claim)).await?;
                 issued.map(|issued| MailTemplate::Welcome {
                     claim_name: name.clone(),
                     claimed_at: zoned(*at),
+                    network: if *has_others { job.client.clone() } else { String::new() },
+                    has_others: *has_others,
                     expires_in_minutes: minutes(&issued),
                     code: issued.code,
+                    link: issued.link,
                 })
             }
             MailTopic::Reset => {
@@ -56,6 +60,7 @@ impl MailComposition {
                     first_name,
                     expires_in_minutes: minutes(&issued),
                     code: issued.code,
+                    link: issued.link,
                 })
             }
             MailTopic::AlreadyRegistered => {
@@ -96,6 +101,15 @@ impl MailComposition {
         })
     }
 
+    /// A reset of an address without an account issues a code that is not mailed: so guesses at it cost what guesses at a sent code cost,
+    /// and do not reveal which accounts exist.
+    async fn issue_unsent(&self, job: &MailJob, reason: MailReason) -> Result<Option<ComposedMail>, ComposeError> {
+        if let MailReason::PasswordReset { email } = reason {
+            self.issue_at(job, email, Purpose::PasswordReset, None).await?;
+        }
+        Ok(None)
+    }
+
     async fn issue(
         &self,
         job: &MailJob,
@@ -103,7 +117,17 @@ impl MailComposition {
         purpose: Purpose,
         claim: Option<ClaimId>,
     ) -> Result<Option<IssuedCode>, OtpError> {
-        let (address, client) = (context.to.clone(), job.client.clone());
+        self.issue_at(job, context.to.clone(), purpose, claim).await
+    }
+
+    async fn issue_at(
+        &self,
+        job: &MailJob,
+        address: Email,
+        purpose: Purpose,
+        claim: Option<ClaimId>,
+    ) -> Result<Option<IssuedCode>, OtpError> {
+        let client = job.client.clone();
         self.platform.otp.ask(IssueCode { purpose, address, claim, job: job.id, client }).await
     }
 

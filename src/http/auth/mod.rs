@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::logins::{self, EndAllLogins, EndLogin, ListLogins, PasswordLogin, RefreshTokens, TokenPair};
 use faceofmind_model::LoginId;
 use salvo::{
-    Router, Writer,
+    Response, Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
     writing::Json,
 };
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::http::{
     body::Body,
     caller::{Anonymous, Caller},
+    client::set_device_cookie,
     fields::request,
     path::PathId,
     problem::Problem,
@@ -83,7 +84,8 @@ impl From<TokenPair> for LoginResponse {
 /// Logs in with an e-mail address and a password.
 ///
 /// A 401 does not say which of the two is wrong. For an account whose address is not verified, the right password is
-/// answered with 400, and a new code is mailed.
+/// answered with 400, and a new code is mailed. The response sets a cookie, by which later logins of the same device are
+/// known: what strangers do does not bar them.
 #[endpoint(operation_id = "auth_login", responses(
     (status_code = 400, description = "The password is right, and the address is not verified"),
     (status_code = 401, description = "The address or the password is wrong"),
@@ -93,9 +95,11 @@ async fn login(
     state: State<AppState>,
     client: Anonymous,
     body: Body<LoginRequest>,
+    res: &mut Response,
 ) -> Result<Json<LoginResponse>, Problem> {
-    let LoginRequest { email, password } = body.0;
-    let tokens = state.modules.logins.ask(PasswordLogin { email, password, context: client.0 }).await?;
+    let (LoginRequest { email, password }, Anonymous { context, device }) = (body.0, client);
+    let tokens = state.modules.logins.ask(PasswordLogin { email, password, device, context }).await?;
+    set_device_cookie(res, &tokens.device_token, state.secure_cookies);
     Ok(Json(tokens.into()))
 }
 
@@ -110,16 +114,17 @@ request! {
 /// Exchanges a refresh token for new tokens. The refresh token can be used once.
 ///
 /// The previous token, sent again, gets the same new tokens while these have not been used, or within ten seconds. Any
-/// other reuse of a token ends the login.
+/// other reuse of a token ends the login. No limit counts these calls: no client can guess a token.
 #[endpoint(operation_id = "auth_refresh", responses(
     (status_code = 401, description = "The refresh token is malformed, expired, used or revoked")
 ))]
 async fn refresh(
     state: State<AppState>,
-    _client: Anonymous,
     body: Body<RefreshRequest>,
+    res: &mut Response,
 ) -> Result<Json<LoginResponse>, Problem> {
     let tokens = state.modules.logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
+    set_device_cookie(res, &tokens.device_token, state.secure_cookies);
     Ok(Json(tokens.into()))
 }
 

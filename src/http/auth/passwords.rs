@@ -5,7 +5,7 @@ use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
 use crate::http::{
     body::Body,
-    caller::{Anonymous, Caller},
+    caller::{Anonymous, Caller, Uncounted},
     fields::request,
     problem::Problem,
     responses::{Accepted, MessageBody},
@@ -35,7 +35,7 @@ async fn request_password_reset(
     client: Anonymous,
     body: Body<ForgotPasswordRequest>,
 ) -> Result<Accepted<MessageBody>, Problem> {
-    state.modules.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.0 }).await?;
+    state.modules.accounts.ask(RequestPasswordReset { email: body.0.email, context: client.context }).await?;
     Ok(MessageBody::accepted("If the address has an account, a code is on its way."))
 }
 
@@ -61,11 +61,12 @@ request! {
 ))]
 async fn reset_password(
     state: State<AppState>,
-    client: Anonymous,
+    client: Uncounted,
     body: Body<ResetPasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
     let ResetPasswordRequest { email, otp: code, new_password } = body.0;
-    state.modules.accounts.ask(ResetPassword { email, code, new_password, context: client.0 }).await?;
+    let context = client.count_unless_link(&state, &code).await?;
+    state.modules.accounts.ask(ResetPassword { email, code, new_password, context }).await?;
     Ok(MessageBody::json("Password has been reset successfully."))
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::http::{
     body::Body,
-    caller::Anonymous,
+    caller::{Anonymous, Uncounted},
     fields::request,
     problem::Problem,
     responses::{Created, WithStatus},
@@ -77,7 +77,7 @@ async fn register(
         role: "user",
         status: "inactive",
     };
-    state.modules.accounts.ask(Register { email, password, first_name, last_name, context: client.0 }).await?;
+    state.modules.accounts.ask(Register { email, password, first_name, last_name, context: client.context }).await?;
     let message = "User registered successfully. Please check your email for the code.";
     Ok(WithStatus(RegisterResponse { message, user }))
 }
@@ -97,10 +97,11 @@ request! {
 ))]
 async fn verify_otp(
     state: State<AppState>,
-    client: Anonymous,
+    client: Uncounted,
     body: Body<VerifyOtpRequest>,
 ) -> Result<Json<UserMessage>, Problem> {
     let VerifyOtpRequest { email, otp: code } = body.0;
-    let user = state.modules.accounts.ask(VerifyEmail { email, code, context: client.0 }).await?;
+    let context = client.count_unless_link(&state, &code).await?;
+    let user = state.modules.accounts.ask(VerifyEmail { email, code, context }).await?;
     Ok(UserMessage::json("Email verified successfully.", &user))
 }

@@ -112,9 +112,9 @@ mod tests {
     async fn fast() {}
 
     #[handler]
-    async fn reads_its_body(req: &mut Request) {
+    async fn reads_its_body(req: &mut Request, depot: &mut Depot) {
         BEGUN.add_permits(1);
-        drop(bytes(req).await);
+        drop(bytes(req, depot).await);
     }
 
     #[handler]

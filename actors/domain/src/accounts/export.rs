@@ -12,7 +12,7 @@ use sqlx::FromRow;
 
 use super::store::{Row, select_user};
 
-const CLAIMS: &str = "SELECT c.id, c.first_name, c.last_name, c.created_at, l.language \
+const CLAIMS: &str = "SELECT c.id, c.first_name, c.last_name, c.created_at, c.network, l.language \
     FROM claims c LEFT JOIN claim_languages l ON l.claim_id = c.id \
     WHERE c.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3";
 const ADDRESS_CHANGES: &str = "SELECT id, address, requested_at FROM address_changes \
@@ -24,6 +24,8 @@ struct Claimed {
     first_name: String,
     last_name: String,
     created_at: Timestamp,
+    /// Of the client that registered.
+    network: Option<String>,
     language: Option<String>,
 }
 

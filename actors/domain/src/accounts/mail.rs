@@ -29,6 +29,8 @@ pub enum MailTopic {
         name: String,
         /// When it was registered.
         at: Timestamp,
+        /// Whether the address has other pending registrations, perhaps of other people.
+        has_others: bool,
     },
     /// A registration of an address that has an account.
     AlreadyRegistered,
@@ -58,7 +60,8 @@ impl MailContext {
         }
         let name = format!("{} {}", claim.first_name, claim.last_name);
         let language = claim.language.or_else(|| user.language.clone());
-        Self { language, ..Self::to(user, MailTopic::Claim { claim: claim.id, name, at: claim.created_at }) }
+        let topic = MailTopic::Claim { claim: claim.id, name, at: claim.created_at, has_others: claim.has_others };
+        Self { language, ..Self::to(user, topic) }
     }
 
     pub(super) fn to(user: User, topic: MailTopic) -> Self {

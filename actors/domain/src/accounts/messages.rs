@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use faceofmind_model::{Email, LoginId, MailReason, RequestContext, User, UserChange, UserId, event::EventContext};
+use faceofmind_model::{
+    ClaimId, Email, LoginId, MailReason, RequestContext, User, UserChange, UserId, event::EventContext,
+};
 use faceofmind_platform::password_hasher::PasswordHash;
 use faceofmind_runtime::messages;
 use secrecy::SecretString;
@@ -25,12 +27,21 @@ pub struct GetCredentials {
     pub email: Email,
 }
 
-/// A user and the hash of their password.
+/// A user, and what a password that was typed with the user's address is compared with.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub user: User,
     /// `None` after an admin activated an account with several pending registrations.
     pub password: Option<PasswordHash>,
+    /// The newest pending registration of the address. While the account is inactive, its password is the account's.
+    pub pending: Option<PendingCredentials>,
+}
+
+/// A pending registration and its password.
+#[derive(Clone, Debug)]
+pub struct PendingCredentials {
+    pub registration: ClaimId,
+    pub password: PasswordHash,
 }
 
 /// Reads what a queued mail is to say and its recipient; `None` when its reason has gone. Asked when the mail is about to be sent.
@@ -59,12 +70,15 @@ pub struct VerifyEmail {
     pub context: RequestContext,
 }
 
-/// Queues a fresh code for an inactive account after the right password was typed. The code is for the pending registration with that
-/// password; when the user has changed since `revision`, none is sent.
+/// Queues the mail of a pending registration again after its password was typed: a fresh code, or for an account that is not inactive the
+/// notice that the address was registered again. Nothing is queued when the user has changed since `revision`, or when another registration
+/// is the newest.
 #[derive(Debug)]
 pub struct ResendVerificationCode {
     pub user: UserId,
     pub revision: i64,
+    /// The registration with that password. `None` for an account without any, such as one that an admin has set back.
+    pub registration: Option<ClaimId>,
     pub context: RequestContext,
 }
 

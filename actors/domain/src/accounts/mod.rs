@@ -41,8 +41,8 @@ pub use listing::{ListUsers, UserPage};
 pub use mail::{MailContext, MailTopic};
 pub use messages::{
     ChangePassword, ConfirmEmailChange, CreateAdmin, Credentials, DeleteUser, GetCredentials, GetMailContext, GetUser,
-    Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode, ResetPassword,
-    UpdateUser, VerifyEmail,
+    PendingCredentials, Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode,
+    ResetPassword, UpdateUser, VerifyEmail,
 };
 pub use password_policy::{PasswordPolicy, PolicyViolation};
 pub use service::{AccountService, Settings};

@@ -1,15 +1,27 @@
 //! The SQL of registering: `users`, and `claims`, the pending registrations of an address until the code of one of them is entered.
 
+use std::time::Duration;
+
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, StoreError, Tx, with_conn};
 use faceofmind_model::{ClaimId, Email, Status, UserId};
 use faceofmind_platform::password_hasher::PasswordHash;
 use sqlx::FromRow;
 
-use super::store::{Account, lock_address};
+use super::{
+    PendingCredentials,
+    store::{Account, lock_address},
+};
 
-/// Pending registrations of one address. One more replaces the oldest.
+/// Pending registrations of one address. One more replaces the oldest, unless each of them is younger than [`MAIL_DELAY`] and the lifetime
+/// of a code: then a code for it may be on its way, and one more is not stored. A code would not be sent for it either, within the quota.
 const MAX_PENDING: i64 = 3;
+/// Of them, those from one client that are as young.
+const MAX_FRESH_PER_CLIENT: i64 = 2;
+/// The time that the mail with a code may take.
+const MAIL_DELAY: Duration = Duration::from_secs(300);
+/// The id that no registration has.
+const NOT_STORED: ClaimId = ClaimId(0);
 
 /// A registration to be stored.
 pub(super) struct NewRegistration<'a> {
@@ -18,6 +30,8 @@ pub(super) struct NewRegistration<'a> {
     pub(super) last_name: &'a str,
     pub(super) password: &'a PasswordHash,
     pub(super) language: Option<&'a str>,
+    /// The network of the client. Empty if the client is not the registrant.
+    pub(super) network: &'a str,
 }
 
 /// A stored registration that is not verified.
@@ -30,6 +44,8 @@ pub(super) struct PendingRegistration {
     pub(super) created_at: Timestamp,
     /// BCP 47 tag of the client, where known.
     pub(super) language: Option<String>,
+    /// Whether the address has other pending registrations.
+    pub(super) has_others: bool,
 }
 
 impl PendingRegistration {
@@ -41,6 +57,7 @@ impl PendingRegistration {
 /// The rows of a stored registration.
 pub(super) struct RegistrationRow {
     pub(super) user: UserId,
+    /// That of no registration if this one was not stored.
     pub(super) claim: ClaimId,
     /// Whether the address was unknown before.
     pub(super) is_new: bool,
@@ -52,12 +69,27 @@ pub(super) async fn upsert(
     tx: &mut Tx,
     new: &NewRegistration<'_>,
     now: Timestamp,
+    code_lifetime: Duration,
 ) -> Result<RegistrationRow, StoreError> {
     lock_address(tx, new.email).await?;
+    if let Some(user) = find_full(tx, new, now - code_lifetime - MAIL_DELAY).await? {
+        return Ok(RegistrationRow { user, claim: NOT_STORED, is_new: false });
+    }
     let (user, is_inactive, is_older) = upsert_user(tx, new, now).await?;
     let revision = bump(tx, user, new.language, is_inactive, is_older).await?;
     let claim = insert(tx, user, new, now).await?;
     Ok(RegistrationRow { user, claim, is_new: !is_older && revision == 1 })
+}
+
+/// Returns the user of the address if it has as many registrations as it may, or as the client may make, all made after `after`.
+async fn find_full(tx: &mut Tx, new: &NewRegistration<'_>, after: Timestamp) -> Result<Option<UserId>, StoreError> {
+    let select = "SELECT u.id FROM users u WHERE u.email = $1 AND u.status <> 'erasing' \
+        AND ((SELECT count(*) FROM claims c WHERE c.user_id = u.id AND c.created_at > $2) >= $3 \
+        OR (SELECT count(*) FROM claims c WHERE c.user_id = u.id AND c.created_at > $2 AND c.network = $4) >= $5)";
+    let full: Option<(UserId,)> = with_conn!(tx.connection(), c => sqlx::query_as(select)
+        .bind(new.email.as_str()).bind(after).bind(MAX_PENDING).bind(new.network).bind(MAX_FRESH_PER_CLIENT)
+        .fetch_optional(c).await)?;
+    Ok(full.map(|(user,)| user))
 }
 
 /// Locks the user's row. Returns its id, whether the account is inactive, and whether the row is older than this registration.
@@ -98,11 +130,11 @@ async fn bump(
 }
 
 async fn insert(tx: &mut Tx, user: UserId, new: &NewRegistration<'_>, now: Timestamp) -> Result<ClaimId, StoreError> {
-    let insert = "INSERT INTO claims (user_id, first_name, last_name, password, created_at) \
-        VALUES ($1, $2, $3, $4, $5) RETURNING id";
+    let insert = "INSERT INTO claims (user_id, first_name, last_name, password, created_at, network) \
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
     let (id,): (ClaimId,) = with_conn!(tx.connection(), c => sqlx::query_as(insert)
         .bind(user).bind(new.first_name).bind(new.last_name).bind(new.password.as_str()).bind(now)
-        .fetch_one(c).await)?;
+        .bind(new.network).fetch_one(c).await)?;
     if let Some(language) = new.language {
         let insert = "INSERT INTO claim_languages (claim_id, language) VALUES ($1, $2)";
         with_conn!(tx.connection(), c => sqlx::query(insert).bind(id).bind(language).execute(c).await.map(drop))?;
@@ -119,25 +151,37 @@ pub(super) async fn find(
     user: UserId,
     claim: ClaimId,
 ) -> Result<Option<PendingRegistration>, StoreError> {
-    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language \
+    let select = "SELECT c.id, c.first_name, c.last_name, c.password, c.created_at, l.language, \
+        EXISTS (SELECT 1 FROM claims o WHERE o.user_id = c.user_id AND o.id <> c.id) AS has_others \
         FROM claims c LEFT JOIN claim_languages l ON l.claim_id = c.id WHERE c.user_id = $1 AND c.id = $2";
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(claim).fetch_optional(c).await)?)
 }
 
-/// Returns the newest registration. Where there is none, as for an account that an admin has set back to inactive, it is made from the
-/// account's row.
-pub(super) async fn newest(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<Option<ClaimId>, StoreError> {
-    let select = "SELECT id FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+/// Returns the newest registration with its password.
+pub(super) async fn newest(connection: Connection<'_>, user: UserId) -> Result<Option<PendingCredentials>, StoreError> {
+    let select = "SELECT id, password FROM claims WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+    let found: Option<(ClaimId, String)> =
+        with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_optional(c).await)?;
+    Ok(found
+        .map(|(registration, password)| PendingCredentials { registration, password: PasswordHash::stored(password) }))
+}
+
+/// Returns the newest registration. Where an inactive account has none, as one that an admin has set back, it is made from the account's row.
+pub(super) async fn newest_or_own(
+    tx: &mut Tx,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<ClaimId>, StoreError> {
     let user = &account.user;
-    let found: Option<(ClaimId,)> =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user.id).fetch_optional(c).await)?;
+    let found = newest(tx.connection(), user.id).await?;
     match (found, &account.password) {
-        (Some((id,)), _) => Ok(Some(id)),
+        (Some(PendingCredentials { registration, .. }), _) => Ok(Some(registration)),
         (None, None) => Ok(None),
+        (None, _) if user.status != Status::Inactive => Ok(None),
         (None, Some(password)) => {
             let (first_name, last_name) = (user.first_name.as_str(), user.last_name.as_str());
             let language = user.language.as_deref();
-            let new = NewRegistration { email: &user.email, first_name, last_name, password, language };
+            let new = NewRegistration { email: &user.email, first_name, last_name, password, language, network: "" };
             insert(tx, user.id, &new, now).await.map(Some)
         }
     }

@@ -40,6 +40,11 @@ impl Authenticator {
         }
     }
 
+    /// Returns the login of a device token that this service signed. Whose login it is, the login registry reads.
+    pub fn verify_device(&self, device_token: &str) -> Option<LoginId> {
+        self.tokens.read_device(device_token)
+    }
+
     /// Reads the cache. A generation that is not marked as used yet is left to the registry, which marks it.
     fn cached(&self, user: UserId, token: TokenRef) -> Option<AuthenticatedUser> {
         let (login, cached) = self.cache.get(token.login)?;

@@ -21,6 +21,8 @@ const HASHING_DEADLINE: Duration = Duration::from_secs(28);
 pub struct PasswordLogin {
     pub email: Email,
     pub password: SecretString,
+    /// The login of the device token that the client presented.
+    pub device: Option<LoginId>,
     pub context: RequestContext,
 }
 
@@ -28,6 +30,8 @@ pub struct PasswordLogin {
 #[derive(Debug)]
 pub struct VerifyPassword {
     pub user: UserId,
+    /// The login of the access token.
+    pub login: LoginId,
     /// The user's address when the access token was read. [`StoreError::Conflict`] if it is another user's by now.
     pub email: Email,
     pub password: SecretString,
@@ -99,6 +103,8 @@ pub struct LoginSummary {
 pub struct TokenPair {
     pub access_token: String,
     pub refresh_token: String,
+    /// By which the client's later logins to this account are known as those of the same device.
+    pub device_token: String,
     /// The lifetime of the access token in seconds.
     pub expires_in: i64,
     pub user: Arc<User>,

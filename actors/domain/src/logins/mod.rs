@@ -19,5 +19,5 @@ pub use messages::{
     TokenPair, VerifyPassword,
 };
 pub use service::LoginService;
-pub use tokens::TokenSettings;
+pub use tokens::{DEVICE_TOKEN_LIFETIME, TokenSettings};
 pub use watch::LoginWatch;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use faceofmind_db::StoreError;
-use faceofmind_model::{LoginId, Status, User, UserId, request_context};
+use faceofmind_model::{LoginId, Status, User, UserId};
 use faceofmind_platform::{
     Platform,
     auth_cache::{Invalidation, ReadEpoch},
@@ -155,25 +155,15 @@ impl LoginService {
         Ok(self.find(login).await?)
     }
 
-    async fn find(&self, login: LoginId) -> Result<Option<Login>, StoreError> {
+    pub(super) async fn find(&self, login: LoginId) -> Result<Option<Login>, StoreError> {
         store::find(self.deps.db.read_conn().await?.connection(), login).await
-    }
-
-    /// Whether the user ever logged in from a client with that rate limit key. The key of an IPv6 client stands for many network
-    /// addresses, of which the user may have another each time.
-    pub(super) async fn has_logged_in_from(&self, user: UserId, rate_limit_key: &str) -> Result<bool, StoreError> {
-        let mut reader = self.deps.db.read_conn().await?;
-        if !request_context::is_network(rate_limit_key) {
-            return store::has_logged_in_from(reader.connection(), user, rate_limit_key).await;
-        }
-        let known = store::client_ips(reader.connection(), user).await?;
-        Ok(known.iter().any(|client_ip| request_context::rate_limit_key(client_ip) == rate_limit_key))
     }
 
     pub(super) fn token_pair(&self, login: &Login, user: User) -> TokenPair {
         TokenPair {
             access_token: self.tokens.access(login, &user),
             refresh_token: self.tokens.refresh(login),
+            device_token: self.tokens.device(login),
             expires_in: self.tokens.access_seconds(),
             user: Arc::new(user),
         }

@@ -1,5 +1,7 @@
 //! The two tokens of a login: JWTs signed with HS256 (RFC 7519).
 
+use std::time::Duration;
+
 use faceofmind_base::{Clock, Rng};
 use faceofmind_model::{LoginId, User, UserId};
 use faceofmind_platform::login_store::Login;
@@ -27,7 +29,11 @@ pub struct TokenSettings {
 enum Kind {
     Access,
     Refresh,
+    Device,
 }
+
+/// The time for which a device token is valid after the rotation that it was issued with.
+pub const DEVICE_TOKEN_LIFETIME: Duration = Duration::from_secs(180 * 24 * 3600);
 
 /// The claims of an access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +61,14 @@ struct RefreshClaims {
     generation: i64,
     typ: Kind,
     iat: i64,
+    exp: i64,
+}
+
+/// The claims of a device token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct DeviceClaims {
+    sid: LoginId,
+    typ: Kind,
     exp: i64,
 }
 
@@ -132,6 +146,19 @@ impl Tokens {
         signed(&Header::new(Algorithm::HS256), &claims, &self.refresh.0)
     }
 
+    /// Returns the token by which the device of the login is known, also after the login has ended.
+    pub(super) fn device(&self, login: &Login) -> String {
+        let exp = (login.rotated_at + DEVICE_TOKEN_LIFETIME).seconds();
+        let claims = DeviceClaims { sid: login.id, typ: Kind::Device, exp };
+        signed(&Header::new(Algorithm::HS256), &claims, &self.refresh.0)
+    }
+
+    /// Verifies a device token. `None` when it is not one, expired, or not signed here.
+    pub(super) fn read_device(&self, token: &str) -> Option<LoginId> {
+        let claims: DeviceClaims = verified(token, &self.refresh.1, &self.validation)?;
+        (claims.typ == Kind::Device && self.is_current(claims.exp)).then_some(claims.sid)
+    }
+
     /// Verifies an access token, and returns its user too. `None` when it is not one, expired, or not signed here.
     pub(super) fn read_access(&self, token: &str) -> Option<(UserId, TokenRef)> {
         let claims: AccessClaims =
@@ -185,8 +212,6 @@ fn key_id(secret: &SecretString) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn secret(text: &str) -> SecretString {
@@ -242,6 +267,9 @@ mod tests {
         let tokens = Tokens::new(settings, clock.clone(), Rng::seeded(1));
         let login = Login::sample(clock.now());
         assert_eq!(tokens.read_access(&tokens.refresh(&login)), None);
+        assert_eq!(tokens.read_refresh(&tokens.device(&login)), None);
+        assert_eq!(tokens.read_device(&tokens.refresh(&login)), None);
+        assert_eq!(tokens.read_device(&tokens.device(&login)), Some(login.id));
         assert_eq!(tokens.read_refresh(&tokens.access(&login, &User::sample())), None);
     }
 

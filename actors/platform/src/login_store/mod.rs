@@ -1,6 +1,7 @@
 //! The table of logins. A login is one row, and its refresh tokens are generations of it.
 
 mod export;
+mod known_networks;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use faceofmind_model::{LoginId, UserId};
 use sqlx::FromRow;
 
 pub use export::export;
+pub use known_networks::{known_since, remember_network};
 
 /// A login: one signed-in device.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -157,45 +159,37 @@ pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp)
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
-/// Whether the user logged in from exactly this network address within the retention period.
-pub async fn has_logged_in_from(connection: Connection<'_>, user: UserId, client_ip: &str) -> Result<bool, StoreError> {
-    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND address = $2)";
-    let (known,): (bool,) =
-        with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(client_ip).fetch_one(c).await)?;
-    Ok(known)
-}
-
 /// Returns the network addresses that the user logged in from within the retention period.
-pub async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
+async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
     let known: Vec<(String,)> = with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_all(c).await)?;
     Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
 }
 
-/// Whether the user has logged in with that device.
-pub async fn has_logged_in_with(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
-    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
-    let (known,): (bool,) =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
-    Ok(known)
+/// Returns the network addresses from which the user logged in with that device within the retention period.
+pub async fn client_ips_of_device(tx: &mut Tx, user: UserId, device: &str) -> Result<Vec<String>, StoreError> {
+    let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1 AND device = $2";
+    let known: Vec<(String,)> =
+        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_all(c).await)?;
+    Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
 }
 
-/// Whether the user has logged in, and never with that device.
-pub async fn is_new_device(tx: &mut Tx, user: UserId, device: &str) -> Result<bool, StoreError> {
-    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1) \
-        AND NOT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND device = $2)";
-    let (is_new,): (bool,) =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_one(c).await)?;
-    Ok(is_new)
+/// Whether the user has logged in within the retention period.
+pub async fn has_logged_in(tx: &mut Tx, user: UserId) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1)";
+    let (has,): (bool,) = with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).fetch_one(c).await)?;
+    Ok(has)
 }
 
 pub async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    known_networks::erase(tx, user).await?;
     let delete = "DELETE FROM logins WHERE user_id = $1";
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
 /// Deletes up to a thousand logins that ended or expired before the retention period. Returns how many.
 pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
+    known_networks::sweep(tx, now).await?;
     let delete =
         "DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires_at < $1 OR ended_at < $1 LIMIT 1000)";
     Ok(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use faceofmind_base::Timestamp;
-use faceofmind_model::UserId;
+use faceofmind_model::{UserId, otp_code::alphabetic};
 use jiff::ZonedDateTime;
 use lettre::{
     Address, Message,
@@ -87,11 +87,13 @@ impl fmt::Debug for Mail {
 pub struct Renderer {
     templates: Environment<'static>,
     sender: Mailbox,
+    public_url: String,
 }
 
 impl Renderer {
     /// The sender's address unless `SMTP_EMAIL` is set.
     pub const DEFAULT_SENDER: &'static str = "no-reply@faceofmind.local";
+    const DEFAULT_PUBLIC_URL: &'static str = "http://127.0.0.1:9000";
 
     /// Returns a renderer for mails from the address `sender` (`SMTP_EMAIL`) with the display name `name` (`MAIL_FROM_NAME`). It parses a
     /// template at its first use, so that a service that sends no mail holds none.
@@ -101,13 +103,14 @@ impl Renderer {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
         templates.set_loader(|name| Ok(templates::text(name).map(str::to_owned)));
-        Ok(Self { templates, sender: Mailbox::new(Some(name.to_owned()), address) })
+        let (sender, public_url) = (Mailbox::new(Some(name.to_owned()), address), Self::DEFAULT_PUBLIC_URL.to_owned());
+        Ok(Self { templates, sender, public_url })
     }
 
     /// Renders a mail with a text part and an HTML part that say the same.
     pub fn render(&self, template: &MailTemplate, envelope: Envelope<'_>) -> Result<Mail, RenderError> {
         let to = envelope.to.parse::<Address>().map_err(|_| RenderError::Recipient)?;
-        let text = self.text(template, envelope.language)?;
+        let text = self.text(template, envelope)?;
         let message = Message::builder()
             .from(self.sender.clone())
             .to(Mailbox::new(None, to))
@@ -121,9 +124,24 @@ impl Renderer {
         Ok(Mail { id: envelope.id, user: envelope.user, message })
     }
 
-    fn text(&self, template: &MailTemplate, language: Language) -> Result<MailText, RenderError> {
-        let stem = format!("{}/{}", language.tag(), template.name());
-        let vars = template_vars(template);
+    /// Lets links lead to the service at this URL.
+    pub fn with_links_to(self, public_url: &str) -> Self {
+        Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
+    }
+
+    /// Returns the page that confirms what the mail is about. What the page sends is in the fragment, which browsers send to no server.
+    fn link(&self, template: &MailTemplate, to: &str) -> Option<String> {
+        let (purpose, token) = match template {
+            MailTemplate::Welcome { link: Some(token), .. } => ("verify", token),
+            MailTemplate::ResetCode { link: Some(token), .. } => ("reset", token),
+            _ => return None,
+        };
+        Some(format!("{}/mail-link#{purpose}.{}.{}", self.public_url, token.reveal(), alphabetic(to.as_bytes())))
+    }
+
+    fn text(&self, template: &MailTemplate, envelope: Envelope<'_>) -> Result<MailText, RenderError> {
+        let stem = format!("{}/{}", envelope.language.tag(), template.name());
+        let vars = context! { link => self.link(template, envelope.to), ..template_vars(template) };
         let text = self.templates.get_template(&format!("{stem}.txt"))?.render(&vars)?;
         let (subject, text) = text.split_once("\n\n").ok_or(RenderError::Parts)?;
         let html = self.templates.get_template(&format!("{stem}.html"))?;
@@ -142,14 +160,23 @@ struct MailText {
 /// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part.
 fn template_vars(template: &MailTemplate) -> Value {
     match template {
-        MailTemplate::Welcome { claim_name, claimed_at, code, expires_in_minutes }
-        | MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
+        MailTemplate::Welcome { claim_name, claimed_at, network, has_others, code, expires_in_minutes, .. } => {
+            context! {
+                claim_name => sanitize(claim_name),
+                claimed_at => date_time(claimed_at),
+                network,
+                has_others,
+                code => code.reveal(),
+                minutes => expires_in_minutes,
+            }
+        }
+        MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
             claim_name => sanitize(claim_name),
             claimed_at => date_time(claimed_at),
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
-        MailTemplate::ResetCode { first_name, code, expires_in_minutes } => context! {
+        MailTemplate::ResetCode { first_name, code, expires_in_minutes, .. } => context! {
             first_name => sanitize(first_name),
             code => code.reveal(),
             minutes => expires_in_minutes,

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use faceofmind_model::OtpCode;
+use faceofmind_model::{LinkToken, OtpCode};
 use jiff::{ZonedDateTime, civil::Date};
 
 /// A mail's contents before rendering. None can hold health data, except in the title that a user gave to a reminder.
@@ -15,14 +15,21 @@ pub enum MailTemplate {
         /// First and last name as registered, perhaps not by the recipient.
         claim_name: String,
         claimed_at: ZonedDateTime,
+        /// The network of the client that caused the mail, as rate limits name it, by which its owner tells it from the mail of another
+        /// registration. Empty if unknown, or if there is no other.
+        network: String,
+        /// Whether the address has other pending registrations, whose mails must not be taken for this one.
+        has_others: bool,
         /// Verifies this registration and no other.
         code: OtpCode,
+        /// Does the same where codes may not be entered.
+        link: Option<LinkToken>,
         expires_in_minutes: u32,
     },
     /// To the owner of an active account whose address was registered again.
     AlreadyRegistered { first_name: String, at: ZonedDateTime },
     /// The code that allows a new password.
-    ResetCode { first_name: String, code: OtpCode, expires_in_minutes: u32 },
+    ResetCode { first_name: String, code: OtpCode, link: Option<LinkToken>, expires_in_minutes: u32 },
     /// The password was changed, or set after a reset.
     PasswordChanged { first_name: String, at: ZonedDateTime },
     /// A login from a device that is new to the account.

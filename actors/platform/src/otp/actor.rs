@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     CodeStore, ConsumeCode, IssueCode, IssueQuota, RevokeCodes, UnconsumeCode, VerifyCode,
+    limits::Alarm,
     service::{Counters, OtpService},
 };
 use crate::{keyed_hash::KeyedHash, rate_limit::RateLimiter};
@@ -30,10 +31,14 @@ pub struct Settings {
     /// Wrong codes after which a code is no longer valid.
     pub max_attempts: u8,
     pub quota: IssueQuota,
-    /// Wrong codes a day for an account, from all clients.
+    /// Wrong codes a day for an account, from all strangers. Each counts as often as there are live codes.
     pub max_failures_per_day: u32,
-    /// Wrong codes a day for an account from one client.
+    /// Of them, those from one client. As many more from all networks that the account knows, and by a user who is signed in.
     pub max_failures_per_day_from_one_client: u32,
+    /// Wrong codes a day from one client for all accounts that do not know it.
+    pub max_failures_per_day_of_one_client: u32,
+    /// Wrong codes an hour for all accounts, beyond which the alarm is raised.
+    pub alarm_failures_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -42,8 +47,10 @@ impl Default for Settings {
             lifetime: Duration::from_secs(300),
             max_attempts: 5,
             quota: IssueQuota::default(),
-            max_failures_per_day: 200,
+            max_failures_per_day: 80,
             max_failures_per_day_from_one_client: 20,
+            max_failures_per_day_of_one_client: 50,
+            alarm_failures_per_hour: 500,
         }
     }
 }
@@ -69,6 +76,8 @@ pub struct Status {
     pub invalid: u64,
     pub too_many_attempts: u64,
     pub failed: u64,
+    /// Whether wrong codes over all accounts have risen, so that strangers are slowed down.
+    pub alarm: bool,
 }
 
 pub type OtpIssuer = ServiceActor<OtpService>;
@@ -77,7 +86,7 @@ impl OtpService {
     /// Returns the actor's handle, and the actor to supervise.
     pub fn actor(settings: Settings, deps: Deps) -> (Handle<OtpIssuer>, ChildSpec) {
         let keys = KeyedHash::new(&deps.key, "otp");
-        OtpIssuer::new(Arc::new(Self { settings, deps, keys, counters: Counters::default() }))
+        OtpIssuer::new(Arc::new(Self { settings, deps, keys, counters: Counters::default(), alarm: Alarm::default() }))
     }
 }
 
@@ -96,6 +105,7 @@ impl Service for OtpService {
             invalid: count(&self.counters.invalid),
             too_many_attempts: count(&self.counters.too_many_attempts),
             failed: count(&self.counters.failed),
+            alarm: self.is_alarmed(),
         }
     }
 

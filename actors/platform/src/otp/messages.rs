@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use faceofmind_db::StoreError;
-use faceofmind_model::{ClaimId, Email, OtpCode};
+use faceofmind_model::{ClaimId, Email, LinkToken, OtpCode, UserId};
 use faceofmind_runtime::{AskError, Message, messages};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -56,6 +56,8 @@ impl Message for IssueCode {
 #[derive(Clone, Debug)]
 pub struct IssuedCode {
     pub code: OtpCode,
+    /// For the mail of an account for which strangers may enter no more codes: it is entered in the place of the code, and no limit counts it.
+    pub link: Option<LinkToken>,
     pub expires_in: Duration,
 }
 
@@ -64,11 +66,23 @@ pub struct IssuedCode {
 pub struct VerifyCode {
     pub purpose: Purpose,
     pub address: Email,
-    /// As entered: it need not be six digits.
+    /// As entered: it need not be six digits. The token of a link is entered in the place of a code.
     pub code: SecretString,
     /// The client that sent it.
     pub client: String,
+    pub guesser: Guesser,
     pub on_match: OnMatch,
+}
+
+/// How the account knows the client that enters a code. Wrong codes of each kind are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guesser {
+    /// Not at all.
+    Stranger,
+    /// By its network.
+    KnownNetwork,
+    /// It is signed in as this user.
+    User(UserId),
 }
 
 /// What to do with the right code.

@@ -3,6 +3,7 @@
 //! Requests about different addresses run concurrently. What must be atomic is one transaction or one Redis script in the store.
 
 mod actor;
+mod limits;
 mod messages;
 mod quota;
 mod service;
@@ -10,7 +11,7 @@ mod store;
 
 pub use actor::{Deps, OtpIssuer, Settings, Status};
 pub use messages::{
-    ConsumeCode, IssueCode, IssuedCode, OnMatch, OtpError, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode,
+    ConsumeCode, Guesser, IssueCode, IssuedCode, OnMatch, OtpError, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode,
     VerifyCode,
 };
 pub use quota::IssueQuota;

@@ -1,23 +1,24 @@
 //! The use cases: limits first, then the store.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use faceofmind_model::{Email, OtpCode};
+use faceofmind_model::{Email, LinkToken, OtpCode};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    ConsumeCode, Deps, IssueCode, IssuedCode, OtpError, RevokeCodes, Settings, UnconsumeCode, VerifiedCode, VerifyCode,
-    messages::CodeKey, store::NewCode,
+    ConsumeCode, Deps, IssueCode, IssuedCode, OtpError, Purpose, RevokeCodes, Settings, UnconsumeCode, VerifiedCode,
+    VerifyCode,
+    limits::Alarm,
+    messages::CodeKey,
+    store::{NewCode, OnMiss},
 };
 use crate::{
     keyed_hash::KeyedHash,
-    rate_limit::{Acquire, Limit, RateLimitKey, Refund},
+    rate_limit::{Acquire, Refund, Reservation},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Guesses at codes, each of which costs a live link an attempt too, do not use these up.
+const LINK_ATTEMPTS: i32 = 1_000_000;
 
 /// The use cases of one-time codes, with what they stand on.
 pub struct OtpService {
@@ -25,6 +26,7 @@ pub struct OtpService {
     pub(super) deps: Deps,
     pub(super) keys: KeyedHash,
     pub(super) counters: Counters,
+    pub(super) alarm: Alarm,
 }
 
 /// What happened since the program started.
@@ -42,45 +44,76 @@ impl OtpService {
     pub(super) async fn issue(&self, request: IssueCode) -> Result<Option<IssuedCode>, OtpError> {
         let key = self.key(request.purpose, &request.address);
         let code = OtpCode::from_number(self.deps.rng.random_below(OtpCode::COUNT));
-        let new = self.hash(&key, &code, &request);
+        let new = self.new_code(self.mac(&key, code.reveal()), i32::from(self.settings.max_attempts), &request);
         if !self.deps.codes.issue(&key, &new, &self.settings.quota).await? {
             count(&self.counters.over_quota);
             return Ok(None);
         }
+        let link = self.issue_link(&key, &request).await?;
         count(&self.counters.issued);
-        Ok(Some(IssuedCode { code, expires_in: self.settings.lifetime }))
+        Ok(Some(IssuedCode { code, link, expires_in: self.settings.lifetime }))
     }
 
-    fn hash(&self, key: &CodeKey, code: &OtpCode, request: &IssueCode) -> NewCode {
+    /// Issues a link beside the code if limits keep strangers from entering the code. A user who is signed in has limits of their own.
+    async fn issue_link(&self, key: &CodeKey, request: &IssueCode) -> Result<Option<LinkToken>, OtpError> {
+        let needs_no_link = request.purpose == Purpose::EmailChange;
+        if needs_no_link || !self.is_barred(key, &request.address, &request.client).await? {
+            return Ok(None);
+        }
+        let link = LinkToken::new(self.deps.rng.bytes());
+        let new = self.new_code(self.mac_of_link(key, &link), LINK_ATTEMPTS, request);
+        Ok(self.deps.codes.issue(key, &new, &self.settings.quota).await?.then_some(link))
+    }
+
+    fn new_code(&self, mac: String, attempts_left: i32, request: &IssueCode) -> NewCode {
         let now = self.deps.clock.now();
         NewCode {
             id: self.deps.rng.uuid_v7(now).to_string(),
-            mac: self.mac(key, code.reveal()),
+            mac,
             claim: request.claim,
             job: request.job.to_string(),
             client: self.keys.of(&["client", &request.client]),
-            attempts_left: i32::from(self.settings.max_attempts),
+            attempts_left,
             issued_at: now,
             expires_at: now + self.settings.lifetime,
         }
     }
 
-    /// Counts a failure before the look-up, so that concurrent wrong codes are all counted, and refunds it unless the code was wrong.
+    /// Counts a failure before the look-up, so that concurrent wrong codes are all counted, and refunds it unless the code was wrong. The
+    /// token of a link is not counted and costs no code an attempt: it cannot be guessed.
     pub(super) async fn verify(&self, request: VerifyCode) -> Result<VerifiedCode, OtpError> {
-        let acquired = self.deps.limiter.ask(Acquire(self.daily_limits(&request))).await;
-        let reservation = acquired.map_err(OtpError::from).inspect_err(|error| self.count_error(error))?;
-        let verified = self.look_up(&request).await.inspect_err(|error| self.count_error(error));
+        let key = self.key(request.purpose, &request.address);
+        if let Some(link) = LinkToken::parse(request.code.expose_secret()) {
+            let mac = self.mac_of_link(&key, &link);
+            return self.look_up(&request, key, &mac, OnMiss::Ignore).await.inspect(|_| count(&self.counters.verified));
+        }
+        let reservation = self.reserve(&request, &key).await.inspect_err(|error| self.count_error(error))?;
+        let mac = self.mac_of_entered(&key, request.code.expose_secret());
+        let verified = self.look_up(&request, key, &mac, OnMiss::CountFailure).await;
+        let verified = verified.inspect_err(|error| self.count_error(error));
         if matches!(verified, Err(OtpError::Invalid)) {
+            self.watch_all_accounts().await;
             return verified;
         }
         let _logged = self.deps.limiter.ask(Refund(reservation)).await;
         verified.inspect(|_| count(&self.counters.verified))
     }
 
-    async fn look_up(&self, request: &VerifyCode) -> Result<VerifiedCode, OtpError> {
-        let key = self.key(request.purpose, &request.address);
-        let mac = self.mac_of_entered(&key, request.code.expose_secret());
-        let found = self.deps.codes.verify(&key, &mac, self.deps.clock.now(), request.on_match).await?;
+    async fn reserve(&self, request: &VerifyCode, key: &CodeKey) -> Result<Reservation, OtpError> {
+        self.slow_down(request.guesser).await?;
+        let weight = self.weight(key).await?;
+        let limits = self.limits(request.guesser, &request.address, &request.client, weight);
+        Ok(self.deps.limiter.ask(Acquire(limits)).await?)
+    }
+
+    async fn look_up(
+        &self,
+        request: &VerifyCode,
+        key: CodeKey,
+        mac: &str,
+        on_miss: OnMiss,
+    ) -> Result<VerifiedCode, OtpError> {
+        let found = self.deps.codes.verify(&key, mac, self.deps.clock.now(), (request.on_match, on_miss)).await?;
         let (id, claim) = found.ok_or(OtpError::Invalid)?;
         Ok(VerifiedCode { key, id, claim })
     }
@@ -103,26 +136,16 @@ impl OtpService {
         self.deps.codes.sweep(self.deps.clock.now() - retention).await
     }
 
-    fn daily_limits(&self, request: &VerifyCode) -> Vec<RateLimitKey> {
-        let (account, client) = (request.address.as_str(), &request.client);
-        let daily = |name, max, subject| RateLimitKey { limit: Limit { name, max, window: DAY }, subject };
-        let settings = &self.settings;
-        vec![
-            daily("wrong codes for an account", settings.max_failures_per_day, account.to_owned()),
-            daily(
-                "wrong codes for an account from one client",
-                settings.max_failures_per_day_from_one_client,
-                format!("{account} {client}"),
-            ),
-        ]
-    }
-
-    fn key(&self, purpose: super::Purpose, address: &Email) -> CodeKey {
+    fn key(&self, purpose: Purpose, address: &Email) -> CodeKey {
         CodeKey { purpose, address: self.keys.of(&["address", address.as_str()]) }
     }
 
     fn mac(&self, key: &CodeKey, code: &str) -> String {
         self.keys.of(&["code", key.purpose.as_str(), &key.address, code])
+    }
+
+    fn mac_of_link(&self, key: &CodeKey, link: &LinkToken) -> String {
+        self.keys.of(&["link", key.purpose.as_str(), &key.address, link.reveal()])
     }
 
     /// Anything but six digits gets a hash that no code has, so that it is wrong at the same cost.

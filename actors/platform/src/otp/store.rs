@@ -41,6 +41,14 @@ pub(super) struct NewCode {
 /// The id of a code, and what it verifies.
 pub(super) type FoundCode = (String, Option<ClaimId>);
 
+/// What to do without a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnMiss {
+    /// Take an attempt from each live code.
+    CountFailure,
+    Ignore,
+}
+
 impl CodeStore {
     /// Stores a code. Returns `false` when it exceeds the quota.
     pub(super) async fn issue(&self, key: &CodeKey, code: &NewCode, quota: &IssueQuota) -> Result<bool, OtpError> {
@@ -50,17 +58,25 @@ impl CodeStore {
         }
     }
 
-    /// Finds the live code of this keyed hash. Without one, each live code of the key loses an attempt. Atomic.
+    /// Finds the live code of this keyed hash. Without one, each live code of the key loses an attempt, if that is asked for. Atomic.
     pub(super) async fn verify(
         &self,
         key: &CodeKey,
         mac: &str,
         now: Timestamp,
-        on_match: OnMatch,
+        then: (OnMatch, OnMiss),
     ) -> Result<Option<FoundCode>, OtpError> {
         match self {
-            Self::Sql(db) => Ok(sql::verify(db, key, mac, now, on_match).await?),
-            Self::Redis(redis) => redis::verify(redis, key, mac, now, on_match).await.map_err(unavailable),
+            Self::Sql(db) => Ok(sql::verify(db, key, mac, now, then).await?),
+            Self::Redis(redis) => redis::verify(redis, key, mac, now, then).await.map_err(unavailable),
+        }
+    }
+
+    /// Counts the live codes of the key. Links, which have more attempts left, are not counted.
+    pub(super) async fn count_live(&self, key: &CodeKey, now: Timestamp, max_attempts: i32) -> Result<usize, OtpError> {
+        match self {
+            Self::Sql(db) => Ok(sql::count_live(db, key, now, max_attempts).await?),
+            Self::Redis(redis) => redis::count_live(redis, key, now, max_attempts).await.map_err(unavailable),
         }
     }
 

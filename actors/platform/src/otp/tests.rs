@@ -6,7 +6,7 @@ use std::{
 };
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_model::{ClaimId, Email};
+use faceofmind_model::{ClaimId, Email, UserId};
 use faceofmind_runtime::{AskError, Handle, SupervisorHandle};
 use uuid::Uuid;
 
@@ -119,6 +119,7 @@ fn entered(code: &str) -> VerifyCode {
         address: email(ADA),
         code: code.into(),
         client: PHONE.to_owned(),
+        guesser: Guesser::Stranger,
         on_match: OnMatch::Keep,
     }
 }

@@ -7,7 +7,7 @@ use faceofmind_model::{
 };
 use faceofmind_platform::{
     login_store, mail,
-    otp::{OnMatch, Purpose, VerifiedCode},
+    otp::{Guesser, OnMatch, Purpose, VerifiedCode},
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
@@ -64,7 +64,8 @@ impl AccountService {
             pending.ok_or(AccountError::InvalidCode)?
         };
         let (code, context) = (&message.code, &message.context);
-        let entered = code_entered(Purpose::EmailChange, &address, code, context, OnMatch::Consume);
+        let by = (context, Guesser::User(message.user));
+        let entered = code_entered(Purpose::EmailChange, &address, code, by, OnMatch::Consume);
         let code = self.deps.otp.ask(entered).await?;
         match self.change_email(&message, &code, claim, &address).await {
             Ok((user, old)) => {

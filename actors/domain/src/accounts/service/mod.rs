@@ -1,6 +1,6 @@
 //! The use cases. Each writes in one transaction the new state, the events that report it and the mail jobs that it calls for.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{StoreError, Tx};
@@ -11,8 +11,8 @@ use faceofmind_model::{
 use faceofmind_platform::{
     Platform,
     auth_cache::Invalidation,
-    mail,
-    otp::{OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
+    login_store, mail,
+    otp::{Guesser, OnMatch, Purpose, RevokeCodes, UnconsumeCode, VerifiedCode, VerifyCode},
     outbox::{self, Wake},
     rate_limit::Limit,
 };
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::{
     AccountError, AccountHooks, Credentials, GetCredentials, GetUser, ListUsers, PasswordPolicy, UserPage, listing,
+    pending_registrations,
     store::{self, Account},
 };
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub passwords: PasswordPolicy,
     /// Registrations and requested e-mail changes from one client address.
     pub registrations: Limit,
+    /// For how long a mailed code is valid. A registration is not replaced while its code may be.
+    pub code_lifetime: Duration,
 }
 
 /// The use cases of accounts, with what they stand on.
@@ -61,8 +64,12 @@ impl AccountService {
         &self,
         GetCredentials { email }: GetCredentials,
     ) -> Result<Option<Credentials>, AccountError> {
-        let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
-        Ok(account.map(|Account { user, password, .. }| Credentials { user, password }))
+        let mut reader = self.deps.db.read_conn().await?;
+        let account = store::by_email(reader.connection(), &email).await?;
+        // An unknown address costs the same queries, so that timing does not reveal which accounts exist.
+        let id = account.as_ref().map_or(UserId(0), |account| account.user.id);
+        let pending = pending_registrations::newest(reader.connection(), id).await?;
+        Ok(account.map(|Account { user, password, .. }| Credentials { user, password, pending }))
     }
 
     pub(super) async fn list_users(&self, filter: ListUsers) -> Result<UserPage, AccountError> {
@@ -86,6 +93,15 @@ impl AccountService {
         Ok(())
     }
 
+    /// Returns how the account of the address knows the client. An unknown address costs the same queries.
+    async fn guesser(&self, address: &Email, context: &RequestContext) -> Result<Guesser, StoreError> {
+        let mut reader = self.deps.db.read_conn().await?;
+        let account = store::by_email(reader.connection(), address).await?;
+        let user = account.map_or(UserId(0), |account| account.user.id);
+        let known = login_store::known_since(&mut reader, user, &context.rate_limit_key()).await?;
+        Ok(if known.is_some() { Guesser::KnownNetwork } else { Guesser::Stranger })
+    }
+
     /// Revokes codes that no longer serve. A code that cannot be reached expires in minutes.
     async fn revoke_codes(&self, purposes: &[Purpose], address: &Email) {
         for &purpose in purposes {
@@ -107,10 +123,11 @@ fn code_entered(
     purpose: Purpose,
     address: &Email,
     code: &SecretString,
-    context: &RequestContext,
+    (context, guesser): (&RequestContext, Guesser),
     on_match: OnMatch,
 ) -> VerifyCode {
-    VerifyCode { purpose, address: address.clone(), code: code.clone(), client: context.rate_limit_key(), on_match }
+    let client = context.rate_limit_key();
+    VerifyCode { purpose, address: address.clone(), code: code.clone(), client, guesser, on_match }
 }
 
 /// The user changed after the password was verified.

@@ -30,7 +30,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn reset_password(&self, message: ResetPassword) -> Result<(), PasswordError> {
         let ResetPassword { email, code, new_password, context } = message;
-        let entered = code_entered(Purpose::PasswordReset, &email, &code, &context, OnMatch::Keep);
+        let guesser = self.guesser(&email, &context).await?;
+        let entered = code_entered(Purpose::PasswordReset, &email, &code, (&context, guesser), OnMatch::Keep);
         let code = self.deps.otp.ask(entered).await?;
         let account = store::by_email(self.deps.db.read_conn().await?.connection(), &email).await?;
         let user = account.ok_or(PasswordError::InvalidCode)?.user;
@@ -88,6 +89,7 @@ impl AccountService {
             store::save(&mut tx, &mut account).await?;
             store::mark_verified(&mut tx, user, self.deps.clock.now()).await?;
         }
+        login_store::remember_network(&mut tx, user, &context.rate_limit_key(), self.deps.clock.now()).await?;
         self.finish_password_change(tx, user, None, context).await
     }
 

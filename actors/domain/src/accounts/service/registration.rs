@@ -3,7 +3,7 @@
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{Email, MailReason, RequestContext, Status, User, event::UserEvent};
 use faceofmind_platform::{
-    caller,
+    caller, login_store,
     mail::{self, Language},
     otp::{OnMatch, Purpose, VerifiedCode},
     password_hasher::PasswordHash,
@@ -41,9 +41,12 @@ impl AccountService {
             last_name: &last_name,
             password: &password,
             language,
+            network: &context.rate_limit_key(),
         };
         let mut tx = self.deps.db.begin().await?;
-        let row = pending_registrations::upsert(&mut tx, &registration, self.deps.clock.now()).await?;
+        let row =
+            pending_registrations::upsert(&mut tx, &registration, self.deps.clock.now(), self.settings.code_lifetime)
+                .await?;
         if row.is_new {
             self.record(&mut tx, &context.events, UserEvent::Registered { user_id: row.user }).await?;
         } else {
@@ -56,7 +59,8 @@ impl AccountService {
 
     pub(in crate::accounts) async fn verify_email(&self, message: VerifyEmail) -> Result<User, AccountError> {
         let VerifyEmail { email, code, context } = message;
-        let entered = code_entered(Purpose::Verification, &email, &code, &context, OnMatch::Consume);
+        let guesser = self.guesser(&email, &context).await?;
+        let entered = code_entered(Purpose::Verification, &email, &code, (&context, guesser), OnMatch::Consume);
         let code = self.deps.otp.ask(entered).await?;
         let verified = self.verify(&email, &code, &context).await;
         match &verified {
@@ -83,6 +87,7 @@ impl AccountService {
         account.user.last_name = registration.last_name;
         account.user.language = registration.language.or(account.user.language.take());
         self.activate(&mut tx, &mut account).await?;
+        login_store::remember_network(&mut tx, user, &context.rate_limit_key(), self.deps.clock.now()).await?;
         self.record(&mut tx, &context.events, UserEvent::Verified { user_id: user }).await?;
         self.commit(tx, user).await?;
         Ok(account.user)
@@ -96,19 +101,19 @@ impl AccountService {
         pending_registrations::delete_all(tx, account.user.id).await
     }
 
-    /// The code is for the newest pending registration: its password is the one that the account's row holds at this revision.
+    /// A registration of an account that is not inactive gets the same transaction, so that its registrant does not learn of the account.
     pub(in crate::accounts) async fn resend_verification_code(
         &self,
         message: ResendVerificationCode,
     ) -> Result<(), AccountError> {
-        let ResendVerificationCode { user, revision, context } = message;
+        let ResendVerificationCode { user, revision, registration, context } = message;
         let mut tx = self.deps.db.begin().await?;
-        let account = store::lock(&mut tx, user).await?;
-        let is_awaiting =
-            |account: &Account| account.user.status == Status::Inactive && account.user.revision == revision;
-        let Some(account) = account.filter(is_awaiting) else { return Ok(()) };
-        let newest = pending_registrations::newest(&mut tx, &account, self.deps.clock.now()).await?;
-        let Some(claim) = newest else { return Ok(()) };
+        let account = store::lock(&mut tx, user).await?.filter(|account| account.user.revision == revision);
+        let Some(account) = account else { return Ok(()) };
+        let newest = pending_registrations::newest_or_own(&mut tx, &account, self.deps.clock.now()).await?;
+        let Some(claim) = newest.filter(|newest| registration.is_none_or(|typed| typed == *newest)) else {
+            return Ok(());
+        };
         self.queue_mail(&mut tx, &MailReason::Registration { user, claim }, &context).await?;
         tx.commit().await?;
         self.deps.mailer.tell(mail::Poll);
@@ -122,8 +127,8 @@ impl AccountService {
         (email, first_name, last_name): (&Email, &str, &str),
         password: &PasswordHash,
     ) -> Result<Account, AccountError> {
-        let new = NewRegistration { email, first_name, last_name, password, language: None };
-        let row = pending_registrations::upsert(tx, &new, self.deps.clock.now()).await?;
+        let new = NewRegistration { email, first_name, last_name, password, language: None, network: "" };
+        let row = pending_registrations::upsert(tx, &new, self.deps.clock.now(), self.settings.code_lifetime).await?;
         if !row.is_new {
             return Err(AccountError::EmailTaken);
         }

@@ -12,11 +12,9 @@ use faceofmind_model::{
 use super::AccountService;
 use crate::accounts::{AccountError, GetUser, pending_email_changes, pending_registrations, store};
 
-/// Accounts that were not verified this long after their last registration are erased.
+/// Accounts that were not verified this long after their last registration are erased. A registration of an account that is not inactive
+/// lapses after the same time, so that its registrant does not learn of the account.
 const UNVERIFIED_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// A registration of an account that is no longer inactive stays as long as its mail may be tried.
-const ORPHAN_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 impl AccountService {
     pub(in crate::accounts) async fn sweep(&self) -> Result<(), AccountError> {
@@ -28,7 +26,7 @@ impl AccountService {
             self.erase_unverified(user, before).await?;
         }
         let mut tx = self.deps.db.begin().await?;
-        pending_registrations::sweep(&mut tx, now - ORPHAN_RETENTION).await?;
+        pending_registrations::sweep(&mut tx, before).await?;
         pending_email_changes::sweep(&mut tx, now).await?;
         tx.commit().await?;
         self.delete_orphaned_mail().await?;

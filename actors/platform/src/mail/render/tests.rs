@@ -30,11 +30,19 @@ fn templates(input: &str) -> [MailTemplate; 10] {
         MailTemplate::Welcome {
             claim_name: first_name.clone(),
             claimed_at: at.clone(),
+            network: "203.0.113.7".into(),
+            has_others: true,
             code: code.clone(),
+            link: None,
             expires_in_minutes: 5,
         },
         MailTemplate::AlreadyRegistered { first_name: first_name.clone(), at: at.clone() },
-        MailTemplate::ResetCode { first_name: first_name.clone(), code: code.clone(), expires_in_minutes: 1 },
+        MailTemplate::ResetCode {
+            first_name: first_name.clone(),
+            code: code.clone(),
+            link: None,
+            expires_in_minutes: 1,
+        },
         MailTemplate::PasswordChanged { first_name: first_name.clone(), at: at.clone() },
         MailTemplate::NewDevice {
             first_name: first_name.clone(),
@@ -90,7 +98,7 @@ fn parsed(raw: &str) -> Parsed<'_> {
 }
 
 fn text(template: &MailTemplate, language: Language) -> String {
-    let text = renderer().text(template, language).expect("it renders");
+    let text = renderer().text(template, Envelope { language, ..envelope("ada@example.org") }).expect("it renders");
     format!("{}\n\n{}", text.subject, text.text)
 }
 
@@ -204,7 +212,8 @@ fn the_same_id_is_the_same_mail_byte_for_byte() {
 fn every_language_has_every_template() {
     for language in Language::all() {
         for template in templates("Ada") {
-            let rendered = renderer().text(&template, language).expect("it renders");
+            let rendered =
+                renderer().text(&template, Envelope { language, ..envelope("ada@example.org") }).expect("it renders");
             assert!(!rendered.subject.contains('\n') && rendered.text.ends_with('\n'), "{language:?} {template:?}");
             assert!(rendered.html.contains(&format!("lang=\"{}\"", language.tag())), "{language:?} {template:?}");
         }
@@ -268,4 +277,23 @@ fn a_mail_is_marked_as_sent_automatically() {
     let header = |name: &'static str| mail.header(Name::parse(name).expect("a name")).and_then(|value| value.as_text());
     assert_eq!(header("Auto-Submitted"), Some("auto-generated"));
     assert_eq!(mail.message_id(), Some(format!("{ID}@mail.faceofmind.example").as_str()));
+}
+
+#[test]
+fn a_link_leads_to_the_public_url_and_holds_no_run_of_six_digits() {
+    let link = Some(faceofmind_model::LinkToken::new([0x5a; 16]));
+    let (first_name, code) = ("Ada".to_owned(), OtpCode::from_number(482_913));
+    let template = MailTemplate::ResetCode { first_name, code, link, expires_in_minutes: 5 };
+    let renderer = renderer().with_links_to("https://api.example.org/");
+    for language in Language::all() {
+        let mail = renderer.render(&template, Envelope { language, ..envelope("ada.1234567@example.org") });
+        let bytes = mail.expect("it renders").bytes();
+        let parsed = mail_parser::MessageParser::default().parse(&bytes).expect("a mail");
+        let text = parsed.body_text(0).expect("a text");
+        let link = text.lines().find_map(|line| line.trim().strip_prefix("https://api.example.org/mail-link#"));
+        assert!(link.is_some_and(|fragment| fragment.starts_with("reset.fkfkfkfk")), "{text}");
+        let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() >= 6);
+        assert_eq!(runs.collect::<Vec<_>>(), ["482913"]);
+        assert!(parsed.body_html(0).expect("HTML").contains("mail-link#reset.fkfk"));
+    }
 }

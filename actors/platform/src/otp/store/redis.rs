@@ -6,9 +6,9 @@ use std::{sync::LazyLock, time::Duration};
 use ::redis::Script;
 use faceofmind_base::Timestamp;
 use faceofmind_model::ClaimId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{FoundCode, NewCode};
+use super::{FoundCode, NewCode, OnMiss};
 use crate::{
     DependencyError,
     otp::{IssueQuota, OnMatch, messages::CodeKey},
@@ -72,12 +72,32 @@ pub(super) async fn verify(
     key: &CodeKey,
     mac: &str,
     now: Timestamp,
-    on_match: OnMatch,
+    (on_match, on_miss): (OnMatch, OnMiss),
 ) -> Result<Option<FoundCode>, DependencyError> {
     let mut call = VERIFY.key(name(key));
-    call.arg(millis(now)).arg(mac).arg(u8::from(on_match == OnMatch::Consume));
+    let (consume, count) = (on_match == OnMatch::Consume, on_miss == OnMiss::CountFailure);
+    call.arg(millis(now)).arg(mac).arg(u8::from(consume)).arg(u8::from(count));
     let found: Option<(String, String)> = redis.run(&call).await?;
     Ok(found.map(|(id, claim)| (id, claim.parse().ok().map(ClaimId))))
+}
+
+/// What counts of a stored code.
+#[derive(Deserialize)]
+struct Liveness {
+    tries: i32,
+    expires_at: i64,
+}
+
+pub(super) async fn count_live(
+    redis: &RedisClient,
+    key: &CodeKey,
+    now: Timestamp,
+    max_attempts: i32,
+) -> Result<usize, DependencyError> {
+    let (codes,): (Vec<String>,) = redis.send(::redis::pipe().cmd("HVALS").arg(name(key))).await?;
+    let codes = codes.iter().filter_map(|code| serde_json::from_str::<Liveness>(code).ok());
+    let is_live = |code: &Liveness| (1..=max_attempts).contains(&code.tries) && code.expires_at > millis(now);
+    Ok(codes.filter(is_live).count())
 }
 
 pub(super) async fn consume(

@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_model::ClaimId;
 
-use super::{FoundCode, NewCode};
+use super::{FoundCode, NewCode, OnMiss};
 use crate::otp::{IssueQuota, OnMatch, messages::CodeKey, quota::PreviousIssue};
 
 const PREVIOUS: &str = "SELECT intent, client FROM codes WHERE address = $1 AND purpose = $2 AND minted_at > $3";
@@ -13,6 +13,8 @@ const INSERT: &str = "INSERT INTO codes \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const LIVE: &str = "SELECT id, claim_id, mac FROM codes \
      WHERE address = $1 AND purpose = $2 AND tries_left > 0 AND expires_at > $3 ORDER BY minted_at DESC";
+const COUNT_LIVE: &str = "SELECT count(*) FROM codes \
+     WHERE address = $1 AND purpose = $2 AND tries_left > 0 AND tries_left <= $4 AND expires_at > $3";
 const CONSUME: &str = "UPDATE codes SET tries_left = -tries_left WHERE id = $1 AND tries_left > 0 AND expires_at > $2";
 const UNCONSUME: &str = "UPDATE codes SET tries_left = -tries_left WHERE id = $1 AND tries_left < 0";
 const COUNT_FAILURE: &str = "UPDATE codes SET tries_left = tries_left - 1 \
@@ -54,11 +56,12 @@ pub(super) async fn verify(
     key: &CodeKey,
     mac: &str,
     now: Timestamp,
-    on_match: OnMatch,
+    (on_match, on_miss): (OnMatch, OnMiss),
 ) -> Result<Option<FoundCode>, StoreError> {
     let mut tx = locked(db, key).await?;
     let found = find(&mut tx, key, mac, now).await?;
     let matched = match (&found, on_match) {
+        (None, _) if on_miss == OnMiss::Ignore => false,
         (None, _) => count_failure(&mut tx, key, now).await.map(|()| false)?,
         (Some(_), OnMatch::Keep) => true,
         (Some((id, _)), OnMatch::Consume) => consume_in(&mut tx, id, now).await?,
@@ -87,6 +90,19 @@ async fn count_failure(tx: &mut Tx, key: &CodeKey, now: Timestamp) -> Result<(),
         .bind(id).bind(&key.address).bind(now)
         .execute(c).await.map(drop))?;
     Ok(())
+}
+
+pub(super) async fn count_live(
+    db: &Database,
+    key: &CodeKey,
+    now: Timestamp,
+    max_attempts: i32,
+) -> Result<usize, StoreError> {
+    let mut reader = db.read_conn().await?;
+    let (live,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(COUNT_LIVE)
+        .bind(&key.address).bind(key.purpose.as_str()).bind(now).bind(max_attempts)
+        .fetch_one(c).await)?;
+    Ok(usize::try_from(live).unwrap_or(0))
 }
 
 pub(super) async fn consume(db: &Database, key: &CodeKey, id: &str, now: Timestamp) -> Result<bool, StoreError> {

@@ -143,3 +143,121 @@ async fn an_address_without_codes_is_answered_as_any_other() {
         node.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_wrong_code_weighs_as_many_as_the_live_codes() {
+    for codes in everywhere().await {
+        let settings = Settings { max_failures_per_day: 6, ..Settings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        let code = node.issued().await;
+        node.issued().await;
+        node.issued().await;
+        enter_wrong(&node, &code, 2).await;
+        let from_elsewhere = VerifyCode { client: new_client(), ..entered(&code) };
+        assert!(matches!(node.check(from_elsewhere.clone()).await, Err(OtpError::TooManyAttempts { .. })));
+        let reset = VerifyCode { purpose: Purpose::PasswordReset, ..from_elsewhere };
+        assert!(matches!(node.check(reset).await, Err(OtpError::TooManyAttempts { .. })), "all purposes together");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn known_networks_and_signed_in_users_have_limits_of_their_own() {
+    for codes in everywhere().await {
+        let settings =
+            Settings { max_failures_per_day: 2, max_failures_per_day_from_one_client: 2, ..Settings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        for guesser in [Guesser::Stranger, Guesser::KnownNetwork, Guesser::User(UserId(7))] {
+            for _ in 0..2 {
+                let wrong = VerifyCode { client: new_client(), guesser, ..entered("no code") };
+                assert!(is_invalid(&node.check(wrong).await), "{guesser:?}");
+            }
+            let one_more = VerifyCode { client: new_client(), guesser, ..entered("no code") };
+            assert!(matches!(node.check(one_more).await, Err(OtpError::TooManyAttempts { .. })), "{guesser:?}");
+        }
+        let another = VerifyCode { guesser: Guesser::User(UserId(8)), ..entered("no code") };
+        assert!(is_invalid(&node.check(another).await));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_client_guesses_fifty_codes_a_day_at_most_over_all_accounts() {
+    for codes in everywhere().await {
+        let node = Node::of(codes).await;
+        let at =
+            |number: usize| VerifyCode { address: email(&format!("ada{number}@example.org")), ..entered("no code") };
+        for number in 0..50 {
+            assert!(is_invalid(&node.check(at(number)).await), "{number}");
+        }
+        assert!(matches!(node.check(at(50)).await, Err(OtpError::TooManyAttempts { .. })));
+        assert!(is_invalid(&node.check(VerifyCode { client: new_client(), ..at(50) }).await));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_issued_when_codes_may_not_be_entered_and_no_limit_counts_it() {
+    for codes in everywhere().await {
+        let settings = Settings { max_failures_per_day: 3, ..Settings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        let issue = async || node.otp.ask(request(&new_client())).await.expect("stored").expect("within the quota");
+        let first = issue().await;
+        assert!(first.link.is_none());
+        enter_wrong(&node, first.code.reveal(), 3).await;
+        let barred = issue().await;
+        assert!(matches!(node.check(entered(barred.code.reveal())).await, Err(OtpError::TooManyAttempts { .. })));
+        let link = barred.link.expect("a link").reveal().to_owned();
+        for _ in 0..30 {
+            assert!(is_invalid(&node.check(entered(&"abcdefghijklmnop".repeat(2))).await), "no link is counted");
+        }
+        let known = VerifyCode { guesser: Guesser::KnownNetwork, ..entered(barred.code.reveal()) };
+        node.check(known).await.expect("junk links cost a code no attempt");
+        assert_eq!(node.redeem(entered(&link)).await.expect("right").claim(), Some(ClaimId(7)));
+        assert!(is_invalid(&node.redeem(entered(&link)).await), "once");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_codes_cost_a_link_nothing_and_it_expires() {
+    for codes in everywhere().await {
+        let settings = Settings { max_failures_per_day: 1, ..Settings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        enter_wrong(&node, "000000", 1).await;
+        let issued = node.otp.ask(request(PHONE)).await.expect("stored").expect("within the quota");
+        let link = issued.link.expect("a link").reveal().to_owned();
+        for _ in 0..10 {
+            let guesser = Guesser::KnownNetwork;
+            assert!(is_invalid(
+                &node.check(VerifyCode { guesser, ..entered(&other_than(issued.code.reveal())) }).await
+            ));
+        }
+        node.check(entered(&link)).await.expect("is still good");
+        node.clock.advance(5 * MINUTE);
+        assert!(is_invalid(&node.check(entered(&link)).await));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_is_raised_when_wrong_codes_over_all_accounts_rise() {
+    for codes in everywhere().await {
+        let settings = Settings { alarm_failures_per_hour: 2, ..Settings::default() };
+        let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
+        let alarm = async || node.otp.status().await.expect("the actor runs").service.alarm;
+        for expected in [false, false, true] {
+            assert!(is_invalid(&node.check(entered("no code")).await));
+            assert_eq!(alarm().await, expected);
+        }
+        let started = std::time::Instant::now();
+        let guesser = Guesser::KnownNetwork;
+        assert!(is_invalid(&node.check(VerifyCode { guesser, ..entered("no code") }).await));
+        assert!(started.elapsed() < Duration::from_secs(2), "known networks are not slowed down");
+        assert!(is_invalid(&node.check(entered("no code")).await));
+        assert!(started.elapsed() >= Duration::from_secs(2));
+        node.clock.advance(61 * MINUTE);
+        assert!(!alarm().await);
+        node.stop().await;
+    }
+}

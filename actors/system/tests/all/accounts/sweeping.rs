@@ -52,17 +52,21 @@ async fn an_account_that_was_active_once_is_never_swept() {
 }
 
 #[tokio::test]
-async fn registrations_of_active_accounts_are_deleted_after_a_day() {
+async fn registrations_of_active_accounts_lapse_as_those_of_new_ones_do() {
     for test in contexts().await {
         test.person(ADA).await;
         test.register(ADA, PASSWORD, "stranger").await;
         test.register("bob@example.org", PASSWORD, "phone").await;
-        assert_eq!(test.number("SELECT count(*) FROM claims").await, 2);
+        test.advance(29 * DAY);
+        test.register("eve@example.org", PASSWORD, "phone").await;
+        test.sweep().await;
+        assert_eq!(test.number("SELECT count(*) FROM claims").await, 3);
         test.advance(2 * DAY);
         test.sweep().await;
-        until("the registration of the active account is deleted", async || {
+        until("the registrations of both addresses are deleted", async || {
             test.number("SELECT count(*) FROM claims").await == 1
         })
         .await;
+        assert_eq!(test.users().await, 2);
     }
 }

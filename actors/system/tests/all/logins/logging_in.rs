@@ -56,8 +56,8 @@ async fn right_passwords_are_not_counted_whatever_the_status() {
         test.suspend(ada.id).await;
         assert!(matches!(test.log_in(ADA, PASSWORD).await, Err(LoginError::AccountDisabled(Status::Suspended))));
         assert!(matches!(test.log_in(ADA, "a wrong one").await, Err(LoginError::InvalidCredentials)));
-        let what = "the wrong password alone is counted, once, from an address that is known";
-        until(what, async || test.counted().await == before + 1).await;
+        let what = "the wrong password alone is counted, for ten minutes and for a day, from a network that is known";
+        until(what, async || test.counted().await == before + 2).await;
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn settings() -> Settings {
         accounts: accounts::Settings {
             passwords: PasswordPolicy { min_score: 0 },
             registrations: limit("registrations", 60, Duration::from_secs(3600)),
+            code_lifetime: Duration::from_secs(300),
         },
         logins: logins::Settings {
             refresh_lifetime: 30 * DAY,
@@ -94,6 +95,7 @@ pub(crate) fn settings() -> Settings {
             limits: LoginLimits {
                 per_client: limit("failed-log-ins", 10, Duration::from_secs(600)),
                 unknown_clients: limit("failed-log-ins-by-strangers", 100, DAY),
+                per_known_client: limit("failed-log-ins-by-known-clients", 100, DAY),
             },
             tokens: TokenSettings {
                 access_keys: vec![secret("access")],
@@ -211,7 +213,7 @@ impl TestContext {
         address: &str,
         password: &str,
     ) -> Result<TokenPair, LoginError> {
-        let login = PasswordLogin { email: email(address), password: secret(password), context };
+        let login = PasswordLogin { email: email(address), password: secret(password), device: None, context };
         self.system.modules.logins.ask(login).await
     }
 

@@ -79,7 +79,8 @@ async fn one_address_registered_many_times_at_once_is_one_account() {
         });
         futures_util::future::join_all(registering).await;
         assert_eq!(test.number("SELECT count(*) FROM claims").await, 3);
-        assert_eq!(test.number("SELECT count(*) FROM user_profiles WHERE claims_made = 8").await, 1);
+        // The others were not stored: a code for each of the three may be on its way.
+        assert_eq!(test.number("SELECT count(*) FROM user_profiles WHERE claims_made = 3").await, 1);
         let ada = test.id_of(ADA).await;
         assert_eq!(test.event_names(ada).await, ["user.registered"]);
     }

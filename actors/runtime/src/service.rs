@@ -248,7 +248,9 @@ mod tests {
         {
             doors.open.notify_one();
             let mut asked = std::pin::pin!(handle.ask(WritePatiently));
-            std::future::poll_fn(|context| Poll::Ready(assert!(asked.as_mut().poll(context).is_pending()))).await;
+            let is_waiting =
+                std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await;
+            assert!(is_waiting);
             tokio::time::advance(waited).await;
             assert_eq!(asked.await, outcome);
             assert_eq!(doors.wrote.load(Ordering::Relaxed), outcome.is_ok(), "the caller was answered {outcome:?}");

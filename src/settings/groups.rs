@@ -62,11 +62,11 @@ group! {
         host: IpAddr = text("host", "an IP address or localhost", values::host),
         /// The public port; 0 takes any free port.
         port: u16 = number("port", 0..=65535),
-        /// Where the links of mails lead; `None`: to the address of the public port.
-        public_url: Option<Url> = optional("public_url", "https://host, where clients reach the service", values::public_url).url(),
         /// Where `/metrics` is served; `None` turns it off.
         operator_addr: Option<SocketAddr> =
             optional("operator_addr", "an address such as 127.0.0.1:9001", values::socket_address).allow_empty(),
+        /// Where the links of mails lead; `None`: to the address of the public port.
+        public_url: Option<Url> = optional("public_url", "https://host, where clients reach the service", values::public_url).url(),
         /// The web origins that may call the API.
         cors_origins: CorsOrigins = text("cors_origins", "origins, * or none", CorsOrigins::parse).listed(),
         /// The proxies whose `X-Forwarded-For` is trusted.

@@ -170,9 +170,9 @@ async fn an_activation_keeps_the_password_of_a_single_registration(app: &TestApp
 
 async fn limits_that_were_reached_are_still_reached(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
-    let none = json!({ "refresh_token": "none" });
+    let unknown = json!({ "email": "nobody@upgrade.test", "password": "some long password" });
     let busy = upgraded.app.client_from("203.0.113.105");
-    busy.post("/auth/refresh", none.clone()).await.assert_status(429);
+    busy.post("/auth/login", unknown.clone()).await.assert_status(429);
     elsewhere(&upgraded, &upgraded.person("nina"), 104).register().await.assert_status(429);
     let leo = upgraded.person("leo");
     leo.log_in().await.assert_status(429);
@@ -185,7 +185,7 @@ async fn limits_that_were_reached_are_still_reached(app: &TestApp) {
         ada.post(path, text.clone()).await.assert_status(429);
     }
     upgraded.app.advance(11);
-    busy.post("/auth/refresh", none).await.assert_status(401);
+    busy.post("/auth/login", unknown).await.assert_status(401);
     leo.log_in().await.assert_status(200);
     ada.post("/posts/", text).await.assert_status(429);
     upgraded.end().await;

@@ -45,7 +45,8 @@ fn tokens_and_passwords_are_as_the_contract_says() {
 fn limits_are_as_the_contract_says() {
     let limits = good(&[]).limits;
     assert_eq!((limits.otp_expires, limits.code_tries), (5 * MINUTE, 5));
-    assert_eq!((limits.wrong_codes_per_day_per_client, limits.wrong_codes_per_day), (20, 200));
+    assert_eq!((limits.wrong_codes_per_day_per_client, limits.wrong_codes_per_day), (20, 80));
+    assert_eq!(limits.wrong_codes_per_day_of_client, 50);
     assert_eq!((limits.codes_per_10_minutes, limits.codes_per_10_minutes_per_client), (3, 2));
     assert!(limits.rate_limits);
     assert_eq!((limits.failed_logins_per_10_minutes, limits.failed_logins_per_day_by_strangers), (10, 100));

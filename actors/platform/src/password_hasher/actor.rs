@@ -271,7 +271,11 @@ mod tests {
     use crate::testing;
 
     async fn hasher(queue: usize) -> (Handle<PasswordHasher>, SupervisorHandle) {
-        let cost = Cost { memory_kib: 64, ..Cost::default() };
+        hasher_with(64, queue).await
+    }
+
+    async fn hasher_with(memory_kib: u32, queue: usize) -> (Handle<PasswordHasher>, SupervisorHandle) {
+        let cost = Cost { memory_kib, ..Cost::default() };
         let settings = Settings { cost, workers: 1, queue, deadline: Duration::from_secs(20) };
         let deps = Deps { rng: Rng::system(), hash_time: Histogram::new([1.0]) };
         let (hasher, child) = PasswordHasher::new(settings, deps).expect("an allowed cost");
@@ -333,14 +337,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_that_fills_the_queue_delays_others_by_one_hash_and_gives_way() {
-        let (hasher, _tree) = hasher(8).await;
+        // A hash takes tens of milliseconds, so that all have asked before the first one ends.
+        let (hasher, _tree) = hasher_with(64 << 10, 8).await;
         let flood: Vec<_> = (0..9)
             .map(|_| {
                 let hasher = hasher.clone();
                 tokio::spawn(async move { hasher.ask(hash_of("flood")).await })
             })
             .collect();
-        while hasher.status().await.expect("the actor runs").waiting < 8 {}
+        testing::until("eight wait", async || hasher.status().await.is_ok_and(|status| status.waiting == 8)).await;
         hasher.ask(hash_of("another")).await.expect("hashes");
         let finished = flood.iter().filter(|asked| asked.is_finished()).count();
         assert!(finished <= 3, "two hashes before it and one that gave way: {finished}");

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A dependency that has not answered within this time counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The last result of the probes. It is renewed when it is asked for, at most once in [`INTERVAL`]: mail servers count commands without a mail,
+/// The last result of the probes. It is renewed when it is asked for, at most once in `INTERVAL`: mail servers count commands without a mail,
 /// and end the connections that send many (Postfix: `smtpd_junk_command_limit`), so a service that nothing asks sends none.
 pub struct Probes<T>(Arc<Mutex<Option<(Instant, T)>>>);
 
@@ -57,7 +57,7 @@ impl<T: Copy + Default + Send + 'static> Probes<T> {
 }
 
 impl Dependencies {
-    /// Asks each of them, within [`PROBE_TIMEOUT`].
+    /// Asks each of them, within `PROBE_TIMEOUT`.
     pub async fn probe(state: State<AppState>) -> Self {
         let platform = &state.platform;
         let publisher = async { platform.publisher.status().await.ok() };

@@ -25,7 +25,7 @@ pub enum ExportAborted {
     /// The reader has gone.
     #[error("the reader has gone")]
     ReaderGone,
-    /// The reader took less than [`MIN_RATE`] for longer than [`MAX_LAG`].
+    /// The reader took less than `MIN_RATE` for longer than `MAX_LAG`.
     #[error("the reader is too slow")]
     ReaderTooSlow,
     /// The data could not be read.

@@ -12,7 +12,7 @@ use super::{
     state::{AppState, State},
 };
 
-/// The daily share of each user: so many bodies of the greatest size.
+/// Bounds what each user sends in a day, as a number of bodies of the greatest size.
 #[derive(Clone, Copy, Debug)]
 pub struct DailyShare {
     /// How many bodies of the greatest size.

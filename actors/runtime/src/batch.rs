@@ -71,7 +71,7 @@ impl<T> Batch<T> {
     }
 
     /// Adds a command of that weight before those that are pending: it was taken for an earlier flush, and could not go with it. Its wait
-    /// begins anew.
+    /// counts from now.
     pub fn push_front_weighted(&mut self, item: T, weight: usize) {
         self.pending.push_front(Pending { item, weight, since: Instant::now() });
     }

@@ -48,9 +48,10 @@ impl AsyncApi {
         let names: Vec<Names> = kinds.iter().map(|(kind, _)| Names::of(kind)).collect();
         let named = || names.iter().zip(&kinds);
         let channels = named().map(|(names, (_, schema))| (names.id.clone(), channel(names, schema))).collect();
-        let operations =
-            named().map(|(names, (_, schema))| (format!("send{}", names.schema), operation(names, schema)));
-        let operations = operations.collect();
+        let send = |(names, (_, schema)): (&Names, &(String, Value))| {
+            (format!("send{}", names.schema), operation(names, schema))
+        };
+        let operations = named().map(send).collect();
         let messages = named().map(|(names, (_, schema))| (names.id.clone(), message(names, schema))).collect();
         schemas.extend(names.iter().zip(kinds.clone()).map(|(names, (_, schema))| (names.schema.clone(), schema)));
         Self {

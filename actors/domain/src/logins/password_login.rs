@@ -233,16 +233,11 @@ pub(super) async fn create(
 ///
 /// The caller holds the user's row. No transaction that waits for that row holds this lock, so the two cannot deadlock.
 async fn is_new_device(tx: &mut Tx, new: &NewLogin<'_>) -> Result<bool, StoreError> {
-    if has_logged_in_with(tx, new).await? {
+    let network = rate_limit_key(new.client_ip);
+    if store::has_logged_in_with(tx, new.user, new.device, &network).await? {
         return Ok(false);
     }
     tx.lock(&format!("devices of {}", new.user)).await?;
-    Ok(store::has_logged_in(tx, new.user).await? && !has_logged_in_with(tx, new).await?)
-}
-
-/// Whether the user has logged in with that device from that network.
-async fn has_logged_in_with(tx: &mut Tx, new: &NewLogin<'_>) -> Result<bool, StoreError> {
-    let network = rate_limit_key(new.client_ip);
-    let known = store::client_ips_of_device(tx, new.user, new.device).await?;
-    Ok(known.iter().any(|client_ip| rate_limit_key(client_ip) == network))
+    Ok(store::has_logged_in(tx, new.user).await?
+        && !store::has_logged_in_with(tx, new.user, new.device, &network).await?)
 }

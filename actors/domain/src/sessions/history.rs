@@ -169,8 +169,8 @@ pub(super) async fn read(
 ) -> Result<History, SessionError> {
     let session = queries::get(db, user, id).await?;
     let rows = page(db, id, after).await?;
-    let next = rows.last().filter(|_| rows.len() == PAGE_SIZE).map(|Row { timestamp, id, .. }| (*timestamp, *id));
-    let next = next.map(|(timestamp, id)| HistoryCursor { timestamp, id });
+    let last = rows.last().filter(|_| rows.len() == PAGE_SIZE);
+    let next = last.map(|&Row { timestamp, id, .. }| HistoryCursor { timestamp, id });
     Ok(History { session, detections: rows.into_iter().map(|row| row.decrypt(keyring)).collect(), next })
 }
 

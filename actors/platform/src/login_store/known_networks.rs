@@ -14,8 +14,12 @@ pub async fn known_since(reader: &mut ReadConn, user: UserId, network: &str) -> 
     let proven: Option<(Timestamp,)> =
         with_conn!(reader.connection(), c => sqlx::query_as(select).bind(user).bind(network).fetch_optional(c).await)?;
     let logged_in = client_ips(reader.connection(), user).await?;
-    let has_logged_in = logged_in.iter().any(|client_ip| rate_limit_key(client_ip) == network);
-    Ok(proven.map(|(proven_at,)| proven_at.micros()).or(has_logged_in.then_some(0)))
+    Ok(proven.map(|(proven_at,)| proven_at.micros()).or(has_one(&logged_in, network).then_some(0)))
+}
+
+/// Whether one of these network addresses is of that network.
+pub(super) fn has_one(client_ips: &[String], network: &str) -> bool {
+    client_ips.iter().any(|client_ip| rate_limit_key(client_ip) == network)
 }
 
 /// Records that the user entered something mailed to the account's address, from this network.

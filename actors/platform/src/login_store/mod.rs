@@ -162,16 +162,15 @@ pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp)
 /// Returns the network addresses that the user logged in from within the retention period.
 async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
-    let known: Vec<(String,)> = with_conn!(connection, c => sqlx::query_as(select).bind(user).fetch_all(c).await)?;
-    Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
+    Ok(with_conn!(connection, c => sqlx::query_scalar(select).bind(user).fetch_all(c).await)?)
 }
 
-/// Returns the network addresses from which the user logged in with that device within the retention period.
-pub async fn client_ips_of_device(tx: &mut Tx, user: UserId, device: &str) -> Result<Vec<String>, StoreError> {
+/// Whether the user logged in with that device from that network (a rate limit key) within the retention period.
+pub async fn has_logged_in_with(tx: &mut Tx, user: UserId, device: &str, network: &str) -> Result<bool, StoreError> {
     let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1 AND device = $2";
-    let known: Vec<(String,)> =
-        with_conn!(tx.connection(), c => sqlx::query_as(select).bind(user).bind(device).fetch_all(c).await)?;
-    Ok(known.into_iter().map(|(client_ip,)| client_ip).collect())
+    let known: Vec<String> =
+        with_conn!(tx.connection(), c => sqlx::query_scalar(select).bind(user).bind(device).fetch_all(c).await)?;
+    Ok(known_networks::has_one(&known, network))
 }
 
 /// Whether the user has logged in within the retention period.

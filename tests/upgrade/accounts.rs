@@ -170,7 +170,7 @@ async fn an_activation_keeps_the_password_of_a_single_registration(app: &TestApp
 
 async fn limits_that_were_reached_are_still_reached(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
-    let unknown = json!({ "email": "nobody@upgrade.test", "password": "some long password" });
+    let unknown = json!({ "email": "unknown@upgrade.test", "password": "some long password" });
     let busy = upgraded.app.client_from("203.0.113.105");
     busy.post("/auth/login", unknown.clone()).await.assert_status(429);
     elsewhere(&upgraded, &upgraded.person("nina"), 104).register().await.assert_status(429);

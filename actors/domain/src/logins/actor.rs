@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Authenticator, EndAllLogins, EndLogin, FindLogin, ListLogins, PasswordLogin, RefreshTokens, TokenSettings,
-    VerifyPassword,
+    Authenticator, EndAllLogins, EndLogin, FindLogin, HasLoggedInFrom, ListLogins, PasswordLogin, RefreshTokens,
+    TokenSettings, VerifyPassword,
     messages::{Authenticate, GetLoggedInUser},
     service::LoginService,
     tokens::Tokens,
@@ -117,4 +117,5 @@ answer_with_service! {
     EndAllLogins => end_all,
     ListLogins => list,
     FindLogin => find_login,
+    HasLoggedInFrom => is_known_client,
 }

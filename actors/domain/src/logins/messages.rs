@@ -67,6 +67,13 @@ pub struct FindLogin {
     pub login: LoginId,
 }
 
+/// Whether the user ever logged in from a client with that rate limit key.
+#[derive(Debug)]
+pub struct HasLoggedInFrom {
+    pub user: UserId,
+    pub rate_limit_key: String,
+}
+
 /// Reads the user and the login of an access token, and marks its generation as used before it replies.
 pub(super) struct Authenticate {
     pub(super) user: UserId,
@@ -118,6 +125,7 @@ messages! {
     EndAllLogins => ();
     ListLogins => Vec<LoginSummary>;
     FindLogin => Option<Login>;
+    HasLoggedInFrom => bool;
 }
 
 messages! {

@@ -15,8 +15,8 @@ mod tests;
 pub use actor::{LoginLimits, LoginRegistry, Settings, Status};
 pub use authenticator::{AuthenticatedUser, Authenticator};
 pub use messages::{
-    EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginSummary, PasswordLogin, RefreshTokens, TokenError,
-    TokenPair, VerifyPassword,
+    EndAllLogins, EndLogin, FindLogin, HasLoggedInFrom, ListLogins, LoginError, LoginSummary, PasswordLogin,
+    RefreshTokens, TokenError, TokenPair, VerifyPassword,
 };
 pub use service::LoginService;
 pub use tokens::TokenSettings;

@@ -15,8 +15,8 @@ use secrecy::ExposeSecret as _;
 use crate::accounts::{GetUser, UserRegistry};
 
 use super::{
-    AuthenticatedUser, EndAllLogins, EndLogin, FindLogin, ListLogins, LoginError, LoginLimits, LoginSummary,
-    RefreshTokens, Settings, TokenError, TokenPair,
+    AuthenticatedUser, EndAllLogins, EndLogin, FindLogin, HasLoggedInFrom, ListLogins, LoginError, LoginLimits,
+    LoginSummary, RefreshTokens, Settings, TokenError, TokenPair,
     messages::{Authenticate, GetLoggedInUser},
     rules::{RefreshDecision, decide_refresh},
     tokens::{TokenRef, Tokens},
@@ -153,6 +153,10 @@ impl LoginService {
 
     pub(super) async fn find_login(&self, FindLogin { login }: FindLogin) -> Result<Option<Login>, LoginError> {
         Ok(self.find(login).await?)
+    }
+
+    pub(super) async fn is_known_client(&self, message: HasLoggedInFrom) -> Result<bool, LoginError> {
+        Ok(self.has_logged_in_from(message.user, &message.rate_limit_key).await?)
     }
 
     async fn find(&self, login: LoginId) -> Result<Option<Login>, StoreError> {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Mail, Server, TestApp, eventually, tests_on_both_profiles, tests_on_production};
+use crate::harness::{Mail, Server, TestApp, eventually, logs, tests_on_both_profiles, tests_on_production};
 
 tests_on_both_profiles! {
     every_mail_contains_its_required_texts,
@@ -11,9 +11,12 @@ tests_on_both_profiles! {
     a_mail_contains_no_secret_but_its_code,
     a_mail_is_written_in_the_language_of_the_registration,
     a_changed_language_applies_to_the_next_mail,
+    the_log_of_a_mail_names_the_request_that_caused_it,
+    a_name_that_is_a_message_is_not_mailed,
 }
 
 tests_on_production! {
+    without_redis_a_code_waits_and_is_sent_soon_after_it_returns,
     a_mail_that_could_not_be_sent_is_sent_later,
 }
 
@@ -131,6 +134,61 @@ async fn a_mail_that_could_not_be_sent_is_sent_later(app: &TestApp) {
     proxy.restore();
     // The code is issued when the mail is sent, so its five minutes begin after the outage.
     node.advance(1);
+    let code = node.mail_to(&ada.email).await.code();
+    ada.verify(&code).await.assert_status(200);
+    node.stop().await;
+}
+
+/// Sent at the same time, each mail may be begun by the end of another.
+async fn the_log_of_a_mail_names_the_request_that_caused_it(app: &TestApp) {
+    let people: Vec<_> = (0..12).map(|_| app.person("ada")).collect();
+    let registering = people.iter().map(|person| {
+        let request = person.client.api(Method::POST, "/auth/register").json(&person.registration());
+        request.header("x-request-id", &format!("mail-of-{}", person.email.replace('@', "."))).send()
+    });
+    for registered in futures_util::future::join_all(registering).await {
+        registered.assert_status(201);
+    }
+    for person in &people {
+        let mail = app.mail_to(&person.email).await;
+        let id = mail.message_id.trim_start_matches('<').split('@').next().expect("an id").to_owned();
+        let own = format!("mail-of-{}", person.email.replace('@', "."));
+        eventually("the log has the mail", async || logs::contain(&["mail sent", &id]).then_some(())).await;
+        assert!(logs::contain(&["mail sent", &id, &own]), "the mail is logged under its own request");
+        for other in people.iter().filter(|other| other.email != person.email) {
+            let others = format!("mail-of-{}", other.email.replace('@', "."));
+            assert!(!logs::contain(&["mail sent", &id, &others]), "and under no other");
+        }
+    }
+}
+
+async fn a_name_that_is_a_message_is_not_mailed(app: &TestApp) {
+    for name in ["evil.example", "evil。example", "Call this number", "0917 123 4567"] {
+        let ada = app.person("ada");
+        let mut registration = ada.registration();
+        registration["first_name"] = json!(name);
+        registration["last_name"] = json!("Now");
+        ada.client.api(Method::POST, "/auth/register").json(&registration).send().await.assert_status(201);
+        let mail = app.mail_to(&ada.email).await;
+        assert!(!mail.text.contains("Now") && !mail.html.contains("Now"), "{}", mail.text);
+        assert!(!mail.code().is_empty(), "it is mailed all the same");
+    }
+}
+
+async fn without_redis_a_code_waits_and_is_sent_soon_after_it_returns(app: &TestApp) {
+    app.stop().await;
+    let (node, proxy) = app.node_behind_proxy(Server::Redis, &[]).await;
+    proxy.cut();
+    let ada = node.person("ada");
+    ada.register().await.assert_status(201);
+    eventually("several attempts fail", async || {
+        (node.number("SELECT count(*) FROM mail_intents WHERE last_error IS NOT NULL").await == 1).then_some(())
+    })
+    .await;
+    // As after a long outage: the next turn is far.
+    node.execute("UPDATE mail_intents SET due_at = due_at + interval '1 hour'").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    proxy.restore();
     let code = node.mail_to(&ada.email).await.code();
     ada.verify(&code).await.assert_status(200);
     node.stop().await;

@@ -45,7 +45,29 @@ pub enum MailReason {
     },
 }
 
+/// How urgent a mail is, the most urgent first. The mail queue stores the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MailPriority {
+    /// A person waits for a code.
+    Code = 0,
+    /// A notice about the security of an account.
+    Notice = 1,
+    Reminder = 2,
+}
+
 impl MailReason {
+    /// Returns how urgent the mail is.
+    pub const fn priority(&self) -> MailPriority {
+        match self {
+            Self::Registration { .. } | Self::PasswordReset { .. } | Self::AddressClaim { .. } => MailPriority::Code,
+            Self::PasswordChanged { .. }
+            | Self::NewDevice { .. }
+            | Self::AddressChangeAsked { .. }
+            | Self::AddressChanged { .. } => MailPriority::Notice,
+            Self::Reminder { .. } => MailPriority::Reminder,
+        }
+    }
+
     /// Returns the user, where the mail is about a known one.
     pub fn user(&self) -> Option<UserId> {
         match self {

@@ -18,9 +18,10 @@ pub struct TaskSet {
 }
 
 impl TaskSet {
-    /// Spawns `work` in the current span.
+    /// Spawns `work` outside of any span. Work of one request instruments itself with the span of its reply: the message at hand may only be
+    /// what happened to start the work of others, whose log lines would carry its request id.
     pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_boxed(Box::pin(work.in_current_span()));
+        self.spawn_boxed(Box::pin(work));
     }
 
     /// Spawns `work` in the request's span and replies with its result. The request keeps its place in the mailbox until then.
@@ -114,5 +115,56 @@ impl TaskSet {
 
     fn count_panic(&mut self, ended: &Result<(), tokio::task::JoinError>) {
         self.panics += u64::from(ended.as_ref().is_err_and(tokio::task::JoinError::is_panic));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    };
+
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+
+    /// Counts the spans that are entered, and keeps the count at the last event.
+    #[derive(Clone, Default)]
+    struct Depth(Arc<[AtomicI64; 2]>);
+
+    impl Subscriber for Depth {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0[1].store(self.0[0].load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        fn enter(&self, _: &span::Id) {
+            self.0[0].fetch_add(1, Ordering::Relaxed);
+        }
+        fn exit(&self, _: &span::Id) {
+            self.0[0].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn work_is_not_logged_under_the_request_at_hand_but_under_its_own() {
+        let depth = Depth::default();
+        let _guard = tracing::subscriber::set_default(depth.clone());
+        let mut tasks = TaskSet::default();
+        let request = tracing::info_span!("request");
+        for (own, expected) in [(tracing::Span::none(), 0), (tracing::info_span!("own"), 1)] {
+            let work = async { tracing::info!("worked") };
+            request.in_scope(|| tasks.spawn(work.instrument(own)));
+            depth.0[1].store(-1, Ordering::Relaxed);
+            tasks.join_all().await;
+            assert_eq!(depth.0[1].load(Ordering::Relaxed), expected);
+        }
     }
 }

@@ -17,6 +17,7 @@ use faceofmind_runtime::{RestartPolicy, StartError, Supervisor, SupervisorHandle
 pub mod asyncapi;
 pub mod exporter;
 pub mod key_rotation;
+mod mail_budgets;
 mod mail_content;
 pub mod modules;
 mod sweeper;

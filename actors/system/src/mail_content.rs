@@ -6,15 +6,19 @@ use faceofmind_domain::{
     logins::FindLogin,
     reminders::FindSentReminder,
 };
-use faceofmind_model::{ClaimId, Email, MailReason};
+use faceofmind_model::{ClaimId, Email, LoginId, MailReason};
 use faceofmind_platform::{
     Platform,
-    mail::{ComposeError, ComposeFuture, ComposedMail, MailComposer, MailJob, MailTemplate},
+    mail::{ComposeError, ComposeFuture, Composed, ComposedMail, DeviceLogin, MailComposer, MailJob, MailTemplate},
     otp::{IssueCode, IssuedCode, OtpError, Purpose},
 };
+use futures_util::future::BoxFuture;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
-use crate::modules::Modules;
+use crate::{
+    mail_budgets::{MailBudgets, Spent},
+    modules::Modules,
+};
 
 /// Composes mails from what the modules know.
 pub(crate) struct MailComposition {
@@ -23,18 +27,36 @@ pub(crate) struct MailComposition {
 }
 
 impl MailComposer for MailComposition {
+    /// The store of codes may be Redis.
+    fn is_up(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.platform.codes.is_up())
+    }
+
     fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a> {
         Box::pin(async move {
-            let Some(reason) = job.reason.clone() else { return Ok(None) };
+            let Some(reason) = job.reason.clone() else { return Ok(Composed::Nothing) };
             let found = self.modules.accounts.ask(GetMailContext { reason: reason.clone() }).await?;
             let Some(context) = found else { return self.issue_unsent(job, reason).await };
-            let Some(template) = self.template(job, &context).await? else { return Ok(None) };
-            Ok(Some(ComposedMail { user: context.user, to: context.to, language: context.language, template }))
+            match self.budgets().spend(job, &context).await? {
+                Spent::Fits => {}
+                Spent::Exceeded => return Ok(Composed::Nothing),
+                Spent::Later(delay) => return Ok(Composed::Later(delay)),
+            }
+            let Some(template) = self.template(job, &context).await? else { return Ok(Composed::Nothing) };
+            let MailContext { user, to, language, .. } = context;
+            Ok(Composed::Mail(Box::new(ComposedMail { user, to, language, template })))
         })
     }
 }
 
+/// The most logins that one notice lists. It counts the others.
+const MAX_LISTED: usize = 10;
+
 impl MailComposition {
+    fn budgets(&self) -> MailBudgets<'_> {
+        MailBudgets(&self.platform)
+    }
+
     /// Returns what the mail says, or `None` when its code exceeds the quota or its topic is gone. A notice that an address was registered
     /// again, or is to be changed to, issues a code that is not mailed: so it counts for the quota, and the owner is not flooded.
     async fn template(&self, job: &MailJob, context: &MailContext) -> Result<Option<MailTemplate>, ComposeError> {
@@ -69,12 +91,22 @@ impl MailComposition {
             }
             MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
             MailTopic::NewDevice(login) => {
-                self.modules.logins.ask(FindLogin { login: *login }).await?.map(|login| MailTemplate::NewDevice {
-                    first_name,
-                    at: zoned(login.created_at),
-                    address: login.client_ip.parse().ok(),
-                    device: login.device,
-                })
+                let others = job.alike.iter().filter_map(|(_, reason)| match reason {
+                    MailReason::NewDevice { login, .. } => Some(*login),
+                    _ => None,
+                });
+                let logins: Vec<LoginId> = std::iter::once(*login).chain(others).collect();
+                let mut listed = Vec::new();
+                for login in logins.iter().take(MAX_LISTED) {
+                    let login = self.modules.logins.ask(FindLogin { login: *login }).await?;
+                    listed.extend(login.map(|login| DeviceLogin {
+                        at: zoned(login.created_at),
+                        address: login.client_ip.parse().ok(),
+                        device: login.device,
+                    }));
+                }
+                let more = logins.len().saturating_sub(MAX_LISTED);
+                (!listed.is_empty()).then_some(MailTemplate::NewDevice { first_name, logins: listed, more })
             }
             MailTopic::Reminder(reminder) => {
                 self.modules.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| MailTemplate::Reminder {
@@ -103,11 +135,11 @@ impl MailComposition {
 
     /// A reset of an address without an account issues a code that is not mailed: so guesses at it cost what guesses at a sent code cost,
     /// and do not reveal which accounts exist.
-    async fn issue_unsent(&self, job: &MailJob, reason: MailReason) -> Result<Option<ComposedMail>, ComposeError> {
+    async fn issue_unsent(&self, job: &MailJob, reason: MailReason) -> Result<Composed, ComposeError> {
         if let MailReason::PasswordReset { email } = reason {
             self.issue_at(job, email, Purpose::PasswordReset, None).await?;
         }
-        Ok(None)
+        Ok(Composed::Nothing)
     }
 
     async fn issue(

@@ -10,7 +10,7 @@ use faceofmind_model::{
 use faceofmind_platform::{
     caller,
     login_store::{self as store, Login, NewLogin},
-    mail,
+    mail::{self, Cause},
     password_hasher::{self, HashPassword, PasswordHash, VerifyOutcome},
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
@@ -196,7 +196,9 @@ impl LoginService {
         let mut tx = self.deps.db.begin().await?;
         let new = NewLogin { user: user.id, device: &context.device, client_ip: &context.client_ip };
         let moment = (self.deps.clock.now(), &self.deps.rng);
-        let created = create(&mut tx, &new, *is_known_device, user.revision, self.refresh_lifetime, moment).await?;
+        let cause = Cause { client: &context.client_ip, request_id: context.events.request_id() };
+        let created =
+            create(&mut tx, &new, *is_known_device, cause, user.revision, self.refresh_lifetime, moment).await?;
         let Some((login, from_new_device)) = created else { return Ok(None) };
         tx.commit().await?;
         if from_new_device {
@@ -212,6 +214,7 @@ pub(super) async fn create(
     tx: &mut Tx,
     new: &NewLogin<'_>,
     is_known_device: bool,
+    cause: Cause<'_>,
     revision: i64,
     lifetime: Duration,
     (now, rng): (Timestamp, &Rng),
@@ -223,7 +226,7 @@ pub(super) async fn create(
     let login = store::insert(tx, new, now, lifetime).await?;
     if from_new_device {
         let reason = MailReason::NewDevice { user: new.user, login: login.id };
-        mail::enqueue(tx, rng.uuid_v7(now), &reason, new.client_ip, now).await?;
+        mail::enqueue(tx, rng.uuid_v7(now), &reason, cause, now).await?;
     }
     Ok(Some((login, from_new_device)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_model::UserId;
-use faceofmind_platform::login_store::NewLogin;
+use faceofmind_platform::{login_store::NewLogin, mail::Cause};
 
 use super::{LoginError, password_login::create};
 use crate::testing;
@@ -18,7 +18,8 @@ async fn create_on(db: &Database, user: UserId, device: &str) -> Result<Option<b
     let mut tx = db.begin().await?;
     let new = NewLogin { user, device, client_ip: "home" };
     let moment = (Clock::system().now(), &Rng::system());
-    let created = create(&mut tx, &new, false, REVISION, Duration::from_secs(60), moment).await?;
+    let cause = Cause::default();
+    let created = create(&mut tx, &new, false, cause, REVISION, Duration::from_secs(60), moment).await?;
     tx.commit().await?;
     Ok(created.map(|(_, is_new_device)| is_new_device))
 }

@@ -12,7 +12,7 @@ use faceofmind_model::{
     event::{DomainEvent, EventContext, Initiator, ReminderEvent},
 };
 use faceofmind_platform::{
-    mail::{self, Poll},
+    mail::{self, Cause, Poll},
     outbox::{self, Wake},
 };
 use schemars::JsonSchema;
@@ -117,7 +117,7 @@ impl ReminderService {
         self.fail_point.pass(&(), sent.len());
         for due in sent {
             let reason = MailReason::Reminder { user: due.user_id, reminder: due.id };
-            mail::enqueue(tx, rng.uuid_v7(now), &reason, "", now).await?;
+            mail::enqueue(tx, rng.uuid_v7(now), &reason, Cause::default(), now).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 const REMINDERS: &str = "SELECT r.id, r.title, r.description, r.reminder_time, r.is_active, r.created_at, \
-    s.due_at, s.told_at FROM reminders r LEFT JOIN reminder_schedules s ON s.reminder_id = r.id \
+    s.due_at, s.told_at, s.last_told_at FROM reminders r LEFT JOIN reminder_schedules s ON s.reminder_id = r.id \
     WHERE r.user_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3";
 
 #[derive(FromRow, Serialize)]
@@ -24,6 +24,8 @@ struct ExportedReminder {
     due_at: Option<Timestamp>,
     /// When it was sent.
     told_at: Option<Timestamp>,
+    /// When an earlier schedule of it was sent.
+    last_told_at: Option<Timestamp>,
 }
 
 /// Writes `reminders`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use faceofmind_base::{CivilDate, Timestamp};
 use faceofmind_model::{ReminderId, UserId};
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
 use sqlx::FromRow;
 
 /// The hour at which a reminder is due, by the clocks in the user's time zone.
@@ -68,16 +68,20 @@ impl Reminder {
         self.is_active = is_active.unwrap_or(self.is_active);
     }
 
-    /// Whether the change schedules the reminder again, so that it is sent again.
+    /// Whether the change schedules the reminder again, so that it is sent again unless it was sent on that day.
     pub(super) fn is_moved(&self, before: &Self) -> bool {
         (self.reminder_time, self.is_active) != (before.reminder_time, before.is_active)
     }
 }
 
+/// Returns the day in that zone.
+pub(super) fn day_in(zone: &TimeZone, moment: Timestamp) -> Date {
+    moment.to_jiff().to_zoned_datetime(zone.clone()).date()
+}
+
 /// Returns when a reminder that is written now is due. One for today is due at 08:00 also when that is past, one for a past day never.
 pub(super) fn next_due_at(date: CivilDate, is_active: bool, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    let today = now.to_jiff().to_zoned_datetime(zone.clone()).date();
-    if is_active && date.0 >= today { eight_am(date, zone) } else { None }
+    if is_active && date.0 >= day_in(zone, now) { eight_am(date, zone) } else { None }
 }
 
 /// Returns 08:00 of that date. Where the clocks skip it, it is later by as much as they skip. Where they show it twice, it is the first

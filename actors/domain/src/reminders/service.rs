@@ -15,7 +15,7 @@ use super::{
     CreateReminder, DeleteReminder, FindSentReminder, GetReminder, ListReminders, MAX_REMINDERS, Reminder,
     ReminderError, UpdateReminder,
     dispatch::DispatchCounts,
-    reminder::{eight_am, next_due_at, zone_or},
+    reminder::{day_in, eight_am, next_due_at, zone_or},
     store::{self, schedule},
 };
 use crate::accounts;
@@ -115,8 +115,12 @@ impl ReminderService {
     }
 
     async fn schedule(&self, tx: &mut Tx, reminder: &Reminder, zone: &TimeZone) -> Result<(), StoreError> {
-        let due_at = next_due_at(reminder.reminder_time, reminder.is_active, zone, self.deps.clock.now());
-        schedule::set(tx, reminder.id, due_at).await
+        let now = self.deps.clock.now();
+        let due_at = next_due_at(reminder.reminder_time, reminder.is_active, zone, now);
+        let last_sent_at = schedule::last_sent_at(tx, reminder.id).await?;
+        // A reminder is sent once a day, however often it is switched on.
+        let sent_at = last_sent_at.filter(|sent_at| day_in(zone, *sent_at) == reminder.reminder_time.0);
+        schedule::set(tx, reminder.id, due_at, sent_at.filter(|_| due_at.is_some())).await
     }
 }
 

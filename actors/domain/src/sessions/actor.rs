@@ -208,20 +208,22 @@ impl Handler<RecordDetections> for SessionTracker {
             return self.push(context, Command::Record { session, detections, crisis: None, respond }, reply);
         };
         let (suggestions, handle) = (self.suggestions.clone(), self.handle.clone());
-        self.tasks.spawn(async move {
+        let span = reply.span().clone();
+        let record = async move {
             // In a crisis the catalogue answers without a call, so nothing is checked before.
             let crisis = Some(suggest(&suggestions, session, &detections[at], locale).await.into());
             let command = Command::Record { session, detections, crisis, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
-        });
+        };
+        self.tasks.spawn(record.instrument(span));
     }
 }
 
 impl Handler<ProcessEmotion> for SessionTracker {
     fn handle(&mut self, message: ProcessEmotion, reply: ReplyTo<ProcessEmotion>) {
         let (deps, suggestions) = (Arc::clone(&self.deps), self.suggestions.clone());
-        let handle = self.handle.clone();
-        self.tasks.spawn(async move {
+        let (handle, span) = (self.handle.clone(), reply.span().clone());
+        let process = async move {
             let ProcessEmotion { context, session, detection, locale, respond } = message;
             if let Some(result) = check_before_advice(&deps, &context, session).await.transpose() {
                 return reply.send(result);
@@ -229,7 +231,8 @@ impl Handler<ProcessEmotion> for SessionTracker {
             let advice = suggest(&suggestions, session, &detection, locale).await;
             let command = Command::Process { session, detection, advice, respond };
             handle.tell(Enqueue(PendingCommand::new(context, command, reply)));
-        });
+        };
+        self.tasks.spawn(process.instrument(span));
     }
 }
 

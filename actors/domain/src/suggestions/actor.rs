@@ -13,6 +13,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use tracing::Instrument as _;
 
 use super::{
     breaker::{Breaker, BreakerSettings, BreakerState, CallPermit, Change},
@@ -155,13 +156,15 @@ impl Handler<WriteLines> for SuggestionEngine {
             return reply.send(Err(AskError::Busy(NAME).into()));
         };
         let (deadline, handle) = (self.settings.deadline, self.handle.clone());
-        self.tasks.spawn(async move {
+        let span = reply.span().clone();
+        let write = async move {
             let result = timeout(deadline, endpoint.write(&request)).await.unwrap_or(Err(EndpointError::TimedOut));
             drop(slot);
             // Before the caller, which may ask again at once.
             handle.tell(CallEnded { permit, error: result.as_ref().err().cloned() });
             reply.send(result.map_err(WriteError::from));
-        });
+        };
+        self.tasks.spawn(write.instrument(span));
     }
 }
 

@@ -97,6 +97,11 @@ impl EventContext {
         self
     }
 
+    /// The id of the request, where there was one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// The party that caused the change.
     pub fn initiator(&self) -> Initiator {
         self.initiator

@@ -1,7 +1,7 @@
 //! The actor: the mails in flight, and when the queue is read.
 
 use std::{
-    convert::Infallible,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -12,16 +12,24 @@ use faceofmind_runtime::{Actor, BackgroundTask, BackgroundTaskStatus, ChildSpec,
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use super::{
     CountJobs, MailComposer, MailJob, Poll, Renderer, Transport, delivery::Delivery, messages::Claimed, queue,
+    transport::MAX_CONNECTIONS,
 };
 
 const NAME: &str = "mailer";
 const CAPACITY: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The most mails in flight. With several, one slow recipient delays no other.
-const MAX_IN_FLIGHT: usize = 8;
+/// The senders.
+const MAX_QUICK: usize = 8;
+/// Of them, those that send codes only, so that notices and reminders delay no code.
+const FOR_CODES: usize = 2;
+/// A mail that is in flight for longer gives its sender back and goes on among the slow ones.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
+/// The most slow mails. Further ones keep their senders.
+const MAX_SLOW: usize = MAX_CONNECTIONS - MAX_QUICK;
 /// Finds jobs whose next attempt is due, and jobs of other nodes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -61,6 +69,8 @@ pub struct Mailer {
     tasks: TaskSet,
     /// One for each mail in flight. A restarted actor has slots of its own, which no task of its predecessor frees.
     slots: Arc<Semaphore>,
+    /// One for each slow mail.
+    slow: Arc<Semaphore>,
     /// A poll found no free slot.
     poll_pending: bool,
     _poll: BackgroundTask,
@@ -81,10 +91,13 @@ impl Mailer {
 
     fn start(delivery: &Arc<Delivery>, handle: &Handle<Self>) -> Self {
         let time = || (delivery.deps.clock.clone(), delivery.deps.rng.clone());
-        let poll = BackgroundTask::spawn("mail_poll", POLL_INTERVAL, time(), handle.clone(), |handle| {
-            handle.tell(Poll);
-            std::future::ready(Ok::<_, Infallible>(()))
-        });
+        let context = (Arc::clone(delivery), handle.clone());
+        let poll =
+            BackgroundTask::spawn("mail_poll", POLL_INTERVAL, time(), context, |(delivery, handle)| async move {
+                let retried = delivery.retry_after_outage().await;
+                handle.tell(Poll);
+                retried
+            });
         let sweep =
             BackgroundTask::spawn("mail_sweep", SWEEP_INTERVAL, time(), Arc::clone(delivery), |delivery| async move {
                 queue::sweep(&delivery.deps.db, delivery.deps.clock.now()).await
@@ -93,7 +106,8 @@ impl Mailer {
             delivery: Arc::clone(delivery),
             handle: handle.clone(),
             tasks: TaskSet::default(),
-            slots: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            slots: Arc::new(Semaphore::new(MAX_QUICK)),
+            slow: Arc::new(Semaphore::new(MAX_SLOW)),
             poll_pending: false,
             _poll: poll,
             sweep,
@@ -111,7 +125,7 @@ impl Mailer {
         self.poll_pending = false;
         let (delivery, handle) = (Arc::clone(&self.delivery), self.handle.clone());
         self.tasks.spawn(async move {
-            let jobs = delivery.claim(free as usize).await;
+            let jobs = delivery.claim(free as usize, FOR_CODES).await;
             handle.tell(Claimed(assign_slots(jobs, slots)));
         });
     }
@@ -128,6 +142,31 @@ struct SlotGuard {
     handle: Handle<Mailer>,
 }
 
+impl SlotGuard {
+    /// Goes on with another slot. The first becomes free.
+    fn move_to(&mut self, slot: OwnedSemaphorePermit) {
+        self.slot = Some(slot);
+        self.handle.tell(Poll);
+    }
+}
+
+/// Sends a mail, which gives its slot back when it becomes a slow one.
+async fn send(delivery: Arc<Delivery>, job: MailJob, mut guard: SlotGuard, slow: Arc<Semaphore>) {
+    let mut sending = pin!(delivery.deliver(job));
+    let becomes_slow = async {
+        tokio::time::sleep(SLOW_AFTER).await;
+        slow.acquire_owned().await
+    };
+    let slot = tokio::select! {
+        () = &mut sending => return,
+        slot = becomes_slow => slot,
+    };
+    if let Ok(slot) = slot {
+        guard.move_to(slot);
+    }
+    sending.await;
+}
+
 impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.slot.take();
@@ -141,7 +180,7 @@ impl Actor for Mailer {
     fn status(&self) -> Status {
         let Delivery { done, retried, dead, .. } = &*self.delivery;
         Status {
-            in_flight: MAX_IN_FLIGHT - self.slots.available_permits(),
+            in_flight: MAX_CONNECTIONS - self.slots.available_permits() - self.slow.available_permits(),
             done: done.load(Ordering::Relaxed),
             retried: retried.load(Ordering::Relaxed),
             dead: dead.load(Ordering::Relaxed),
@@ -167,10 +206,8 @@ impl Handler<Claimed> for Mailer {
         for (job, slot) in jobs {
             let delivery = Arc::clone(&self.delivery);
             let guard = SlotGuard { slot: Some(slot), handle: self.handle.clone() };
-            self.tasks.spawn(async move {
-                delivery.deliver(job).await;
-                drop(guard);
-            });
+            let span = tracing::info_span!(parent: None, "mail", request_id = job.request_id);
+            self.tasks.spawn(send(delivery, job, guard, Arc::clone(&self.slow)).instrument(span));
         }
         if self.poll_pending {
             self.poll();

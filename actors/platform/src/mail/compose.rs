@@ -1,5 +1,7 @@
 //! The interface to the code above this crate, which decides what a mail says when it is about to be sent.
 
+use std::time::Duration;
+
 use faceofmind_model::{Email, UserId};
 use futures_util::future::BoxFuture;
 
@@ -7,12 +9,25 @@ use super::{MailJob, MailTemplate};
 
 /// Decides what a queued mail says.
 pub trait MailComposer: Send + Sync {
-    /// Returns the mail to send, or `None` when its reason is gone or its code would exceed the quota.
+    /// Returns the mail to send, or what else becomes of the job.
     fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a>;
+
+    /// Whether what composing needs beside the database accepts writes.
+    fn is_up(&self) -> BoxFuture<'_, bool>;
 }
 
 /// What [`MailComposer::compose`] returns.
-pub type ComposeFuture<'a> = BoxFuture<'a, Result<Option<ComposedMail>, ComposeError>>;
+pub type ComposeFuture<'a> = BoxFuture<'a, Result<Composed, ComposeError>>;
+
+/// What becomes of a job.
+#[derive(Debug)]
+pub enum Composed {
+    Mail(Box<ComposedMail>),
+    /// Its reason is gone, or its mail would exceed a bound.
+    Nothing,
+    /// It may not be sent yet: it is put off for this time, and then sent with those [like it](MailJob::alike).
+    Later(Duration),
+}
 
 /// Why a mail could not be composed. A later attempt may succeed.
 pub type ComposeError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,16 +1,19 @@
 //! From a mail job to a sent mail.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    convert::Infallible,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
 use faceofmind_base::Backoff;
 use faceofmind_db::StoreError;
+use faceofmind_model::MailReason;
+use uuid::Uuid;
 
 use super::{
-    Deps, Envelope, Language, SendError,
-    queue::{self, MailJob},
+    Composed, Deps, Envelope, Language, SendError,
+    queue::{self, CLAIM_RENEWAL, MailJob},
 };
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(4), max: Duration::from_secs(3600) };
@@ -27,6 +30,10 @@ pub(super) struct Delivery {
     pub(super) done: AtomicU64,
     pub(super) retried: AtomicU64,
     pub(super) dead: AtomicU64,
+    /// Whether a mail could not be composed, so that what composing needs may be down.
+    is_suspect: AtomicBool,
+    /// Whether it was seen down.
+    is_down: AtomicBool,
 }
 
 /// Why a mail was not sent.
@@ -39,30 +46,82 @@ enum DeliveryError {
 impl Delivery {
     pub(super) fn new(deps: Deps) -> Self {
         let [done, retried, dead] = Default::default();
-        Self { deps, done, retried, dead }
+        let [is_suspect, is_down] = Default::default();
+        Self { deps, done, retried, dead, is_suspect, is_down }
     }
 
-    /// Claims at most `max` jobs that are due.
-    pub(super) async fn claim(&self, max: usize) -> Vec<MailJob> {
-        let claimed = queue::claim(&self.deps.db, max, self.deps.clock.now()).await;
+    /// Claims due jobs for the `free` senders, of which the last `for_codes` send codes only.
+    pub(super) async fn claim(&self, free: usize, for_codes: usize) -> Vec<MailJob> {
+        let claimed = queue::claim(&self.deps.db, free, for_codes, self.deps.clock.now()).await;
         claimed.unwrap_or_else(|error| {
             tracing::warn!(%error, "failed to read the mail queue; the next poll retries");
             Vec::new()
         })
     }
 
+    /// Makes the jobs due that wait for what composing needs, once it is back. It must have been seen down: a mail that cannot be composed for
+    /// another reason would be tried all the time.
+    pub(super) async fn retry_after_outage(&self) -> Result<(), StoreError> {
+        let Deps { db, clock, composer, .. } = &self.deps;
+        if !self.is_suspect.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if !composer.is_up().await {
+            self.is_down.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.is_suspect.store(false, Ordering::Relaxed);
+        if self.is_down.swap(false, Ordering::Relaxed) {
+            queue::retry_failed(db, clock.now()).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what the job calls for and updates the queue. A job that cannot be updated is claimed again when its claim has expired.
-    pub(super) async fn deliver(&self, job: MailJob) {
-        let attempted = if job.attempts > MAX_ATTEMPTS { Err(too_many_attempts()) } else { self.attempt(&job).await };
+    pub(super) async fn deliver(&self, mut job: MailJob) {
+        // A failure leaves the others to mails of their own.
+        job.alike = self.find_alike(&job).await.unwrap_or_default();
+        let attempted = if job.attempts > MAX_ATTEMPTS {
+            Err(too_many_attempts())
+        } else {
+            tokio::select! {
+                attempted = self.attempt(&job) => attempted,
+                never = self.keep_claim(&job) => match never {},
+            }
+        };
         if let Err(error) = self.update_queue(&job, attempted).await {
             tracing::warn!(%error, mail = %job.id, "failed to update the mail job; it will be sent again");
         }
     }
 
-    async fn update_queue(&self, job: &MailJob, attempted: Result<(), DeliveryError>) -> Result<(), StoreError> {
+    async fn find_alike(&self, job: &MailJob) -> Result<Vec<(Uuid, MailReason)>, StoreError> {
+        match job.reason {
+            Some(MailReason::NewDevice { user, .. }) => {
+                queue::waiting_new_logins(&self.deps.db, job, user, self.deps.clock.now()).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Renews the claim for as long as it is polled.
+    async fn keep_claim(&self, job: &MailJob) -> Infallible {
+        loop {
+            tokio::time::sleep(CLAIM_RENEWAL).await;
+            if let Err(error) = queue::renew_claim(&self.deps.db, job, self.deps.clock.now()).await {
+                tracing::warn!(%error, "failed to renew the claim of a mail job; unless the next renewal succeeds the mail may be sent twice");
+            }
+        }
+    }
+
+    async fn update_queue(
+        &self,
+        job: &MailJob,
+        attempted: Result<Option<Duration>, DeliveryError>,
+    ) -> Result<(), StoreError> {
         let Deps { db, clock, rng, .. } = &self.deps;
         let counter = match attempted {
-            Ok(()) => {
+            Ok(Some(delay)) => return queue::put_off(db, job, clock.now() + delay).await,
+            Ok(None) => {
                 queue::mark_done(db, job).await?;
                 if self.deps.transport.has_recovered() {
                     queue::retry_failed(db, clock.now()).await?;
@@ -85,14 +144,21 @@ impl Delivery {
         Ok(())
     }
 
-    async fn attempt(&self, job: &MailJob) -> Result<(), DeliveryError> {
+    /// Returns the time for which the job is put off, if it is.
+    async fn attempt(&self, job: &MailJob) -> Result<Option<Duration>, DeliveryError> {
         if job.reason.is_none() {
             return Err(unknown_reason());
         }
         let Deps { composer, renderer, transport, clock, .. } = &self.deps;
-        let composed =
-            composer.compose(job).await.map_err(|error| DeliveryError::Transient(error.to_string(), Duration::ZERO))?;
-        let Some(composed) = composed else { return Ok(()) };
+        let composed = composer.compose(job).await.map_err(|error| {
+            self.is_suspect.store(true, Ordering::Relaxed);
+            DeliveryError::Transient(error.to_string(), Duration::ZERO)
+        })?;
+        let composed = match composed {
+            Composed::Mail(composed) => composed,
+            Composed::Nothing => return Ok(None),
+            Composed::Later(delay) => return Ok(Some(delay)),
+        };
         let language = composed.language.as_deref().map(Language::nearest).unwrap_or_default();
         let envelope =
             Envelope { id: job.id, user: composed.user, to: composed.to.as_str(), date: clock.now(), language };
@@ -106,7 +172,7 @@ impl Delivery {
             SendError::Permanent(reason) => DeliveryError::Permanent(reason.to_string()),
         })?;
         tracing::info!(mail = %job.id, template = composed.template.name(), "mail sent");
-        Ok(())
+        Ok(None)
     }
 }
 

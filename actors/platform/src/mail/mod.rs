@@ -14,10 +14,10 @@ pub mod templates;
 pub mod transport;
 
 pub use actor::{Deps, Mailer, Status};
-pub use compose::{ComposeError, ComposeFuture, ComposedMail, MailComposer};
+pub use compose::{ComposeError, ComposeFuture, Composed, ComposedMail, MailComposer};
 pub use messages::{CountJobs, JobCounts, MailError, Poll};
-pub use queue::{CLAIM_TIMEOUT, MailJob, delete_password_resets, enqueue, erase};
+pub use queue::{Cause, MailJob, delete_password_resets, enqueue, erase};
 pub use render::{Envelope, Mail, RenderError, Renderer};
-pub use template::MailTemplate;
+pub use template::{DeviceLogin, MailTemplate};
 pub use templates::Language;
 pub use transport::{SendError, SmtpSettings, SmtpTls, Transport};

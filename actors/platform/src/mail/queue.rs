@@ -4,14 +4,80 @@ use std::time::Duration;
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, Database, StoreError, Tx, with_conn};
-use faceofmind_model::{Email, MailReason, UserId};
+use faceofmind_model::{Email, MailPriority, MailReason, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::JobCounts;
 
-/// The time for which a claimed job is not claimed again. Sending a mail takes less.
-pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(120);
+/// The time for which a claimed job is not claimed again. While a node sends, it renews the claim every [`CLAIM_RENEWAL`], so the claim of a
+/// node that died lapses, and that of a slow mail server does not. PostgreSQL's clock decides, so the clocks of the nodes may differ.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CLAIM_RENEWAL: Duration = Duration::from_secs(3);
+
+/// The most due jobs among which a poll chooses.
+macro_rules! max_candidates {
+    () => {
+        "1000"
+    };
+}
+
+/// A job is due at its time by the clock of the nodes (`$1`), or when its claim has lapsed. An earlier version sets no `claimed_until` and
+/// moves `due_at`.
+macro_rules! due {
+    ($clock:literal) => {
+        concat!("dead_at IS NULL AND ((claimed_until IS NULL AND due_at <= $1) OR claimed_until < ", $clock, ")")
+    };
+}
+
+/// Whether anything is due.
+macro_rules! is_anything_due {
+    ($clock:literal) => {
+        concat!("SELECT count(*) FROM (SELECT 1 FROM mail_intents WHERE ", due!($clock), " LIMIT 1) AS due")
+    };
+}
+
+/// The due jobs, the most urgent first, at most one of a recipient, and none whose recipient is being sent a mail: a recipient that hangs
+/// holds one sender.
+macro_rules! candidates {
+    ($clock:literal) => {
+        concat!(
+            "SELECT id, priority FROM (SELECT id, priority, due_at, ",
+            "ROW_NUMBER() OVER (PARTITION BY recipient ORDER BY priority, due_at, id) AS turn FROM (",
+            "SELECT id, priority, due_at, COALESCE(CAST(user_id AS text), occasion) AS recipient FROM mail_intents ",
+            "WHERE ",
+            due!($clock),
+            " AND priority <= $2 ORDER BY priority, due_at LIMIT ",
+            max_candidates!(),
+            ") AS due WHERE recipient NOT IN (SELECT COALESCE(CAST(user_id AS text), occasion) FROM mail_intents ",
+            "WHERE dead_at IS NULL AND claimed_until >= ",
+            $clock,
+            ")) AS ranked WHERE turn = 1 ORDER BY priority, due_at, id LIMIT $3"
+        )
+    };
+}
+
+/// Claims a job. `$2` is the time at which the claim lapses, for SQLite and for nodes of an earlier version.
+macro_rules! claim {
+    ($until:literal) => {
+        concat!(
+            "UPDATE mail_intents SET due_at = $2, claimed_until = ",
+            $until,
+            ", attempts = attempts + 1, last_error = NULL WHERE id = $1 ",
+            "RETURNING id, occasion, client, request_id, created_at, attempts"
+        )
+    };
+}
+
+macro_rules! renew {
+    ($until:literal) => {
+        concat!(
+            "UPDATE mail_intents SET due_at = $2, claimed_until = ",
+            $until,
+            " WHERE id = $1 AND attempts = $3 AND dead_at IS NULL"
+        )
+    };
+}
 
 /// Operators can inspect dead letters for this time.
 const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -24,10 +90,14 @@ pub struct MailJob {
     pub reason: Option<MailReason>,
     /// The client that caused it, or empty.
     pub client: String,
+    /// The request that caused it, if any.
+    pub request_id: Option<String>,
     /// When it was queued.
     pub created_at: Timestamp,
     /// The number of attempts, this one included.
     pub attempts: u32,
+    /// The waiting notices of the same kind to the same user. They are done with this one.
+    pub alike: Vec<(Uuid, MailReason)>,
 }
 
 #[derive(FromRow)]
@@ -35,6 +105,7 @@ struct Row {
     id: String,
     occasion: String,
     client: String,
+    request_id: Option<String>,
     created_at: Timestamp,
     attempts: i32,
 }
@@ -45,26 +116,37 @@ impl Row {
             id: self.id.parse().ok()?,
             reason: serde_json::from_str(&self.occasion).ok(),
             client: self.client,
+            request_id: self.request_id,
             created_at: self.created_at,
             attempts: u32::try_from(self.attempts).ok()?,
+            alike: Vec::new(),
         })
     }
 }
 
-/// Queues a mail in the transaction of its reason. `client` is the client that caused it, or empty. After the commit tell the mailer to
-/// [`Poll`](super::Poll).
+/// What caused a mail.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cause<'a> {
+    /// The client, or empty.
+    pub client: &'a str,
+    /// The request, if any. The log lines of the mail carry it.
+    pub request_id: Option<&'a str>,
+}
+
+/// Queues a mail in the transaction of its reason. After the commit tell the mailer to [`Poll`](super::Poll).
 pub async fn enqueue(
     tx: &mut Tx,
     id: Uuid,
     reason: &MailReason,
-    client: &str,
+    cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let insert =
-        "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+    let insert = "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at, priority, request_id) \
+        VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
     let occasion = serialized(reason)?;
     Ok(with_conn!(tx.connection(), c => sqlx::query(insert)
-        .bind(id.to_string()).bind(occasion).bind(reason.user()).bind(client).bind(now)
+        .bind(id.to_string()).bind(occasion).bind(reason.user()).bind(cause.client).bind(now)
+        .bind(reason.priority() as i32).bind(cause.request_id)
         .execute(c).await.map(drop))?)
 }
 
@@ -72,43 +154,115 @@ fn serialized(reason: &MailReason) -> Result<String, StoreError> {
     serde_json::to_string(reason).map_err(StoreError::encode)
 }
 
-/// Claims at most `max` jobs that are due, for [`CLAIM_TIMEOUT`]. Under the lock no two nodes claim the same job, and none deadlock.
-pub(super) async fn claim(db: &Database, max: usize, now: Timestamp) -> Result<Vec<MailJob>, StoreError> {
+/// Claims jobs that are due, one for each of the `free` senders. The last `for_codes` of them take codes only. Under the lock no two nodes
+/// claim the same job, and none deadlock.
+pub(super) async fn claim(
+    db: &Database,
+    free: usize,
+    for_codes: usize,
+    now: Timestamp,
+) -> Result<Vec<MailJob>, StoreError> {
     if !is_anything_due(db, now).await? {
         return Ok(Vec::new());
     }
-    let update = "UPDATE mail_intents SET due_at = $2, attempts = attempts + 1, last_error = NULL \
-        WHERE id IN (SELECT id FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3) \
-        RETURNING id, occasion, client, created_at, attempts";
-    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let least_urgent = if free > for_codes { MailPriority::Reminder } else { MailPriority::Code };
     let mut tx = db.begin().await?;
     tx.lock("mail intents").await?;
-    let rows: Vec<Row> = with_conn!(tx.connection(), c => sqlx::query_as(update)
-        .bind(now).bind(now + CLAIM_TIMEOUT).bind(max).fetch_all(c).await)?;
+    let (candidates, claim) = match tx {
+        Tx::Postgres(_) => (candidates!("clock_timestamp()"), claim!("clock_timestamp() + interval '10 seconds'")),
+        Tx::Sqlite(..) => (candidates!("$1"), claim!("$2")),
+    };
+    let limit = i64::try_from(free).unwrap_or(i64::MAX);
+    let due: Vec<(String, i32)> = with_conn!(tx.connection(), c => sqlx::query_as(candidates)
+        .bind(now).bind(least_urgent as i32).bind(limit).fetch_all(c).await)?;
+    let mut claimed = Vec::new();
+    for (taken, (id, priority)) in due.into_iter().enumerate() {
+        if priority != MailPriority::Code as i32 && taken + for_codes >= free {
+            break;
+        }
+        let row: Row = with_conn!(tx.connection(), c => sqlx::query_as(claim)
+            .bind(id).bind(now + CLAIM_TIMEOUT).fetch_one(c).await)?;
+        claimed.extend(row.into_job());
+    }
     tx.commit().await?;
-    Ok(rows.into_iter().filter_map(Row::into_job).collect())
+    Ok(claimed)
+}
+
+/// Renews the claim of a job that is being sent.
+pub(super) async fn renew_claim(db: &Database, job: &MailJob, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    let renew = match tx {
+        Tx::Postgres(_) => renew!("clock_timestamp() + interval '10 seconds'"),
+        Tx::Sqlite(..) => renew!("$2"),
+    };
+    let attempts = i32::try_from(job.attempts).unwrap_or(i32::MAX);
+    with_conn!(tx.connection(), c => sqlx::query(renew)
+        .bind(job.id.to_string()).bind(now + CLAIM_TIMEOUT).bind(attempts)
+        .execute(c).await.map(drop))?;
+    tx.commit().await
 }
 
 /// Runs at every poll, and costs less than a claim.
 async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, StoreError> {
-    let select = "SELECT count(*) FROM (SELECT 1 FROM mail_intents WHERE due_at <= $1 AND dead_at IS NULL LIMIT 1) due";
     let mut reader = db.read_conn().await?;
-    let (due,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(select).bind(now).fetch_one(c).await)?;
+    let connection = reader.connection();
+    let select = match connection {
+        Connection::Postgres(..) => is_anything_due!("clock_timestamp()"),
+        Connection::Sqlite(..) => is_anything_due!("$1"),
+    };
+    let (due,): (i64,) = with_conn!(connection, c => sqlx::query_as(select).bind(now).fetch_one(c).await)?;
     Ok(due > 0)
 }
 
-/// The mail is sent, or there is no reason to send it any more.
+/// Returns up to 1,000 other notices of new log-ins that wait for the user. One that failed waits for its own turn. No node sends one of them meanwhile, because a recipient is sent
+/// one mail at a time.
+pub(super) async fn waiting_new_logins(
+    db: &Database,
+    job: &MailJob,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, MailReason)>, StoreError> {
+    let select = "SELECT id, occasion FROM mail_intents WHERE user_id = $1 AND id <> $2 AND dead_at IS NULL \
+        AND (attempts = 0 OR due_at <= $3) AND occasion LIKE '{\"why\":\"new_device\",%' ORDER BY id LIMIT 1000";
+    let mut reader = db.read_conn().await?;
+    let rows: Vec<(String, String)> = with_conn!(reader.connection(), c => sqlx::query_as(select)
+        .bind(user).bind(job.id.to_string()).bind(now).fetch_all(c).await)?;
+    let read = |(id, occasion): (String, String)| Some((id.parse().ok()?, serde_json::from_str(&occasion).ok()?));
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// The mail is sent, with those alike, or there is no reason to send it any more.
 pub(super) async fn mark_done(db: &Database, job: &MailJob) -> Result<(), StoreError> {
     let delete = "DELETE FROM mail_intents WHERE id = $1";
     let mut tx = db.begin().await?;
-    with_conn!(tx.connection(), c => sqlx::query(delete).bind(job.id.to_string()).execute(c).await.map(drop))?;
+    for id in job.alike.iter().map(|(id, _)| *id).chain([job.id]) {
+        with_conn!(tx.connection(), c => sqlx::query(delete).bind(id.to_string()).execute(c).await.map(drop))?;
+    }
+    tx.commit().await
+}
+
+/// Puts the job off. What was claimed was no attempt.
+pub(super) async fn put_off(db: &Database, job: &MailJob, due: Timestamp) -> Result<(), StoreError> {
+    let update = "UPDATE mail_intents SET due_at = $3, claimed_until = NULL, attempts = attempts - 1 \
+        WHERE id = $1 AND attempts = $2";
+    let attempts = i32::try_from(job.attempts).unwrap_or(i32::MAX);
+    let mut tx = db.begin().await?;
+    with_conn!(tx.connection(), c => sqlx::query(update)
+        .bind(job.id.to_string()).bind(attempts).bind(due).execute(c).await.map(drop))?;
     tx.commit().await
 }
 
 /// The attempt failed. The next one is at `due`.
 pub(super) async fn reschedule(db: &Database, job: &MailJob, due: Timestamp, error: &str) -> Result<(), StoreError> {
-    run(db, "UPDATE mail_intents SET due_at = $3, last_error = $4 WHERE id = $1 AND attempts = $2", job, due, error)
-        .await
+    run(
+        db,
+        "UPDATE mail_intents SET due_at = $3, last_error = $4, claimed_until = NULL \
+        WHERE id = $1 AND attempts = $2",
+        job,
+        due,
+        error,
+    )
+    .await
 }
 
 /// Makes the jobs due that wait after a failed attempt: mails go out again. A claimed job has no error.
@@ -120,8 +274,15 @@ pub(super) async fn retry_failed(db: &Database, now: Timestamp) -> Result<(), St
 }
 
 pub(super) async fn dead_letter(db: &Database, job: &MailJob, now: Timestamp, error: &str) -> Result<(), StoreError> {
-    run(db, "UPDATE mail_intents SET dead_at = $3, last_error = $4 WHERE id = $1 AND attempts = $2", job, now, error)
-        .await
+    run(
+        db,
+        "UPDATE mail_intents SET dead_at = $3, last_error = $4, claimed_until = NULL \
+        WHERE id = $1 AND attempts = $2",
+        job,
+        now,
+        error,
+    )
+    .await
 }
 
 /// Updates the job unless its claim has expired and another node has claimed it.
@@ -162,3 +323,6 @@ pub(super) async fn sweep(db: &Database, now: Timestamp) -> Result<(), StoreErro
     with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - DEAD_LETTER_RETENTION).execute(c).await.map(drop))?;
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,11 @@ use lettre::{
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
 use uuid::Uuid;
 
-use super::{Language, MailTemplate, sanitize::sanitize, templates};
+use super::{
+    DeviceLogin, Language, MailTemplate,
+    sanitize::{as_typed, harmless_name, sanitize},
+    templates,
+};
 
 /// Why a mail was not rendered. No variant names an address, a code or a person.
 #[derive(Debug, thiserror::Error)]
@@ -157,12 +161,13 @@ struct MailText {
     html: String,
 }
 
-/// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part.
+/// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part. A reminder goes only to
+/// its author, so its title stays as typed.
 fn template_vars(template: &MailTemplate) -> Value {
     match template {
         MailTemplate::Welcome { claim_name, claimed_at, network, has_others, code, expires_in_minutes, .. } => {
             context! {
-                claim_name => sanitize(claim_name),
+                claim_name => harmless_name(claim_name),
                 claimed_at => date_time(claimed_at),
                 network,
                 has_others,
@@ -171,13 +176,13 @@ fn template_vars(template: &MailTemplate) -> Value {
             }
         }
         MailTemplate::AddressCode { claim_name, claimed_at, code, expires_in_minutes } => context! {
-            claim_name => sanitize(claim_name),
+            claim_name => harmless_name(claim_name),
             claimed_at => date_time(claimed_at),
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
         MailTemplate::ResetCode { first_name, code, expires_in_minutes, .. } => context! {
-            first_name => sanitize(first_name),
+            first_name => harmless_name(first_name),
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
@@ -186,20 +191,28 @@ fn template_vars(template: &MailTemplate) -> Value {
         | MailTemplate::AddressTaken { first_name, at }
         | MailTemplate::AddressChangeAsked { first_name, at }
         | MailTemplate::AddressChanged { first_name, at } => context! {
-            first_name => sanitize(first_name),
+            first_name => harmless_name(first_name),
             at => date_time(at),
         },
-        MailTemplate::NewDevice { first_name, device, address, at } => context! {
-            first_name => sanitize(first_name),
-            device => sanitize(device),
-            address => address.map(|address| address.to_string()),
-            at => date_time(at),
+        MailTemplate::NewDevice { first_name, logins, more } => context! {
+            first_name => harmless_name(first_name),
+            logins => logins.iter().map(login_vars).collect::<Vec<_>>(),
+            count => logins.len() + more,
+            more,
         },
         MailTemplate::Reminder { first_name, title, date } => context! {
-            first_name => sanitize(first_name),
-            title => sanitize(title),
+            first_name => harmless_name(first_name),
+            title => as_typed(title),
             date => date.to_string(),
         },
+    }
+}
+
+fn login_vars(DeviceLogin { device, address, at }: &DeviceLogin) -> Value {
+    context! {
+        device => sanitize(device),
+        address => address.map(|address| address.to_string()),
+        at => date_time(at),
     }
 }
 

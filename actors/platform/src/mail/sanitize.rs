@@ -20,6 +20,82 @@ pub fn sanitize(text: &str) -> String {
     cut(&without_links(&without_long_numbers(&one_visible_line(text))))
 }
 
+/// Returns the name, [sanitized](sanitize), or nothing where it could be a message: a link, also one written without a scheme or with other
+/// dots, a telephone number, or a word that asks the recipient to do something. A mail without a name greets neutrally.
+///
+/// ```
+/// use faceofmind_platform::mail::sanitize::harmless_name;
+/// assert_eq!(harmless_name("Ma. Cristina"), "Ma. Cristina");
+/// assert_eq!(harmless_name("evil。example"), "");
+/// ```
+pub fn harmless_name(text: &str) -> String {
+    let line = one_visible_line(text);
+    if is_link(&line) || is_number(&line) || asks_to_act(&line) { String::new() } else { sanitize(text) }
+}
+
+/// Returns the text of a person for that person, without control characters other than line breaks. The template escapes HTML.
+pub fn as_typed(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.chars().filter(|&c| c == '\n' || !c.is_control()).collect()
+}
+
+/// Whether a person or a program could take a part of the line for an address: a dot within a word or with a space before it, a dot before a
+/// top-level domain, or a character of a URL or a mail address. `J.R.` and `St. John` are names.
+fn is_link(line: &str) -> bool {
+    if line.contains(['@', '＠', '/', '／', '\\', '\u{2044}', '\u{2215}', '[', '(', '<']) {
+        return true;
+    }
+    let chars: Vec<char> = line.chars().collect();
+    let joins = |at: usize| {
+        let after: String =
+            chars[at + 1..].iter().skip_while(|c| **c == ' ').take_while(|c| c.is_alphanumeric()).collect();
+        let is_close = chars.get(at + 1).is_some_and(|c| c.is_alphanumeric());
+        let is_apart = at > 0 && chars[at - 1] == ' ';
+        match chars[at] {
+            // As in Catalan.
+            '·' => !(at > 0 && matches!(chars[at - 1], 'l' | 'L') && matches!(chars.get(at + 1), Some('l' | 'L'))),
+            '.' => {
+                (is_close && after.chars().count() > 1)
+                    || is_apart
+                    || TOP_LEVEL.contains(&after.to_lowercase().as_str())
+            }
+            c => is_joint(c) || OTHER_DOTS.contains(&c),
+        }
+    };
+    (0..chars.len()).any(joins)
+}
+
+/// Characters that look like a dot, beside those of [`is_joint`].
+const OTHER_DOTS: [char; 12] = ['•', '∙', '⋅', '●', '◦', '‧', '･', '・', '。', '۔', '܁', '꘎'];
+
+/// Top-level domains that phishing uses much, and those of our users.
+const TOP_LEVEL: [&str; 24] = [
+    "com", "net", "org", "info", "xyz", "top", "online", "site", "shop", "app", "dev", "link", "click", "live", "icu",
+    "cc", "io", "ph", "cn", "ru", "tk", "ml", "vip", "example",
+];
+
+/// Whether the line holds a telephone number or a code: five digits or more, or four words for digits. `Ada 3` is a name.
+fn is_number(line: &str) -> bool {
+    let digits = line.chars().filter(|c| c.is_numeric()).count();
+    digits >= 5 || words(line).filter(|word| DIGITS.contains(&word.as_str())).count() >= 4
+}
+
+const DIGITS: [&str; 11] = ["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+fn asks_to_act(line: &str) -> bool {
+    words(line).any(|word| ACTIONS.contains(&word.as_str()))
+}
+
+/// Words of an instruction, in the languages of the mails, and `dot` in place of a dot.
+const ACTIONS: [&str; 21] = [
+    "call", "calls", "dial", "hotline", "tel", "whatsapp", "viber", "telegram", "sms", "click", "visit", "login",
+    "verify", "http", "https", "www", "dot", "tawag", "tumawag", "tawagan", "pindutin",
+];
+
+fn words(line: &str) -> impl Iterator<Item = String> {
+    line.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase)
+}
+
 fn one_visible_line(text: &str) -> String {
     let visible: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|&c| !is_invisible(c)).collect();
@@ -95,6 +171,45 @@ mod tests {
         ] {
             assert_eq!(sanitize(name), name);
         }
+    }
+
+    #[test]
+    fn a_name_that_is_a_message_is_left_out() {
+        for name in [
+            "https://evil.example",
+            "evil.example",
+            "evil .example",
+            "evil . example",
+            "Log in at evil. com",
+            "evil dot com",
+            "evil[.]com",
+            "evil。example",
+            "evil․com",
+            "evil·com",
+            "evil\u{200b}.\u{200b}com",
+            "ada@evil",
+            "evil/login",
+            "0917 123 4567",
+            "Call this number",
+            "zero nine one seven",
+            "Tumawag ka",
+            "٠٩١٧١٢",
+        ] {
+            assert_eq!(harmless_name(name), "", "{name}");
+        }
+        for name in
+            ["Ada Lovelace", "Anne-Marie St. John", "Ma. Cristina 3", "Gal·la", "Callum", "Ada 1815", "王小明", "J. R."]
+        {
+            assert_eq!(harmless_name(name), name);
+        }
+        assert_eq!(harmless_name("J.R. Tolkien"), "J. R. Tolkien");
+    }
+
+    #[test]
+    fn a_text_for_its_author_stays_as_typed() {
+        let typed = "Call Dr. Cruz, +63 917 123 4567, https://clinic.example/a?b=1 👩\u{200d}⚕️ ".repeat(20);
+        assert_eq!(as_typed(&typed), typed);
+        assert_eq!(as_typed("Ada\0\r\nBcc:\u{1b}[1m x\u{7f}"), "Ada\nBcc:[1m x");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::{ZonedDateTime, civil::Date};
 
 /// A mail's contents before rendering. None can hold health data, except in the title that a user gave to a reminder.
 ///
-/// Names and devices are as stored, and sanitized when rendered ([`super::sanitize`]). Times are in the recipient's time zone, which the
+/// Names and devices are as stored, and sanitized when rendered ([`super::sanitize`]), or left out. Times are in the recipient's time zone, which the
 /// text names.
 pub enum MailTemplate {
     /// To a registered address: the code that verifies it.
@@ -32,14 +32,13 @@ pub enum MailTemplate {
     ResetCode { first_name: String, code: OtpCode, link: Option<LinkToken>, expires_in_minutes: u32 },
     /// The password was changed, or set after a reset.
     PasswordChanged { first_name: String, at: ZonedDateTime },
-    /// A login from a device that is new to the account.
+    /// Logins from devices that are new to the account: several where their notices had to wait.
     NewDevice {
         first_name: String,
-        /// As the device names itself.
-        device: String,
-        /// The client IP, if known.
-        address: Option<IpAddr>,
-        at: ZonedDateTime,
+        /// The first of them.
+        logins: Vec<DeviceLogin>,
+        /// The number of the others.
+        more: usize,
     },
     /// A reminder is due.
     Reminder {
@@ -62,6 +61,15 @@ pub enum MailTemplate {
     AddressChangeAsked { first_name: String, at: ZonedDateTime },
     /// To the previous address: it was changed. The new address is not named.
     AddressChanged { first_name: String, at: ZonedDateTime },
+}
+
+/// A login, for [`MailTemplate::NewDevice`].
+pub struct DeviceLogin {
+    /// As the device names itself.
+    pub device: String,
+    /// The client IP, if known.
+    pub address: Option<IpAddr>,
+    pub at: ZonedDateTime,
 }
 
 impl MailTemplate {

@@ -7,6 +7,7 @@ use std::{fmt, path::PathBuf};
 
 use faceofmind_model::UserId;
 
+pub(super) use self::smtp::MAX_CONNECTIONS;
 pub use self::smtp::{SmtpSettings, SmtpTls};
 use self::{files::Files, smtp::Smtp};
 use super::Mail;

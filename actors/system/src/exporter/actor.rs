@@ -9,6 +9,7 @@ use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, ReplyTo, T
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::{
     contents::{Contents, ModuleExport},
@@ -90,7 +91,11 @@ impl Actor for Exporter {
 impl Handler<Export> for Exporter {
     fn handle(&mut self, Export { user }: Export, reply: ReplyTo<Export>) {
         match self.admit(user) {
-            Ok(guard) => self.tasks.spawn(run(Arc::clone(&self.contents), self.settings.timeout, guard, reply)),
+            Ok(guard) => {
+                let span = reply.span().clone();
+                let export = run(Arc::clone(&self.contents), self.settings.timeout, guard, reply);
+                self.tasks.spawn(export.instrument(span));
+            }
             Err(error) => reply.send(Err(error)),
         }
     }

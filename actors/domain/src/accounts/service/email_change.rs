@@ -7,7 +7,7 @@ use faceofmind_model::{
 };
 use faceofmind_platform::{
     login_store, mail,
-    otp::{Guesser, OnMatch, Purpose, VerifiedCode},
+    otp::{ConsumeCode, Guesser, OnMatch, Purpose, VerifiedCode},
     rate_limit::{Acquire, RateLimitKey, Refund},
 };
 
@@ -65,21 +65,30 @@ impl AccountService {
         };
         let (code, context) = (&message.code, &message.context);
         let by = (context, Guesser::User(message.user));
-        let entered = code_entered(Purpose::EmailChange, &address, code, by, OnMatch::Consume);
+        let entered = code_entered(Purpose::EmailChange, &address, code, by, OnMatch::Keep);
         let code = self.deps.otp.ask(entered).await?;
         match self.change_email(&message, &code, claim, &address).await {
             Ok((user, old)) => {
+                self.consume_code(code).await;
                 for address in [&old, &user.email] {
                     self.revoke_codes(&[Purpose::Verification, Purpose::PasswordReset], address).await;
                 }
                 Ok(user)
             }
-            Err(AccountError::EmailTaken) => Err(AccountError::EmailTaken),
-            // Nothing was written; or another user, who requested the same address, may still enter the code.
-            Err(error) => {
-                self.restore_code(&code).await;
-                Err(error)
+            Err(AccountError::EmailTaken) => {
+                self.consume_code(code).await;
+                Err(AccountError::EmailTaken)
             }
+            // Nothing was written; or another user, who requested the same address, may still enter the code.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Consumes the code only when it has served, so that no failure of ours uses it up. The transaction deletes the pending change, so the code
+    /// serves once also where this fails.
+    async fn consume_code(&self, code: VerifiedCode) {
+        if let Err(error) = self.deps.otp.ask(ConsumeCode(code)).await {
+            tracing::warn!(%error, "failed to consume a code that has served; it can serve nothing else");
         }
     }
 

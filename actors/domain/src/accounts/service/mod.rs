@@ -82,7 +82,9 @@ impl AccountService {
 
     async fn queue_mail(&self, tx: &mut Tx, reason: &MailReason, context: &RequestContext) -> Result<(), StoreError> {
         let now = self.deps.clock.now();
-        mail::enqueue(tx, self.deps.rng.uuid_v7(now), reason, &context.rate_limit_key(), now).await
+        let client = context.rate_limit_key();
+        let cause = mail::Cause { client: &client, request_id: context.events.request_id() };
+        mail::enqueue(tx, self.deps.rng.uuid_v7(now), reason, cause, now).await
     }
 
     /// Commits a change of the user, invalidates the cache entries that show the user, and wakes the publisher and the mailer.

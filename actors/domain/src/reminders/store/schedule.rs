@@ -9,8 +9,11 @@ use sqlx::FromRow;
 
 use crate::reminders::Reminder;
 
-const SET: &str = "INSERT INTO reminder_schedules (reminder_id, due_at) VALUES ($1, $2) \
-    ON CONFLICT (reminder_id) DO UPDATE SET due_at = excluded.due_at, told_at = NULL";
+/// `told_at` is of this schedule, `last_told_at` of an earlier one.
+const SET: &str = "INSERT INTO reminder_schedules (reminder_id, due_at, told_at) VALUES ($1, $2, $3) \
+    ON CONFLICT (reminder_id) DO UPDATE SET due_at = excluded.due_at, told_at = excluded.told_at, \
+    last_told_at = COALESCE(reminder_schedules.told_at, reminder_schedules.last_told_at)";
+const LAST_SENT_AT: &str = "SELECT COALESCE(told_at, last_told_at) FROM reminder_schedules WHERE reminder_id = $1";
 const DELETE: &str = "DELETE FROM reminder_schedules WHERE reminder_id = $1";
 const IS_ANY_DUE: &str = "SELECT count(*) FROM \
     (SELECT 1 FROM reminder_schedules WHERE due_at <= $1 AND told_at IS NULL LIMIT 1) AS due";
@@ -82,13 +85,22 @@ pub(in crate::reminders) struct Unscheduled {
     pub(in crate::reminders) is_active: bool,
 }
 
-/// Schedules a reminder, whether it was sent before or not.
+/// Schedules a reminder, whether it was sent before or not. `sent_at` is `None` unless it counts as sent.
 pub(in crate::reminders) async fn set(
     tx: &mut Tx,
     id: ReminderId,
     due_at: Option<Timestamp>,
+    sent_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    Ok(with_conn!(tx.connection(), c => sqlx::query(SET).bind(id).bind(due_at).execute(c).await.map(drop))?)
+    Ok(with_conn!(tx.connection(), c => sqlx::query(SET)
+        .bind(id).bind(due_at).bind(sent_at).execute(c).await.map(drop))?)
+}
+
+/// Returns when the reminder was last sent, by whichever schedule.
+pub(in crate::reminders) async fn last_sent_at(tx: &mut Tx, id: ReminderId) -> Result<Option<Timestamp>, StoreError> {
+    let row: Option<(Option<Timestamp>,)> =
+        with_conn!(tx.connection(), c => sqlx::query_as(LAST_SENT_AT).bind(id).fetch_optional(c).await)?;
+    Ok(row.and_then(|(at,)| at))
 }
 
 pub(in crate::reminders) async fn delete(tx: &mut Tx, id: ReminderId) -> Result<(), StoreError> {

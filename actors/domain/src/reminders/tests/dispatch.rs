@@ -49,7 +49,7 @@ async fn a_reminder_that_became_due_during_an_outage_is_sent_within_a_day_and_no
 }
 
 #[tokio::test]
-async fn another_date_or_switching_it_on_has_a_reminder_sent_again_and_another_title_does_not() {
+async fn another_date_has_a_reminder_sent_again_and_another_title_or_switching_it_does_not() {
     for test in contexts().await {
         let id = test.remind(MONDAY).await;
         test.until_sent(id, 1).await;
@@ -66,7 +66,12 @@ async fn another_date_or_switching_it_on_has_a_reminder_sent_again_and_another_t
         for is_active in [false, true] {
             test.update(id, ReminderChange { is_active: Some(is_active), ..Default::default() }).await;
         }
-        test.until_sent(id, 3).await;
+        // Nor does a way round by another day.
+        for day in ["2031-03-09", WEDNESDAY] {
+            test.update(id, ReminderChange { reminder_time: Some(on_day(day)), ..Default::default() }).await;
+        }
+        test.until_dispatched().await;
+        assert_eq!(test.times_sent(id).await, 2, "a reminder is sent once a day");
     }
 }
 

@@ -46,9 +46,12 @@ fn templates(input: &str) -> [MailTemplate; 10] {
         MailTemplate::PasswordChanged { first_name: first_name.clone(), at: at.clone() },
         MailTemplate::NewDevice {
             first_name: first_name.clone(),
-            device: input.to_owned(),
-            address: Some("2001:db8::7".parse().expect("an address")),
-            at: at.clone(),
+            logins: vec![DeviceLogin {
+                device: input.to_owned(),
+                address: Some("2001:db8::7".parse().expect("an address")),
+                at: at.clone(),
+            }],
+            more: 0,
         },
         MailTemplate::AddressCode {
             claim_name: first_name.clone(),
@@ -149,6 +152,10 @@ fn the_code_is_the_only_run_of_six_digits() {
     ] {
         for (template, raw) in mails(input) {
             let mail = parsed(&raw);
+            // It goes only to its author, as typed.
+            if matches!(template, MailTemplate::Reminder { .. }) {
+                continue;
+            }
             let expected: &[&str] = if carries_code(&template) { &["482913"] } else { &[] };
             assert_eq!(long_numbers(&mail.body_text(0).expect("text")), expected, "{template:?} of {input:?}");
             assert_eq!(long_numbers(&mail.body_html(0).expect("HTML")), expected, "{template:?} of {input:?}");
@@ -166,9 +173,16 @@ fn text_of_clients_becomes_no_header_markup_or_link() {
         assert!(mail.bcc().is_none() && mail.to().is_some_and(|to| to.clone().into_list().len() == 1), "{template:?}");
         assert!(!mail.subject().expect("a subject").contains("Ada"), "{template:?}");
         let (text, html) = (mail.body_text(0).expect("text"), mail.body_html(0).expect("HTML"));
-        assert!(html.contains("&lt;a href=") && !html.contains("<a"), "{template:?}: {html}");
+        assert!(!html.contains("<a"), "{template:?}: {html}");
+        let shows_input = matches!(template, MailTemplate::NewDevice { .. } | MailTemplate::Reminder { .. });
+        assert_eq!(html.contains("&lt;a href="), shows_input, "{template:?}: {html}");
         for part in [text, html] {
-            assert!(part.contains("{{ code }"), "it is not evaluated as a template: {template:?}: {part}");
+            let says = "it is not evaluated as a template";
+            assert_eq!(part.contains("{{ code }"), shows_input, "{says}: {template:?}: {part}");
+            if matches!(template, MailTemplate::Reminder { .. }) {
+                assert!(part.contains("www.evil.example"), "as typed: {part}");
+                continue;
+            }
             for link in ["://", "evil.example", "www.evil"] {
                 assert!(!part.contains(link), "{template:?}: {link}: {part}");
             }
@@ -195,11 +209,27 @@ fn long_names_stay_within_the_line_length_of_mail() {
 
 #[test]
 fn an_unknown_client_ip_is_left_out() {
-    let template =
-        MailTemplate::NewDevice { first_name: "Ada".into(), device: "Firefox".into(), address: None, at: in_manila() };
+    let login = DeviceLogin { device: "Firefox".into(), address: None, at: in_manila() };
+    let template = MailTemplate::NewDevice { first_name: "Ada".into(), logins: vec![login], more: 0 };
     for (language, date) in [("en", "Date"), ("fil", "Petsa")] {
         let text = text(&template, Language::nearest(language));
         assert!(text.contains(&format!("    Device: Firefox\n    {date}: 2026-03-05")), "{text}");
+    }
+}
+
+#[test]
+fn several_new_logins_are_counted_and_listed() {
+    let login = |device: &str| DeviceLogin { device: device.to_owned(), address: None, at: in_manila() };
+    let logins = || vec![login("Firefox"), login("Chrome")];
+    let template = MailTemplate::NewDevice { first_name: "Ada".into(), logins: logins(), more: 3 };
+    for (language, count, more) in [("en", "5 log-ins", "3 more"), ("fil", "5 log-in", "3 pa")] {
+        let envelope = Envelope { language: Language::nearest(language), ..envelope("ada@example.org") };
+        let rendered = renderer().text(&template, envelope).expect("it renders");
+        for part in [rendered.text, rendered.html] {
+            for fact in [count, more, "Firefox", "Chrome"] {
+                assert!(part.contains(fact), "{fact}: {part}");
+            }
+        }
     }
 }
 

@@ -25,8 +25,8 @@ use tokio::{
 
 use super::{Mail, Reason, SendError};
 
-/// The most connections. Further mails wait, because mail servers limit connections of one client.
-const MAX_CONNECTIONS: usize = 4;
+/// The most connections, one for each mail in flight. Mail servers limit the connections of one client, often to 50.
+pub(in crate::mail) const MAX_CONNECTIONS: usize = 20;
 /// A connection that was idle for longer is not used again: servers and firewalls may have dropped it.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// Replies to a recipient that are about that recipient (RFC 5321 §4.2.3), where the server gives no enhanced status.

@@ -288,6 +288,30 @@ async fn the_old_address_is_free_for_another_account() {
     }
 }
 
+/// The task of the change ends with its actor, as it would with the process, and restores nothing. SQLite has one writer, which the test would
+/// have to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_whose_email_change_died_stays_valid() {
+    for test in contexts().await {
+        if matches!(test.db, Database::Sqlite(..)) {
+            continue;
+        }
+        let (ada, mail) = test.with_pending_change().await;
+        let mut tx = test.db.begin().await.expect("begins");
+        let lock = "UPDATE users SET email = email WHERE id = $1";
+        with_conn!(tx.connection(), c => sqlx::query(lock).bind(ada.user.id).execute(c).await.map(drop))
+            .expect("locks");
+        let dying = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            test.kill("user_registry").await;
+        };
+        let (died, ()) = tokio::join!(test.confirm(&ada, &mail), dying);
+        assert!(died.is_err(), "{died:?}");
+        drop(tx);
+        test.confirm(&ada, &mail).await.expect("the code is not used up");
+    }
+}
+
 #[tokio::test]
 async fn a_code_whose_email_change_could_not_be_written_stays_valid() {
     for test in contexts().await {

@@ -165,7 +165,7 @@ async fn the_mail_of_a_registration_that_was_verified_meanwhile_is_not_sent() {
         let (mut tx, ada) = (test.db.begin().await.expect("begins"), test.id_of(ADA).await);
         let late = MailReason::Registration { user: ada, claim: ClaimId(1) };
         let (now, id) = (test.clock.now(), Rng::system().uuid_v7(test.clock.now()));
-        faceofmind_platform::mail::enqueue(&mut tx, id, &late, "phone", now).await.expect("queues");
+        faceofmind_platform::mail::enqueue(&mut tx, id, &late, Default::default(), now).await.expect("queues");
         tx.commit().await.expect("commits");
         test.system.platform.mailer.tell(faceofmind_platform::mail::Poll);
         test.all_is_mailed().await;

@@ -12,10 +12,41 @@ async fn a_crash_before_the_job_is_done_sends_the_same_mail_again() {
         test.kill("mailer").await;
         server.answers(|_| "250 taken");
         assert_eq!(test.jobs().await, JobCounts { waiting: 1, dead: 0 });
-        test.advance(CLAIM_TIMEOUT);
+        test.lapse_claims().await;
         let mails = until_mailed(&server, 2).await;
         assert_eq!(mails[0].id, mails[1].id);
         test.until_queued(0, 0).await;
+    }
+}
+
+/// The claim lasts 10 s. The reply comes after 13 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reply_outlasts_no_claim_and_sends_no_second_mail() {
+    for (test, server) in contexts().await {
+        server.answers(|_| SILENCE);
+        test.register(ADA, PASSWORD, "phone").await;
+        until_mailed(&server, 1).await;
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        assert_eq!(server.mails().len(), 1, "the claim is renewed while the mail is being sent");
+    }
+}
+
+/// A process that ended without a word renews nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_claim_of_a_dead_mailer_lapses_after_ten_seconds() {
+    for (test, server) in contexts().await {
+        server.answers(|_| SILENCE);
+        test.register(ADA, PASSWORD, "phone").await;
+        until_mailed(&server, 1).await;
+        test.kill("mailer").await;
+        server.answers(|_| "250 taken");
+        let mut half_seconds = 0;
+        while server.mails().len() < 2 {
+            assert!(half_seconds < 28, "the claim outlives its holder");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            half_seconds += 1;
+        }
+        assert!(half_seconds > 12, "the claim lapsed after {half_seconds} half seconds");
     }
 }
 
@@ -29,10 +60,10 @@ async fn a_mailer_that_crashes_repeatedly_loses_no_mail_and_frees_no_slot_twice(
         for _ in 0..3 {
             test.until_in_flight(8).await;
             test.kill("mailer").await;
-            test.advance(CLAIM_TIMEOUT);
+            test.lapse_claims().await;
         }
         server.answers(|_| "250 taken");
-        test.advance(CLAIM_TIMEOUT);
+        test.lapse_claims().await;
         test.until_queued(0, 0).await;
         let mut to: Vec<_> = server.mails().into_iter().map(|mail| mail.to).collect();
         to.sort();

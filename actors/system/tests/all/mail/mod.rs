@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::Database;
-use faceofmind_model::MailReason;
-use faceofmind_platform::mail::{CLAIM_TIMEOUT, CountJobs, JobCounts, MailError, enqueue};
+use faceofmind_model::{MailReason, RequestContext, UserId};
+use faceofmind_platform::mail::{Cause, CountJobs, JobCounts, MailError, enqueue};
 use faceofmind_runtime::AskError;
 
-use crate::support::{MailServer, PASSWORD, Received, TestContext, email, settings, until};
+use crate::support::{MailServer, PASSWORD, Received, TestContext, client, email, settings, until};
 
+mod budgets;
 mod crashes;
 mod retries;
 
@@ -47,6 +48,19 @@ impl TestContext {
         let in_flight =
             async || self.system.platform.mailer.status().await.is_ok_and(|status| status.in_flight == mails);
         until("the mails are in flight", in_flight).await;
+    }
+
+    /// Lets the claims of dead nodes lapse. A live sender renews its claim within 3 s.
+    async fn lapse_claims(&self) {
+        self.run("UPDATE mail_intents SET claimed_until = created_at WHERE claimed_until IS NOT NULL").await;
+    }
+
+    /// Creates a user with a verified address, whose mails are the server's.
+    async fn person_at(&self, server: &MailServer, address: &str) -> UserId {
+        self.register(address, PASSWORD, "phone").await;
+        self.until_queued(0, 0).await;
+        let mail = server.mails().pop().expect("the code");
+        self.verify(address, &mail).await.expect("verifies").id
     }
 
     async fn until_retried(&self, times: u64) {

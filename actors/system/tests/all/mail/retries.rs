@@ -32,7 +32,7 @@ async fn a_job_without_a_wake_up_is_sent() {
         test.until_queued(0, 0).await;
         let mut tx = test.db.begin().await.expect("begins");
         let (now, reason) = (test.clock.now(), MailReason::PasswordReset { email: email(ADA) });
-        enqueue(&mut tx, Rng::system().uuid_v7(now), &reason, "phone", now).await.expect("queues");
+        enqueue(&mut tx, Rng::system().uuid_v7(now), &reason, Cause::default(), now).await.expect("queues");
         tx.commit().await.expect("commits");
         until_mailed(&server, 2).await;
     }
@@ -67,6 +67,46 @@ async fn one_slow_recipient_delays_no_other() {
         }
         until_mailed(&server, 11).await;
         test.until_queued(1, 0).await;
+    }
+}
+
+/// More recipients hang than there are senders.
+#[tokio::test]
+async fn twelve_hanging_recipients_delay_no_thirteenth() {
+    for (test, server) in contexts().await {
+        server.answers(|to| if to.starts_with("slow") { SILENCE } else { "250 taken" });
+        for number in 0..12 {
+            test.register(&format!("slow{number}@example.org"), PASSWORD, "phone").await;
+        }
+        test.register(ADA, PASSWORD, "phone").await;
+        let mailed = async || server.mails().iter().any(|mail| mail.to == ADA);
+        let waiting = until("the thirteenth is mailed", mailed);
+        tokio::time::timeout(Duration::from_secs(6), waiting).await.expect("it is not delayed");
+        test.until_in_flight(12).await;
+        test.until_queued(12, 0).await;
+    }
+}
+
+/// A recipient that hangs holds one sender, and the mails of others pass.
+#[tokio::test]
+async fn a_recipient_is_sent_one_mail_at_a_time_and_delays_no_other() {
+    for (test, server) in contexts().await {
+        let ada = test.person_at(&server, ADA).await;
+        let sent = server.mails().len();
+        server.answers(|_| SILENCE);
+        let mut tx = test.db.begin().await.expect("begins");
+        let now = test.clock.now();
+        for _ in 0..20 {
+            let reason = MailReason::PasswordChanged { user: ada };
+            enqueue(&mut tx, Rng::system().uuid_v7(now), &reason, Cause::default(), now).await.expect("queues");
+        }
+        tx.commit().await.expect("commits");
+        until_mailed(&server, sent + 1).await;
+        test.register(BOB, PASSWORD, "phone").await;
+        let mails = until_mailed(&server, sent + 2).await;
+        assert_eq!(mails.iter().skip(sent).map(|mail| mail.to.as_str()).collect::<Vec<_>>(), [ADA, BOB]);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(server.mails().len(), sent + 2, "one mail at a time");
     }
 }
 

@@ -115,7 +115,7 @@ async fn one_connection_serves_many_mails() {
 async fn concurrent_mails_share_a_few_connections() {
     let server = Server::start(friendly).await;
     let transport = Arc::new(server.patient());
-    let sends: Vec<_> = (0..20)
+    let sends: Vec<_> = (0..2 * MAX_CONNECTIONS)
         .map(|_| {
             let transport = transport.clone();
             tokio::spawn(async move { transport.send(&a_mail()).await })

@@ -1,0 +1,103 @@
+use faceofmind_base::{Clock, Rng};
+use faceofmind_model::{LoginId, ReminderId};
+use faceofmind_testing::databases;
+
+use super::*;
+
+async fn queue(db: &Database, reasons: impl IntoIterator<Item = MailReason>, now: Timestamp) {
+    let mut tx = db.begin().await.expect("begins");
+    for reason in reasons {
+        let cause = Cause { client: "phone", request_id: Some("request-1") };
+        enqueue(&mut tx, Rng::system().uuid_v7(now), &reason, cause, now).await.expect("queues");
+    }
+    tx.commit().await.expect("commits");
+}
+
+fn reminder(user: i64) -> MailReason {
+    MailReason::Reminder { user: UserId(user), reminder: ReminderId(user) }
+}
+
+fn notice(user: i64) -> MailReason {
+    MailReason::PasswordChanged { user: UserId(user) }
+}
+
+fn reset(number: i64) -> MailReason {
+    MailReason::PasswordReset { email: Email::parse(&format!("ada{number}@example.org")).expect("an address") }
+}
+
+/// Claims for that many free senders, of which two are for codes.
+async fn claimed(db: &Database, free: usize, now: Timestamp) -> Vec<MailPriority> {
+    let jobs = claim(db, free, 2, now).await.expect("claims");
+    jobs.iter().map(|job| job.reason.as_ref().expect("readable").priority()).collect()
+}
+
+#[tokio::test]
+async fn codes_are_claimed_first_then_notices_and_two_senders_take_codes_only() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, (0..40).map(reminder), now).await;
+        queue(&db, (40..50).map(notice), now + Duration::from_micros(1)).await;
+        let now = now + Duration::from_secs(1);
+        assert_eq!(claimed(&db, 8, now).await, [MailPriority::Notice; 6], "two senders stay free for codes");
+        assert_eq!(claimed(&db, 2, now).await, []);
+        queue(&db, (0..3).map(reset), now).await;
+        assert_eq!(claimed(&db, 2, now).await, [MailPriority::Code; 2]);
+        let rest = claimed(&db, 8, now).await;
+        assert_eq!(rest[0], MailPriority::Code);
+        assert_eq!((rest.len(), rest[4], rest[5]), (6, MailPriority::Notice, MailPriority::Reminder));
+    }
+}
+
+#[tokio::test]
+async fn a_recipient_is_sent_one_mail_at_a_time() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, [notice(1), reminder(1), notice(1), notice(2)], now).await;
+        let jobs = claim(&db, 8, 2, now).await.expect("claims");
+        let users: Vec<_> = jobs.iter().map(|job| job.reason.as_ref().and_then(MailReason::user)).collect();
+        assert_eq!(users.len(), 2);
+        assert!(users.contains(&Some(UserId(1))) && users.contains(&Some(UserId(2))));
+        assert!(claim(&db, 8, 2, now).await.expect("claims").is_empty(), "they are being sent");
+        for job in &jobs {
+            assert_eq!(job.request_id.as_deref(), Some("request-1"));
+            mark_done(&db, job).await.expect("is done");
+        }
+        assert_eq!(claimed(&db, 8, now).await, [MailPriority::Notice], "its second mail");
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_claim_lasts_and_a_job_that_is_put_off_has_no_more_attempts() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, [notice(1)], now).await;
+        let job = claim(&db, 8, 2, now).await.expect("claims").pop().expect("one");
+        assert_eq!(job.attempts, 1);
+        // A node whose clock is ahead takes nothing on PostgreSQL. SQLite has one node, whose claim is renewed in time.
+        let later = now + Duration::from_secs(9);
+        renew_claim(&db, &job, later).await.expect("renews");
+        assert!(claim(&db, 8, 2, later + Duration::from_secs(9)).await.expect("claims").is_empty());
+        put_off(&db, &job, later).await.expect("puts off");
+        let again = claim(&db, 8, 2, later).await.expect("claims").pop().expect("one");
+        assert_eq!((again.id, again.attempts), (job.id, 1));
+    }
+}
+
+#[tokio::test]
+async fn waiting_notices_of_new_logins_are_found_and_done_together() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        let login = |number| MailReason::NewDevice { user: UserId(1), login: LoginId(number) };
+        let of_another = MailReason::NewDevice { user: UserId(2), login: LoginId(9) };
+        queue(&db, [login(0)], now - Duration::from_secs(1)).await;
+        queue(&db, (1..3).map(login).chain([notice(1), of_another]), now).await;
+        let jobs = claim(&db, 8, 2, now).await.expect("claims");
+        let mut job = jobs.into_iter().find(|job| job.reason == Some(login(0))).expect("the first of the user");
+        job.alike = waiting_new_logins(&db, &job, UserId(1), now).await.expect("reads");
+        let alike: Vec<_> = job.alike.iter().map(|(_, reason)| reason.clone()).collect();
+        assert!(alike.len() == 2 && alike.contains(&login(1)) && alike.contains(&login(2)), "{alike:?}");
+        mark_done(&db, &job).await.expect("is done");
+        let left = count(db.read_conn().await.expect("reads").connection()).await.expect("counts");
+        assert_eq!(left.waiting, 2, "the other notice, and the other user's");
+    }
+}

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use faceofmind_domain::accounts::{MailContext, MailTopic};
 use faceofmind_platform::{
-    Platform, login_store,
     mail::{ComposeError, MailJob},
-    rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey},
+    rate_limit::{Acquire, Limit, RateLimitError, RateLimitKey, RateLimiter},
 };
+use faceofmind_runtime::Handle;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -30,51 +30,46 @@ pub(crate) enum Spent {
     Later(Duration),
 }
 
-/// Counts mails.
-pub(crate) struct MailBudgets<'a>(pub(crate) &'a Platform);
-
-impl MailBudgets<'_> {
-    /// Counts the mail at its first attempt.
-    pub(crate) async fn spend(&self, job: &MailJob, context: &MailContext) -> Result<Spent, ComposeError> {
-        if job.attempts > 1 {
-            return Ok(Spent::Fits);
-        }
-        let keys = self.keys(job, context).await?;
-        match self.0.limiter.ask(Acquire(keys)).await {
-            Ok(_reservation) => Ok(Spent::Fits),
-            Err(RateLimitError::Exceeded { retry_after }) if matches!(context.topic, MailTopic::NewDevice(_)) => {
-                Ok(Spent::Later(retry_after))
-            }
-            Err(RateLimitError::Exceeded { .. }) => {
-                tracing::warn!(mail = %job.id, user = %context.user, "mail dropped: its recipient has had the most mails of this kind for today");
-                Ok(Spent::Exceeded)
-            }
-            Err(error) => Err(error.into()),
-        }
+/// Counts the mail at its first attempt. `is_known` is whether the account knows the network of the client that caused it.
+pub(crate) async fn spend(
+    limiter: &Handle<RateLimiter>,
+    job: &MailJob,
+    context: &MailContext,
+    is_known: bool,
+) -> Result<Spent, ComposeError> {
+    if job.attempts > 1 {
+        return Ok(Spent::Fits);
     }
-
-    async fn keys(&self, job: &MailJob, context: &MailContext) -> Result<Vec<RateLimitKey>, ComposeError> {
-        let of = |limit, subject: String| RateLimitKey { limit, subject };
-        let (address, user) = (context.to.as_str(), context.user);
-        Ok(match &context.topic {
-            MailTopic::Claim { .. } | MailTopic::AlreadyRegistered | MailTopic::Reset => {
-                let mut reader = self.0.db.read_conn().await?;
-                let known = login_store::known_since(&mut reader, user, &job.client).await?;
-                drop(reader);
-                if known.is_some() { vec![of(BY_OWNER, address.to_owned())] } else { self.of_a_stranger(job, address) }
-            }
-            // The user of another account asks for this address.
-            MailTopic::AddressClaim { .. } | MailTopic::AddressTaken => self.of_a_stranger(job, address),
-            MailTopic::Reminder(_) => vec![of(REMINDERS, user.to_string())],
-            MailTopic::NewDevice(_) => vec![of(NEW_LOGINS, user.to_string())],
-            MailTopic::PasswordChanged | MailTopic::AddressChangeAsked | MailTopic::AddressChanged => Vec::new(),
-        })
+    match limiter.ask(Acquire(keys(job, context, is_known))).await {
+        Ok(_reservation) => Ok(Spent::Fits),
+        Err(RateLimitError::Exceeded { retry_after }) if matches!(context.topic, MailTopic::NewDevice(_)) => {
+            Ok(Spent::Later(retry_after))
+        }
+        Err(RateLimitError::Exceeded { .. }) => {
+            tracing::warn!(mail = %job.id, user = %context.user, "mail dropped: its recipient has had the most mails of this kind for today");
+            Ok(Spent::Exceeded)
+        }
+        Err(error) => Err(error.into()),
     }
+}
 
-    fn of_a_stranger(&self, job: &MailJob, address: &str) -> Vec<RateLimitKey> {
-        vec![
-            RateLimitKey { limit: BY_STRANGERS, subject: address.to_owned() },
-            RateLimitKey { limit: BY_ONE_STRANGER, subject: format!("{address} {}", job.client) },
-        ]
+/// Returns what the mail counts for.
+fn keys(job: &MailJob, context: &MailContext, is_known: bool) -> Vec<RateLimitKey> {
+    let of = |limit, subject: String| RateLimitKey { limit, subject };
+    let (address, user) = (context.to.as_str(), context.user);
+    match &context.topic {
+        MailTopic::Claim { .. } | MailTopic::AlreadyRegistered | MailTopic::Reset if is_known => {
+            vec![of(BY_OWNER, address.to_owned())]
+        }
+        MailTopic::Claim { .. }
+        | MailTopic::AlreadyRegistered
+        | MailTopic::Reset
+        | MailTopic::AddressClaim { .. }
+        | MailTopic::AddressTaken => {
+            vec![of(BY_STRANGERS, address.to_owned()), of(BY_ONE_STRANGER, format!("{address} {}", job.client))]
+        }
+        MailTopic::Reminder(_) => vec![of(REMINDERS, user.to_string())],
+        MailTopic::NewDevice(_) => vec![of(NEW_LOGINS, user.to_string())],
+        MailTopic::PasswordChanged | MailTopic::AddressChangeAsked | MailTopic::AddressChanged => Vec::new(),
     }
 }

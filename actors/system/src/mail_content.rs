@@ -1,6 +1,7 @@
 //! What each mail says, decided when it is about to be sent.
 
 use faceofmind_base::Timestamp;
+use faceofmind_db::StoreError;
 use faceofmind_domain::{
     accounts::{GetMailContext, MailContext, MailTopic},
     logins::FindLogin,
@@ -8,7 +9,7 @@ use faceofmind_domain::{
 };
 use faceofmind_model::{ClaimId, Email, LoginId, MailReason};
 use faceofmind_platform::{
-    Platform,
+    Platform, login_store,
     mail::{ComposeError, ComposeFuture, Composed, ComposedMail, DeviceLogin, MailComposer, MailJob, MailTemplate},
     otp::{IssueCode, IssuedCode, OtpError, Purpose},
 };
@@ -16,7 +17,7 @@ use futures_util::future::BoxFuture;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use crate::{
-    mail_budgets::{MailBudgets, Spent},
+    mail_budgets::{self, Spent},
     modules::Modules,
 };
 
@@ -37,12 +38,13 @@ impl MailComposer for MailComposition {
             let Some(reason) = job.reason.clone() else { return Ok(Composed::Nothing) };
             let found = self.modules.accounts.ask(GetMailContext { reason: reason.clone() }).await?;
             let Some(context) = found else { return self.issue_unsent(job, reason).await };
-            match self.budgets().spend(job, &context).await? {
+            let is_known = self.is_known(job, &context).await?;
+            match mail_budgets::spend(&self.platform.limiter, job, &context, is_known).await? {
                 Spent::Fits => {}
                 Spent::Exceeded => return Ok(Composed::Nothing),
                 Spent::Later(delay) => return Ok(Composed::Later(delay)),
             }
-            let Some(template) = self.template(job, &context).await? else { return Ok(Composed::Nothing) };
+            let Some(template) = self.template(job, &context, is_known).await? else { return Ok(Composed::Nothing) };
             let MailContext { user, to, language, .. } = context;
             Ok(Composed::Mail(Box::new(ComposedMail { user, to, language, template })))
         })
@@ -53,19 +55,30 @@ impl MailComposer for MailComposition {
 const MAX_LISTED: usize = 10;
 
 impl MailComposition {
-    fn budgets(&self) -> MailBudgets<'_> {
-        MailBudgets(&self.platform)
+    /// Whether the account knows the network of the client that caused the mail. A change of address is the request of another account's user.
+    async fn is_known(&self, job: &MailJob, context: &MailContext) -> Result<bool, StoreError> {
+        if matches!(context.topic, MailTopic::AddressClaim { .. } | MailTopic::AddressTaken) {
+            return Ok(false);
+        }
+        let mut reader = self.platform.db.read_conn().await?;
+        Ok(login_store::known_since(&mut reader, context.user, &job.client).await?.is_some())
     }
 
     /// Returns what the mail says, or `None` when its code exceeds the quota or its topic is gone. A notice that an address was registered
     /// again, or is to be changed to, issues a code that is not mailed: so it counts for the quota, and the owner is not flooded.
-    async fn template(&self, job: &MailJob, context: &MailContext) -> Result<Option<MailTemplate>, ComposeError> {
+    async fn template(
+        &self,
+        job: &MailJob,
+        context: &MailContext,
+        is_known: bool,
+    ) -> Result<Option<MailTemplate>, ComposeError> {
+        let issue = |purpose, claim| self.issue(job, context.to.clone(), purpose, claim, is_known);
         let first_name = context.first_name.clone();
         let zoned = |moment: Timestamp| self.zoned(moment, context);
         let at = zoned(job.created_at);
         Ok(match &context.topic {
             MailTopic::Claim { claim, name, at, has_others } => {
-                let issued = self.issue(job, context, Purpose::Verification, Some(*claim)).await?;
+                let issued = issue(Purpose::Verification, Some(*claim)).await?;
                 issued.map(|issued| MailTemplate::Welcome {
                     claim_name: name.clone(),
                     claimed_at: zoned(*at),
@@ -77,7 +90,7 @@ impl MailComposition {
                 })
             }
             MailTopic::Reset => {
-                let issued = self.issue(job, context, Purpose::PasswordReset, None).await?;
+                let issued = issue(Purpose::PasswordReset, None).await?;
                 issued.map(|issued| MailTemplate::ResetCode {
                     first_name,
                     expires_in_minutes: minutes(&issued),
@@ -86,7 +99,7 @@ impl MailComposition {
                 })
             }
             MailTopic::AlreadyRegistered => {
-                let unsent = self.issue(job, context, Purpose::Verification, None).await?;
+                let unsent = issue(Purpose::Verification, None).await?;
                 unsent.map(|_| MailTemplate::AlreadyRegistered { first_name, at })
             }
             MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
@@ -116,7 +129,7 @@ impl MailComposition {
                 })
             }
             MailTopic::AddressClaim { claim, name } => {
-                let issued = self.issue(job, context, Purpose::EmailChange, Some(*claim)).await?;
+                let issued = issue(Purpose::EmailChange, Some(*claim)).await?;
                 issued.map(|issued| MailTemplate::AddressCode {
                     claim_name: name.clone(),
                     claimed_at: at,
@@ -125,7 +138,7 @@ impl MailComposition {
                 })
             }
             MailTopic::AddressTaken => {
-                let unsent = self.issue(job, context, Purpose::EmailChange, None).await?;
+                let unsent = issue(Purpose::EmailChange, None).await?;
                 unsent.map(|_| MailTemplate::AddressTaken { first_name, at })
             }
             MailTopic::AddressChangeAsked => Some(MailTemplate::AddressChangeAsked { first_name, at }),
@@ -137,7 +150,7 @@ impl MailComposition {
     /// and do not reveal which accounts exist.
     async fn issue_unsent(&self, job: &MailJob, reason: MailReason) -> Result<Composed, ComposeError> {
         if let MailReason::PasswordReset { email } = reason {
-            self.issue_at(job, email, Purpose::PasswordReset, None).await?;
+            self.issue(job, email, Purpose::PasswordReset, None, false).await?;
         }
         Ok(Composed::Nothing)
     }
@@ -145,22 +158,13 @@ impl MailComposition {
     async fn issue(
         &self,
         job: &MailJob,
-        context: &MailContext,
-        purpose: Purpose,
-        claim: Option<ClaimId>,
-    ) -> Result<Option<IssuedCode>, OtpError> {
-        self.issue_at(job, context.to.clone(), purpose, claim).await
-    }
-
-    async fn issue_at(
-        &self,
-        job: &MailJob,
         address: Email,
         purpose: Purpose,
         claim: Option<ClaimId>,
+        is_known: bool,
     ) -> Result<Option<IssuedCode>, OtpError> {
         let client = job.client.clone();
-        self.platform.otp.ask(IssueCode { purpose, address, claim, job: job.id, client }).await
+        self.platform.otp.ask(IssueCode { purpose, address, claim, job: job.id, client, is_known }).await
     }
 
     fn zoned(&self, moment: Timestamp, context: &MailContext) -> ZonedDateTime {

@@ -44,6 +44,8 @@ pub struct IssueCode {
     pub job: Uuid,
     /// The client that caused the mail job.
     pub client: String,
+    /// Whether the account knows the client's network. What strangers cause uses up nothing of its quota.
+    pub is_known: bool,
 }
 
 impl Message for IssueCode {

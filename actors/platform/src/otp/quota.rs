@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-/// What may be issued for one address and purpose within a sliding window.
+/// What may be issued for one address and purpose within a sliding window, for strangers and apart from them for clients in networks that the
+/// account knows.
 #[derive(Clone, Copy, Debug)]
 pub struct IssueQuota {
     pub window: Duration,
@@ -23,6 +24,9 @@ impl Default for IssueQuota {
 /// A code issued within the window: its mail job, and the client that caused the job.
 pub(super) type PreviousIssue = (String, String);
 
+/// What the stored client begins with if the account knew its network.
+pub(super) const KNOWN: &str = "known:";
+
 impl IssueQuota {
     /// Whether one more code fits beside the previous ones.
     pub(super) fn allows(&self, job: &str, client: &str, previous: &[PreviousIssue]) -> bool {
@@ -30,7 +34,8 @@ impl IssueQuota {
         if attempts > 0 {
             return attempts < self.max_attempts as usize;
         }
-        let jobs: BTreeSet<_> = previous.iter().collect();
+        let is_known = |client: &str| client.starts_with(KNOWN);
+        let jobs: BTreeSet<_> = previous.iter().filter(|(_, by)| is_known(by) == is_known(client)).collect();
         let of_client = jobs.iter().filter(|(_, by)| by == client).count();
         jobs.len() < self.max_mails as usize && of_client < self.max_per_client as usize
     }
@@ -52,6 +57,16 @@ mod tests {
         assert!(!quota.allows("3", "phone", &two));
         assert!(quota.allows("3", "laptop", &two));
         assert!(!quota.allows("4", "tablet", &previous(&[("1", "phone"), ("2", "phone"), ("3", "laptop")])));
+    }
+
+    #[test]
+    fn strangers_and_the_owner_use_up_nothing_of_each_other() {
+        let quota = IssueQuota::default();
+        let strangers = [("1", "phone"), ("2", "phone"), ("3", "laptop")];
+        let owner = [("4", "known:tablet"), ("5", "known:tablet"), ("6", "known:desktop")];
+        assert!(quota.allows("4", "known:tablet", &previous(&strangers)));
+        assert!(quota.allows("1", "phone", &previous(&owner)));
+        assert!(!quota.allows("7", "known:phone", &previous(&owner)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     VerifyCode,
     limits::Alarm,
     messages::CodeKey,
+    quota::KNOWN,
     store::{NewCode, OnMiss},
 };
 use crate::{
@@ -67,12 +68,13 @@ impl OtpService {
 
     fn new_code(&self, mac: String, attempts_left: i32, request: &IssueCode) -> NewCode {
         let now = self.deps.clock.now();
+        let client = self.keys.of(&["client", &request.client]);
         NewCode {
             id: self.deps.rng.uuid_v7(now).to_string(),
             mac,
             claim: request.claim,
             job: request.job.to_string(),
-            client: self.keys.of(&["client", &request.client]),
+            client: if request.is_known { format!("{KNOWN}{client}") } else { client },
             attempts_left,
             issued_at: now,
             expires_at: now + self.settings.lifetime,

@@ -110,6 +110,7 @@ fn request(client: &str) -> IssueCode {
         claim: Some(ClaimId(7)),
         job: Uuid::from_bytes(Rng::system().bytes()),
         client: client.to_owned(),
+        is_known: false,
     }
 }
 

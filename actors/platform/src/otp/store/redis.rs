@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{FoundCode, NewCode, OnMiss};
 use crate::{
     DependencyError,
-    otp::{IssueQuota, OnMatch, messages::CodeKey},
+    otp::{IssueQuota, OnMatch, messages::CodeKey, quota::KNOWN},
     redis::RedisClient,
 };
 
@@ -49,7 +49,8 @@ pub(super) async fn issue(
         .arg(quota.max_attempts)
         .arg(&code.id)
         .arg(record(code)?)
-        .arg(expire_ms);
+        .arg(expire_ms)
+        .arg(KNOWN);
     redis.run(&call).await
 }
 

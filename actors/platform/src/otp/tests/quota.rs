@@ -30,6 +30,23 @@ async fn three_codes_in_ten_minutes_two_of_them_for_one_client() {
 }
 
 #[tokio::test]
+async fn codes_that_strangers_cause_use_up_none_of_those_that_the_owner_causes() {
+    for codes in everywhere().await {
+        let node = Node::of(codes).await;
+        let known = |client| IssueCode { is_known: true, ..request(client) };
+        for client in ["one", "two", "three"] {
+            assert!(gets_one(&node, request(client)).await);
+        }
+        assert!(!gets_one(&node, request("four")).await, "strangers have used theirs up");
+        for client in [PHONE, PHONE, "laptop"] {
+            assert!(gets_one(&node, known(client)).await);
+        }
+        assert!(!gets_one(&node, known("tablet")).await, "the owner has a quota too");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn sending_a_mail_again_issues_another_code_at_most_ten_times() {
     for codes in everywhere().await {
         let node = Node::of(codes).await;

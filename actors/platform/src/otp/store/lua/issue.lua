@@ -1,9 +1,12 @@
 -- Stores a code, within the quota.
 -- KEYS: the codes of one address and purpose, a JSON object each.
 -- ARGV: the start of the quota's window (milliseconds); the most mail jobs in it; of them, the most of one client; the most codes for one
---       job; the code's id; the code as JSON; the expiry of the key (milliseconds).
+--       job; the code's id; the code as JSON; the expiry of the key (milliseconds); what a client begins with whose network is known.
 -- Returns whether the code was stored. Expired codes that the quota does not count are deleted.
 local code = cjson.decode(ARGV[6])
+local function is_known(client)
+    return string.sub(client, 1, #ARGV[8]) == ARGV[8]
+end
 local seen, jobs, of_client, attempts = {}, 0, 0, 0
 local fields = redis.call('HGETALL', KEYS[1])
 for at = 1, #fields, 2 do
@@ -14,7 +17,7 @@ for at = 1, #fields, 2 do
         end
     elseif previous.intent == code.intent then
         attempts = attempts + 1
-    elseif not seen[previous.intent] then
+    elseif not seen[previous.intent] and is_known(previous.client) == is_known(code.client) then
         seen[previous.intent] = true
         jobs = jobs + 1
         if previous.client == code.client then

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use faceofmind_base::begin_write;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqliteConnection, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -45,9 +45,6 @@ const MAX_UNTRIED: Duration = Duration::from_secs(1);
 
 /// The longest wait for a new connection that is made beside the pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A checkpoint waits at most 250 ms for readers, because it holds up every writer.
-const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 
 /// Connections to a PostgreSQL server, and when one of them was last found broken.
 #[derive(Clone, Debug)]
@@ -225,39 +222,6 @@ impl Database {
             Self::Postgres(pool) => pool.check().await,
             Self::Sqlite(pool, _) => Ok(pool.acquire().await.map(drop)?),
         }
-    }
-
-    /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy
-    /// behind, and [truncates its log](Self::checkpoint_wal). Writers wait for as long as copying the file takes. Does nothing on
-    /// PostgreSQL, which vacuums by itself.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn vacuum(&self) -> Result<bool, StoreError> {
-        self.checkpoint_after(Some("VACUUM")).await
-    }
-
-    /// Moves the write-ahead log of an SQLite file into the file and truncates it. Returns false while an older snapshot is being read,
-    /// which still needs the log: call it again later.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn checkpoint_wal(&self) -> Result<bool, StoreError> {
-        self.checkpoint_after(None).await
-    }
-
-    async fn checkpoint_after(&self, statement: Option<&'static str>) -> Result<bool, StoreError> {
-        let Self::Sqlite(pool, writer) = self else { return Ok(true) };
-        let _write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
-        if let Some(statement) = statement {
-            sqlx::query(statement).execute(&mut connection).await?;
-        }
-        sqlx::query(CHECKPOINT_BUSY_TIMEOUT).execute(&mut connection).await?;
-        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(checkpoint).fetch_one(&mut connection).await?;
-        connection.close().await?;
-        Ok(busy == 0)
     }
 
     /// Returns the product's name: `PostgreSQL` or `SQLite`.

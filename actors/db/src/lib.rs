@@ -20,6 +20,7 @@ pub mod export;
 pub mod lease;
 pub mod migrations;
 pub mod snapshot;
+mod vacuum;
 
 pub use bulk::{BulkStatement, MAX_ROWS, pad_with_nulls};
 pub use connection::{Connection, ReadConn, StatementState, Tx};

@@ -249,6 +249,97 @@ fn the_architecture_document_describes_every_module() {
     }
 }
 
+/// The beginning of a row of "What is bounded", the file that enforces the bound, and the texts before its numbers.
+const BOUNDS: &[(&str, &str, &[&str])] = &[
+    ("connections to the public port", "src/app/open_files.rs", &["MAX_CONNECTIONS: usize = ", "RESERVE: usize = "]),
+    ("connections to the operators' port", "src/app.rs", &["OPERATOR_CONNECTIONS: usize = "]),
+    (
+        "requests in progress under `/api`",
+        "src/http/layers/admission.rs",
+        &["MAX_IN_PROGRESS: usize = ", "MAX_WAITING: usize = "],
+    ),
+    ("HTTP/2 requests", "src/http/server.rs", &["max_concurrent_streams("]),
+    ("head of a request", "src/http/server.rs", &["max_buf_size(", "max_header_list_size("]),
+    ("rest of a refused body", "src/http/layers/body_limit.rs", &["MAX_DRAINED: usize = ", "Duration::from_secs("]),
+    ("messages in progress or waiting", "actors/domain/src/accounts/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/domain/src/logins/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/domain/src/sessions/actor.rs", &["capacity: "]),
+    ("messages in progress or waiting", "actors/platform/src/rate_limit/actor.rs", &["mailbox: "]),
+    ("messages in progress or waiting", "actors/platform/src/otp/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/domain/src/community/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/domain/src/reminders/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/system/src/exporter/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/platform/src/mail/actor.rs", &["CAPACITY: usize = "]),
+    ("messages in progress or waiting", "actors/platform/src/outbox/actor.rs", &["CAPACITY: usize = "]),
+    (
+        "reads that grow",
+        "actors/platform/src/platform.rs",
+        &["RESERVED_CONNECTIONS: usize = ", "MAX_WAITING_READS: usize = "],
+    ),
+    ("rows in one batch", "actors/db/src/bulk.rs", &["MAX_ROWS: usize = "]),
+    ("detections deleted", "actors/domain/src/sessions/large_deletion.rs", &["PORTION: usize = "]),
+    ("detections in one request", "actors/domain/src/sessions/detection.rs", &["MAX_DETECTIONS_PER_REQUEST: usize = "]),
+    ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = "]),
+    ("entries in one page", "src/http/page.rs", &["limit: Clamped<1, "]),
+    ("exports", "actors/system/src/exporter/actor.rs", &["max_concurrent: "]),
+    ("exports", "actors/db/src/export/json_writer.rs", &["MIN_RATE: u32 = "]),
+    ("event streams", "actors/platform/src/outbox/mod.rs", &["max_feeds: ", "max_feeds_per_user: "]),
+    ("events waiting for the reader", "src/http/events/mod.rs", &["FRAME_BUFFER: usize = "]),
+    ("mails being sent", "actors/platform/src/mail/actor.rs", &["MAX_QUICK: usize = ", "FOR_CODES: usize = "]),
+    (
+        "mails to one address",
+        "actors/system/src/mail_budgets.rs",
+        &[
+            "\"mails caused by strangers\", max: ",
+            "\"mails caused by one stranger\", max: ",
+            "\"mails caused by the owner\", max: ",
+            "\"reminders mailed\", max: ",
+        ],
+    ),
+    ("notices of new log-ins", "actors/system/src/mail_budgets.rs", &["\"notices of new log-ins\", max: "]),
+    ("notices of new log-ins", "actors/system/src/mail_content.rs", &["MAX_LISTED: usize = "]),
+    ("attempts to send a mail", "actors/platform/src/mail/delivery.rs", &["MAX_ATTEMPTS: u32 = "]),
+    ("cached logins and users", "actors/platform/src/auth_cache/mod.rs", &["CAPACITY: u64 = "]),
+    ("rate-limit counters while Redis", "actors/platform/src/rate_limit/actor.rs", &["max_local_counters: "]),
+    ("requests to the suggestions endpoint", "actors/domain/src/suggestions/actor.rs", &["max_concurrent: "]),
+    ("pending registrations", "actors/domain/src/accounts/pending_registrations.rs", &["MAX_PENDING: i64 = "]),
+    ("reminders", "actors/domain/src/reminders/reminder.rs", &["MAX_REMINDERS: i64 = "]),
+];
+
+/// A number as the code has it (`16_384`, `64 << 10`), as the documents write it (`16,384`, `64 KiB`).
+fn as_documented(number: &str) -> String {
+    let (digits, shift) = number.split_once(" << ").unwrap_or((number, ""));
+    let unit = match shift {
+        "" => "",
+        "10" => " KiB",
+        "20" => " MiB",
+        other => panic!("no unit for {other} bits"),
+    };
+    let digits = digits.replace('_', "");
+    let grouped = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
+    format!("{grouped}{unit}")
+}
+
+#[test]
+fn the_table_of_bounds_states_what_the_code_enforces() {
+    let operations = document("docs/OPERATIONS.md");
+    let table = section("What is bounded", &operations);
+    for (resource, file, names) in BOUNDS {
+        let row = table.lines().find(|line| line.starts_with(&format!("| {resource}")));
+        let row = row.unwrap_or_else(|| panic!("no row of {resource}"));
+        let text = document(file);
+        for name in *names {
+            let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("{file}: no {name}"));
+            let number = rest.split([';', ',', ')', '>']).next().unwrap_or_default();
+            let bound = as_documented(number);
+            let stated: Vec<&str> =
+                row.split([' ', '|', ';', '(', ')']).map(|word| word.trim_end_matches(',')).collect();
+            let words: Vec<&str> = bound.split(' ').collect();
+            assert!(stated.windows(words.len()).any(|stated| stated == words), "{resource}: {bound} of {file}, {name}");
+        }
+    }
+}
+
 /// The number after this text in a file.
 fn number_in(file: &str, after: &str) -> u64 {
     let text = document(file);

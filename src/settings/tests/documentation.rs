@@ -1,6 +1,10 @@
 //! The documents describe exactly the settings that exist, with their defaults.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use super::{defaults::keys_of_default_toml, *};
 
@@ -78,4 +82,23 @@ fn the_settings_document_lists_exactly_the_settings_with_their_defaults_in_the_o
     assert_eq!(owned(&rows), defaults());
     let names: Vec<_> = rows.iter().map(|(name, _)| name.to_lowercase()).collect();
     assert_eq!(names, keys_of_default_toml());
+}
+
+/// Settings that bound what clients use up.
+fn is_bound(name: &str) -> bool {
+    name.starts_with("LIMIT_")
+        || ["BODY_LIMIT_BYTES", "DATABASE_MAX_CONNECTIONS", "EVENTS_WINDOW", "HASHER_QUEUE", "TRUSTED_PROXIES"]
+            .contains(&name)
+}
+
+#[test]
+fn the_table_of_bounds_names_exactly_the_settings_that_are_bounds() {
+    let document = document("docs/OPERATIONS.md");
+    let table = document.split("\n## ").find(|section| section.starts_with("What is bounded\n")).expect("a table");
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let named: BTreeSet<&str> =
+        rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|word| is_name(word)).collect();
+    let settings = defaults();
+    let bounds: BTreeSet<&str> = settings.iter().map(|(name, _)| name.as_str()).filter(|name| is_bound(name)).collect();
+    assert_eq!(named, bounds);
 }

@@ -385,6 +385,6 @@ async fn suggest(suggestions: &Suggestions, session: SessionId, detection: &Dete
     let AdviceLocale { time_zone, language } = locale;
     let emotion = detection.emotion().to_owned();
     let words = Some(detection.voice_content()).filter(|words| !words.is_empty()).map(str::to_owned);
-    let seed = session.0.unsigned_abs();
-    suggestions.suggest(SuggestionRequest { emotion, words, language, time_zone, seed }).await
+    let (is_crisis, seed) = (detection.is_crisis(), session.0.unsigned_abs());
+    suggestions.suggest(SuggestionRequest { emotion, words, is_crisis, language, time_zone, seed }).await
 }

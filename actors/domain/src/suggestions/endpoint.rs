@@ -181,6 +181,7 @@ mod tests {
         let wanted = SuggestionRequest {
             emotion: "sad".into(),
             words: Some("x".repeat(5000)),
+            is_crisis: false,
             language: Some("fil".into()),
             time_zone: Some("Asia/Manila".into()),
             seed: 7,

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn request(emotion: &str, words: &str, seed: u64) -> SuggestionRequest {
-    SuggestionRequest { emotion: emotion.into(), words: Some(words.into()), language: None, time_zone: None, seed }
+    let (emotion, words) = (emotion.into(), Some(words.into()));
+    SuggestionRequest { emotion, words, is_crisis: false, language: None, time_zone: None, seed }
 }
 
 fn groups() -> impl Iterator<Item = &'static EmotionGroup> {

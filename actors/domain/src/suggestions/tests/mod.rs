@@ -62,7 +62,9 @@ impl TestContext {
 }
 
 fn request(words: &str) -> SuggestionRequest {
-    SuggestionRequest { emotion: "sad".into(), words: Some(words.into()), language: None, time_zone: None, seed: 1 }
+    let is_crisis = crisis::is_mentioned("sad", words);
+    let words = Some(words.into());
+    SuggestionRequest { emotion: "sad".into(), words, is_crisis, language: None, time_zone: None, seed: 1 }
 }
 
 fn from_catalogue(words: &str) -> Advice {

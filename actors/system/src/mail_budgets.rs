@@ -12,13 +12,17 @@ use faceofmind_runtime::Handle;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What strangers use up is there again before the next day.
+const THIRD_OF_A_DAY: Duration = Duration::from_secs(8 * 3600);
+/// From one morning's reminders to the next morning's it is over.
+const MORNING_TO_MORNING: Duration = Duration::from_secs(20 * 3600);
 
 /// What clients cause for an address from networks that its account does not know, all together and each.
-const BY_STRANGERS: Limit = Limit { name: "mails caused by strangers", max: 24, window: DAY };
-const BY_ONE_STRANGER: Limit = Limit { name: "mails caused by one stranger", max: 12, window: DAY };
+const BY_STRANGERS: Limit = Limit { name: "mails caused by strangers", max: 12, window: THIRD_OF_A_DAY };
+const BY_ONE_STRANGER: Limit = Limit { name: "mails caused by one stranger", max: 6, window: THIRD_OF_A_DAY };
 /// What clients cause from networks that the account knows: nothing that strangers do uses it up.
 const BY_OWNER: Limit = Limit { name: "mails caused by the owner", max: 24, window: DAY };
-const REMINDERS: Limit = Limit { name: "reminders mailed", max: 50, window: DAY };
+const REMINDERS: Limit = Limit { name: "reminders mailed", max: 50, window: MORNING_TO_MORNING };
 /// Further ones become one mail.
 const NEW_LOGINS: Limit = Limit { name: "notices of new log-ins", max: 5, window: HOUR };
 
@@ -46,7 +50,7 @@ pub(crate) async fn spend(
             Ok(Spent::Later(retry_after))
         }
         Err(RateLimitError::Exceeded { .. }) => {
-            tracing::warn!(mail = %job.id, user = %context.user, "mail dropped: its recipient has had the most mails of this kind for today");
+            tracing::warn!(mail = %job.id, user = %context.user, "mail dropped: its recipient has reached the limit of such mails");
             Ok(Spent::Exceeded)
         }
         Err(error) => Err(error.into()),

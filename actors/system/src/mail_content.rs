@@ -41,7 +41,11 @@ impl MailComposer for MailComposition {
             let is_known = self.is_known(job, &context).await?;
             match mail_budgets::spend(&self.platform.limiter, job, &context, is_known).await? {
                 Spent::Fits => {}
-                Spent::Exceeded => return Ok(Composed::Nothing),
+                Spent::Exceeded => {
+                    // A code is issued as for an address without an account, so that guesses do not tell one from the other.
+                    let _unsent = self.template(job, &context, is_known).await?;
+                    return Ok(Composed::Nothing);
+                }
                 Spent::Later(delay) => return Ok(Composed::Later(delay)),
             }
             let Some(template) = self.template(job, &context, is_known).await? else { return Ok(Composed::Nothing) };
@@ -55,9 +59,10 @@ impl MailComposer for MailComposition {
 const MAX_LISTED: usize = 10;
 
 impl MailComposition {
-    /// Whether the account knows the network of the client that caused the mail. A change of address is the request of another account's user.
+    /// Whether the account knows the network of the client that caused the mail, for mails that a stranger could cause too. A change of
+    /// address is the request of another account's user.
     async fn is_known(&self, job: &MailJob, context: &MailContext) -> Result<bool, StoreError> {
-        if matches!(context.topic, MailTopic::AddressClaim { .. } | MailTopic::AddressTaken) {
+        if !matches!(context.topic, MailTopic::Claim { .. } | MailTopic::AlreadyRegistered | MailTopic::Reset) {
             return Ok(false);
         }
         let mut reader = self.platform.db.read_conn().await?;

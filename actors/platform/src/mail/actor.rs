@@ -22,13 +22,13 @@ use super::{
 const NAME: &str = "mailer";
 const CAPACITY: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The senders.
+/// The mails in flight, beside slow ones.
 const MAX_QUICK: usize = 8;
 /// Of them, those that send codes only, so that notices and reminders delay no code.
 const FOR_CODES: usize = 2;
-/// A mail that is in flight for longer gives its sender back and goes on among the slow ones.
+/// A mail that is in flight for longer gives its slot back and goes on among the slow ones.
 const SLOW_AFTER: Duration = Duration::from_secs(2);
-/// The most slow mails. Further ones keep their senders.
+/// The most slow mails. Further ones keep their slots.
 const MAX_SLOW: usize = MAX_CONNECTIONS - MAX_QUICK;
 /// Finds jobs whose next attempt is due, and jobs of other nodes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

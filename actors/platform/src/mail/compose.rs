@@ -12,7 +12,7 @@ pub trait MailComposer: Send + Sync {
     /// Returns the mail to send, or what else becomes of the job.
     fn compose<'a>(&'a self, job: &'a MailJob) -> ComposeFuture<'a>;
 
-    /// Whether what composing needs beside the database accepts writes.
+    /// Whether the composer's dependencies other than the database accept writes.
     fn is_up(&self) -> BoxFuture<'_, bool>;
 }
 
@@ -23,7 +23,7 @@ pub type ComposeFuture<'a> = BoxFuture<'a, Result<Composed, ComposeError>>;
 #[derive(Debug)]
 pub enum Composed {
     Mail(Box<ComposedMail>),
-    /// Its reason is gone, or its mail would exceed a bound.
+    /// Its reason is gone, or its mail would exceed a bound. The same holds for those [like it](MailJob::alike).
     Nothing,
     /// It may not be sent yet: it is put off for this time, and then sent with those [like it](MailJob::alike).
     Later(Duration),

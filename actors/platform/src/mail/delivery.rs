@@ -2,18 +2,18 @@
 
 use std::{
     convert::Infallible,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
-use faceofmind_base::Backoff;
+use faceofmind_base::{Backoff, Timestamp};
 use faceofmind_db::StoreError;
 use faceofmind_model::MailReason;
 use uuid::Uuid;
 
 use super::{
     Composed, Deps, Envelope, Language, SendError,
-    queue::{self, CLAIM_RENEWAL, MailJob},
+    queue::{self, CLAIM_RENEWAL, MailJob, UNCLEAR},
 };
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(4), max: Duration::from_secs(3600) };
@@ -34,6 +34,22 @@ pub(super) struct Delivery {
     is_suspect: AtomicBool,
     /// Whether it was seen down.
     is_down: AtomicBool,
+    /// Whether mails go out again, so that those which wait after a failure are to be tried at once.
+    has_recovered: AtomicBool,
+    /// When they were last tried at once, in microseconds.
+    retried_at: AtomicI64,
+}
+
+/// A server that fails now and then would otherwise get all mails that it has put off, again and again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What became of an attempt that did not fail.
+enum Attempted {
+    Sent,
+    /// There is nothing to send.
+    Nothing,
+    /// It may not be sent yet.
+    PutOff(Duration),
 }
 
 /// Why a mail was not sent.
@@ -46,8 +62,9 @@ enum DeliveryError {
 impl Delivery {
     pub(super) fn new(deps: Deps) -> Self {
         let [done, retried, dead] = Default::default();
-        let [is_suspect, is_down] = Default::default();
-        Self { deps, done, retried, dead, is_suspect, is_down }
+        let [is_suspect, is_down, has_recovered] = Default::default();
+        let retried_at = AtomicI64::new(0);
+        Self { deps, done, retried, dead, is_suspect, is_down, has_recovered, retried_at }
     }
 
     /// Claims due jobs for the `free` senders, of which the last `for_codes` send codes only.
@@ -62,25 +79,36 @@ impl Delivery {
     /// Makes the jobs due that wait for what composing needs, once it is back. It must have been seen down: a mail that cannot be composed for
     /// another reason would be tried all the time.
     pub(super) async fn retry_after_outage(&self) -> Result<(), StoreError> {
-        let Deps { db, clock, composer, .. } = &self.deps;
-        if !self.is_suspect.load(Ordering::Relaxed) {
+        if self.is_suspect.load(Ordering::Relaxed) {
+            let is_up = self.deps.composer.is_up().await;
+            self.is_suspect.store(!is_up, Ordering::Relaxed);
+            if self.is_down.swap(!is_up, Ordering::Relaxed) && is_up {
+                self.has_recovered.store(true, Ordering::Relaxed);
+            }
+        }
+        self.retry_failed().await
+    }
+
+    async fn retry_failed(&self) -> Result<(), StoreError> {
+        let (now, last) = (self.deps.clock.now(), self.retried_at.load(Ordering::Relaxed));
+        let is_soon = now < Timestamp::from_micros(last) + RETRY_INTERVAL;
+        if is_soon || !self.has_recovered.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        if !composer.is_up().await {
-            self.is_down.store(true, Ordering::Relaxed);
-            return Ok(());
+        let retried = queue::retry_failed(&self.deps.db, now).await;
+        match &retried {
+            Ok(()) => self.retried_at.store(now.micros(), Ordering::Relaxed),
+            Err(_) => self.has_recovered.store(true, Ordering::Relaxed),
         }
-        self.is_suspect.store(false, Ordering::Relaxed);
-        if self.is_down.swap(false, Ordering::Relaxed) {
-            queue::retry_failed(db, clock.now()).await?;
-        }
-        Ok(())
+        retried
     }
 
     /// Sends what the job calls for and updates the queue. A job that cannot be updated is claimed again when its claim has expired.
     pub(super) async fn deliver(&self, mut job: MailJob) {
-        // A failure leaves the others to mails of their own.
-        job.alike = self.find_alike(&job).await.unwrap_or_default();
+        job.alike = self.find_alike(&job).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, mail = %job.id, "failed to find notices like this one; each is a mail of its own");
+            Vec::new()
+        });
         let attempted = if job.attempts > MAX_ATTEMPTS {
             Err(too_many_attempts())
         } else {
@@ -89,8 +117,15 @@ impl Delivery {
                 never = self.keep_claim(&job) => match never {},
             }
         };
+        let is_sent = matches!(attempted, Ok(Attempted::Sent));
         if let Err(error) = self.update_queue(&job, attempted).await {
             tracing::warn!(%error, mail = %job.id, "failed to update the mail job; it will be sent again");
+        }
+        if is_sent && self.deps.transport.has_recovered() {
+            self.has_recovered.store(true, Ordering::Relaxed);
+            if let Err(error) = self.retry_failed().await {
+                tracing::warn!(%error, "failed to make the waiting mails due; the next poll retries");
+            }
         }
     }
 
@@ -113,19 +148,12 @@ impl Delivery {
         }
     }
 
-    async fn update_queue(
-        &self,
-        job: &MailJob,
-        attempted: Result<Option<Duration>, DeliveryError>,
-    ) -> Result<(), StoreError> {
+    async fn update_queue(&self, job: &MailJob, attempted: Result<Attempted, DeliveryError>) -> Result<(), StoreError> {
         let Deps { db, clock, rng, .. } = &self.deps;
         let counter = match attempted {
-            Ok(Some(delay)) => return queue::put_off(db, job, clock.now() + delay).await,
-            Ok(None) => {
+            Ok(Attempted::PutOff(delay)) => return queue::put_off(db, job, clock.now() + delay).await,
+            Ok(Attempted::Sent | Attempted::Nothing) => {
                 queue::mark_done(db, job).await?;
-                if self.deps.transport.has_recovered() {
-                    queue::retry_failed(db, clock.now()).await?;
-                }
                 &self.done
             }
             Err(DeliveryError::Transient(reason, least)) if job.attempts < MAX_ATTEMPTS => {
@@ -144,20 +172,20 @@ impl Delivery {
         Ok(())
     }
 
-    /// Returns the time for which the job is put off, if it is.
-    async fn attempt(&self, job: &MailJob) -> Result<Option<Duration>, DeliveryError> {
+    async fn attempt(&self, job: &MailJob) -> Result<Attempted, DeliveryError> {
         if job.reason.is_none() {
             return Err(unknown_reason());
         }
         let Deps { composer, renderer, transport, clock, .. } = &self.deps;
         let composed = composer.compose(job).await.map_err(|error| {
             self.is_suspect.store(true, Ordering::Relaxed);
-            DeliveryError::Transient(error.to_string(), Duration::ZERO)
+            tracing::warn!(%error, mail = %job.id, "failed to compose a mail");
+            DeliveryError::Transient("not composed; the log says why".to_owned(), Duration::ZERO)
         })?;
         let composed = match composed {
             Composed::Mail(composed) => composed,
-            Composed::Nothing => return Ok(None),
-            Composed::Later(delay) => return Ok(Some(delay)),
+            Composed::Nothing => return Ok(Attempted::Nothing),
+            Composed::Later(delay) => return Ok(Attempted::PutOff(delay)),
         };
         let language = composed.language.as_deref().map(Language::nearest).unwrap_or_default();
         let envelope =
@@ -168,11 +196,11 @@ impl Delivery {
             SendError::Transient(reason) | SendError::RefusesUs(reason) => {
                 DeliveryError::Transient(reason.to_string(), Duration::ZERO)
             }
-            SendError::Unclear(reason) => DeliveryError::Transient(reason.to_string(), UNCLEAR_DELAY),
+            SendError::Unclear(reason) => DeliveryError::Transient(format!("{UNCLEAR}{reason}"), UNCLEAR_DELAY),
             SendError::Permanent(reason) => DeliveryError::Permanent(reason.to_string()),
         })?;
         tracing::info!(mail = %job.id, template = composed.template.name(), "mail sent");
-        Ok(None)
+        Ok(Attempted::Sent)
     }
 }
 

@@ -6,6 +6,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, Database, StoreError, Tx, with_conn};
 use faceofmind_model::{Email, MailPriority, MailReason, UserId};
 use sqlx::FromRow;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::JobCounts;
@@ -47,12 +48,13 @@ macro_rules! candidates {
             "SELECT id, priority, due_at, COALESCE(CAST(user_id AS text), occasion) AS recipient FROM mail_intents ",
             "WHERE ",
             due!($clock),
-            " AND priority <= $2 ORDER BY priority, due_at LIMIT ",
-            max_candidates!(),
-            ") AS due WHERE recipient NOT IN (SELECT COALESCE(CAST(user_id AS text), occasion) FROM mail_intents ",
+            " AND priority <= $2 AND COALESCE(CAST(user_id AS text), occasion) NOT IN ",
+            "(SELECT COALESCE(CAST(user_id AS text), occasion) FROM mail_intents ",
             "WHERE dead_at IS NULL AND claimed_until >= ",
             $clock,
-            ")) AS ranked WHERE turn = 1 ORDER BY priority, due_at, id LIMIT $3"
+            ") ORDER BY priority, due_at LIMIT ",
+            max_candidates!(),
+            ") AS due) AS ranked WHERE turn = 1 ORDER BY priority, due_at, id LIMIT $3"
         )
     };
 }
@@ -78,6 +80,9 @@ macro_rules! renew {
         )
     };
 }
+
+/// How the error begins of an attempt whose mail may have arrived.
+pub(super) const UNCLEAR: &str = "perhaps sent: ";
 
 /// Operators can inspect dead letters for this time.
 const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -165,9 +170,12 @@ pub(super) async fn claim(
     if !is_anything_due(db, now).await? {
         return Ok(Vec::new());
     }
+    let waiting = Instant::now();
     let least_urgent = if free > for_codes { MailPriority::Reminder } else { MailPriority::Code };
     let mut tx = db.begin().await?;
     tx.lock("mail intents").await?;
+    // A claim lasts from when it is made: another writer may have been waited for.
+    let now = now + waiting.elapsed();
     let (candidates, claim) = match tx {
         Tx::Postgres(_) => (candidates!("clock_timestamp()"), claim!("clock_timestamp() + interval '10 seconds'")),
         Tx::Sqlite(..) => (candidates!("$1"), claim!("$2")),
@@ -190,7 +198,9 @@ pub(super) async fn claim(
 
 /// Renews the claim of a job that is being sent.
 pub(super) async fn renew_claim(db: &Database, job: &MailJob, now: Timestamp) -> Result<(), StoreError> {
+    let waiting = Instant::now();
     let mut tx = db.begin().await?;
+    let now = now + waiting.elapsed();
     let renew = match tx {
         Tx::Postgres(_) => renew!("clock_timestamp() + interval '10 seconds'"),
         Tx::Sqlite(..) => renew!("$2"),
@@ -214,8 +224,8 @@ async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, StoreErr
     Ok(due > 0)
 }
 
-/// Returns up to 1,000 other notices of new log-ins that wait for the user. One that failed waits for its own turn. No node sends one of them meanwhile, because a recipient is sent
-/// one mail at a time.
+/// Returns up to 1,000 other notices of new log-ins that wait for the user. One that failed waits for its own turn. No node sends one of them
+/// meanwhile, because a recipient is sent one mail at a time.
 pub(super) async fn waiting_new_logins(
     db: &Database,
     job: &MailJob,
@@ -241,7 +251,7 @@ pub(super) async fn mark_done(db: &Database, job: &MailJob) -> Result<(), StoreE
     tx.commit().await
 }
 
-/// Puts the job off. What was claimed was no attempt.
+/// Puts the job off, and those alike, which wait for the same mail. The claim does not count as an attempt.
 pub(super) async fn put_off(db: &Database, job: &MailJob, due: Timestamp) -> Result<(), StoreError> {
     let update = "UPDATE mail_intents SET due_at = $3, claimed_until = NULL, attempts = attempts - 1 \
         WHERE id = $1 AND attempts = $2";
@@ -249,50 +259,60 @@ pub(super) async fn put_off(db: &Database, job: &MailJob, due: Timestamp) -> Res
     let mut tx = db.begin().await?;
     with_conn!(tx.connection(), c => sqlx::query(update)
         .bind(job.id.to_string()).bind(attempts).bind(due).execute(c).await.map(drop))?;
+    delay_alike(&mut tx, job, due).await?;
     tx.commit().await
 }
 
-/// The attempt failed. The next one is at `due`.
-pub(super) async fn reschedule(db: &Database, job: &MailJob, due: Timestamp, error: &str) -> Result<(), StoreError> {
-    run(
-        db,
-        "UPDATE mail_intents SET due_at = $3, last_error = $4, claimed_until = NULL \
-        WHERE id = $1 AND attempts = $2",
-        job,
-        due,
-        error,
-    )
-    .await
+/// Otherwise each of them would be a mail of its own with nearly the same text.
+async fn delay_alike(tx: &mut Tx, job: &MailJob, due: Timestamp) -> Result<(), StoreError> {
+    let update = "UPDATE mail_intents SET due_at = $2 WHERE id = $1 AND dead_at IS NULL AND due_at < $2";
+    for (id, _) in &job.alike {
+        with_conn!(tx.connection(), c => sqlx::query(update).bind(id.to_string()).bind(due).execute(c).await.map(drop))?;
+    }
+    Ok(())
 }
 
-/// Makes the jobs due that wait after a failed attempt: mails go out again. A claimed job has no error.
-pub(super) async fn retry_failed(db: &Database, now: Timestamp) -> Result<(), StoreError> {
-    let update = "UPDATE mail_intents SET due_at = $1 WHERE dead_at IS NULL AND last_error IS NOT NULL AND due_at > $1";
+/// The attempt failed. The next one is at `due`, and those alike are not sent before.
+pub(super) async fn reschedule(db: &Database, job: &MailJob, due: Timestamp, error: &str) -> Result<(), StoreError> {
+    let update =
+        "UPDATE mail_intents SET due_at = $3, last_error = $4, claimed_until = NULL WHERE id = $1 AND attempts = $2";
     let mut tx = db.begin().await?;
-    with_conn!(tx.connection(), c => sqlx::query(update).bind(now).execute(c).await.map(drop))?;
+    end_claim(&mut tx, update, job, due, error).await?;
+    delay_alike(&mut tx, job, due).await?;
+    tx.commit().await
+}
+
+/// Makes the jobs due that wait after a failed attempt: mails go out again. The additional attempt is not counted: a server that fails again
+/// and again would use up all attempts in a short time. A claimed job has no error, and a mail that perhaps arrived waits on.
+pub(super) async fn retry_failed(db: &Database, now: Timestamp) -> Result<(), StoreError> {
+    let update = "UPDATE mail_intents SET due_at = $1, attempts = CASE WHEN attempts > 1 THEN attempts - 1 ELSE attempts END \
+        WHERE dead_at IS NULL AND due_at > $1 AND last_error NOT LIKE $2";
+    let mut tx = db.begin().await?;
+    with_conn!(tx.connection(), c => sqlx::query(update)
+        .bind(now).bind(format!("{UNCLEAR}%")).execute(c).await.map(drop))?;
     tx.commit().await
 }
 
 pub(super) async fn dead_letter(db: &Database, job: &MailJob, now: Timestamp, error: &str) -> Result<(), StoreError> {
-    run(
-        db,
-        "UPDATE mail_intents SET dead_at = $3, last_error = $4, claimed_until = NULL \
-        WHERE id = $1 AND attempts = $2",
-        job,
-        now,
-        error,
-    )
-    .await
+    let update =
+        "UPDATE mail_intents SET dead_at = $3, last_error = $4, claimed_until = NULL WHERE id = $1 AND attempts = $2";
+    let mut tx = db.begin().await?;
+    end_claim(&mut tx, update, job, now, error).await?;
+    tx.commit().await
 }
 
 /// Updates the job unless its claim has expired and another node has claimed it.
-async fn run(db: &Database, sql: &'static str, job: &MailJob, at: Timestamp, error: &str) -> Result<(), StoreError> {
+async fn end_claim(
+    tx: &mut Tx,
+    update: &'static str,
+    job: &MailJob,
+    at: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
     let attempts = i32::try_from(job.attempts).unwrap_or(i32::MAX);
-    let mut tx = db.begin().await?;
-    with_conn!(tx.connection(), c => sqlx::query(sql)
+    Ok(with_conn!(tx.connection(), c => sqlx::query(update)
         .bind(job.id.to_string()).bind(attempts).bind(at).bind(error)
-        .execute(c).await.map(drop))?;
-    tx.commit().await
+        .execute(c).await.map(drop))?)
 }
 
 pub(super) async fn count(connection: Connection<'_>) -> Result<JobCounts, StoreError> {

@@ -47,14 +47,14 @@ fn is_link(line: &str) -> bool {
     }
     let chars: Vec<char> = line.chars().collect();
     let joins = |at: usize| {
-        let after: String =
-            chars[at + 1..].iter().skip_while(|c| **c == ' ').take_while(|c| c.is_alphanumeric()).collect();
         let is_close = chars.get(at + 1).is_some_and(|c| c.is_alphanumeric());
         let is_apart = at > 0 && chars[at - 1] == ' ';
         match chars[at] {
             // As in Catalan.
             '·' => !(at > 0 && matches!(chars[at - 1], 'l' | 'L') && matches!(chars.get(at + 1), Some('l' | 'L'))),
             '.' => {
+                let after: String =
+                    chars[at + 1..].iter().skip_while(|c| **c == ' ').take_while(|c| c.is_alphanumeric()).collect();
                 (is_close && after.chars().count() > 1)
                     || is_apart
                     || TOP_LEVEL.contains(&after.to_lowercase().as_str())

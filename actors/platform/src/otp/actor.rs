@@ -32,11 +32,11 @@ pub struct Settings {
     pub max_attempts: u8,
     pub quota: IssueQuota,
     /// Wrong codes a day for an account, from all strangers. Each counts as often as there are live codes.
-    pub max_failures_per_day: u32,
+    pub max_failures_per_account: u32,
     /// Of them, those from one client. As many more from all networks that the account knows, and by a user who is signed in.
-    pub max_failures_per_day_from_one_client: u32,
+    pub max_failures_per_account_and_client: u32,
     /// Wrong codes a day from one client for all accounts that do not know it.
-    pub max_failures_per_day_of_one_client: u32,
+    pub max_failures_per_client: u32,
     /// Wrong codes an hour for all accounts, beyond which the alarm is raised.
     pub alarm_failures_per_hour: u32,
 }
@@ -47,9 +47,9 @@ impl Default for Settings {
             lifetime: Duration::from_secs(300),
             max_attempts: 5,
             quota: IssueQuota::default(),
-            max_failures_per_day: 80,
-            max_failures_per_day_from_one_client: 20,
-            max_failures_per_day_of_one_client: 50,
+            max_failures_per_account: 80,
+            max_failures_per_account_and_client: 20,
+            max_failures_per_client: 50,
             alarm_failures_per_hour: 500,
         }
     }

@@ -1,6 +1,6 @@
 //! How many codes may be guessed, and the alarm when many are.
 //!
-//! A guess weighs as many as the live codes that it is compared with. `docs/SECURITY.md` has the arithmetic.
+//! A guess is counted once for each live code that it is compared with. `docs/SECURITY.md` has the arithmetic.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -39,12 +39,12 @@ impl OtpService {
     pub(super) fn limits(&self, guesser: Guesser, account: &Email, client: &str, weight: usize) -> Vec<RateLimitKey> {
         let (settings, account) = (&self.settings, account.as_str());
         let daily = |name, max, subject: String| RateLimitKey { limit: Limit { name, max, window: DAY }, subject };
-        let from_one = settings.max_failures_per_day_from_one_client;
+        let from_one = settings.max_failures_per_account_and_client;
         let once = match guesser {
             Guesser::Stranger => vec![
-                daily("wrong codes for an account", settings.max_failures_per_day, account.to_owned()),
+                daily("wrong codes for an account", settings.max_failures_per_account, account.to_owned()),
                 daily("wrong codes for an account from one client", from_one, format!("{account} {client}")),
-                daily("wrong codes from one client", settings.max_failures_per_day_of_one_client, client.to_owned()),
+                daily("wrong codes from one client", settings.max_failures_per_client, client.to_owned()),
             ],
             Guesser::KnownNetwork => {
                 vec![daily("wrong codes for an account from known networks", from_one, account.to_owned())]
@@ -54,7 +54,7 @@ impl OtpService {
         std::iter::repeat_n(once, weight).flatten().collect()
     }
 
-    /// Whether a stranger at this client could not enter one of the codes that are live.
+    /// Whether limits keep a stranger at this client from entering a code.
     pub(super) async fn is_barred(&self, key: &CodeKey, account: &Email, client: &str) -> Result<bool, OtpError> {
         let limits = self.limits(Guesser::Stranger, account, client, self.weight(key).await?);
         match self.deps.limiter.ask(Acquire(limits)).await {

@@ -146,7 +146,7 @@ pub enum OtpError {
     /// Wrong, expired, consumed, for another purpose, or no code at all. The caller does not learn which.
     #[error("the code is invalid or expired")]
     Invalid,
-    /// The account's failures of the day are used up.
+    /// The wrong codes of the day are used up, of the account or of the client, or too many guesses wait during the alarm.
     #[error("too many wrong codes; the next attempt is possible in {} s", retry_after.as_secs())]
     TooManyAttempts { retry_after: Duration },
     /// [`AskError::Unavailable`] also where Redis failed.

@@ -24,7 +24,10 @@ impl Default for IssueQuota {
 /// A code issued within the window: its mail job, and the client that caused the job.
 pub(super) type PreviousIssue = (String, String);
 
-/// What the stored client begins with if the account knew its network.
+/// A code with more attempts than this is a link. Links are in the same mails as codes and have no quota of their own.
+pub(super) const MAX_CODE_ATTEMPTS: i32 = 1000;
+
+/// The prefix of the stored client if the account knew its network.
 pub(super) const KNOWN: &str = "known:";
 
 impl IssueQuota {

@@ -18,7 +18,7 @@ use crate::{
     rate_limit::{Acquire, Refund, Reservation},
 };
 
-/// Guesses at codes, each of which costs a live link an attempt too, do not use these up.
+/// So many that wrong codes, each of which costs a live link an attempt too, do not use them up.
 const LINK_ATTEMPTS: i32 = 1_000_000;
 
 /// The use cases of one-time codes, with what they stand on.

@@ -101,3 +101,67 @@ async fn waiting_notices_of_new_logins_are_found_and_done_together() {
         assert_eq!(left.waiting, 2, "the other notice, and the other user's");
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_one_mail_waits_as_long_as_it() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        let login = |number| MailReason::NewDevice { user: UserId(1), login: LoginId(number) };
+        queue(&db, (0..3).map(login), now).await;
+        let later = now + Duration::from_secs(600);
+        for delays in [true, false] {
+            let mut job = claim(&db, 8, 2, now).await.expect("claims").pop().expect("one of the user");
+            job.alike = waiting_new_logins(&db, &job, UserId(1), now).await.expect("reads");
+            assert_eq!(job.alike.len(), 2);
+            if delays {
+                put_off(&db, &job, now + Duration::from_secs(1)).await.expect("puts off");
+                assert!(claim(&db, 8, 2, now).await.expect("claims").is_empty(), "none goes alone");
+                let mut tx = db.begin().await.expect("begins");
+                let undo = "UPDATE mail_intents SET due_at = $1";
+                with_conn!(tx.connection(), c => sqlx::query(undo).bind(now).execute(c).await.map(drop)).expect("runs");
+                tx.commit().await.expect("commits");
+            } else {
+                reschedule(&db, &job, later, "perhaps sent: lost").await.expect("reschedules");
+                assert!(claim(&db, 8, 2, now).await.expect("claims").is_empty(), "none goes alone");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_an_outage_what_failed_is_tried_at_once_uncounted_but_not_what_perhaps_arrived() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, [notice(1), notice(2), notice(3)], now).await;
+        let later = now + Duration::from_secs(600);
+        for job in claim(&db, 8, 2, now).await.expect("claims") {
+            let is_unclear = job.reason == Some(notice(2));
+            let error = if is_unclear { "perhaps sent: reply lost" } else { "connection refused" };
+            reschedule(&db, &job, later, error).await.expect("reschedules");
+        }
+        let mut tx = db.begin().await.expect("begins");
+        let sql = "UPDATE mail_intents SET attempts = 5 WHERE user_id < 3";
+        with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
+        tx.commit().await.expect("commits");
+        retry_failed(&db, now).await.expect("retries");
+        let jobs = claim(&db, 8, 2, now).await.expect("claims");
+        let retried: Vec<_> = jobs.into_iter().map(|job| (job.reason, job.attempts)).collect();
+        assert_eq!(retried.len(), 2, "{retried:?}");
+        for known in [(Some(notice(1)), 5), (Some(notice(3)), 2)] {
+            assert!(retried.contains(&known), "{retried:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_mails_of_a_recipient_that_hangs_hide_no_other() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, (0..1001).map(|_| notice(1)), now).await;
+        queue(&db, [notice(2)], now + Duration::from_micros(1)).await;
+        let now = now + Duration::from_secs(1);
+        assert_eq!(claimed(&db, 8, now).await.len(), 1, "one of the first");
+        let jobs = claim(&db, 8, 2, now).await.expect("claims");
+        assert_eq!(jobs.into_iter().map(|job| job.reason).collect::<Vec<_>>(), [Some(notice(2))]);
+    }
+}

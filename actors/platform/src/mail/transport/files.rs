@@ -67,7 +67,7 @@ fn name(mail: &Mail) -> String {
     format!("{}.{}.eml", mail.id, mail.user)
 }
 
-/// Returns the mail files, each with its user. A missing folder holds none.
+/// Returns the mail files, also those that were not finished, each with its user. A missing folder holds none.
 fn mails(directory: &Path) -> io::Result<Vec<(UserId, PathBuf)>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -76,7 +76,8 @@ fn mails(directory: &Path) -> io::Result<Vec<(UserId, PathBuf)>> {
     let mut mails = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let name = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(".eml"));
+        let name = path.file_name().and_then(OsStr::to_str).map(|name| name.trim_end_matches(".part"));
+        let name = name.and_then(|name| name.strip_suffix(".eml"));
         let user = name.and_then(|name| name.rsplit_once('.')).and_then(|(_, user)| user.parse().ok());
         mails.extend(user.map(|user| (UserId(user), path.clone())));
     }

@@ -125,7 +125,7 @@ impl Smtp {
                 if !self.refuses_us.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         %reason,
-                        "the mail server refuses this service; check SMTP_EMAIL, SMTP_PASSWORD and the server's policy. Mails wait"
+                        "mail server refused this service, and mails stay queued; check SMTP_EMAIL, SMTP_PASSWORD and the policy of the server"
                     );
                 }
             }

@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::{FoundCode, NewCode, OnMiss};
 use crate::{
     DependencyError,
-    otp::{IssueQuota, OnMatch, messages::CodeKey, quota::KNOWN},
+    otp::{
+        IssueQuota, OnMatch,
+        messages::CodeKey,
+        quota::{KNOWN, MAX_CODE_ATTEMPTS},
+    },
     redis::RedisClient,
 };
 
@@ -50,7 +54,8 @@ pub(super) async fn issue(
         .arg(&code.id)
         .arg(record(code)?)
         .arg(expire_ms)
-        .arg(KNOWN);
+        .arg(KNOWN)
+        .arg(MAX_CODE_ATTEMPTS);
     redis.run(&call).await
 }
 

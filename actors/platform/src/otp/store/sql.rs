@@ -5,9 +5,14 @@ use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_model::ClaimId;
 
 use super::{FoundCode, NewCode, OnMiss};
-use crate::otp::{IssueQuota, OnMatch, messages::CodeKey, quota::PreviousIssue};
+use crate::otp::{
+    IssueQuota, OnMatch,
+    messages::CodeKey,
+    quota::{MAX_CODE_ATTEMPTS, PreviousIssue},
+};
 
-const PREVIOUS: &str = "SELECT intent, client FROM codes WHERE address = $1 AND purpose = $2 AND minted_at > $3";
+const PREVIOUS: &str = "SELECT intent, client FROM codes WHERE address = $1 AND purpose = $2 AND minted_at > $3 \
+     AND abs(tries_left) <= $4";
 const INSERT: &str = "INSERT INTO codes \
      (id, purpose, address, mac, claim_id, intent, client, tries_left, minted_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
@@ -47,7 +52,7 @@ pub(super) async fn issue(
 
 async fn previous(tx: &mut Tx, key: &CodeKey, after: Timestamp) -> Result<Vec<PreviousIssue>, StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query_as(PREVIOUS)
-        .bind(&key.address).bind(key.purpose.as_str()).bind(after)
+        .bind(&key.address).bind(key.purpose.as_str()).bind(after).bind(MAX_CODE_ATTEMPTS)
         .fetch_all(c).await)?)
 }
 

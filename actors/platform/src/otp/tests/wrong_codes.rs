@@ -102,7 +102,7 @@ async fn twenty_wrong_codes_a_day_from_one_client() {
 #[tokio::test]
 async fn the_daily_limit_holds_for_all_clients_together() {
     for codes in everywhere().await {
-        let settings = Settings { max_failures_per_day: 12, ..Settings::default() };
+        let settings = Settings { max_failures_per_account: 12, ..Settings::default() };
         let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
         let mut entering = tokio::task::JoinSet::new();
         for _ in 0..30 {
@@ -147,7 +147,7 @@ async fn an_address_without_codes_is_answered_as_any_other() {
 #[tokio::test]
 async fn a_wrong_code_weighs_as_many_as_the_live_codes() {
     for codes in everywhere().await {
-        let settings = Settings { max_failures_per_day: 6, ..Settings::default() };
+        let settings = Settings { max_failures_per_account: 6, ..Settings::default() };
         let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
         let code = node.issued().await;
         node.issued().await;
@@ -165,7 +165,7 @@ async fn a_wrong_code_weighs_as_many_as_the_live_codes() {
 async fn known_networks_and_signed_in_users_have_limits_of_their_own() {
     for codes in everywhere().await {
         let settings =
-            Settings { max_failures_per_day: 2, max_failures_per_day_from_one_client: 2, ..Settings::default() };
+            Settings { max_failures_per_account: 2, max_failures_per_account_and_client: 2, ..Settings::default() };
         let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
         for guesser in [Guesser::Stranger, Guesser::KnownNetwork, Guesser::User(UserId(7))] {
             for _ in 0..2 {
@@ -199,7 +199,7 @@ async fn one_client_guesses_fifty_codes_a_day_at_most_over_all_accounts() {
 #[tokio::test]
 async fn a_link_is_issued_when_codes_may_not_be_entered_and_no_limit_counts_it() {
     for codes in everywhere().await {
-        let settings = Settings { max_failures_per_day: 3, ..Settings::default() };
+        let settings = Settings { max_failures_per_account: 3, ..Settings::default() };
         let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
         let issue = async || node.otp.ask(request(&new_client())).await.expect("stored").expect("within the quota");
         let first = issue().await;
@@ -222,7 +222,7 @@ async fn a_link_is_issued_when_codes_may_not_be_entered_and_no_limit_counts_it()
 #[tokio::test]
 async fn guesses_at_codes_cost_a_link_nothing_and_it_expires() {
     for codes in everywhere().await {
-        let settings = Settings { max_failures_per_day: 1, ..Settings::default() };
+        let settings = Settings { max_failures_per_account: 1, ..Settings::default() };
         let node = Node::new(settings, codes, &Rng::system().bytes::<32>()).await;
         enter_wrong(&node, "000000", 1).await;
         let issued = node.otp.ask(request(PHONE)).await.expect("stored").expect("within the quota");

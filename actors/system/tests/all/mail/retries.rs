@@ -150,3 +150,20 @@ async fn when_the_server_takes_mails_again_those_that_waited_go_out_at_once() {
         test.until_queued(0, 0).await;
     }
 }
+
+/// A reset of an unknown address sends nothing, so it shows nothing about the mail server.
+#[tokio::test]
+async fn a_job_that_sends_nothing_does_not_end_the_wait_of_others() {
+    for (test, server) in contexts().await {
+        server.stop();
+        test.register(ADA, PASSWORD, "phone").await;
+        test.until_retried(1).await;
+        let mut tx = test.db.begin().await.expect("begins");
+        let (now, reason) = (test.clock.now(), MailReason::PasswordReset { email: email(BOB) });
+        enqueue(&mut tx, Rng::system().uuid_v7(now), &reason, Cause::default(), now).await.expect("queues");
+        tx.commit().await.expect("commits");
+        test.until_queued(1, 0).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(test.number("SELECT CAST(max(attempts) AS bigint) FROM mail_intents").await, 1);
+    }
+}

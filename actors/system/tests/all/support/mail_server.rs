@@ -9,6 +9,7 @@ use faceofmind_platform::mail::{SmtpSettings, SmtpTls, Transport};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    task::AbortHandle,
 };
 
 use super::Received;
@@ -20,6 +21,7 @@ type Rule = dyn Fn(&str) -> &'static str + Send + Sync;
 pub(crate) struct MailServer {
     port: u16,
     state: Arc<State>,
+    accepting: AbortHandle,
 }
 
 struct State {
@@ -34,13 +36,18 @@ impl MailServer {
         let port = listener.local_addr().expect("bound").port();
         let rule: Arc<Rule> = Arc::new(|_: &str| "250 accepted");
         let state = Arc::new(State { mails: Mutex::default(), rule: Mutex::new(rule) });
-        let server = Self { port, state: Arc::clone(&state) };
-        tokio::spawn(async move {
+        let served = Arc::clone(&state);
+        let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, Arc::clone(&state)));
+                tokio::spawn(serve(client, Arc::clone(&served)));
             }
         });
-        server
+        Self { port, state, accepting: accepting.abort_handle() }
+    }
+
+    /// Refuses connections from now on.
+    pub(crate) fn stop(&self) {
+        self.accepting.abort();
     }
 
     /// Sets the reply to each mail from now on.

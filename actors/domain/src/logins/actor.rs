@@ -34,12 +34,12 @@ pub struct Settings {
 /// How many wrong passwords are accepted for one account.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginLimits {
-    /// From one device that the account knows, or else from one network.
+    /// In ten minutes, from one device that the account knows, or else from one network.
     pub per_client: Limit,
-    /// From all networks together that the account does not know. Known devices and networks are not limited by it, so that strangers
+    /// In a day, from all networks together that the account does not know. Known devices and networks are not limited by it, so that strangers
     /// cannot lock out the user.
     pub unknown_clients: Limit,
-    /// From one device or network that the account knows: others share a network, and a device may be stolen.
+    /// In a day, from one device or network that the account knows: others share a network, and a device may be stolen.
     pub per_known_client: Limit,
 }
 

@@ -40,7 +40,7 @@ impl Authenticator {
         }
     }
 
-    /// Returns the login of a device token that this service signed. Whose login it is, the login registry reads.
+    /// Returns the login of a device token that this service signed. It does not read whose login it is.
     pub fn verify_device(&self, device_token: &str) -> Option<LoginId> {
         self.tokens.read_device(device_token)
     }

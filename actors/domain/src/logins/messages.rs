@@ -157,7 +157,7 @@ pub enum LoginError {
 /// Why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Malformed, forged, expired, revoked, or of the other kind.
+    /// Malformed, forged, expired, revoked, or of another kind.
     #[error("the token is invalid")]
     Invalid,
     #[error(transparent)]

@@ -28,6 +28,8 @@ struct Attempt<'a> {
     caller: Caller,
     email: &'a Email,
     password: &'a SecretString,
+    /// The user whom the address must be, if the client is signed in.
+    user: Option<UserId>,
     /// The login of the token that the client presented.
     device: Option<LoginId>,
     context: &'a RequestContext,
@@ -60,7 +62,8 @@ impl LoginService {
         let PasswordLogin { email, password, device, context } = &message;
         for _ in 0..MAX_ATTEMPTS {
             let caller = caller::network(context);
-            let attempt = Attempt { caller, email, password, device: *device, context, accepts_registration: true };
+            let attempt =
+                Attempt { caller, email, password, user: None, device: *device, context, accepts_registration: true };
             let verified = self.verify_credentials(&attempt).await?;
             self.check_status(&verified, context).await?;
             if let Some(login) = self.create_login(&verified, context).await? {
@@ -73,15 +76,19 @@ impl LoginService {
     pub(super) async fn verify_password(&self, message: VerifyPassword) -> Result<User, LoginError> {
         let VerifyPassword { user, login, email, password, context } = &message;
         let (caller, device) = (caller::user(*user), Some(*login));
-        let attempt = Attempt { caller, email, password, device, context, accepts_registration: false };
-        let verified = self.verify_credentials(&attempt).await?.user;
-        if verified.id == *user { Ok(verified) } else { Err(StoreError::Conflict.into()) }
+        let user = Some(*user);
+        let attempt = Attempt { caller, email, password, user, device, context, accepts_registration: false };
+        Ok(self.verify_credentials(&attempt).await?.user)
     }
 
     /// Verifies a password. An attempt is counted before its password is verified, so that concurrent attempts are limited too. It stays
     /// counted only if the password is wrong.
     async fn verify_credentials(&self, attempt: &Attempt<'_>) -> Result<Verified, LoginError> {
         let known = self.accounts.ask(GetCredentials { email: attempt.email.clone() }).await?;
+        if attempt.user.is_some_and(|user| known.as_ref().is_none_or(|known| known.user.id != user)) {
+            // The address has changed since the token was checked. It may be another person's now.
+            return Err(StoreError::Conflict.into());
+        }
         let source = self.source(attempt, known.as_ref().map(|known| known.user.id)).await?;
         let counted = self.deps.limiter.ask(Acquire(self.limits_of(attempt, &source))).await?;
         let is_known_device = source.device.as_ref().is_some_and(|login| login.ended_at.is_none());
@@ -119,7 +126,7 @@ impl LoginService {
         let is_owner = of_account.matches;
         let right = if is_owner { Some((of_account, password)) } else { of_registration };
         let Some((VerifyOutcome { matches: true, outdated }, hash)) = right else { return Ok(None) };
-        if let (true, Some(old)) = (outdated, hash) {
+        if let (true, Some(old)) = (is_owner && outdated, hash) {
             self.renew_hash(attempt, user.id, old).await;
         }
         Ok(Some(Verified { user, registration, is_owner, is_known_device: false }))
@@ -208,8 +215,8 @@ impl LoginService {
     }
 }
 
-/// Creates a login, and queues a mail if its device is new: neither known by a token, nor by its name and network. Returns the login and whether there is a mail, or `None` if the user has changed
-/// since `revision`, at which the password was verified.
+/// Creates a login, and queues a mail if its device is new: neither known by a token, nor by its name and network. Returns the login and
+/// whether there is a mail, or `None` if the user has changed since `revision`, at which the password was verified.
 pub(super) async fn create(
     tx: &mut Tx,
     new: &NewLogin<'_>,

@@ -18,8 +18,8 @@ pub(super) enum RefreshDecision {
     Invalid,
 }
 
-/// Decides on a refresh token of the generation `presented`. Rotations are dated in whole seconds, and so is `grace` counted: it is never
-/// shorter than it is set, and up to a second longer.
+/// Decides on a refresh token of the generation `presented`. Rotations are dated in whole seconds, so the grace period lasts
+/// up to a second longer than `grace`, and never ends earlier.
 pub(super) fn decide_refresh(login: &Login, presented: i64, now: Timestamp, grace: Duration) -> RefreshDecision {
     let is_unused = login.used_generation < login.generation;
     let is_within_grace = whole_seconds(now).since(login.rotated_at) <= grace;

@@ -70,7 +70,7 @@ impl LoginService {
     }
 
     /// Reads an active user and one of their logins that has not ended. The user is read first: a change that ends a login bumps the
-    /// user's revision, so a login that is read as live after it is cached with a stale revision.
+    /// user's revision, so if the login ends between the two reads, the revision that was read is old, and the cache entry counts as stale.
     async fn read(&self, user: UserId, login: LoginId) -> Result<(ReadEpoch, User, Login), TokenError> {
         let epoch = self.deps.auth_cache.epoch();
         let user = self.accounts.ask(GetUser { id: user }).await?.ok_or(TokenError::Invalid)?;

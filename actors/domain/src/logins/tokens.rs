@@ -1,4 +1,4 @@
-//! The two tokens of a login: JWTs signed with HS256 (RFC 7519).
+//! The three tokens of a login: JWTs signed with HS256 (RFC 7519).
 
 use std::time::Duration;
 
@@ -292,5 +292,13 @@ mod tests {
         let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzaWQiOjEsImdlbiI6MSwidHlwIjoicmVmcmVzaCIsImlhdCI6MSwiZXhwIjo5OTk5OTk5OTk5fQ.";
         assert_eq!(tokens(&clock, &["a"]).read_refresh(unsigned), None);
         assert_eq!(tokens(&clock, &["a"]).read_access("not.a.token"), None);
+        let tokens = tokens(&clock, &["a"]);
+        let (login, now) = (LoginId(7), clock.now().seconds());
+        let claims = RefreshClaims { sid: login, generation: 1, typ: Kind::Refresh, iat: now, exp: now + 60 };
+        for (algorithm, is_accepted) in [(Algorithm::HS256, true), (Algorithm::HS384, false), (Algorithm::HS512, false)]
+        {
+            let token = signed(&Header::new(algorithm), &claims, &tokens.refresh.0);
+            assert_eq!(tokens.read_refresh(&token).is_some(), is_accepted, "{algorithm:?}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{ReadConn, StoreError, Tx, with_conn};
-use faceofmind_model::{UserId, request_context::rate_limit_key};
+use faceofmind_model::UserId;
 
-use super::{RETENTION, client_ips};
+use super::{RETENTION, has_login};
 
 /// Returns when the user last entered something mailed from this network, in microseconds, or 0 if the user only logged in from it. `None`
 /// for a network that the account does not know. `network` is a rate limit key: that of an IPv6 client stands for many network addresses, of
@@ -13,13 +13,8 @@ pub async fn known_since(reader: &mut ReadConn, user: UserId, network: &str) -> 
     let select = "SELECT proven_at FROM known_networks WHERE user_id = $1 AND network = $2";
     let proven: Option<(Timestamp,)> =
         with_conn!(reader.connection(), c => sqlx::query_as(select).bind(user).bind(network).fetch_optional(c).await)?;
-    let logged_in = client_ips(reader.connection(), user).await?;
-    Ok(proven.map(|(proven_at,)| proven_at.micros()).or(has_one(&logged_in, network).then_some(0)))
-}
-
-/// Whether one of these network addresses is of that network.
-pub(super) fn has_one(client_ips: &[String], network: &str) -> bool {
-    client_ips.iter().any(|client_ip| rate_limit_key(client_ip) == network)
+    let logged_in = has_login(reader.connection(), user, network, None).await?;
+    Ok(proven.map(|(proven_at,)| proven_at.micros()).or(logged_in.then_some(0)))
 }
 
 /// Records that the user entered something mailed to the account's address, from this network.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, StoreError, Tx, with_conn};
-use faceofmind_model::{LoginId, UserId};
+use faceofmind_model::{LoginId, UserId, request_context::rate_limit_key};
 use sqlx::FromRow;
 
 pub use export::export;
@@ -159,18 +159,30 @@ pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp)
     Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
 }
 
-/// Returns the network addresses that the user logged in from within the retention period.
-async fn client_ips(connection: Connection<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
-    let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1";
-    Ok(with_conn!(connection, c => sqlx::query_scalar(select).bind(user).fetch_all(c).await)?)
-}
-
 /// Whether the user logged in with that device from that network (a rate limit key) within the retention period.
 pub async fn has_logged_in_with(tx: &mut Tx, user: UserId, device: &str, network: &str) -> Result<bool, StoreError> {
-    let select = "SELECT DISTINCT address FROM logins WHERE user_id = $1 AND device = $2";
-    let known: Vec<String> =
-        with_conn!(tx.connection(), c => sqlx::query_scalar(select).bind(user).bind(device).fetch_all(c).await)?;
-    Ok(known_networks::has_one(&known, network))
+    has_login(tx.connection(), user, network, Some(device)).await
+}
+
+/// Whether the user logged in from that network, with that device if one is given. The network of an IPv6 client stands for many addresses.
+async fn has_login(
+    connection: Connection<'_>,
+    user: UserId,
+    network: &str,
+    device: Option<&str>,
+) -> Result<bool, StoreError> {
+    if network.contains('/') {
+        let select = "SELECT DISTINCT address FROM logins \
+            WHERE user_id = $1 AND ($2 IS NULL OR device = $2) AND address LIKE '%:%'";
+        let addresses: Vec<String> =
+            with_conn!(connection, c => sqlx::query_scalar(select).bind(user).bind(device).fetch_all(c).await)?;
+        return Ok(addresses.iter().any(|address| rate_limit_key(address) == network));
+    }
+    let select = "SELECT EXISTS \
+        (SELECT 1 FROM logins WHERE user_id = $1 AND ($2 IS NULL OR device = $2) AND address = $3)";
+    let (has,): (bool,) =
+        with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(device).bind(network).fetch_one(c).await)?;
+    Ok(has)
 }
 
 /// Whether the user has logged in within the retention period.

@@ -15,6 +15,7 @@ mod detections;
 mod documentation;
 mod events;
 mod feedback;
+mod generated;
 mod history;
 mod http;
 mod idempotency;

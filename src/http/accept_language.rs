@@ -1,6 +1,9 @@
 //! Languages in requests: the header `Accept-Language` (RFC 9110 §12.5.4), and the `language` of a user.
 
-use salvo::http::{HeaderMap, header::ACCEPT_LANGUAGE};
+use salvo::{
+    http::{HeaderMap, header::ACCEPT_LANGUAGE},
+    oapi::{BasicType, Object, RefOr, Schema},
+};
 
 use super::validators::{ErrorMessage, FieldType, RawValue, parse};
 
@@ -17,6 +20,10 @@ impl FieldType for LanguageTag {
         parse(raw, |tag| {
             is_language_tag(tag).then(|| tag.to_owned()).ok_or("must be a language tag, such as en or fil")
         })
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(BasicType::String).pattern("^[A-Za-z0-9-]{2,35}$").example("fil").into()
     }
 }
 

@@ -2,9 +2,13 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use salvo::oapi::{BasicType, Object, RefOr, Schema};
+
 use super::validators::{ErrorMessage, FieldType, RawValue, parse};
 
 const PREFIX: &str = "after:";
+/// The prefix in base64, and the key.
+const PATTERN: &str = "^YWZ0ZXI6[A-Za-z0-9_-]+$";
 
 /// A field that holds a cursor; handlers get its key.
 pub struct Cursor;
@@ -27,6 +31,10 @@ impl FieldType for Cursor {
 
     fn read(raw: RawValue) -> Result<i64, ErrorMessage> {
         parse(raw, Self::decode)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(BasicType::String).pattern(PATTERN).example(Self::encode(42)).into()
     }
 }
 

@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         let schemas: Vec<_> = document["components"]["schemas"].as_object().expect("schemas").keys().collect();
-        assert_eq!(schemas, ["AccountStatus", "FieldError", "Parrot", "Problem", "ProblemType", "Role"]);
+        assert_eq!(schemas, ["AccountStatus", "FieldError", "Parrot", "Problem", "ProblemType", "Role", "Window"]);
     }
 
     #[test]

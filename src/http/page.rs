@@ -23,7 +23,7 @@ request! {
         after: Option<Cursor>,
         /// How many items to skip from there.
         skip: Offset = 0,
-        /// The size of the page, 1 to 100; 100 by default.
+        /// The size of the page, 1 to 100; 100 by default. Larger means 100.
         limit: Clamped<1, 100> = 100,
     }
 }
@@ -33,7 +33,7 @@ request! {
     pub struct OffsetQuery {
         /// How many of the newest items to skip.
         skip: Offset = 0,
-        /// How many items to return, 1 to 100.
+        /// How many items to return, 1 to 100. Larger means 100.
         limit: Option<Clamped<1, 100>>,
     }
 }

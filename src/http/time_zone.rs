@@ -1,6 +1,7 @@
 //! Time zones in requests: the header `X-Time-Zone`, and the `time_zone` of a user.
 
 use jiff::tz::TimeZone;
+use salvo::oapi::{BasicType, Object, RefOr, Schema};
 
 use super::{
     header::HeaderField,
@@ -34,6 +35,10 @@ impl FieldType for TimeZoneName {
 
     fn read(raw: RawValue) -> Result<String, ErrorMessage> {
         parse(raw, |name| find(name).map(|zone| zone.iana_name().unwrap_or(name).to_owned()))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(BasicType::String).example("Asia/Manila").into()
     }
 }
 

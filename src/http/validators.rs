@@ -7,6 +7,7 @@
 use std::{borrow::Cow, marker::PhantomData, ops::RangeInclusive};
 
 use faceofmind_base::{CivilDate, Timestamp};
+use faceofmind_domain::sessions::Window;
 use faceofmind_model::{Role, Status};
 use jiff::fmt::temporal::Pieces;
 use salvo::oapi::{
@@ -175,7 +176,8 @@ macro_rules! named_variant {
     ($($type:ty = $name:literal),+) => {
         /// The schemas of the enums, by their names.
         pub fn enum_schemas() -> impl Iterator<Item = (&'static str, Object)> {
-            [$(($name, names(<$type>::ALL.iter().map(|known| known.as_str())))),+].into_iter()
+            let windows = (WINDOW, names(Window::ALL.into_iter().map(Window::name)));
+            [windows, $(($name, names(<$type>::ALL.iter().map(|known| known.as_str())))),+].into_iter()
         }
 
         $(impl FieldType for $type {
@@ -198,6 +200,9 @@ macro_rules! named_variant {
 }
 
 named_variant!(Role = "Role", Status = "AccountStatus");
+
+/// The name of the schema of [`Window`], which is no field error where it is unknown.
+pub const WINDOW: &str = "Window";
 
 /// The schema of one of these texts.
 fn names(names: impl Iterator<Item = &'static str>) -> Object {

@@ -7,7 +7,7 @@ use faceofmind_model::emotion::Intensity;
 use jiff::tz::TimeZone;
 use salvo::{
     Router, Writer,
-    oapi::{BasicType, Object, RefOr, Schema, ToSchema, endpoint},
+    oapi::{Ref, RefOr, Schema, ToSchema, endpoint},
     writing::Json,
 };
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::http::{
     query::Query,
     state::{AppState, State},
     time_zone::{self, XTimeZone},
-    validators::{ErrorMessage, FieldType, RawValue, nullable},
+    validators::{ErrorMessage, FieldType, RawValue, WINDOW, nullable},
 };
 
 /// The routes that read several sessions.
@@ -47,6 +47,10 @@ impl FieldType for WindowName {
     fn absent() -> Option<Option<Window>> {
         Some(None)
     }
+
+    fn schema() -> RefOr<Schema> {
+        Ref::from_schema_name(WINDOW).into()
+    }
 }
 
 /// The name of a window; `week` by default.
@@ -66,7 +70,7 @@ impl FieldType for ChartWindow {
     }
 
     fn schema() -> RefOr<Schema> {
-        nullable(Object::with_type(BasicType::String).example("week").into())
+        nullable(WindowName::schema())
     }
 }
 

@@ -133,10 +133,10 @@ request! {
         status: Option<Status>,
         role: Option<Role>,
         /// Part of a name or of an e-mail address.
-        query: Option<Text<1, 254>>,
+        query: Option<Text<0, 254>>,
         /// `next` of the previous page.
         after: Option<Cursor>,
-        /// The size of the page, 1 to 100; 50 by default.
+        /// The size of the page, 1 to 100; 50 by default. Larger means 100.
         limit: Clamped<1, 100> = 50,
     }
 }

@@ -35,7 +35,7 @@ impl<const MIN: u32, const MAX: u32> FieldType for Clamped<MIN, MAX> {
     }
 
     fn schema() -> RefOr<Schema> {
-        integer(KnownFormat::Int64).minimum(MIN).maximum(MAX).into()
+        Object::with_type(BasicType::Integer).minimum(MIN).into()
     }
 }
 
@@ -51,7 +51,7 @@ impl FieldType for Offset {
     }
 
     fn schema() -> RefOr<Schema> {
-        integer(KnownFormat::Int64).minimum(0).into()
+        integer(KnownFormat::Int64).minimum(0).maximum(u32::MAX).into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Texts: their length, and what they must not contain.
 
 use faceofmind_model::{Email, text::is_visible};
-use salvo::oapi::{BasicType, Object, RefOr, Schema};
+use salvo::oapi::{BasicType, Object, RefOr, Schema, SchemaFormat};
 use secrecy::SecretString;
 
 use super::{ErrorMessage, FieldType, RawValue, parse, range_message};
@@ -24,10 +24,19 @@ impl<const MIN: usize, const MAX: usize> FieldType for Text<MIN, MAX> {
     }
 
     fn schema() -> RefOr<Schema> {
-        let object = Object::with_type(BasicType::String).max_length(MAX);
-        if MIN > 0 { object.min_length(MIN) } else { object }.into()
+        text(MIN, MAX).into()
     }
 }
+
+fn text(min: usize, max: usize) -> Object {
+    let object = Object::with_type(BasicType::String).pattern(WITHOUT_NUL).max_length(max);
+    if min > 0 { object.min_length(min) } else { object }
+}
+
+/// Patterns for the OpenAPI document (ECMA-262). They allow a text of invisible characters other than white space, which is refused.
+const WITHOUT_NUL: &str = r"^[^\x00]*$";
+const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$";
 
 /// Text of 1 to `MAX` characters, kept as sent, of which a reader sees at least one.
 pub struct NonBlank<const MAX: usize>;
@@ -43,7 +52,7 @@ impl<const MAX: usize> FieldType for NonBlank<MAX> {
     }
 
     fn schema() -> RefOr<Schema> {
-        Text::<1, MAX>::schema()
+        text(1, MAX).pattern(NOT_BLANK).into()
     }
 }
 
@@ -95,7 +104,8 @@ impl FieldType for EmailAddress {
     }
 
     fn schema() -> RefOr<Schema> {
-        Text::<0, 254>::schema()
+        let email = SchemaFormat::Custom("email".to_owned());
+        Object::with_type(BasicType::String).format(email).max_length(254).into()
     }
 }
 
@@ -115,6 +125,6 @@ impl FieldType for Name {
     }
 
     fn schema() -> RefOr<Schema> {
-        Text::<1, 100>::schema()
+        text(1, 100).pattern(NAME).into()
     }
 }

@@ -25,6 +25,9 @@ pub enum Window {
 impl Window {
     pub(super) const MAX_DAYS: usize = 31;
 
+    /// All windows.
+    pub const ALL: [Self; 4] = [Self::Day, Self::ThreeDays, Self::Week, Self::Month];
+
     /// The name in requests: `day`, `3days`, `week` or `month`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,8 +70,7 @@ impl FromStr for Window {
     type Err = InvalidWindow;
 
     fn from_str(name: &str) -> Result<Self, InvalidWindow> {
-        let windows = [Self::Day, Self::ThreeDays, Self::Week, Self::Month];
-        windows.into_iter().find(|window| window.name() == name).ok_or(InvalidWindow)
+        Self::ALL.into_iter().find(|window| window.name() == name).ok_or(InvalidWindow)
     }
 }
 

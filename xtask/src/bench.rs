@@ -11,6 +11,7 @@ mod latency;
 mod login;
 mod me;
 mod nats;
+mod overload;
 mod pgbench;
 mod rest;
 mod row;
@@ -27,7 +28,8 @@ use self::{
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 5] = [me::row, login::row, sessions::row, charts::row, detections::row];
+const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 6] =
+    [me::row, login::row, sessions::row, charts::row, detections::row, overload::row];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The duration and the choice of measurements.

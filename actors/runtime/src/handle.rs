@@ -50,7 +50,8 @@ impl<A: Actor> Handle<A> {
     ///
     /// # Errors
     /// [`AskError::Busy`] when the mailbox is full, [`AskError::Unavailable`] when the actor is not running or dies before it replies,
-    /// [`AskError::TimedOut`] at the deadline, or after [`MAX_QUEUED`](crate::MAX_QUEUED) in the mailbox: a request that has not begun to write by then never does. [`AskError::OutcomeUnknown`] when the
+    /// [`AskError::TimedOut`] at the deadline, or after [`MAX_QUEUED`](crate::MAX_QUEUED) in the mailbox: a request that has not begun to write
+    /// by then never does. [`AskError::OutcomeUnknown`] when the
     /// outcome of a write that has begun does not come. And the actor's own errors.
     pub async fn ask<M: Message>(&self, message: M) -> Result<M::Output, M::Error>
     where

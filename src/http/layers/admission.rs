@@ -16,7 +16,8 @@ const MAX_IN_PROGRESS: usize = 1536;
 const MAX_WAITING: usize = 16_384;
 
 /// Begins requests while there are places, and lets the others wait, by turns between networks, before their body is read and their token is
-/// checked. What waited for [`MAX_QUEUED`] is answered 503. A request that waits for its client has no place. Clones share the places.
+/// checked. What waited for [`MAX_QUEUED`] is answered 503; a shorter wait would let those that are refused call again the sooner. A request that
+/// waits for its client has no place. Clones share the places.
 #[derive(Clone, Debug)]
 pub struct Admission(FairGate);
 

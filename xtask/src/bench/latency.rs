@@ -106,7 +106,7 @@ fn receive(mut subscriber: Client, count: u32) -> Result<Vec<f64>> {
         let next = subscriber.next().with_context(|| format!("{received} of {count} messages arrived in time"));
         let event: Value = serde_json::from_slice(&next?)?;
         let arrived = now();
-        let sent: Timestamp = event["time"].as_str().context("no time")?.parse()?;
+        let sent: Timestamp = event["time"].as_str().with_context(|| format!("no time in {event}"))?.parse()?;
         Ok(arrived.duration_since(sent).as_secs_f64() * 1000.0)
     };
     (0..count).map(one).collect()

@@ -47,9 +47,14 @@ impl Client {
     pub(crate) fn request(&mut self, subject: &str, body: &Value) -> Result<()> {
         let body = body.to_string();
         self.send(format!("PUB {subject} {INBOX} {}\r\n{body}\r\n", body.len()).as_bytes())?;
-        let response: Value = serde_json::from_slice(&self.next()?)?;
-        ensure!(response.get("error").is_none(), "{subject}: {}", response["error"]);
-        Ok(())
+        // The first messages of a new consumer may come before the response that it was created.
+        loop {
+            let response: Value = serde_json::from_slice(&self.next()?)?;
+            if response["type"].as_str().is_some_and(|kind| kind.starts_with("io.nats.")) {
+                ensure!(response.get("error").is_none(), "{subject}: {}", response["error"]);
+                return Ok(());
+            }
+        }
     }
 
     /// Publishes a message without awaiting an acknowledgement.

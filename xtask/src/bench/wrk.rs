@@ -62,21 +62,52 @@ impl Load {
 
     /// The requests answered with 2xx in a second. Any other response, or none, is an error.
     pub(crate) fn run(&self, span: Duration) -> Result<f64> {
+        let report = self.report(span)?;
+        no_refusals(&report).and_then(|()| served(&report)).with_context(|| self.url.clone())
+    }
+
+    /// The same where the service refuses some. A request that is not answered within 2 s, or whose connection fails, is an error.
+    pub(crate) fn run_in_overload(&self, span: Duration) -> Result<f64> {
+        let report = self.report(span)?;
+        all_answered(&report).and_then(|()| served(&report)).with_context(|| self.url.clone())
+    }
+
+    fn report(&self, span: Duration) -> Result<String> {
         let mut wrk = process::command("wrk", Stop::Int, None);
         wrk.arg(format!("-t{}", cores().min(self.connections))).arg(format!("-c{}", self.connections));
         wrk.arg(format!("-d{}s", span.as_secs())).arg("-s").arg(&self.script).arg(&self.url);
-        rate(&process::output(&mut wrk)?).with_context(|| self.url.clone())
+        process::output(&mut wrk)
     }
 }
 
-fn rate(report: &str) -> Result<f64> {
-    let after = |label| report.lines().find_map(|line: &str| line.trim().strip_prefix(label)).map(str::trim);
-    for problem in ["Non-2xx or 3xx responses:", "Socket errors:"] {
-        ensure!(after(problem).is_none(), "{problem} {}", after(problem).unwrap_or_default());
-    }
-    after("Requests/sec:")
-        .and_then(|rate| rate.parse().ok())
-        .with_context(|| format!("cannot read wrk's report: {report}"))
+fn after<'a>(label: &str, report: &'a str) -> Option<&'a str> {
+    report.lines().find_map(|line| line.trim().strip_prefix(label)).map(str::trim)
+}
+
+fn all_answered(report: &str) -> Result<()> {
+    let errors = after(ERRORS, report);
+    ensure!(errors.is_none(), "{ERRORS} {}", errors.unwrap_or_default());
+    Ok(())
+}
+
+fn no_refusals(report: &str) -> Result<()> {
+    let refused = after(REFUSED, report);
+    ensure!(refused.is_none(), "{REFUSED} {}", refused.unwrap_or_default());
+    all_answered(report)
+}
+
+const ERRORS: &str = "Socket errors:";
+const REFUSED: &str = "Non-2xx or 3xx responses:";
+
+/// The requests answered with 2xx in a second.
+fn served(report: &str) -> Result<f64> {
+    let read = || {
+        let rate: f64 = after("Requests/sec:", report)?.parse().ok()?;
+        let all = report.lines().find_map(|line| line.trim().split_once(" requests in "))?.0.parse::<f64>().ok()?;
+        let refused: f64 = after(REFUSED, report).unwrap_or("0").parse().ok()?;
+        Some(rate * (1.0 - refused / all))
+    };
+    read().with_context(|| format!("cannot read wrk's report: {report}"))
 }
 
 #[cfg(test)]
@@ -84,13 +115,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_read_from_a_report_without_failures() {
-        assert_eq!(rate("Running 5s test\n  5 requests in 5.00s\nRequests/sec:  21345.67\n").ok(), Some(21_345.67));
+    fn the_rate_is_that_of_the_requests_that_were_served() {
+        assert_eq!(served("Running 5s test\n  5 requests in 5.00s\nRequests/sec:  21345.67\n").ok(), Some(21_345.67));
+        let overloaded = "  200 requests in 5.00s\n  Non-2xx or 3xx responses: 50\nRequests/sec:  40.00\n";
+        assert_eq!(served(overloaded).ok(), Some(30.0));
     }
 
     #[test]
-    fn rejected_requests_are_an_error() {
+    fn rejected_requests_are_an_error_unless_they_are_expected_and_lost_ones_always() {
         let report = "  Non-2xx or 3xx responses: 12\nRequests/sec:  21345.67\n";
-        assert_eq!(rate(report).expect_err("some were rejected").to_string(), "Non-2xx or 3xx responses: 12");
+        assert_eq!(no_refusals(report).expect_err("some were rejected").to_string(), "Non-2xx or 3xx responses: 12");
+        all_answered(report).expect("all were answered");
+        let late = "  Socket errors: connect 0, read 0, write 0, timeout 3\n";
+        all_answered(late).expect_err("three were late");
     }
 }

@@ -329,7 +329,9 @@ fn the_table_of_bounds_states_what_the_code_enforces() {
         let row = row.unwrap_or_else(|| panic!("no row of {resource}"));
         let text = document(file);
         for name in *names {
-            let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("{file}: no {name}"));
+            let mut places = text.match_indices(name).map(|(at, _)| &text[at + name.len()..]);
+            let rest = places.find(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+            let rest = rest.unwrap_or_else(|| panic!("{file}: no number after {name}"));
             let number = rest.split([';', ',', ')', '>']).next().unwrap_or_default();
             let bound = as_documented(number);
             let stated: Vec<&str> =

@@ -99,6 +99,6 @@ fn the_table_of_bounds_names_exactly_the_settings_that_are_bounds() {
     let named: BTreeSet<&str> =
         rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|word| is_name(word)).collect();
     let settings = defaults();
-    let bounds: BTreeSet<&str> = settings.iter().map(|(name, _)| name.as_str()).filter(|name| is_bound(name)).collect();
+    let bounds: BTreeSet<&str> = settings.keys().map(String::as_str).filter(|name| is_bound(name)).collect();
     assert_eq!(named, bounds);
 }

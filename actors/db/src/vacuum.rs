@@ -1,8 +1,13 @@
 //! Removing what was deleted from an SQLite file.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    env, fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{Database, StoreError};
 
@@ -37,7 +42,7 @@ impl Database {
         let _write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
         if let Some(statement) = statement {
-            ensure_space(&pool.connect_options())?;
+            ensure_space(pool.connect_options().get_filename(), size(&mut connection).await?)?;
             sqlx::query(statement).execute(&mut connection).await?;
         }
         sqlx::query(CHECKPOINT_BUSY_TIMEOUT).execute(&mut connection).await?;
@@ -48,23 +53,38 @@ impl Database {
     }
 }
 
-/// SQLite copies the file to a temporary one and that into the log. On a disk that is full meanwhile, the writes of others would fail too.
-fn ensure_space(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
-    let file = options.get_filename();
-    let (size, folder) = (fs::metadata(file)?.len(), file.parent().unwrap_or(Path::new(".")));
-    let disk = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
-    ensure(size, disk.f_bavail * disk.f_frsize)
+/// The size of the database in bytes, with what is only in its log.
+async fn size(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let select = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+    let (size,): (i64,) = sqlx::query_as(select).fetch_one(connection).await?;
+    Ok(u64::try_from(size).unwrap_or(0))
 }
 
-fn ensure(size: u64, free: u64) -> Result<(), sqlx::Error> {
-    let needed = 2 * size + RESERVE;
+/// SQLite copies the database to a temporary file, and that into the log. On a disk that is full meanwhile, the writes of others would fail too.
+fn ensure_space(file: &Path, size: u64) -> Result<(), sqlx::Error> {
+    let temporary = temporary_folder();
+    let shares_disk = fs::metadata(file)?.dev() == fs::metadata(&temporary)?.dev();
+    ensure(if shares_disk { 2 * size } else { size }, file)?;
+    if shares_disk { Ok(()) } else { ensure(size, &temporary) }
+}
+
+/// Where SQLite makes temporary files (sqlite.org/tempfiles.html).
+fn temporary_folder() -> PathBuf {
+    let set = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp"].into_iter().map(PathBuf::from);
+    set.chain(usual).find(|folder| folder.is_dir()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn ensure(size: u64, path: &Path) -> Result<(), sqlx::Error> {
+    let disk = rustix::fs::statvfs(path).map_err(io::Error::from)?;
+    let (needed, free) = (size + RESERVE, disk.f_bavail * disk.f_frsize);
     if needed <= free {
         return Ok(());
     }
-    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let reason = format!(
-        "to remove deleted data from the database file takes {} MiB of disk space, and {} MiB are free; make space",
-        mebibytes(needed),
+        "to remove deleted data from the database file takes {} MiB on the disk of {}, and {} MiB are free; make space",
+        needed.div_ceil(1 << 20),
+        path.display(),
         free >> 20
     );
     Err(io::Error::new(io::ErrorKind::StorageFull, reason).into())
@@ -75,10 +95,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rewrite_takes_twice_the_file_and_leaves_a_reserve() {
-        const MIB: u64 = 1 << 20;
-        ensure(10 * MIB, 36 * MIB).expect("fits");
-        let error = ensure(10 * MIB, 36 * MIB - 1).expect_err("does not fit").to_string();
-        assert!(error.contains("takes 36 MiB") && error.contains("35 MiB are free"), "{error}");
+    fn a_rewrite_needs_space_for_two_copies_and_a_reserve() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.db");
+        fs::write(&file, "").expect("written");
+        ensure_space(&file, 1000).expect("fits");
+        let disk = rustix::fs::statvfs(&file).expect("a disk");
+        let free = disk.f_bavail * disk.f_frsize;
+        let error = ensure_space(&file, free).expect_err("does not fit").to_string();
+        assert!(error.contains("MiB are free; make space"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_size_and_a_name_without_a_folder_are_read() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
+        let empty = size(&mut connection).await.expect("reads");
+        sqlx::query("CREATE TABLE notes (text TEXT)").execute(&mut connection).await.expect("creates");
+        assert!(size(&mut connection).await.expect("reads") > empty);
+        ensure_space(Path::new("Cargo.toml"), 1000).expect("fits");
     }
 }

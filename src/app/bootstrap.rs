@@ -258,9 +258,9 @@ fn otp(limits: &settings::Limits) -> otp::Settings {
             max_per_client: limits.codes_per_10_minutes_per_client,
             ..defaults.quota
         },
-        max_failures_per_day: limits.wrong_codes_per_day,
-        max_failures_per_day_from_one_client: limits.wrong_codes_per_day_per_client,
-        max_failures_per_day_of_one_client: limits.wrong_codes_per_day_of_client,
+        max_failures_per_account: limits.wrong_codes_per_day,
+        max_failures_per_account_and_client: limits.wrong_codes_per_day_per_client,
+        max_failures_per_client: limits.wrong_codes_per_day_of_client,
         ..defaults
     }
 }

@@ -12,13 +12,12 @@ use prometheus_client::{
 };
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, Writer, async_trait,
-    http::{HeaderValue, header::CONTENT_TYPE},
+    http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
 };
-use tokio::time::Instant;
 
 use super::{
     connections::open::ConnectionMetrics,
-    layers::{Admission, route},
+    layers::Admission,
     problem::Problem,
     state::{AppState, State},
 };
@@ -30,10 +29,10 @@ const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     route: String,
     /// The status class: `2xx`.
-    status: String,
+    status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,7 +40,7 @@ struct ActorLabels {
     actor: &'static str,
 }
 
-/// A layer that measures requests. Clones share the measurements.
+/// Measures requests. Clones share the measurements.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
@@ -68,25 +67,27 @@ impl HttpMetrics {
         );
     }
 
-    fn record(&self, req: &Request, res: &Response, latency: Duration) {
-        let status = format!("{}xx", res.status_code.unwrap_or_default().as_u16() / 100);
-        let labels = RequestLabels { method: method(req), route: route(req), status };
+    /// Records a request that was answered with this status.
+    pub(super) fn record(&self, method: &Method, route: String, status: StatusCode, latency: Duration) {
+        let labels = RequestLabels { method: method_label(method), route, status: status_class(status) };
         self.requests.get_or_create(&labels).observe(latency.as_secs_f64());
     }
 }
 
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// A client may invent methods, and each would be a time series of its own.
-fn method(req: &Request) -> String {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&req.method().as_str());
-    if known { req.method().to_string() } else { "other".to_owned() }
+fn method_label(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-#[async_trait]
-impl Handler for HttpMetrics {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        let started = Instant::now();
-        ctrl.call_next(req, depot, res).await;
-        self.record(req, res, started.elapsed());
+fn status_class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
     }
 }
 

@@ -16,8 +16,7 @@ use super::{
     connections::open::ConnectionLimits,
     docs,
     layers::{
-        Admission, BodyLimit, CatchPanic, CorsPolicy, Deadline, ProblemBodies, RequestTrace, RequireHost,
-        ResponseDefaults, compression,
+        Admission, BodyLimit, CorsPolicy, Deadline, Failures, RequestTrace, RequireHost, ResponseDefaults, compression,
     },
     mail_link,
     metrics::HttpMetrics,
@@ -53,28 +52,28 @@ pub fn public_routes(routes: fn() -> Router) -> Router {
 
 /// The public routes behind all layers, the outermost first.
 pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
-    let service = Service::new(routes).hoop(config.metrics.clone());
-    let mut service = service.hoop(config.request_trace()).hoop(ResponseDefaults);
+    let mut service =
+        Service::new(routes).hoop(config.request_trace(Some(config.metrics.clone()))).hoop(ResponseDefaults);
     if let Some(cors) = config.cors.hoop() {
         service = service.hoop(cors);
     }
     // What waits has passed few layers yet, and so holds little memory.
     let service = service.hoop(config.admission.clone());
-    let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
+    let service = service.hoop(compression()).hoop(Failures);
     let service = service.hoop(Deadline(config.limits.request));
     service.hoop(BodyLimit { max_bytes: config.limits.body_bytes }).hoop(RequireHost)
 }
 
 /// The routes of the operators' listener, which are neither documented nor open to other origins.
 pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
-    let service = Service::new(complete(routes)).hoop(config.request_trace()).hoop(ResponseDefaults);
-    let service = service.hoop(compression()).hoop(ProblemBodies).hoop(CatchPanic);
+    let service = Service::new(complete(routes)).hoop(config.request_trace(None)).hoop(ResponseDefaults);
+    let service = service.hoop(compression()).hoop(Failures);
     service.hoop(Deadline(config.limits.request)).hoop(RequireHost)
 }
 
 impl HttpConfig {
-    fn request_trace(&self) -> RequestTrace {
-        RequestTrace::new(self.proxies.clone(), Arc::clone(&self.new_request_id))
+    fn request_trace(&self, metrics: Option<HttpMetrics>) -> RequestTrace {
+        RequestTrace::new(self.proxies.clone(), Arc::clone(&self.new_request_id), metrics)
     }
 }
 
@@ -153,7 +152,7 @@ impl Handler for Options {
     }
 }
 
-/// Answers paths that lead nowhere. [`ProblemBodies`] adds the body.
+/// Answers paths that lead nowhere. [`Failures`] adds the body.
 struct Nowhere;
 
 #[async_trait]
@@ -163,7 +162,7 @@ impl Handler for Nowhere {
     }
 }
 
-/// Answers the methods that a path does not take. [`ProblemBodies`] adds the body.
+/// Answers the methods that a path does not take. [`Failures`] adds the body.
 struct WrongMethod(HeaderValue);
 
 #[async_trait]

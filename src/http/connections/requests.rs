@@ -24,10 +24,19 @@ impl Handler for CountRequests {
         let connection = req.remote_addr().clone().into_std().and_then(|peer| self.0.find(peer));
         let running = connection.map(|connection| connection.begin(req.version()));
         ctrl.call_next(req, depot, res).await;
-        if let Some(running) = running.filter(|_| !res.body.is_none() && !res.body.is_error()) {
+        if let Some(running) = running.filter(|_| !is_sent_at_once(&res.body)) {
             let body = std::mem::take(&mut res.body);
             res.body = ResBody::Boxed(Box::pin(RunningBody { body, running }));
         }
+    }
+}
+
+/// Whether the body fits, with the head, into the send buffer of a socket: 16 KiB is Linux's default (`tcp_wmem`, tcp(7)).
+fn is_sent_at_once(body: &ResBody) -> bool {
+    match body {
+        ResBody::None | ResBody::Error(_) => true,
+        ResBody::Once(bytes) => bytes.len() <= 8 << 10,
+        _ => false,
     }
 }
 

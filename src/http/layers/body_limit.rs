@@ -5,7 +5,7 @@ use std::time::Duration;
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
     http::{
-        ReqBody,
+        Body as _, ReqBody,
         header::{CONTENT_LENGTH, EXPECT},
     },
 };
@@ -47,7 +47,7 @@ fn declared_length(req: &Request) -> Option<u64> {
 /// Reads and drops an unread body, so that the client sees the response and not a reset.
 pub(super) async fn drain(req: &mut Request) {
     // A client that waits for `100 Continue` has not sent its body, and reading would ask for it.
-    if req.headers().contains_key(EXPECT) {
+    if req.body().is_end_stream() || req.headers().contains_key(EXPECT) {
         return;
     }
     if tokio::time::timeout(DRAIN_TIMEOUT, read_to_end(req.take_body())).await.is_err() {

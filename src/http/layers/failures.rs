@@ -8,31 +8,21 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
 
 use crate::http::{body::ReadingBody, problem::Problem};
 
-/// Gives every error status without a body the body of a problem: salvo's own 404 and 405 (with `Allow`), and other
-/// errors of salvo.
-pub struct ProblemBodies;
+/// Answers a panic with 500 and logs it: the connection and its other requests continue. Gives every error status without a body the body of a
+/// problem: salvo's own 404 and 405 (with `Allow`), and other errors of salvo.
+pub struct Failures;
 
 #[async_trait]
-impl Handler for ProblemBodies {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        ctrl.call_next(req, depot, res).await;
-        let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
-        if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
-            Problem::from_status(status).write(req, depot, res).await;
-        }
-    }
-}
-
-/// Answers a panic with 500 and logs it. The connection and its other requests continue.
-pub struct CatchPanic;
-
-#[async_trait]
-impl Handler for CatchPanic {
+impl Handler for Failures {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         if let Err(panic) = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind().await {
             tracing::error!(panic = static_message(&*panic), "handler panicked");
             Problem::internal().write(req, depot, res).await;
             ctrl.skip_rest();
+        }
+        let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
+        if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
+            Problem::from_status(status).write(req, depot, res).await;
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The context of a request: its id, its client, its span, and its line in the access log.
+//! The context of a request: its id, its client, its span, its line in the access log, and its metric.
 
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Once},
+    time::Duration,
 };
 
 use salvo::{
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::http::{
     client::{ClientIp, TrustedProxies},
+    metrics::HttpMetrics,
     path::ANYTHING,
     request_id::{RequestId, X_REQUEST_ID},
     sampling::sample,
@@ -25,18 +27,23 @@ use crate::http::{
 pub struct RequestTrace {
     proxies: TrustedProxies,
     new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    metrics: Option<HttpMetrics>,
     warned: Once,
 }
 
 impl RequestTrace {
     /// Believes the `X-Forwarded-For` of `proxies`; `new_id` makes the id of a request that brings none.
-    pub fn new(proxies: TrustedProxies, new_id: Arc<dyn Fn() -> Uuid + Send + Sync>) -> Self {
-        Self { proxies, new_id, warned: Once::new() }
+    pub fn new(
+        proxies: TrustedProxies,
+        new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+        metrics: Option<HttpMetrics>,
+    ) -> Self {
+        Self { proxies, new_id, metrics, warned: Once::new() }
     }
 
-    fn start(&self, req: &Request, depot: &mut Depot, res: &mut Response) -> Span {
+    fn start(&self, req: &Request, route: &str, depot: &mut Depot, res: &mut Response) -> Span {
         let id = RequestId::given(req).unwrap_or_else(|| RequestId::new((self.new_id)()));
-        let span = tracing::info_span!("request", request_id = id.as_str(), method = %req.method(), path = route(req));
+        let span = tracing::info_span!("request", request_id = id.as_str(), method = %req.method(), path = route);
         if let Ok(echo) = HeaderValue::from_str(id.as_str()) {
             res.headers_mut().insert(X_REQUEST_ID, echo);
         }
@@ -54,14 +61,19 @@ impl RequestTrace {
 impl Handler for RequestTrace {
     async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
         let started = Instant::now();
-        let span = self.start(req, depot, res);
+        let route = route(req);
+        let span = self.start(req, &route, depot, res);
         ctrl.call_next(req, depot, res).instrument(span.clone()).await;
-        span.in_scope(|| log(res, started));
+        let (status, latency) = (res.status_code.unwrap_or_default(), started.elapsed());
+        span.in_scope(|| log(status, latency));
+        if let Some(metrics) = &self.metrics {
+            metrics.record(req.method(), route, status, latency);
+        }
     }
 }
 
 /// The route that matched, `/api/v1/users/{id}`. It groups the log lines and metrics of a route and holds no id of a person.
-pub fn route(req: &Request) -> String {
+fn route(req: &Request) -> String {
     match req.matched_path() {
         route if route.ends_with(ANYTHING) => "(none)".to_owned(),
         "" if !req.uri().path().trim_matches('/').is_empty() => "(none)".to_owned(),
@@ -69,9 +81,8 @@ pub fn route(req: &Request) -> String {
     }
 }
 
-fn log(res: &Response, started: Instant) {
-    let status = res.status_code.unwrap_or_default();
-    let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+fn log(status: StatusCode, latency: Duration) {
+    let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         if let Some(left_out) = sample("503") {
             tracing::warn!(status = status.as_u16(), latency_us, left_out, "request finished");

@@ -13,7 +13,9 @@ use crate::reminders::Reminder;
 const SET: &str = "INSERT INTO reminder_schedules (reminder_id, due_at, told_at) VALUES ($1, $2, $3) \
     ON CONFLICT (reminder_id) DO UPDATE SET due_at = excluded.due_at, told_at = excluded.told_at, \
     last_told_at = COALESCE(reminder_schedules.told_at, reminder_schedules.last_told_at)";
-const LAST_SENT_AT: &str = "SELECT COALESCE(told_at, last_told_at) FROM reminder_schedules WHERE reminder_id = $1";
+/// Locks the row, so that a dispatch that is under way is waited for: it would be overwritten, and the reminder sent again.
+const LAST_SENT_AT: &str = "UPDATE reminder_schedules SET due_at = due_at WHERE reminder_id = $1 \
+    RETURNING COALESCE(told_at, last_told_at)";
 const DELETE: &str = "DELETE FROM reminder_schedules WHERE reminder_id = $1";
 const IS_ANY_DUE: &str = "SELECT count(*) FROM \
     (SELECT 1 FROM reminder_schedules WHERE due_at <= $1 AND told_at IS NULL LIMIT 1) AS due";
@@ -96,7 +98,7 @@ pub(in crate::reminders) async fn set(
         .bind(id).bind(due_at).bind(sent_at).execute(c).await.map(drop))?)
 }
 
-/// Returns when the reminder was last sent, by whichever schedule.
+/// Returns when the reminder was last sent, by whichever schedule, and locks its schedule.
 pub(in crate::reminders) async fn last_sent_at(tx: &mut Tx, id: ReminderId) -> Result<Option<Timestamp>, StoreError> {
     let row: Option<(Option<Timestamp>,)> =
         with_conn!(tx.connection(), c => sqlx::query_as(LAST_SENT_AT).bind(id).fetch_optional(c).await)?;

@@ -76,6 +76,27 @@ async fn another_date_has_a_reminder_sent_again_and_another_title_or_switching_i
 }
 
 #[tokio::test]
+async fn a_change_waits_for_a_dispatch_under_way() {
+    for test in contexts().await {
+        let id = test.remind(WEDNESDAY).await;
+        let mut dispatch = test.db.begin().await.expect("begins");
+        let mark = "UPDATE reminder_schedules SET told_at = $1 WHERE reminder_id = $2";
+        let sent_at = at(TUESDAY_AT_EIGHT);
+        with_conn!(dispatch.connection(), c => sqlx::query(mark).bind(sent_at).bind(id).execute(c).await.map(drop))
+            .expect("marks");
+        let change = ReminderChange { reminder_time: Some(on_day(TUESDAY)), ..Default::default() };
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            dispatch.commit().await.expect("commits");
+        };
+        tokio::join!(test.update(id, change), end);
+        set(&test.clock, TUESDAY_AT_EIGHT);
+        test.until_dispatched().await;
+        assert_eq!(test.times_sent(id).await, 0, "it was sent by the dispatch");
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_that_is_switched_off_postponed_or_deleted_is_not_sent() {
     for test in contexts().await {
         let inactive = NewReminder { is_active: false, ..new(TUESDAY) };

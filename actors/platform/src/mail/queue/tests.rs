@@ -165,3 +165,24 @@ async fn a_thousand_mails_of_a_recipient_that_hangs_hide_no_other() {
         assert_eq!(jobs.into_iter().map(|job| job.reason).collect::<Vec<_>>(), [Some(notice(2))]);
     }
 }
+
+#[tokio::test]
+async fn a_claim_lasts_from_when_it_is_made() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        queue(&db, [notice(1)], now).await;
+        let mut writing = db.begin().await.expect("begins");
+        writing.lock("mail intents").await.expect("locks");
+        let end = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            writing.commit().await.expect("commits");
+        };
+        let (claimed, ()) = tokio::join!(claim(&db, 8, 2, now), end);
+        assert_eq!(claimed.expect("claims").len(), 1);
+        let mut reader = db.read_conn().await.expect("reads");
+        let select = "SELECT due_at FROM mail_intents";
+        let (until,): (Timestamp,) =
+            with_conn!(reader.connection(), c => sqlx::query_as(select).fetch_one(c).await).expect("reads");
+        assert!(until >= now + CLAIM_TIMEOUT + Duration::from_secs(1));
+    }
+}

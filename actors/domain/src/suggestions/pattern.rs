@@ -45,16 +45,14 @@ pub(super) struct Patterns {
     forms: AhoCorasick,
     /// The form that each string of `forms` spells.
     form_of: Vec<usize>,
-    /// By form and block: the places of the phrases where it may stand.
-    places: Vec<u64>,
+    /// By form: the blocks in which it may stand, each with the places there.
+    places: Vec<Vec<(usize, u64)>>,
     /// By block: the places where any word may stand.
     any: Vec<u64>,
     /// By block: the first place of each phrase.
     firsts: Vec<u64>,
     /// By block: the last place of each phrase.
     lasts: Vec<u64>,
-    /// By block: no place.
-    none: Vec<u64>,
     /// By last place: the index of the phrase, and the number of its words.
     ends: HashMap<usize, (usize, usize)>,
     /// The forms below this one are left out of texts.
@@ -142,12 +140,10 @@ impl State {
         std::mem::swap(&mut self.reached, &mut self.before);
         self.reached.fill(0);
         if self.is_active {
-            reach(&mut self.reached, &self.before, &patterns.any, &patterns.none);
+            follow(&mut self.reached, &self.before, &patterns.any);
         }
-        let blocks = self.before.len();
-        for form in forms {
-            let places = &patterns.places[form * blocks..(form + 1) * blocks];
-            reach(&mut self.reached, &self.before, places, &patterns.firsts);
+        for &(block, places) in forms.iter().flat_map(|form| &patterns.places[*form]) {
+            self.reached[block] |= places & (self.before[block] << 1 | patterns.firsts[block]);
         }
         self.is_active = common(&self.reached, &self.reached) != 0;
     }
@@ -168,13 +164,13 @@ impl State {
     }
 }
 
-/// Adds to `reached` those of `places` that follow one of `before` or are among `firsts`. All have the same length, so that the processor
-/// works on several blocks at a time.
-fn reach(reached: &mut [u64], before: &[u64], places: &[u64], firsts: &[u64]) {
+/// Adds to `reached` those of `places` that follow one of `before`. All have the same length, so that the processor works on several blocks at a
+/// time.
+fn follow(reached: &mut [u64], before: &[u64], places: &[u64]) {
     let len = reached.len();
-    let (before, places, firsts) = (&before[..len], &places[..len], &firsts[..len]);
+    let (before, places) = (&before[..len], &places[..len]);
     for block in 0..len {
-        reached[block] |= places[block] & (before[block] << 1 | firsts[block]);
+        reached[block] |= places[block] & (before[block] << 1);
     }
 }
 
@@ -266,11 +262,10 @@ impl Builder {
                 .build(self.strings.iter().map(|(text, _)| text))
                 .map_err(|error| error.to_string())?,
             form_of: self.strings.iter().map(|(_, form)| *form).collect(),
-            places: Vec::new(),
+            places: vec![Vec::new(); self.forms.len()],
             firsts: Vec::new(),
             any: Vec::new(),
             lasts: Vec::new(),
-            none: Vec::new(),
             ends: HashMap::new(),
             left_out: self.left_out,
         };
@@ -278,8 +273,6 @@ impl Builder {
         patterns.any = vec![0; blocks];
         patterns.firsts = vec![0; blocks];
         patterns.lasts = vec![0; blocks];
-        patterns.none = vec![0; blocks];
-        patterns.places = vec![0; blocks * self.forms.len()];
         for ((phrase, variant), first) in self.variants.iter().zip(firsts) {
             patterns.place(*phrase, variant, first);
         }
@@ -300,7 +293,7 @@ impl Builder {
 
 impl Patterns {
     fn place(&mut self, phrase: usize, variant: &[Place], first: usize) {
-        let (block, blocks, last) = (first / 64, self.any.len(), first + variant.len() - 1);
+        let (block, last) = (first / 64, first + variant.len() - 1);
         self.firsts[block] |= 1 << (first % 64);
         self.lasts[block] |= 1 << (last % 64);
         self.ends.insert(last, (phrase, variant.len()));
@@ -308,8 +301,16 @@ impl Patterns {
             let bit = 1 << (number % 64);
             match place {
                 Place::Any => self.any[block] |= bit,
-                Place::OneOf(forms) => forms.iter().for_each(|form| self.places[form * blocks + block] |= bit),
+                Place::OneOf(forms) => forms.iter().for_each(|form| self.stand(*form, block, bit)),
             }
+        }
+    }
+
+    /// Adds a place where the form may stand. The variants, and so the blocks, come in their order.
+    fn stand(&mut self, form: usize, block: usize, place: u64) {
+        match self.places[form].last_mut() {
+            Some((last, places)) if *last == block => *places |= place,
+            _ => self.places[form].push((block, place)),
         }
     }
 }

@@ -329,10 +329,7 @@ fn the_table_of_bounds_states_what_the_code_enforces() {
         let row = row.unwrap_or_else(|| panic!("no row of {resource}"));
         let text = document(file);
         for name in *names {
-            let mut places = text.match_indices(name).map(|(at, _)| &text[at + name.len()..]);
-            let rest = places.find(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
-            let rest = rest.unwrap_or_else(|| panic!("{file}: no number after {name}"));
-            let number = rest.split([';', ',', ')', '>']).next().unwrap_or_default();
+            let number = from_number(file, &text, name).split([';', ',', ')', '>']).next().unwrap_or_default();
             let bound = as_documented(number);
             let stated: Vec<&str> =
                 row.split([' ', '|', ';', '(', ')']).map(|word| word.trim_end_matches(',')).collect();
@@ -342,12 +339,18 @@ fn the_table_of_bounds_states_what_the_code_enforces() {
     }
 }
 
+/// The text of a file from the first number on that follows `after`.
+fn from_number<'a>(file: &str, text: &'a str, after: &str) -> &'a str {
+    let mut places = text.match_indices(after).map(|(at, _)| &text[at + after.len()..]);
+    let rest = places.find(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+    rest.unwrap_or_else(|| panic!("{file}: no number after {after}"))
+}
+
 /// The number after this text in a file.
 fn number_in(file: &str, after: &str) -> u64 {
     let text = document(file);
-    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{file}: no {after}"));
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or_else(|_| panic!("{file}: no number after {after}"))
+    let digits: String = from_number(file, &text, after).chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("digits")
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Requests generated from the OpenAPI document: what it allows is read, and what it forbids is refused.
 
 use faceofmind_base::Rng;
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Client, Response, TestApp, tests_on_both_profiles};
+use crate::{
+    harness::{Client, Response, TestApp, tests_on_both_profiles},
+    openapi::{Operation, document, operations_of},
+};
 
 tests_on_both_profiles! {
     what_the_document_allows_is_read with [("RATE_LIMITS", "off")],
@@ -30,28 +32,9 @@ struct Forbidden {
     value: Value,
 }
 
-struct Operation {
-    method: Method,
-    path: String,
-    docs: Value,
-}
-
 impl Generator {
     async fn new(app: &TestApp) -> Self {
-        let document = app.client().call(Method::GET, "/openapi.json").send().await.assert_status(200).json;
-        Self { document, rng: Rng::seeded(8) }
-    }
-
-    fn operations(&self) -> Vec<Operation> {
-        let mut operations = Vec::new();
-        for (template, methods) in self.document["paths"].as_object().expect("paths") {
-            for (method, docs) in methods.as_object().expect("methods") {
-                let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-                let path = template.replace("{id}", "4000000").replace("{cid}", "4000000");
-                operations.push(Operation { method, path, docs: docs.clone() });
-            }
-        }
-        operations
+        Self { document: document(&app.client()).await, rng: Rng::seeded(8) }
     }
 
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
@@ -227,11 +210,9 @@ async fn call(admin: &Client, operation: &Operation, query: &str, body: Option<&
 async fn what_the_document_allows_is_read(app: &TestApp) {
     let (generator, admin) = (Generator::new(app).await, app.admin().await);
     let (mut refused, mut count) = (Vec::new(), 0);
-    for operation in generator.operations() {
+    for operation in operations_of(&generator.document) {
         let (query, body) = (generator.query(&operation), generator.bodies(&operation));
-        if operation.docs["responses"]["200"]["content"]["text/event-stream"].is_object()
-            || query.is_empty() && body.is_none()
-        {
+        if operation.streams() || query.is_empty() && body.is_none() {
             continue;
         }
         let client = admin.log_in_again().await.bearer();
@@ -254,7 +235,7 @@ async fn what_the_document_allows_is_read(app: &TestApp) {
 async fn what_the_document_forbids_is_refused(app: &TestApp) {
     let (generator, admin) = (Generator::new(app).await, app.admin().await);
     let (mut taken, mut count) = (Vec::new(), 0);
-    for operation in generator.operations() {
+    for operation in operations_of(&generator.document) {
         let client = admin.log_in_again().await.bearer();
         let mut check = async |field: &str, fault: &str, query: &str, body: Option<&Value>| {
             count += 1;

@@ -14,22 +14,31 @@ tests_on_both_profiles! {
 }
 
 /// An operation: the method, the path with values for its parameters, and its documentation.
-struct Operation {
-    method: Method,
+pub(crate) struct Operation {
+    pub(crate) method: Method,
     template: String,
-    path: String,
-    docs: Value,
+    pub(crate) path: String,
+    pub(crate) docs: Value,
 }
 
 impl Operation {
     /// Whether the response is an event stream, which is not JSON.
-    fn streams(&self) -> bool {
+    pub(crate) fn streams(&self) -> bool {
         self.docs["responses"]["200"]["content"]["text/event-stream"].is_object()
     }
 }
 
 async fn operations(client: &Client) -> Vec<Operation> {
-    let document = client.call(Method::GET, "/openapi.json").send().await.assert_status(200).json;
+    operations_of(&document(client).await)
+}
+
+/// The served document.
+pub(crate) async fn document(client: &Client) -> Value {
+    client.call(Method::GET, "/openapi.json").send().await.assert_status(200).json
+}
+
+/// The operations of a document.
+pub(crate) fn operations_of(document: &Value) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (template, methods) in document["paths"].as_object().expect("paths") {
         let path = template.replace("{id}", "4000000").replace("{cid}", "4000000").replace("{file}", "x");

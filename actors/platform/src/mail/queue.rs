@@ -1,9 +1,9 @@
 //! The SQL of the queue: who is mailed and why, never what.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{Connection, Database, StoreError, Tx, with_conn};
+use faceofmind_db::{BulkStatement, Connection, Database, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
 use faceofmind_model::{Email, MailPriority, MailReason, UserId};
 use sqlx::FromRow;
 use tokio::time::Instant;
@@ -15,13 +15,6 @@ use super::JobCounts;
 /// node that died lapses, and that of a slow mail server does not. PostgreSQL's clock decides, so the clocks of the nodes may differ.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const CLAIM_RENEWAL: Duration = Duration::from_secs(3);
-
-/// The most due jobs among which a poll chooses.
-macro_rules! max_candidates {
-    () => {
-        "1000"
-    };
-}
 
 /// A job is due at its time by the clock of the nodes (`$1`), or when its claim has lapsed. An earlier version sets no `claimed_until` and
 /// moves `due_at`.
@@ -38,7 +31,7 @@ macro_rules! is_anything_due {
     };
 }
 
-/// The due jobs, the most urgent first, at most one of a recipient, and none whose recipient is being sent a mail: a recipient that hangs
+/// Of the first 1,000 due jobs, the most urgent first, at most one of a recipient, and none whose recipient is being sent a mail: a recipient that hangs
 /// holds one sender.
 macro_rules! candidates {
     ($clock:literal) => {
@@ -52,9 +45,7 @@ macro_rules! candidates {
             "(SELECT COALESCE(CAST(user_id AS text), occasion) FROM mail_intents ",
             "WHERE dead_at IS NULL AND claimed_until >= ",
             $clock,
-            ") ORDER BY priority, due_at LIMIT ",
-            max_candidates!(),
-            ") AS due) AS ranked WHERE turn = 1 ORDER BY priority, due_at, id LIMIT $3"
+            ") ORDER BY priority, due_at LIMIT 1000) AS due) AS ranked WHERE turn = 1 ORDER BY priority, due_at, id LIMIT $3"
         )
     };
 }
@@ -243,13 +234,19 @@ pub(super) async fn waiting_new_logins(
 
 /// The mail is sent, with those alike, or there is no reason to send it any more.
 pub(super) async fn mark_done(db: &Database, job: &MailJob) -> Result<(), StoreError> {
-    let delete = "DELETE FROM mail_intents WHERE id = $1";
     let mut tx = db.begin().await?;
-    for id in job.alike.iter().map(|(id, _)| *id).chain([job.id]) {
-        with_conn!(tx.connection(), c => sqlx::query(delete).bind(id.to_string()).execute(c).await.map(drop))?;
+    let ids: Vec<Uuid> = job.alike.iter().map(|(id, _)| *id).chain([job.id]).collect();
+    for ids in ids.chunks(MAX_ROWS) {
+        with_conn!(tx.connection(), c => {
+            let query = sqlx::query(DELETE.sql(ids.len()));
+            pad_with_nulls(ids.iter()).fold(query, |query, id| query.bind(id.map(Uuid::to_string))).execute(c).await.map(drop)
+        })?;
     }
     tx.commit().await
 }
+
+static DELETE: LazyLock<BulkStatement> =
+    LazyLock::new(|| BulkStatement::new("DELETE FROM mail_intents WHERE id IN (VALUES {rows})", 1, 1));
 
 /// Puts the job off, and those alike, which wait for the same mail. The claim does not count as an attempt.
 pub(super) async fn put_off(db: &Database, job: &MailJob, due: Timestamp) -> Result<(), StoreError> {
@@ -265,12 +262,20 @@ pub(super) async fn put_off(db: &Database, job: &MailJob, due: Timestamp) -> Res
 
 /// Otherwise each of them would be a mail of its own with nearly the same text.
 async fn delay_alike(tx: &mut Tx, job: &MailJob, due: Timestamp) -> Result<(), StoreError> {
-    let update = "UPDATE mail_intents SET due_at = $2 WHERE id = $1 AND dead_at IS NULL AND due_at < $2";
-    for (id, _) in &job.alike {
-        with_conn!(tx.connection(), c => sqlx::query(update).bind(id.to_string()).bind(due).execute(c).await.map(drop))?;
+    for alike in job.alike.chunks(MAX_ROWS) {
+        with_conn!(tx.connection(), c => {
+            let query = sqlx::query(DELAY.sql(alike.len())).bind(due);
+            let ids = pad_with_nulls(alike.iter().map(|(id, _)| id));
+            ids.fold(query, |query, id| query.bind(id.map(Uuid::to_string))).execute(c).await.map(drop)
+        })?;
     }
     Ok(())
 }
+
+static DELAY: LazyLock<BulkStatement> = LazyLock::new(|| {
+    let sql = "UPDATE mail_intents SET due_at = $1 WHERE id IN (VALUES {rows}) AND dead_at IS NULL AND due_at < $1";
+    BulkStatement::new(sql, 2, 1)
+});
 
 /// The attempt failed. The next one is at `due`, and those alike are not sent before.
 pub(super) async fn reschedule(db: &Database, job: &MailJob, due: Timestamp, error: &str) -> Result<(), StoreError> {

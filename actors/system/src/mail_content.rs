@@ -39,16 +39,15 @@ impl MailComposer for MailComposition {
             let found = self.modules.accounts.ask(GetMailContext { reason: reason.clone() }).await?;
             let Some(context) = found else { return self.issue_unsent(job, reason).await };
             let is_known = self.is_known(job, &context).await?;
-            match mail_budgets::spend(&self.platform.limiter, job, &context, is_known).await? {
-                Spent::Fits => {}
-                Spent::Exceeded => {
-                    // A code is issued as for an address without an account, so that guesses do not tell one from the other.
-                    let _unsent = self.template(job, &context, is_known).await?;
-                    return Ok(Composed::Nothing);
-                }
-                Spent::Later(delay) => return Ok(Composed::Later(delay)),
+            let spent = mail_budgets::spend(&self.platform.limiter, job, &context, is_known).await?;
+            if let Spent::Later(delay) = spent {
+                return Ok(Composed::Later(delay));
             }
-            let Some(template) = self.template(job, &context, is_known).await? else { return Ok(Composed::Nothing) };
+            // Beyond the limit a code is issued too, as for an address without an account, so that guesses do not tell one from the other.
+            let template = self.template(job, &context, is_known).await?;
+            let Some(template) = template.filter(|_| matches!(spent, Spent::Fits)) else {
+                return Ok(Composed::Nothing);
+            };
             let MailContext { user, to, language, .. } = context;
             Ok(Composed::Mail(Box::new(ComposedMail { user, to, language, template })))
         })
@@ -108,24 +107,7 @@ impl MailComposition {
                 unsent.map(|_| MailTemplate::AlreadyRegistered { first_name, at })
             }
             MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
-            MailTopic::NewDevice(login) => {
-                let others = job.alike.iter().filter_map(|(_, reason)| match reason {
-                    MailReason::NewDevice { login, .. } => Some(*login),
-                    _ => None,
-                });
-                let logins: Vec<LoginId> = std::iter::once(*login).chain(others).collect();
-                let mut listed = Vec::new();
-                for login in logins.iter().take(MAX_LISTED) {
-                    let login = self.modules.logins.ask(FindLogin { login: *login }).await?;
-                    listed.extend(login.map(|login| DeviceLogin {
-                        at: zoned(login.created_at),
-                        address: login.client_ip.parse().ok(),
-                        device: login.device,
-                    }));
-                }
-                let more = logins.len().saturating_sub(MAX_LISTED);
-                (!listed.is_empty()).then_some(MailTemplate::NewDevice { first_name, logins: listed, more })
-            }
+            MailTopic::NewDevice(login) => self.new_logins(job, context, *login).await?,
             MailTopic::Reminder(reminder) => {
                 self.modules.reminders.ask(FindSentReminder(*reminder)).await?.map(|reminder| MailTemplate::Reminder {
                     first_name,
@@ -149,6 +131,30 @@ impl MailComposition {
             MailTopic::AddressChangeAsked => Some(MailTemplate::AddressChangeAsked { first_name, at }),
             MailTopic::AddressChanged => Some(MailTemplate::AddressChanged { first_name, at }),
         })
+    }
+
+    /// Returns the notice of a login and of those that wait for the same mail, or `None` when they have gone.
+    async fn new_logins(
+        &self,
+        job: &MailJob,
+        context: &MailContext,
+        first: LoginId,
+    ) -> Result<Option<MailTemplate>, ComposeError> {
+        let others = job.alike.iter().filter_map(|(_, reason)| match reason {
+            MailReason::NewDevice { login, .. } => Some(*login),
+            _ => None,
+        });
+        let mut listed = Vec::new();
+        for login in std::iter::once(first).chain(others).take(MAX_LISTED) {
+            let login = self.modules.logins.ask(FindLogin { login }).await?;
+            listed.extend(login.map(|login| DeviceLogin {
+                at: self.zoned(login.created_at, context),
+                address: login.client_ip.parse().ok(),
+                device: login.device,
+            }));
+        }
+        let (first_name, more) = (context.first_name.clone(), (1 + job.alike.len()).saturating_sub(MAX_LISTED));
+        Ok((!listed.is_empty()).then_some(MailTemplate::NewDevice { first_name, logins: listed, more }))
     }
 
     /// A reset of an address without an account issues a code that is not mailed: so guesses at it cost what guesses at a sent code cost,

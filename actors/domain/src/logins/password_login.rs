@@ -92,24 +92,26 @@ impl LoginService {
         let source = self.source(attempt, known.as_ref().map(|known| known.user.id)).await?;
         let counted = self.deps.limiter.ask(Acquire(self.limits_of(attempt, &source))).await?;
         let is_known_device = source.device.as_ref().is_some_and(|login| login.ended_at.is_none());
-        let compared = self.compare(attempt, known).await;
-        let verified = compared.map(|verified| verified.map(|verified| Verified { is_known_device, ..verified }));
-        if matches!(verified, Ok(None)) {
-            if source.device.is_some() {
-                // Other clients in its network are limited by what it tried, but not it by what they tried.
-                let others = self.limits_of(attempt, &Source { device: None, ..source });
-                let _full_or_counted = self.deps.limiter.ask(Acquire(others)).await;
-            }
-            return Err(LoginError::InvalidCredentials);
+        let verified = self.compare(attempt, known, is_known_device).await;
+        if !matches!(verified, Ok(None)) {
+            self.deps.limiter.tell(Refund(counted));
+        } else if source.device.is_some() {
+            // Other clients in its network are limited by what it tried, but not it by what they tried.
+            let others = self.limits_of(attempt, &Source { device: None, ..source });
+            let _full_or_counted = self.deps.limiter.ask(Acquire(others)).await;
         }
-        self.deps.limiter.tell(Refund(counted));
-        verified.and_then(|verified| verified.ok_or(LoginError::InvalidCredentials))
+        verified?.ok_or(LoginError::InvalidCredentials)
     }
 
     /// Compares with the account's password, and then with that of the newest pending registration, if there is one. Both comparisons are
     /// made whatever the first yields, and an inactive account, whose password is that of its registration, gets a constant hash for the
     /// second. So a client that has registered an address cannot tell by logging in whether the address has an account of another person.
-    async fn compare(&self, attempt: &Attempt<'_>, known: Option<Credentials>) -> Result<Option<Verified>, LoginError> {
+    async fn compare(
+        &self,
+        attempt: &Attempt<'_>,
+        known: Option<Credentials>,
+        is_known_device: bool,
+    ) -> Result<Option<Verified>, LoginError> {
         let Some(Credentials { user, password, pending }) = known else {
             self.compare_with(attempt, None).await?;
             return Ok(None);
@@ -129,7 +131,7 @@ impl LoginService {
         if let (true, Some(old)) = (is_owner && outdated, hash) {
             self.renew_hash(attempt, user.id, old).await;
         }
-        Ok(Some(Verified { user, registration, is_owner, is_known_device: false }))
+        Ok(Some(Verified { user, registration, is_owner, is_known_device }))
     }
 
     async fn compare_with(&self, attempt: &Attempt<'_>, hash: Option<PasswordHash>) -> Result<VerifyOutcome, AskError> {

@@ -63,9 +63,11 @@ async fn size(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
 /// SQLite copies the database to a temporary file, and that into the log. On a disk that is full meanwhile, the writes of others would fail too.
 fn ensure_space(file: &Path, size: u64) -> Result<(), sqlx::Error> {
     let temporary = temporary_folder();
-    let shares_disk = fs::metadata(file)?.dev() == fs::metadata(&temporary)?.dev();
-    ensure(if shares_disk { 2 * size } else { size }, file)?;
-    if shares_disk { Ok(()) } else { ensure(size, &temporary) }
+    if fs::metadata(file)?.dev() == fs::metadata(&temporary)?.dev() {
+        return ensure(2 * size, file);
+    }
+    ensure(size, file)?;
+    ensure(size, &temporary)
 }
 
 /// Where SQLite makes temporary files (sqlite.org/tempfiles.html).

@@ -35,13 +35,6 @@ fn names_one_host(req: &Request) -> bool {
 }
 
 fn is_host(value: &HeaderValue) -> bool {
-    let Ok(text) = value.to_str() else { return false };
-    let (name, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    // Nearly every host, without an allocation.
-    if !name.is_empty() && name.bytes().all(is_plain) && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()) {
-        return true;
-    }
-    let authority = Some(text).and_then(|text| text.parse::<Authority>().ok());
+    let authority = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
     authority.is_some_and(|authority| !authority.as_str().contains('@'))
 }

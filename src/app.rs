@@ -14,7 +14,6 @@ use crate::{
     http::{
         self,
         connections::open::{ConnectionLimits, ConnectionMetrics, OpenConnections},
-        layers::CloseWhenStopping,
         metrics,
         router::{self, HttpConfig},
         server::{Server, ServerHandle},
@@ -76,7 +75,8 @@ impl App {
         let secure_cookies = settings.service.environment.is_production();
         let daily_share = bootstrap::daily_share(&settings);
         let state = State::new(AppState::new(system, anonymous_calls, daily_share, secure_cookies));
-        let edge = bootstrap::http_config(&settings, move || rng.uuid_v7(clock.now()));
+        let stopping = state.stopping.clone();
+        let edge = bootstrap::http_config(&settings, stopping, move || rng.uuid_v7(clock.now()));
         let mut app = Self {
             state,
             instance_lock,
@@ -94,9 +94,7 @@ impl App {
     }
 
     async fn listen(&mut self, edge: &HttpConfig) -> Result<(), StartError> {
-        let site = router::public_routes(http::routes)
-            .hoop(affix_state::inject(self.state.clone()))
-            .hoop(CloseWhenStopping(self.state.stopping.clone()));
+        let site = router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone()));
         let clients = OpenConnections::new(edge.connections.clone(), edge.metrics.connections.clone());
         let public = Server::bind(self.address, router::public_service(site, edge), edge.limits, clients).await?;
         self.address = public.address;

@@ -23,12 +23,13 @@ use faceofmind_platform::{
 };
 use faceofmind_system::{Settings as ActorSettings, modules};
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::StartError;
 use crate::{
     http::{
-        client::TrustedProxies, connections::open::ConnectionLimits, daily_share::DailyShare, layers::CorsPolicy,
+        client::TrustedProxies, connections::open::ConnectionLimits, daily_share::DailyShare, edge::CorsPolicy,
         router::HttpConfig, server,
     },
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
@@ -277,7 +278,11 @@ fn publisher(events: &settings::Events) -> outbox::Settings {
 }
 
 /// The limits, web origins and proxies of the HTTP edge.
-pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> HttpConfig {
+pub(super) fn http_config(
+    settings: &Settings,
+    stopping: CancellationToken,
+    new_id: impl Fn() -> Uuid + Send + Sync + 'static,
+) -> HttpConfig {
     let http = &settings.http;
     let limits = server::Limits {
         body_bytes: http.body_limit,
@@ -300,5 +305,6 @@ pub(super) fn http_config(settings: &Settings, new_id: impl Fn() -> Uuid + Send 
         proxies,
         new_request_id: Arc::new(new_id),
         metrics: Default::default(),
+        stopping,
     }
 }

@@ -73,7 +73,7 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// The IP address of the client, which [`super::layers::RequestTrace`] puts into the depot.
+/// The IP address of the client, which [`super::edge`] puts into the depot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientIp(pub IpAddr);
 

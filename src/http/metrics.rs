@@ -17,7 +17,7 @@ use salvo::{
 
 use super::{
     connections::open::ConnectionMetrics,
-    layers::Admission,
+    edge::Admission,
     problem::Problem,
     state::{AppState, State},
 };

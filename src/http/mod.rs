@@ -1,7 +1,7 @@
 //! The HTTP edge: a request becomes a message to an actor, and the reply becomes the response. No SQL and no business
 //! rule lives here.
 //!
-//! Start with [`router`]: the layers that every request passes, and the routes. A resource is a file or a folder with
+//! Start with [`edge`], which every request passes, and [`router`], the routes. A resource is a file or a folder with
 //! its request bodies ([`fields`]), its views, its endpoints and a `router()`. An endpoint extracts, authorises, asks
 //! an actor and answers. Every error leaves as a [`problem::Problem`]; [`errors`] says which.
 
@@ -17,6 +17,7 @@ pub mod connections;
 pub mod cursor;
 pub mod daily_share;
 pub mod docs;
+pub mod edge;
 pub mod errors;
 pub mod events;
 mod extract;
@@ -25,7 +26,6 @@ mod fixed_page;
 pub mod header;
 mod helplines;
 pub mod idempotency;
-pub mod layers;
 mod mail_link;
 pub mod metrics;
 pub mod openapi;

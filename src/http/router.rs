@@ -1,4 +1,4 @@
-//! The routes, and the layers that every request passes on its way to them.
+//! The routes, and the settings of the edge that every request passes on its way to them.
 //!
 //! salvo matches paths with and without a slash at their end.
 
@@ -9,15 +9,14 @@ use salvo::{
     http::{HeaderValue, Method, StatusCode, header::ALLOW},
     routing::{FilterInfo, filters::MethodFilter},
 };
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     client::TrustedProxies,
     connections::open::ConnectionLimits,
     docs,
-    layers::{
-        Admission, BodyLimit, CorsPolicy, Deadline, Failures, RequestTrace, RequireHost, ResponseDefaults, compression,
-    },
+    edge::{Admission, CorsPolicy, Edge},
     mail_link,
     metrics::HttpMetrics,
     path::ANYTHING,
@@ -42,6 +41,8 @@ pub struct HttpConfig {
     pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
     /// Measures the requests of clients.
     pub metrics: HttpMetrics,
+    /// Cancelled when the service begins to stop.
+    pub stopping: CancellationToken,
 }
 
 /// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
@@ -50,31 +51,14 @@ pub fn public_routes(routes: fn() -> Router) -> Router {
     complete(Router::new().push(routes()).push(docs::router(routes)).push(mail_link::router()))
 }
 
-/// The public routes behind all layers, the outermost first.
+/// The public routes behind the edge.
 pub fn public_service(routes: Router, config: &HttpConfig) -> Service {
-    let mut service =
-        Service::new(routes).hoop(config.request_trace(Some(config.metrics.clone()))).hoop(ResponseDefaults);
-    if let Some(cors) = config.cors.hoop() {
-        service = service.hoop(cors);
-    }
-    // What waits has passed few layers yet, and so holds little memory.
-    let service = service.hoop(config.admission.clone());
-    let service = service.hoop(compression()).hoop(Failures);
-    let service = service.hoop(Deadline(config.limits.request));
-    service.hoop(BodyLimit { max_bytes: config.limits.body_bytes }).hoop(RequireHost)
+    Service::new(routes).hoop(Edge::public(config))
 }
 
 /// The routes of the operators' listener, which are neither documented nor open to other origins.
 pub fn admin_service(routes: Router, config: &HttpConfig) -> Service {
-    let service = Service::new(complete(routes)).hoop(config.request_trace(None)).hoop(ResponseDefaults);
-    let service = service.hoop(compression()).hoop(Failures);
-    service.hoop(Deadline(config.limits.request)).hoop(RequireHost)
-}
-
-impl HttpConfig {
-    fn request_trace(&self, metrics: Option<HttpMetrics>) -> RequestTrace {
-        RequestTrace::new(self.proxies.clone(), Arc::clone(&self.new_request_id), metrics)
-    }
+    Service::new(complete(routes)).hoop(Edge::admin(config))
 }
 
 /// Completes every path: `HEAD` beside `GET`, `OPTIONS`, which lists the methods, and 405 for every other method. Without the 405, salvo would
@@ -152,7 +136,7 @@ impl Handler for Options {
     }
 }
 
-/// Answers paths that lead nowhere. [`Failures`] adds the body.
+/// Answers paths that lead nowhere. The edge adds the body.
 struct Nowhere;
 
 #[async_trait]
@@ -162,7 +146,7 @@ impl Handler for Nowhere {
     }
 }
 
-/// Answers the methods that a path does not take. [`Failures`] adds the body.
+/// Answers the methods that a path does not take. The edge adds the body.
 struct WrongMethod(HeaderValue);
 
 #[async_trait]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     connections::open::{ConnectionLimits, OpenConnections},
-    layers::CorsPolicy,
+    edge::CorsPolicy,
     router::{HttpConfig, public_routes, public_service},
     server::{Limits, Server},
 };
@@ -46,6 +46,7 @@ pub(crate) fn http_config() -> HttpConfig {
         proxies: Default::default(),
         new_request_id,
         metrics,
+        stopping: Default::default(),
     }
 }
 

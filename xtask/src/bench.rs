@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the throughput of the service, as a ratio to a reference on the same machine. Service and reference take turns in one
-//! run, so that noise of the machine affects both alike. To add a row, add a file beside `me.rs` and list it in [`ROWS`]. The latency of events
-//! and the memory at rest have their own tables.
+//! run, so that noise of the machine affects both alike. To add a row, add a file beside `me.rs` and list it in [`ROWS`]. The latency beside
+//! floods, that of events and the memory at rest have their own tables.
 
 mod account;
 mod charts;
@@ -16,6 +16,7 @@ mod pgbench;
 mod rest;
 mod row;
 mod sessions;
+mod shares;
 mod wrk;
 
 use std::{process::ExitCode, time::Duration};
@@ -55,6 +56,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
         table.push(measure(row, &env, options)?);
     }
     print(&table, options);
+    if shares::TITLE.contains(&options.only) {
+        shares::measure_and_print(&env, Duration::from_secs(options.seconds))?;
+    }
     if latency::TITLE.contains(&options.only) {
         let span = Duration::from_secs(options.seconds);
         env.wait_until_idle()?;

@@ -1,16 +1,13 @@
-//! A bounded queue that is fair between callers, and a gate that serves callers from it.
+//! A bounded queue that is fair between callers.
 //!
 //! *Guarantees*: callers are served by turns, so the work of one waits for at most one piece of each other caller, however much any of them has
 //! queued. A lone caller may use the whole queue. When the queue is full, the newest work of the caller with most waiting gives way to a
-//! newcomer.
+//! newcomer. However many callers wait, each step costs the logarithm of their number.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
 };
-
-use tokio::sync::oneshot;
 
 use crate::AskError;
 
@@ -18,18 +15,18 @@ use crate::AskError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     group: Arc<str>,
-    key: String,
+    key: Arc<str>,
 }
 
 impl Caller {
     /// A caller that is its own group.
-    pub fn alone(key: impl Into<String>) -> Self {
+    pub fn alone(key: impl Into<Arc<str>>) -> Self {
         let key = key.into();
-        Self { group: Arc::from(key.as_str()), key }
+        Self { group: Arc::clone(&key), key }
     }
 
     /// A caller of a group.
-    pub fn in_group(group: impl Into<Arc<str>>, key: impl Into<String>) -> Self {
+    pub fn in_group(group: impl Into<Arc<str>>, key: impl Into<Arc<str>>) -> Self {
         Self { group: group.into(), key: key.into() }
     }
 }
@@ -37,17 +34,9 @@ impl Caller {
 /// Work of several callers, at most `capacity` in all.
 #[derive(Debug)]
 pub struct FairQueue<W> {
-    /// Those that have work, by name.
-    groups: HashMap<Arc<str>, Lanes<W>>,
-    /// Their names. The next turn is the front's.
-    turns: VecDeque<Arc<str>>,
-    len: usize,
+    groups: Rota<Rota<VecDeque<W>>>,
     capacity: usize,
 }
-
-/// The callers of one group, each with its work in order. The next turn is the front's.
-#[derive(Debug)]
-struct Lanes<W>(VecDeque<(Caller, VecDeque<W>)>);
 
 /// Work that found no place.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,206 +57,143 @@ impl<W> Displaced<W> {
 impl<W> FairQueue<W> {
     /// Returns an empty queue.
     pub fn new(capacity: usize) -> Self {
-        Self { groups: HashMap::new(), turns: VecDeque::new(), len: 0, capacity }
+        Self { groups: Rota::default(), capacity }
     }
 
     /// Adds work behind that of the same caller. Returns what found no place: the newest work of the caller with most waiting, which may be this.
     pub fn push(&mut self, caller: Caller, work: W) -> Option<Displaced<W>> {
-        let group = Arc::clone(&caller.group);
-        let lanes = &mut self.groups.entry(Arc::clone(&group)).or_insert_with(|| {
-            self.turns.push_back(Arc::clone(&group));
-            Lanes(VecDeque::new())
-        });
-        let lane = lanes.0.iter().position(|lane| lane.0 == caller).unwrap_or_else(|| {
-            lanes.0.push_back((caller, VecDeque::new()));
-            lanes.0.len() - 1
-        });
-        lanes.0[lane].1.push_back(work);
-        self.len += 1;
-        if self.len > self.capacity { self.displace(&group, lane) } else { None }
+        let Caller { group, key } = caller;
+        self.groups.change(&group, |callers| callers.change(&key, |works| works.push_back(work)));
+        if self.len() > self.capacity { self.displace(&group, &key) } else { None }
     }
 
     /// Takes the next work, and gives the next turn to another caller.
     pub fn pop(&mut self) -> Option<W> {
-        let turn = self.turns.pop_front()?;
-        let group = self.groups.get_mut(&turn)?;
-        let mut lane = group.0.pop_front()?;
-        let work = lane.1.pop_front();
-        if !lane.1.is_empty() {
-            group.0.push_back(lane);
-        }
-        if group.0.is_empty() {
-            self.groups.remove(&turn);
-        } else {
-            self.turns.push_back(turn);
-        }
-        self.len -= 1;
-        work
+        self.groups.next_turn(|callers| callers.next_turn(VecDeque::pop_front))??
     }
 
     /// Drops the work that is no longer wanted.
     pub fn retain(&mut self, is_wanted: impl Fn(&W) -> bool) {
-        for group in self.groups.values_mut() {
-            for lane in &mut group.0 {
-                lane.1.retain(&is_wanted);
-            }
-            group.0.retain(|lane| !lane.1.is_empty());
-        }
-        self.forget_empty();
-        self.len = self.groups.values().map(Lanes::len).sum();
-    }
-
-    fn forget_empty(&mut self) {
-        self.groups.retain(|_, group| !group.0.is_empty());
-        self.turns.retain(|name| self.groups.contains_key(name));
+        self.groups.change_all(|callers| callers.change_all(|works| works.retain(&is_wanted)));
     }
 
     /// The number of pieces of work that wait.
     pub fn len(&self) -> usize {
-        self.len
+        self.groups.len()
     }
 
     /// Whether no place is left.
     pub fn is_full(&self) -> bool {
-        self.len >= self.capacity
+        self.len() >= self.capacity
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
-    /// Takes the newest work of the largest caller of the largest group; among equals, that of the caller at `group` and `lane`.
-    fn displace(&mut self, group: &Arc<str>, lane: usize) -> Option<Displaced<W>> {
-        let own = self.turns.iter().position(|name| name == group)?;
-        let sizes = self.turns.iter().map(|name| self.groups.get(name).map_or(0, Lanes::len));
-        let largest = &self.turns[largest(sizes, own)];
-        let lanes = &mut self.groups.get_mut(largest)?.0;
-        let own = if largest == group { lane } else { lanes.len() - 1 };
-        let victim = self::largest(lanes.iter().map(|lane| lane.1.len()), own);
-        let is_over_share = lanes.len() > 1 || lanes[victim].1.len() > 1;
-        let work = lanes[victim].1.pop_back()?;
-        lanes.retain(|lane| !lane.1.is_empty());
-        self.forget_empty();
-        self.len -= 1;
-        Some(Displaced { work, is_over_share })
+    /// Takes the newest work of the largest caller of the largest group; among equals, that of this caller.
+    fn displace(&mut self, group: &Arc<str>, key: &Arc<str>) -> Option<Displaced<W>> {
+        let largest_group = self.groups.largest(group)?;
+        self.groups.change(&largest_group, |callers| {
+            let is_over_share = callers.len() > 1;
+            let work = callers.change(&callers.largest(key)?, VecDeque::pop_back)?;
+            Some(Displaced { work, is_over_share })
+        })
     }
 }
 
-impl<W> Lanes<W> {
+/// What has a number of pieces of work.
+trait Work: Default {
+    fn len(&self) -> usize;
+}
+
+impl<W> Work for VecDeque<W> {
     fn len(&self) -> usize {
-        self.0.iter().map(|lane| lane.1.len()).sum()
+        Self::len(self)
     }
 }
 
-/// Returns the index of the largest number; among equals, `preferred`.
-fn largest(numbers: impl Iterator<Item = usize>, preferred: usize) -> usize {
-    numbers
-        .enumerate()
-        .max_by_key(|&(index, number)| (number, index == preferred))
-        .map_or(preferred, |(index, _)| index)
+/// The work of several keys, which take turns. A key without work is forgotten.
+#[derive(Debug)]
+struct Rota<L> {
+    /// The turn and the work of each key.
+    lanes: HashMap<Arc<str>, (u64, L)>,
+    /// The keys by their turn, the next one first.
+    turns: BTreeMap<u64, Arc<str>>,
+    /// The size and the turn of each key, the largest last.
+    sizes: BTreeSet<(usize, u64)>,
+    /// The turn of the next key that queues.
+    last: u64,
+    len: usize,
 }
 
-/// Lets up to a number of callers pass at a time. The others wait by turns. Clones share it.
-pub struct FairGate(Arc<Gate>);
-
-struct Gate {
-    name: &'static str,
-    state: Mutex<GateState>,
-}
-
-struct GateState {
-    free: usize,
-    waiting: FairQueue<oneshot::Sender<Result<GatePass, AskError>>>,
-}
-
-/// A place behind a [`FairGate`]. Dropping it lets the next caller pass.
-pub struct GatePass(FairGate);
-
-impl FairGate {
-    /// Returns a gate with `places`, before which at most `capacity` callers wait.
-    pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
-        let state = Mutex::new(GateState { free: places, waiting: FairQueue::new(capacity) });
-        Self(Arc::new(Gate { name, state }))
-    }
-
-    /// Takes a place if one is free.
-    pub fn try_pass(&self) -> Option<GatePass> {
-        let mut state = self.state();
-        state.free = state.free.checked_sub(1)?;
-        Some(GatePass(self.clone()))
-    }
-
-    /// Waits for a place. A caller that stops waiting loses its turn to the next.
-    ///
-    /// # Errors
-    /// [`AskError::OverShare`] and [`AskError::Busy`] when no place to wait is left.
-    pub async fn pass(&self, caller: Caller) -> Result<GatePass, AskError> {
-        let name = self.0.name;
-        let passed = {
-            let mut state = self.state();
-            if state.free > 0 {
-                state.free -= 1;
-                return Ok(GatePass(self.clone()));
-            }
-            let (sender, passed) = oneshot::channel();
-            if state.waiting.is_full() {
-                state.waiting.retain(|waiting| !waiting.is_closed());
-            }
-            if let Some(displaced) = state.waiting.push(caller, sender) {
-                let error = displaced.error(name);
-                drop(displaced.work.send(Err(error)));
-            }
-            passed
-        };
-        passed.await.unwrap_or(Err(AskError::Unavailable(name)))
-    }
-
-    /// The number of callers that wait.
-    pub fn waiting(&self) -> usize {
-        self.state().waiting.len()
-    }
-
-    fn state(&self) -> MutexGuard<'_, GateState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<L> Default for Rota<L> {
+    fn default() -> Self {
+        Self { lanes: HashMap::new(), turns: BTreeMap::new(), sizes: BTreeSet::new(), last: 0, len: 0 }
     }
 }
 
-impl Drop for GatePass {
-    fn drop(&mut self) {
-        let next = {
-            let mut state = self.0.state();
-            loop {
-                match state.waiting.pop() {
-                    Some(waiting) if waiting.is_closed() => {}
-                    Some(waiting) => break waiting,
-                    None => {
-                        state.free += 1;
-                        return;
-                    }
-                }
-            }
-        };
-        // Outside of the lock: a caller that stopped waiting just now drops this pass, which locks again.
-        drop(next.send(Ok(Self(self.0.clone()))));
+impl<L: Work> Rota<L> {
+    /// Changes the work of a key. A new key gets the last turn.
+    fn change<R>(&mut self, key: &Arc<str>, change: impl FnOnce(&mut L) -> R) -> R {
+        let (turn, mut lane) = self.take(key).unwrap_or_else(|| (self.last_turn(), L::default()));
+        let result = change(&mut lane);
+        self.put(key, turn, lane);
+        result
+    }
+
+    /// Changes the work of the key whose turn it is, which then gets the last turn.
+    fn next_turn<R>(&mut self, change: impl FnOnce(&mut L) -> R) -> Option<R> {
+        let key = self.turns.first_key_value().map(|(_, key)| Arc::clone(key))?;
+        let (_, mut lane) = self.take(&key)?;
+        let result = change(&mut lane);
+        let turn = self.last_turn();
+        self.put(&key, turn, lane);
+        Some(result)
+    }
+
+    fn change_all(&mut self, mut change: impl FnMut(&mut L)) {
+        let keys: Vec<_> = self.lanes.keys().cloned().collect();
+        for key in keys {
+            self.change(&key, &mut change);
+        }
+    }
+
+    /// The key with most work; among equals, this one.
+    fn largest(&self, preferred: &Arc<str>) -> Option<Arc<str>> {
+        let (size, turn) = self.sizes.last()?;
+        let is_preferred = self.lanes.get(preferred).is_some_and(|(_, lane)| lane.len() == *size);
+        if is_preferred { Some(Arc::clone(preferred)) } else { self.turns.get(turn).cloned() }
+    }
+
+    fn last_turn(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn take(&mut self, key: &Arc<str>) -> Option<(u64, L)> {
+        let (turn, lane) = self.lanes.remove(key)?;
+        self.turns.remove(&turn);
+        self.sizes.remove(&(lane.len(), turn));
+        self.len -= lane.len();
+        Some((turn, lane))
+    }
+
+    fn put(&mut self, key: &Arc<str>, turn: u64, lane: L) {
+        let size = lane.len();
+        if size > 0 {
+            self.turns.insert(turn, Arc::clone(key));
+            self.sizes.insert((size, turn));
+            self.lanes.insert(Arc::clone(key), (turn, lane));
+            self.len += size;
+        }
     }
 }
 
-impl Clone for FairGate {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl fmt::Debug for FairGate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FairGate({})", self.0.name)
-    }
-}
-
-impl fmt::Debug for GatePass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GatePass({})", self.0.0.name)
+impl<L: Work> Work for Rota<L> {
+    fn len(&self) -> usize {
+        self.len
     }
 }
 
@@ -331,31 +257,5 @@ mod tests {
         let mut queue = queue(4, &["a1", "a2", "b1"]);
         queue.retain(|work| *work != "a1" && *work != "b1");
         assert_eq!((queue.len(), rest(&mut queue)), (1, vec!["a2"]));
-    }
-
-    #[tokio::test]
-    async fn a_gate_lets_callers_pass_by_turns_and_forgets_those_that_left() {
-        let gate = FairGate::new("gate", 1, 3);
-        let first = gate.pass(caller("a1")).await.expect("a place is free");
-        let waiting: Vec<_> = ["a1", "a1", "b1"]
-            .into_iter()
-            .map(|name| {
-                let gate = gate.clone();
-                tokio::spawn(async move { gate.pass(caller(name)).await })
-            })
-            .collect();
-        while gate.waiting() < 3 {
-            tokio::task::yield_now().await;
-        }
-        let over = gate.pass(caller("a1")).await;
-        assert!(matches!(over, Err(AskError::OverShare("gate"))), "{over:?}");
-        let [one, two, of_b] = <[_; 3]>::try_from(waiting).expect("three");
-        one.abort();
-        let _left = one.await;
-        drop(first);
-        // The caller that left had the first turn of its lane.
-        drop(of_b.await.expect("no panic").expect("its turn"));
-        drop(two.await.expect("no panic").expect("its turn"));
-        assert!(gate.pass(caller("c1")).await.is_ok() && gate.waiting() == 0);
     }
 }

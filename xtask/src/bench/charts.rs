@@ -2,25 +2,26 @@
 
 use anyhow::Result;
 
-use super::{env::BenchEnv, row::Row, wrk::Load};
+use super::{account::Account, env::BenchEnv, row::Row, wrk::Load};
 
 const CONNECTIONS: usize = 64;
-const PATH: &str = "/api/v1/sessions/intensity_chart?window=week";
+pub(super) const PATH: &str = "/api/v1/sessions/intensity_chart?window=week";
 /// Both users have the same detections in the chart's week, so that their content costs the same.
 const DETECTIONS_TODAY: u32 = 20;
 
 /// The history of a user: sessions, three a week, with one detection a second.
-struct History {
-    email: &'static str,
-    sessions: u32,
-    detections: u32,
+pub(super) struct History {
+    pub(super) email: &'static str,
+    pub(super) sessions: u32,
+    pub(super) detections: u32,
 }
 
 const LONG: History = History { email: "long@example.com", sessions: 100, detections: 1000 };
 const SHORT: History = History { email: "short@example.com", sessions: 10, detections: 8 };
 
 pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
-    let (long, short) = (LONG.load(env)?, SHORT.load(env)?);
+    let [long, short] = [LONG.create(env)?, SHORT.create(env)?];
+    let [long, short] = [Load::get_as(env, &long, PATH, CONNECTIONS)?, Load::get_as(env, &short, PATH, CONNECTIONS)?];
     env.query("vacuum analyze")?;
     Ok(Row {
         title: "GET /sessions/intensity_chart of a user with 100,000 detections",
@@ -31,12 +32,12 @@ pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
 }
 
 impl History {
-    fn load(&self, env: &BenchEnv) -> Result<Load> {
+    pub(super) fn create(&self, env: &BenchEnv) -> Result<Account> {
         let account = env.another_account(self.email)?;
         for sql in self.inserts() {
             env.query(&sql)?;
         }
-        Load::get_as(env, &account, PATH, CONNECTIONS)
+        Ok(account)
     }
 
     /// The history ends 40 days ago. The user has further detections today.

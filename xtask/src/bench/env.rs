@@ -137,6 +137,7 @@ fn environment(services: &Services, port: u16) -> Result<Vec<(&'static str, Stri
         ("JWT_REFRESH_TOKEN", secret()?),
         ("DATA_KEY", format!("bench:{}", secret()?)),
         ("RATE_LIMITS", "off".to_owned()),
+        ("TRUSTED_PROXIES", "127.0.0.1".to_owned()),
         ("RUST_LOG", "warn".to_owned()),
     ])
 }

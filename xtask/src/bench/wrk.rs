@@ -36,7 +36,18 @@ impl Load {
 
     /// `POST path` with a JSON body and the token of the shared account.
     pub(crate) fn post(env: &BenchEnv, path: &str, connections: usize, body: &str) -> Result<Self> {
-        Self::new(env, env.account(), path, connections, "POST", body)
+        Self::post_as(env, env.account(), path, connections, body)
+    }
+
+    /// `POST path` with a JSON body and the token of `account`.
+    pub(crate) fn post_as(
+        env: &BenchEnv,
+        account: &Account,
+        path: &str,
+        connections: usize,
+        body: &str,
+    ) -> Result<Self> {
+        Self::new(env, account, path, connections, "POST", body)
     }
 
     fn new(
@@ -72,10 +83,38 @@ impl Load {
         all_answered(&report).and_then(|()| served(&report)).with_context(|| self.url.clone())
     }
 
+    /// The same from this address.
+    pub(crate) fn from(self, client_ip: &str) -> Result<Self> {
+        let mut text = fs::read_to_string(&self.script)?;
+        text.push_str(&format!("wrk.headers[\"X-Forwarded-For\"] = \"{client_ip}\"\n"));
+        let script = self.script.with_extension(format!("{client_ip}.lua"));
+        fs::write(&script, text)?;
+        Ok(Self { script, ..self })
+    }
+
+    /// The 99th percentile of the latency in milliseconds, and how many were refused.
+    pub(crate) fn p99(&self, span: Duration) -> Result<(f64, u64)> {
+        let report = self.report(span)?;
+        all_answered(&report).with_context(|| self.url.clone())?;
+        let read =
+            || Some((milliseconds(after("99%", &report)?)?, after(REFUSED, &report).unwrap_or("0").parse().ok()?));
+        read().with_context(|| format!("cannot read wrk's report: {report}"))
+    }
+
+    /// The path of the request.
+    pub(crate) fn path(&self) -> &str {
+        self.url.splitn(4, '/').last().unwrap_or_default()
+    }
+
+    /// Sends requests, whatever becomes of them.
+    pub(crate) fn flood(&self, span: Duration) -> Result<()> {
+        self.report(span).map(drop)
+    }
+
     fn report(&self, span: Duration) -> Result<String> {
         let mut wrk = process::command("wrk", Stop::Int, None);
         wrk.arg(format!("-t{}", cores().min(self.connections))).arg(format!("-c{}", self.connections));
-        wrk.arg(format!("-d{}s", span.as_secs())).arg("-s").arg(&self.script).arg(&self.url);
+        wrk.arg(format!("-d{}s", span.as_secs())).arg("--latency").arg("-s").arg(&self.script).arg(&self.url);
         process::output(&mut wrk)
     }
 }
@@ -110,9 +149,21 @@ fn served(report: &str) -> Result<f64> {
     read().with_context(|| format!("cannot read wrk's report: {report}"))
 }
 
+/// A time as wrk writes it: `812.00us`, `1.20ms`, `2.01s`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let units = [("us", 0.001), ("ms", 1.0), ("s", 1000.0), ("m", 60_000.0)];
+    units.iter().find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_in_every_unit() {
+        let read = ["812.00us", "1.20ms", "2.01s", "1.00m", "fast"].map(milliseconds);
+        assert_eq!(read, [Some(0.812), Some(1.2), Some(2010.0), Some(60_000.0), None]);
+    }
 
     #[test]
     fn the_rate_is_that_of_the_requests_that_were_served() {

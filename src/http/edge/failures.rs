@@ -4,47 +4,48 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use faceofmind_runtime::panics::static_message;
 use futures_util::FutureExt as _;
-use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
+use salvo::{Depot, FlowCtrl, Request, Response, Writer as _};
 
 use crate::http::{body::ReadingBody, problem::Problem};
 
-/// Answers a panic with 500 and logs it: the connection and its other requests continue. Gives every error status without a body the body of a
-/// problem: salvo's own 404 and 405 (with `Allow`), and other errors of salvo.
-pub struct Failures;
-
-#[async_trait]
-impl Handler for Failures {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        if let Err(panic) = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind().await {
+/// Calls the handler of the route. The connection and its other requests survive a panic.
+///
+/// # Errors
+/// 500 for a panic, which is logged. After the deadline 408 while the body is still on its way, 503 to a request that only reads, else 504, because a
+/// write may have begun. Actors drop the messages that it still waits for.
+pub(super) async fn call_route(
+    deadline: Duration,
+    req: &mut Request,
+    depot: &mut Depot,
+    res: &mut Response,
+    ctrl: &mut FlowCtrl,
+) -> Result<(), Problem> {
+    let called = AssertUnwindSafe(ctrl.call_next(req, depot, res)).catch_unwind();
+    match tokio::time::timeout(deadline, called).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(panic)) => {
             tracing::error!(panic = static_message(&*panic), "handler panicked");
-            Problem::internal().write(req, depot, res).await;
-            ctrl.skip_rest();
+            Err(Problem::internal())
         }
-        let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
-        if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
-            Problem::from_status(status).write(req, depot, res).await;
-        }
+        Err(_) => Err(timed_out(req, deadline)),
     }
 }
 
-/// Answers when a handler has not finished within this time: 408 while the body is still on its way, 503 to a request that only reads, else
-/// 504, because a write may have begun. Actors drop the messages that it still waits for.
-pub struct Deadline(pub Duration);
+fn timed_out(req: &Request, deadline: Duration) -> Problem {
+    let is_slow_body = req.extensions().get::<ReadingBody>().is_some();
+    tracing::warn!(limit_ms = deadline.as_millis(), is_slow_body, "request timed out");
+    match is_slow_body {
+        true => Problem::body_too_slow(),
+        false if req.method().is_safe() => Problem::timed_out(),
+        false => Problem::outcome_unknown(),
+    }
+}
 
-#[async_trait]
-impl Handler for Deadline {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        if tokio::time::timeout(self.0, ctrl.call_next(req, depot, res)).await.is_err() {
-            let is_slow_body = req.extensions().get::<ReadingBody>().is_some();
-            tracing::warn!(limit_ms = self.0.as_millis(), is_slow_body, "request timed out");
-            let problem = match is_slow_body {
-                true => Problem::body_too_slow(),
-                false if req.method().is_safe() => Problem::timed_out(),
-                false => Problem::outcome_unknown(),
-            };
-            problem.write(req, depot, res).await;
-            ctrl.skip_rest();
-        }
+/// Gives an error status without a body the body of a problem: salvo's own 404 and 405 (with `Allow`), and other errors of salvo.
+pub(super) async fn describe_error(req: &mut Request, depot: &mut Depot, res: &mut Response) {
+    let error = res.status_code.filter(|status| status.is_client_error() || status.is_server_error());
+    if let Some(status) = error.filter(|_| res.body.is_none() || res.body.is_error()) {
+        Problem::from_status(status).write(req, depot, res).await;
     }
 }
 

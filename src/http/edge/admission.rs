@@ -2,10 +2,9 @@
 
 use faceofmind_platform::caller;
 use faceofmind_runtime::{FairGate, GatePass, MAX_QUEUED};
-use salvo::{Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait};
+use salvo::{Depot, Request};
 use tokio::time::timeout;
 
-use super::body_limit::drain;
 use crate::http::{client::ClientIp, place, problem::Problem, sampling::sample};
 
 const NAME: &str = "requests";
@@ -37,7 +36,20 @@ impl Admission {
         self.0.waiting()
     }
 
-    async fn admit(&self, depot: &Depot) -> Result<GatePass, Problem> {
+    /// Gives the request a place, which it has until [`place::give_back`]. Probes and fixed pages need none: they cost little, and a balancer must
+    /// get its answer.
+    ///
+    /// # Errors
+    /// 503 when the request has waited for [`MAX_QUEUED`], or more wait than may.
+    pub(super) async fn admit(&self, req: &mut Request, depot: &Depot) -> Result<(), Problem> {
+        if req.matched_path().starts_with("api/") {
+            let pass = self.pass(depot).await?;
+            place::take(req, pass);
+        }
+        Ok(())
+    }
+
+    async fn pass(&self, depot: &Depot) -> Result<GatePass, Problem> {
         if let Some(pass) = self.0.try_pass() {
             return Ok(pass);
         }
@@ -50,29 +62,6 @@ impl Admission {
             tracing::warn!(left_out, "request refused: more wait than this node serves in time");
         }
         Err(Problem::overloaded())
-    }
-}
-
-#[async_trait]
-impl Handler for Admission {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        // Probes and fixed pages cost little, and a balancer must get its answer.
-        if !req.matched_path().starts_with("api/") {
-            ctrl.call_next(req, depot, res).await;
-            return;
-        }
-        match self.admit(depot).await {
-            Ok(pass) => {
-                place::take(req, pass);
-                ctrl.call_next(req, depot, res).await;
-                place::give_back(req);
-            }
-            Err(problem) => {
-                problem.write(req, depot, res).await;
-                ctrl.skip_rest();
-                drain(req).await;
-            }
-        }
     }
 }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use salvo::{
-    Depot, FlowCtrl, Handler, Request, Response, async_trait,
+    Depot, Request, Response,
     http::{HeaderValue, StatusCode},
 };
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::http::{
@@ -22,18 +22,25 @@ use crate::http::{
     sampling::sample,
 };
 
-/// The outermost layer: puts [`RequestId`] and [`ClientIp`] into the depot, echoes `X-Request-Id`, opens the span
-/// `request` and logs status and latency. Queries, bodies and ids in paths are never logged.
-pub struct RequestTrace {
+/// Begins the [`Trace`] of each request.
+pub(super) struct RequestTrace {
     proxies: TrustedProxies,
     new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
     metrics: Option<HttpMetrics>,
     warned: Once,
 }
 
+/// What is known of a request in progress. Queries, bodies and ids in paths are never logged.
+pub(super) struct Trace<'a> {
+    pub(super) span: Span,
+    started: Instant,
+    route: String,
+    metrics: Option<&'a HttpMetrics>,
+}
+
 impl RequestTrace {
     /// Believes the `X-Forwarded-For` of `proxies`; `new_id` makes the id of a request that brings none.
-    pub fn new(
+    pub(super) fn new(
         proxies: TrustedProxies,
         new_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
         metrics: Option<HttpMetrics>,
@@ -41,7 +48,9 @@ impl RequestTrace {
         Self { proxies, new_id, metrics, warned: Once::new() }
     }
 
-    fn start(&self, req: &Request, route: &str, depot: &mut Depot, res: &mut Response) -> Span {
+    /// Puts [`RequestId`] and [`ClientIp`] into the depot, echoes `X-Request-Id`, and opens the span `request`.
+    pub(super) fn begin(&self, req: &Request, depot: &mut Depot, res: &mut Response) -> Trace<'_> {
+        let (started, route) = (Instant::now(), route(req));
         let id = RequestId::given(req).unwrap_or_else(|| RequestId::new((self.new_id)()));
         let span = tracing::info_span!("request", request_id = id.as_str(), method = %req.method(), path = route);
         if let Ok(echo) = HeaderValue::from_str(id.as_str()) {
@@ -53,21 +62,17 @@ impl RequestTrace {
         }
         depot.insert_typed(ClientIp(self.proxies.client_ip(peer, req.headers())));
         depot.insert_typed(id);
-        span
+        Trace { span, started, route, metrics: self.metrics.as_ref() }
     }
 }
 
-#[async_trait]
-impl Handler for RequestTrace {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        let started = Instant::now();
-        let route = route(req);
-        let span = self.start(req, &route, depot, res);
-        ctrl.call_next(req, depot, res).instrument(span.clone()).await;
-        let (status, latency) = (res.status_code.unwrap_or_default(), started.elapsed());
-        span.in_scope(|| log(status, latency));
-        if let Some(metrics) = &self.metrics {
-            metrics.record(req.method(), route, status, latency);
+impl Trace<'_> {
+    /// Logs status and latency, and counts the request.
+    pub(super) fn end(self, req: &Request, res: &Response) {
+        let (status, latency) = (res.status_code.unwrap_or_default(), self.started.elapsed());
+        self.span.in_scope(|| log(status, latency));
+        if let Some(metrics) = self.metrics {
+            metrics.record(req.method(), self.route, status, latency);
         }
     }
 }

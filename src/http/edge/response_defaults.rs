@@ -1,7 +1,7 @@
 //! What every response has: a JSON body with its charset, security headers for browsers, and gzip where it helps.
 
 use salvo::{
-    Depot, FlowCtrl, Handler, Request, Response, async_trait,
+    Response,
     http::{
         HeaderName, HeaderValue, Mime, StatusCode,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS},
@@ -12,21 +12,15 @@ use salvo_compression::{Compression, CompressionLevel};
 
 use crate::http::responses::MessageBody;
 
-/// Makes every response under `/api` a JSON document, adds the charset to every text (the app reads Latin-1 by
-/// default), and forbids browsers to guess types, to send referrers, and to store what does not say how to be cached.
-pub struct ResponseDefaults;
-
-#[async_trait]
-impl Handler for ResponseDefaults {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        ctrl.call_next(req, depot, res).await;
-        ensure_json_body(res);
-        ensure_charset(res);
-        security_headers(res);
-        set_default(res, CACHE_CONTROL, "no-store");
-        // `compression` leaves it out, and caches would give compressed bodies to clients that cannot read them.
-        res.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
-    }
+/// Makes every response a JSON document, adds the charset to every text (the app reads Latin-1 by default), and forbids browsers to guess types, to
+/// send referrers, and to store what does not say how to be cached.
+pub(super) fn apply_defaults(res: &mut Response) {
+    ensure_json_body(res);
+    ensure_charset(res);
+    security_headers(res);
+    set_default(res, CACHE_CONTROL, "no-store");
+    // `compression` leaves it out, and caches would give compressed bodies to clients that cannot read them.
+    res.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
 }
 
 /// Replaces an empty success, also the 204 of a preflight, because the app decodes JSON from every body.
@@ -64,7 +58,7 @@ fn set_default(res: &mut Response, name: HeaderName, value: &'static str) {
 }
 
 /// gzip from 1 KiB on, for compressible types. Event streams are not compressed: events would wait in the encoder's buffer.
-pub fn compression() -> Compression {
+pub(super) fn compression() -> Compression {
     let problem: Option<Mime> = "application/problem+json".parse().ok();
     let mut types = vec![
         mime::APPLICATION_JSON,

@@ -1,26 +1,18 @@
 //! The `Host` of a request.
 
 use salvo::{
-    Depot, FlowCtrl, Handler, Request, Response, Writer, async_trait,
+    Request,
     http::{HeaderValue, Version, header::HOST, uri::Authority},
 };
 
 use crate::http::problem::Problem;
 
-/// Answers 400 to a request without a `Host`, with two, or with one that is none (RFC 9112 §3.2). HTTP/1.0 has no `Host`, and HTTP/2 has
-/// `:authority` instead (RFC 9113 §8.3.1).
-pub struct RequireHost;
-
-#[async_trait]
-impl Handler for RequireHost {
-    async fn handle(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
-        if names_one_host(req) {
-            ctrl.call_next(req, depot, res).await;
-        } else {
-            Problem::no_host().write(req, depot, res).await;
-            ctrl.skip_rest();
-        }
-    }
+/// Checks that a request names one host (RFC 9112 §3.2). HTTP/1.0 has no `Host`, and HTTP/2 has `:authority` instead (RFC 9113 §8.3.1).
+///
+/// # Errors
+/// 400 to a request without a `Host`, with two, or with one that is none.
+pub(super) fn require_host(req: &Request) -> Result<(), Problem> {
+    if names_one_host(req) { Ok(()) } else { Err(Problem::no_host()) }
 }
 
 fn names_one_host(req: &Request) -> bool {

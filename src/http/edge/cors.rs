@@ -1,8 +1,12 @@
 //! Cross-origin requests: which web pages may call the API (`CORS_ORIGINS`).
 
 use salvo::{
+    Depot, FlowCtrl, Handler as _, Request, Response,
     cors::{AllowOrigin, Cors, CorsHandler},
-    http::{HeaderValue, Method},
+    http::{
+        HeaderValue, Method,
+        header::{ORIGIN, VARY},
+    },
 };
 
 /// The request headers that web pages may send.
@@ -39,20 +43,39 @@ impl CorsPolicy {
         if values.is_empty() { Self::None } else { Self::Only(values) }
     }
 
-    /// The layer that answers preflights and adds the headers; none when no other origin is allowed.
-    pub fn hoop(&self) -> Option<CorsHandler> {
+    fn handler(&self) -> Option<CorsHandler> {
         let origin = match self {
             Self::Any => AllowOrigin::any(),
             Self::Only(origins) => AllowOrigin::list(origins.clone()),
             Self::None => return None,
         };
-        let hoop = Cors::new()
+        let cors = Cors::new()
             .allow_origin(origin)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers(ALLOWED_HEADERS.to_vec())
             .expose_headers(EXPOSED_HEADERS.to_vec())
             .max_age(7200);
-        Some(hoop.into_handler())
+        Some(cors.into_handler())
+    }
+}
+
+/// Answers preflights and adds the headers of a policy to other responses.
+pub(super) struct CrossOrigin(Option<CorsHandler>);
+
+impl CrossOrigin {
+    /// Follows this policy. One that allows no other origin changes no response.
+    pub(super) fn new(policy: &CorsPolicy) -> Self {
+        Self(policy.handler())
+    }
+
+    /// Changes a response. One to a request that no web page of another origin makes only says that it depends on the origin.
+    pub(super) async fn apply(&self, req: &mut Request, depot: &mut Depot, res: &mut Response) {
+        let Some(handler) = &self.0 else { return };
+        if req.headers().contains_key(ORIGIN) {
+            handler.handle(req, depot, res, &mut FlowCtrl::new(Vec::new())).await;
+        } else {
+            res.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+        }
     }
 }
 

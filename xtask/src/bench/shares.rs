@@ -1,0 +1,109 @@
+//! What one caller costs another: the latency of one connection alone, and while another caller floods what both need with 64 connections. It
+//! should be at most twice what it is alone, or 50 ms, and nothing should be refused.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{
+    account::{Account, EMAIL},
+    charts::{self, History},
+    env::BenchEnv,
+    http,
+    wrk::Load,
+};
+
+pub(crate) const TITLE: &str = "beside a flood";
+const CONNECTIONS: usize = 64;
+/// The flood fills its queues before the measurement, and outlasts it.
+const LEAD: Duration = Duration::from_secs(1);
+const FLOODING: &str = "192.0.2.1";
+const OTHER: &str = "198.51.100.1";
+const FLOOR_MS: f64 = 50.0;
+const HISTORY: History = History { email: "flood@example.com", sessions: 100, detections: 1000 };
+const BATCH: usize = 1000;
+
+/// A flood, and what another caller does meanwhile.
+struct Share {
+    resource: &'static str,
+    flood: Load,
+    other: Load,
+}
+
+pub(crate) fn measure_and_print(env: &BenchEnv, span: Duration) -> Result<()> {
+    println!("\nThe 99th percentile of one connection alone and {TITLE} of another caller, in ms.\n");
+    println!("| flood | the other caller | alone | beside | refused | within its share |");
+    println!("|---|---|--:|--:|--:|---|");
+    for share in shares(env)? {
+        env.wait_until_idle()?;
+        println!("{}", share.measure(span)?);
+    }
+    Ok(())
+}
+
+impl Share {
+    fn measure(&self, span: Duration) -> Result<String> {
+        let (alone, _) = self.other.p99(span)?;
+        let (beside, refused) = thread::scope(|scope| {
+            let flooding = scope.spawn(|| self.flood.flood(span + 2 * LEAD));
+            thread::sleep(LEAD);
+            let measured = self.other.p99(span);
+            flooding.join().ok().context("the flood panicked")??;
+            measured
+        })?;
+        let is_within = refused == 0 && beside <= (2.0 * alone).max(FLOOR_MS);
+        let (verdict, other) = (if is_within { "yes" } else { "**no**" }, self.other.path());
+        Ok(format!("| {} | {other} | {alone:.1} | {beside:.1} | {refused} | {verdict} |", self.resource))
+    }
+}
+
+fn shares(env: &BenchEnv) -> Result<Vec<Share>> {
+    let flooding = HISTORY.create(env)?;
+    env.query("vacuum analyze")?;
+    let start = |account: &Account| http::post(env.port(), "/api/v1/sessions/", &account.access_token, &json!({}));
+    let [session, own] = [start(&flooding)?["id"].clone(), start(env.account())?["id"].clone()];
+    let detections = Value::from(vec![json!({ "emotion": "content", "confidence": 0.93 }); BATCH]).to_string();
+    let flood = |path: &str| Load::get_as(env, &flooding, path, CONNECTIONS)?.from(FLOODING);
+    let post_flood = |path: &str, body: &str| Load::post_as(env, &flooding, path, CONNECTIONS, body)?.from(FLOODING);
+    let get = |path: &str| Load::get(env, path, 1)?.from(OTHER);
+    let post = |path: &str, body: &str| Load::post(env, path, 1, body)?.from(OTHER);
+    let log_in = || post("/api/v1/auth/login", &Account::credentials(EMAIL).to_string());
+    let detect = format!("/api/v1/sessions/{session}/detections");
+    let share = |resource, flood, other| Share { resource, flood, other };
+    Ok(vec![
+        share("log-ins", post_flood("/api/v1/auth/login", &wrong_password())?, log_in()?),
+        share(
+            "passwords that are dear to rate",
+            post_flood("/api/v1/auth/register", &dear_password())?,
+            get("/api/v1/auth/me")?,
+        ),
+        share("charts", flood(charts::PATH)?, get("/api/v1/sessions/")?),
+        share("charts", flood(charts::PATH)?, log_in()?),
+        share(
+            "session histories",
+            flood(&format!("/api/v1/sessions/{session}/history"))?,
+            get(&format!("/api/v1/sessions/{own}/history"))?,
+        ),
+        share("1,000 detections a request", post_flood(&detect, &detections)?, post("/api/v1/sessions/", "{}")?),
+        share("sessions", post_flood("/api/v1/sessions/", "{}")?, post("/api/v1/sessions/", "{}")?),
+        share("posts", post_flood("/api/v1/posts/", &post_of(100))?, post("/api/v1/posts/", &post_of(100))?),
+        share("bodies of 1 MB", post_flood("/api/v1/posts/", &post_of(1_000_000))?, get("/api/v1/auth/me")?),
+        share("exports", flood("/api/v1/users/me/export")?, get("/api/v1/users/me/export")?),
+    ])
+}
+
+fn wrong_password() -> String {
+    json!({ "email": HISTORY.email, "password": "not-the-password" }).to_string()
+}
+
+/// zxcvbn tries every letter that each of these may stand for.
+fn dear_password() -> String {
+    let password = "4@8({[<369&#!1/|0$5+7%2".repeat(5);
+    json!({ "email": "dear@example.com", "password": password, "first_name": "A", "last_name": "B", "role": "user" })
+        .to_string()
+}
+
+fn post_of(length: usize) -> String {
+    json!({ "title": "A post", "content": "calm ".repeat(length / 5) }).to_string()
+}

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -42,9 +43,11 @@ async fn fill_and_free(app: &TestApp) {
         let filler = service.fill();
         eventually("a write is refused", async || (start(&ada, &sessions).await == 503).then_some(())).await;
         ada.get("/sessions/").await.assert_status(200);
+        eventually("the service reports it", async || (readiness(&ada).await == "down").then_some(())).await;
         fs::remove_file(filler).expect("removed");
         let freed = Instant::now();
         eventually("a write is done", async || (start(&ada, &sessions).await == 201).then_some(())).await;
+        eventually("the service is ready", async || (readiness(&ada).await == "up").then_some(())).await;
         assert!(freed.elapsed() < HEALED, "it took {:?}", freed.elapsed());
     }
     let exported = ada.get("/users/me/export").await.assert_status(200);
@@ -54,6 +57,12 @@ async fn fill_and_free(app: &TestApp) {
     let mut lost = sessions.into_inner();
     lost.retain(|session| !stored.contains(session));
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+}
+
+/// What `/ready` says of the database.
+async fn readiness(person: &Person) -> String {
+    let ready = person.client.call(Method::GET, "/ready").send().await;
+    ready.json["database"].as_str().expect("a text").to_owned()
 }
 
 /// Starts a session, adds its id to those that were acknowledged, and gives the status.

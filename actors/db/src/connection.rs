@@ -12,7 +12,11 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::{StoreError, error::SERVER_ENDS, executor::PgExecutor};
+use crate::{
+    StoreError,
+    error::{READ_ONLY, SERVER_ENDS},
+    executor::PgExecutor,
+};
 
 /// The longest that a statement may take. A server that hears us gives up earlier, by the deadlines that [`Database`](crate::Database) sets.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
@@ -36,11 +40,14 @@ impl LastBreak {
     }
 }
 
-/// Whether an error says that a connection is gone, silent or about to be closed by its server.
+/// Whether an error says that a connection is gone, silent or about to be closed by its server, or that its server takes no writes: after a
+/// failover, another server does at the same address.
 pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(refused) => refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS)),
+        sqlx::Error::Database(refused) => {
+            refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS) || code == READ_ONLY)
+        }
         _ => false,
     }
 }
@@ -159,11 +166,6 @@ impl ReadConn {
             }
             Self::Sqlite(Pooled { connection, state }) => Connection::Sqlite(connection, state),
         }
-    }
-
-    /// Returns whether the server answers.
-    pub(crate) async fn responds(&mut self) -> bool {
-        with_conn!(self.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop)).is_ok()
     }
 }
 

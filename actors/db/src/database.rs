@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use faceofmind_base::begin_write;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -207,12 +207,6 @@ impl Database {
         }
     }
 
-    /// Returns whether the database answers.
-    pub async fn is_up(&self) -> bool {
-        let Ok(mut conn) = self.read_conn().await else { return false };
-        conn.responds().await
-    }
-
     /// Connects once, beside the pool, whose error would only say that it timed out.
     ///
     /// # Errors
@@ -220,7 +214,10 @@ impl Database {
     pub async fn check_connectivity(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(pool) => pool.check().await,
-            Self::Sqlite(pool, _) => Ok(pool.acquire().await.map(drop)?),
+            Self::Sqlite(pool, _) => {
+                let options = pool.connect_options();
+                Ok(with_connect_timeout(SqliteConnection::connect_with(&options)).await?.close().await?)
+            }
         }
     }
 

@@ -98,6 +98,9 @@ impl From<sqlx::Error> for StoreError {
 /// PostgreSQL's class of `admin_shutdown` and `crash_shutdown`.
 pub(crate) const SERVER_ENDS: &str = "57P";
 
+/// PostgreSQL's `read_only_sql_transaction`.
+pub(crate) const READ_ONLY: &str = "25006";
+
 /// PostgreSQL's `lock_not_available` and `query_canceled`.
 const TIMEOUT_CODES: [&str; 2] = ["55P03", "57014"];
 

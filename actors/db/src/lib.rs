@@ -17,6 +17,7 @@ pub mod database;
 pub mod error;
 pub mod executor;
 pub mod export;
+mod health;
 pub mod lease;
 pub mod migrations;
 pub mod snapshot;

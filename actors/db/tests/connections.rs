@@ -167,3 +167,30 @@ async fn without_a_statement_cache_nothing_stays_on_a_connection_to_postgres() {
         db.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_database_whose_connections_are_all_in_use_is_up() {
+    for db in testing::databases().await {
+        let mut in_use = Vec::new();
+        for _ in 0..db.max_connections() {
+            in_use.push(db.read_conn().await.expect("a connection"));
+        }
+        assert!(timeout(Duration::from_secs(2), db.is_up()).await.expect("in time"));
+    }
+}
+
+/// As after a failover that left the connections: their server has become a standby, and another takes the writes at the same address.
+#[tokio::test]
+async fn connections_to_a_server_that_takes_no_writes_are_down_and_replaced() {
+    let db = testing::databases().await.into_iter().next_back().expect("PostgreSQL");
+    let mut connections = Vec::new();
+    for _ in 0..db.max_connections() {
+        let mut reader = db.read_conn().await.expect("a connection");
+        let sql = "SET default_transaction_read_only = on";
+        with_conn!(reader.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("set");
+        connections.push(reader);
+    }
+    drop(connections);
+    assert!(!db.is_up().await, "it takes no writes");
+    assert!(db.is_up().await, "another connection does");
+}

@@ -280,6 +280,7 @@ const BOUNDS: &[(&str, &str, &[&str])] = &[
     ("detections deleted", "actors/domain/src/sessions/large_deletion.rs", &["PORTION: usize = "]),
     ("detections in one request", "actors/domain/src/sessions/detection.rs", &["MAX_DETECTIONS_PER_REQUEST: usize = "]),
     ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = "]),
+    ("different emotions", "actors/domain/src/sessions/counts.rs", &["MAX_DISTINCT: usize = "]),
     ("entries in one page", "src/http/page.rs", &["limit: Clamped<1, "]),
     ("exports", "actors/system/src/exporter/actor.rs", &["max_concurrent: "]),
     ("exports", "actors/db/src/export/json_writer.rs", &["MIN_RATE: u32 = "]),

@@ -20,6 +20,7 @@ tests_on_both_profiles! {
     a_device_whose_login_was_ended_is_new_again,
     a_hash_with_outdated_parameters_is_renewed_at_login,
     many_logins_at_once_succeed,
+    a_password_is_the_same_however_its_accents_are_typed,
 }
 
 async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
@@ -55,6 +56,20 @@ async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
     }
     "#);
     assert!(me.text_of("created_at").parse::<jiff::Timestamp>().is_ok(), "RFC 3339 with an offset");
+}
+
+/// Keyboards and systems differ in whether they send an accent with its letter or after it (NIST SP 800-63B).
+async fn a_password_is_the_same_however_its_accents_are_typed(app: &TestApp) {
+    let (composed, decomposed) = ("Die l\u{e4}rche im Sp\u{e4}therbst", "Die la\u{308}rche im Spa\u{308}therbst");
+    for (registered, typed) in [(composed, decomposed), (decomposed, composed)] {
+        let mut ada = app.person("ada");
+        ada.password = registered.to_owned();
+        ada.register().await.assert_status(201);
+        let code = app.mail_to(&ada.email).await.code();
+        ada.verify(&code).await.assert_status(200);
+        ada.log_in_with(typed).await.assert_status(200);
+        ada.log_in_with("Die larche im Spatherbst").await.assert_status(401);
+    }
 }
 
 async fn an_unknown_address_and_a_wrong_password_get_the_same_response(app: &TestApp) {

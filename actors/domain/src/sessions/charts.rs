@@ -3,17 +3,16 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
-use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, StoreError, with_conn};
 use faceofmind_model::{
     UserId,
     emotion::{self, Intensity},
 };
+use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use super::{
-    counts::{EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER},
-    session::DetectionId,
+    counts::{CountRow, EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER},
     window::{DayRange, Window},
 };
 
@@ -75,18 +74,19 @@ pub(super) async fn diagnosis(
 async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<Vec<EmotionCounts>, StoreError> {
     let mut counts = vec![EmotionCounts::default(); days.dates().len()];
     let mut reader = db.read_conn().await?;
-    let rows: Vec<(i64, String, i64, Timestamp, DetectionId)> = with_conn!(reader.connection(), c => {
-        let mut query = sqlx::query_as(COUNT[days.dates().len() - 1].as_str()).bind(user);
+    with_conn!(reader.connection(), c => {
+        let mut query = sqlx::query_as::<_, CountRow<i64>>(COUNT[days.dates().len() - 1].as_str()).bind(user);
         for boundary in days.boundaries() {
             query = query.bind(boundary);
         }
-        query.fetch_all(c).await
-    })?;
-    for (day, emotion, count, latest, detection) in rows {
-        if let Some(counts) = usize::try_from(day).ok().and_then(|day| counts.get_mut(day)) {
-            counts.add(&emotion, EmotionStats { count, latest, detection });
+        let mut rows = query.fetch(c);
+        while let Some((day, emotion, count, latest, detection)) = rows.try_next().await? {
+            if let Some(counts) = usize::try_from(day).ok().and_then(|day| counts.get_mut(day)) {
+                counts.add(&emotion, EmotionStats { count, latest, detection });
+            }
         }
-    }
+        Ok(())
+    })?;
     Ok(counts)
 }
 
@@ -98,7 +98,7 @@ fn count_by_day(days: usize) -> String {
          (SELECT CAST({day} AS bigint) AS day, f.emotion, d.timestamp AS at, d.id \
           FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
           WHERE s.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
-         GROUP BY day, emotion",
+         GROUP BY day, emotion ORDER BY count(*) DESC",
         day = day_of("d.timestamp", 0, days),
         end = days + 2,
     )
@@ -133,7 +133,10 @@ fn sentence(window: Window, counts: &EmotionCounts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use faceofmind_base::Timestamp;
+
     use super::*;
+    use crate::sessions::session::DetectionId;
 
     fn counts(detected: &[(&str, i64)]) -> EmotionCounts {
         let mut counts = EmotionCounts::default();

@@ -11,9 +11,19 @@ use super::session::DetectionId;
 pub(super) const LATEST_FACE_FILTER: &str = "NOT EXISTS (SELECT 1 FROM facial_data newer \
     WHERE newer.detection_id = f.detection_id AND newer.id > f.id)";
 
+/// The most emotions that are counted for themselves, beside the known ones. Clients choose the names, so there may be as many as detections.
+const MAX_DISTINCT: usize = 1000;
+
+/// What the emotions beyond that are counted as, together.
+const OTHER: &str = "other";
+
 /// Emotions by their normalized name. The database cannot normalize them: SQLite's `lower` knows only ASCII.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct EmotionCounts(BTreeMap<String, EmotionStats>);
+pub(super) struct EmotionCounts {
+    emotions: BTreeMap<String, EmotionStats>,
+    /// The detections of emotions that are not counted for themselves.
+    others: i64,
+}
 
 /// Ranks emotions, in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +42,9 @@ pub struct IntensityCounts {
     pub severe: u64,
 }
 
+/// A row of counts: what it belongs to, the emotion as it is stored, and the fields of [`EmotionStats`].
+pub(super) type CountRow<K> = (K, String, i64, Timestamp, DetectionId);
+
 impl IntensityCounts {
     pub const fn total(self) -> u64 {
         self.mild + self.moderate + self.severe
@@ -47,9 +60,15 @@ impl IntensityCounts {
 }
 
 impl EmotionCounts {
-    /// Adds an emotion as the client sent it.
+    /// Adds an emotion as the client sent it. The most frequent ones are to be added first.
     pub(super) fn add(&mut self, emotion: &str, stats: EmotionStats) {
-        let known = self.0.entry(emotion::normalize(emotion)).or_insert(EmotionStats { count: 0, ..stats });
+        let emotion = emotion::normalize(emotion);
+        let has_place = self.emotions.len() < MAX_DISTINCT || emotion::is_known(&emotion);
+        if !has_place && !self.emotions.contains_key(&emotion) {
+            self.others += stats.count;
+            return;
+        }
+        let known = self.emotions.entry(emotion).or_insert(EmotionStats { count: 0, ..stats });
         known.count += stats.count;
         known.latest = known.latest.max(stats.latest);
         known.detection = known.detection.max(stats.detection);
@@ -57,18 +76,24 @@ impl EmotionCounts {
 
     /// The emotion detected most often, in lower case. Of equally frequent emotions, the most recent.
     pub(super) fn dominant(&self) -> Option<&str> {
-        self.0.iter().max_by_key(|&(_, stats)| stats).map(|(emotion, _)| emotion.as_str())
+        self.emotions.iter().max_by_key(|&(_, stats)| stats).map(|(emotion, _)| emotion.as_str())
     }
 
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
-        self.0.iter().map(|(emotion, stats)| (emotion.clone(), stats.count.unsigned_abs())).collect()
+        let own = self.emotions.iter().map(|(emotion, stats)| (emotion.clone(), stats.count.unsigned_abs()));
+        let mut counts: BTreeMap<_, _> = own.collect();
+        if self.others > 0 {
+            *counts.entry(OTHER.to_owned()).or_default() += self.others.unsigned_abs();
+        }
+        counts
     }
 
     pub(super) fn intensities(&self) -> IntensityCounts {
         let mut counts = IntensityCounts::default();
-        for (emotion, stats) in &self.0 {
+        for (emotion, stats) in &self.emotions {
             *counts.of(emotion::intensity(emotion)) += stats.count.unsigned_abs();
         }
+        *counts.of(emotion::intensity(OTHER)) += self.others.unsigned_abs();
         counts
     }
 }
@@ -97,6 +122,22 @@ mod tests {
         assert_eq!(counts(&[("sad", 2, 5), ("happy", 2, 6)]).dominant(), Some("happy"));
         assert_eq!(counts(&[("sad", 2, 7), ("happy", 1, 6), ("Happy", 1, 3)]).dominant(), Some("sad"));
         assert_eq!(counts(&[("Ängstlich", 1, 7), ("sad", 2, 6), ("ÄNGSTLICH", 1, 3)]).dominant(), Some("ängstlich"));
+    }
+
+    #[test]
+    fn rare_emotions_beyond_the_bound_are_counted_together() {
+        let names: Vec<String> = (0..MAX_DISTINCT + 500).map(|number| format!("feeling {number}")).collect();
+        let mut detected = vec![("feeling 0", 2, 1)];
+        detected.extend(names.iter().map(|name| (name.as_str(), 1, 1)));
+        detected.extend([("Happy", 1, 1), ("feeling 1", 1, 1)]);
+        let counted = counts(&detected);
+        let by_name = counted.counts();
+        assert_eq!(
+            (by_name.len(), by_name["other"], by_name["happy"], by_name["feeling 1"]),
+            (MAX_DISTINCT + 2, 500, 1, 2)
+        );
+        assert_eq!(counted.dominant(), Some("feeling 0"));
+        assert_eq!(counted.intensities().total(), u64::try_from(detected.len() + 1).expect("fits"));
     }
 
     #[test]

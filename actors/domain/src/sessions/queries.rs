@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, ReadConn, StoreError, with_conn};
 use faceofmind_model::UserId;
+use futures_util::TryStreamExt as _;
 
 use super::{
-    counts::{EmotionCounts, EmotionStats, LATEST_FACE_FILTER},
+    counts::{CountRow, EmotionCounts, EmotionStats, LATEST_FACE_FILTER},
     messages::SessionError,
-    session::{DetectionId, Session, SessionId, SessionSummary, first_sentence},
+    session::{Session, SessionId, SessionSummary, first_sentence},
 };
 
 const GET: &str = "SELECT id, user_id, start_time, end_time FROM sessions WHERE id = $1 AND user_id = $2";
@@ -22,7 +22,7 @@ static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
     let sql = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
         FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
         WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 AND";
-    format!("{sql} {LATEST_FACE_FILTER} GROUP BY s.id, f.emotion")
+    format!("{sql} {LATEST_FACE_FILTER} GROUP BY s.id, f.emotion ORDER BY count(*) DESC")
 });
 
 #[derive(sqlx::FromRow)]
@@ -73,11 +73,14 @@ async fn count_emotions(
     oldest: SessionId,
     newest: SessionId,
 ) -> Result<HashMap<SessionId, EmotionCounts>, StoreError> {
-    let rows: Vec<(SessionId, String, i64, Timestamp, DetectionId)> = with_conn!(reader.connection(), c =>
-        sqlx::query_as(EMOTIONS.as_str()).bind(user).bind(oldest).bind(newest).fetch_all(c).await)?;
     let mut counts: HashMap<_, EmotionCounts> = HashMap::new();
-    for (session, emotion, count, latest, detection) in rows {
-        counts.entry(session).or_default().add(&emotion, EmotionStats { count, latest, detection });
-    }
+    with_conn!(reader.connection(), c => {
+        let sql = EMOTIONS.as_str();
+        let mut rows = sqlx::query_as::<_, CountRow<SessionId>>(sql).bind(user).bind(oldest).bind(newest).fetch(c);
+        while let Some((session, emotion, count, latest, detection)) = rows.try_next().await? {
+            counts.entry(session).or_default().add(&emotion, EmotionStats { count, latest, detection });
+        }
+        Ok(())
+    })?;
     Ok(counts)
 }

@@ -1,6 +1,7 @@
 //! Group commit: while one flush is in flight, commands collect, and the next flush takes them all.
 //!
-//! At low load a command is flushed at once. At high load one commit serves hundreds of commands.
+//! At low load a command is flushed at once. At high load one commit serves hundreds of commands, and callers take turns: the command of one waits
+//! for at most one of each other caller, however many those have pending. The commands of one caller stay in order.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Actor, Handle, MAX_QUEUED};
+use crate::{Actor, Caller, FairQueue, Handle, MAX_QUEUED};
 
 /// Flush ids are unique in the process, so that an actor ignores the end of a flush that its predecessor at the same handle began.
 static NEXT_FLUSH_ID: AtomicU64 = AtomicU64::new(1);
@@ -26,7 +27,11 @@ type OnFlushed = Arc<dyn Fn(FlushId) + Send + Sync>;
 
 /// The commands that wait for the next flush, and the flush in flight.
 pub struct Batch<T> {
-    pending: VecDeque<Pending<T>>,
+    /// Commands whose turn has come, before all others.
+    next: VecDeque<Pending<T>>,
+    pending: FairQueue<Pending<T>>,
+    /// The caller of commands that name none.
+    anyone: Caller,
     in_flight: Option<FlushId>,
     max_weight: usize,
     on_flushed: OnFlushed,
@@ -45,8 +50,10 @@ impl<T> Batch<T> {
     /// tells the actor, which calls [`Batch::finish_flush`].
     pub fn new(max_weight: usize, on_flushed: impl Fn(FlushId) + Send + Sync + 'static) -> Self {
         let on_flushed = Arc::new(on_flushed);
-        let (pending, in_flight, record_size, refuse_late) = Default::default();
-        Self { pending, in_flight, max_weight, on_flushed, record_size, refuse_late }
+        let (next, in_flight, record_size, refuse_late) = Default::default();
+        // The mailbox of the actor bounds them.
+        let (pending, anyone) = (FairQueue::new(usize::MAX), Caller::alone("anyone"));
+        Self { next, pending, anyone, in_flight, max_weight, on_flushed, record_size, refuse_late }
     }
 
     /// Gives the commands to `refuse` that have waited longer than [`MAX_QUEUED`] when their turn comes.
@@ -60,20 +67,21 @@ impl<T> Batch<T> {
         Self { record_size: Some(Box::new(move |size| handle.record_batch_size(size))), ..self }
     }
 
-    /// Adds a command of weight 1.
+    /// Adds a command of weight 1, behind all others that were added so: they take one turn together.
     pub fn push(&mut self, item: T) {
-        self.push_weighted(item, 1);
+        self.push_weighted(self.anyone.clone(), item, 1);
     }
 
     /// Adds a command of that weight. A command that weighs more than a flush may is flushed alone.
-    pub fn push_weighted(&mut self, item: T, weight: usize) {
-        self.pending.push_back(Pending { item, weight, since: Instant::now() });
+    pub fn push_weighted(&mut self, caller: Caller, item: T, weight: usize) {
+        let displaced = self.pending.push(caller, Pending { item, weight, since: Instant::now() });
+        debug_assert!(displaced.is_none(), "the queue has no bound of its own");
     }
 
     /// Adds a command of that weight before those that are pending: it was taken for an earlier flush, and could not go with it. Its wait
     /// counts from now.
     pub fn push_front_weighted(&mut self, item: T, weight: usize) {
-        self.pending.push_front(Pending { item, weight, since: Instant::now() });
+        self.next.push_front(Pending { item, weight, since: Instant::now() });
     }
 
     /// Starts the next flush and returns its commands, unless a flush is in flight or none is pending. Keep the guard until the flush has
@@ -82,33 +90,41 @@ impl<T> Batch<T> {
         if self.in_flight.is_some() {
             return None;
         }
-        self.drop_late();
-        if self.pending.is_empty() {
+        let flush = self.take_flush();
+        if flush.is_empty() {
             return None;
         }
         let id = FlushId(NEXT_FLUSH_ID.fetch_add(1, Ordering::Relaxed));
         self.in_flight = Some(id);
-        let size = self.next_len();
         if let Some(record) = &self.record_size {
-            record(size);
+            record(flush.len());
         }
-        let guard = FlushGuard { id, on_flushed: Arc::clone(&self.on_flushed) };
-        Some((self.pending.drain(..size).map(|pending| pending.item).collect(), guard))
+        Some((flush, FlushGuard { id, on_flushed: Arc::clone(&self.on_flushed) }))
     }
 
-    fn drop_late(&mut self) {
-        let Some(refuse) = self.refuse_late else { return };
-        while let Some(late) = self.pending.pop_front_if(|first| first.since.elapsed() > MAX_QUEUED) {
-            refuse(late.item);
+    /// Takes commands while they fit, at least one. What does not fit goes first with the next flush.
+    fn take_flush(&mut self) -> Vec<T> {
+        let (mut flush, mut sum) = (Vec::new(), 0_usize);
+        while let Some(pending) = self.pop_in_time() {
+            sum = sum.saturating_add(pending.weight);
+            if sum > self.max_weight && !flush.is_empty() {
+                self.next.push_front(pending);
+                break;
+            }
+            flush.push(pending.item);
         }
+        flush
     }
 
-    fn next_len(&self) -> usize {
-        let sums = self.pending.iter().scan(0_usize, |sum, pending| {
-            *sum = sum.saturating_add(pending.weight);
-            Some(*sum)
-        });
-        sums.take_while(|sum| *sum <= self.max_weight).count().max(1)
+    /// Takes the next command, and refuses those before it that have waited too long.
+    fn pop_in_time(&mut self) -> Option<Pending<T>> {
+        loop {
+            let pending = self.next.pop_front().or_else(|| self.pending.pop())?;
+            match self.refuse_late {
+                Some(refuse) if pending.since.elapsed() > MAX_QUEUED => refuse(pending.item),
+                _ => return Some(pending),
+            }
+        }
     }
 
     /// Records the end of a flush. The end of another actor's flush is ignored.
@@ -128,13 +144,13 @@ impl<T> Batch<T> {
 
     /// The number of commands that wait for a flush.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.next.len() + self.pending.len()
     }
 }
 
 impl<T> fmt::Debug for Batch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("pending", &self.pending.len()).field("in_flight", &self.in_flight).finish()
+        f.debug_struct("Batch").field("pending", &self.pending()).field("in_flight", &self.in_flight).finish()
     }
 }
 
@@ -161,6 +177,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_caller_with_many_commands_leaves_others_their_turn() {
+        let mut batch = Batch::new(5, |_| {});
+        for (caller, item, weight) in
+            [("a", "a1", 9), ("a", "a2", 9), ("a", "a3", 1), ("b", "b1", 1), ("b", "b2", 1), ("c", "c1", 1)]
+        {
+            batch.push_weighted(Caller::alone(caller), item, weight);
+        }
+        let mut flushes = Vec::new();
+        while let Some((flush, _guard)) = batch.start_flush() {
+            flushes.push(flush);
+            batch.reset();
+        }
+        assert_eq!(flushes, [vec!["a1"], vec!["b1", "c1"], vec!["a2"], vec!["b2", "a3"]]);
+    }
+
+    #[test]
     fn commands_that_arrive_during_a_flush_go_with_the_next() {
         let ended = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&ended);
@@ -181,7 +213,7 @@ mod tests {
     fn heavy_commands_leave_less_space_in_a_flush() {
         let mut batch = Batch::new(5, |_| {});
         for (item, weight) in [("a", 2), ("b", 3), ("c", 1), ("d", 9), ("e", 1)] {
-            batch.push_weighted(item, weight);
+            batch.push_weighted(Caller::alone("a"), item, weight);
         }
         let mut flushes = Vec::new();
         while let Some((flush, _guard)) = batch.start_flush() {
@@ -216,7 +248,7 @@ mod tests {
         batch.push_front_weighted(4, 1);
         batch.reset();
         let (flush, _second) = batch.start_flush().expect("the rest");
-        assert_eq!((flush, REFUSED.load(Ordering::Relaxed)), (vec![4, 2, 3], 0), "the first one's wait began anew");
+        assert_eq!((flush, REFUSED.load(Ordering::Relaxed)), (vec![4, 3], 2), "the first one's wait began anew");
         batch.push(5);
         tokio::time::advance(MAX_QUEUED * 2).await;
         batch.push(6);

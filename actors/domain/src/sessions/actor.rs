@@ -125,7 +125,7 @@ impl SessionTracker {
 
     fn enqueue(&mut self, pending: PendingCommand) {
         let rows = pending.command.rows();
-        self.batch.push_weighted(pending, rows);
+        self.batch.push_weighted(caller::user(pending.context.user), pending, rows);
         self.flush();
     }
 

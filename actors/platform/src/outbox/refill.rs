@@ -107,7 +107,7 @@ impl Relay {
 
     async fn erase_deleted_users(&mut self) -> Result<(), OutboxError> {
         for user in refill::deleted_users(&self.db).await? {
-            self.erase(user).await?;
+            while !self.erase_portion(user).await? {}
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     Deps, EventBus, OutboxError, Settings,
     store::{self, PendingEvent},
-    stream::StreamWriter,
+    stream::{Erased, StreamWriter},
 };
 use crate::nats::ConnectionState;
 
@@ -170,11 +170,16 @@ impl Relay {
             tracing::info!(events = arrived.len(), "events found in the stream whose acknowledgements were lost");
             return Ok(Arrivals { arrived, more: true });
         }
-        let cut = split_at_user_deleted(&mut pending);
-        if let Some(event) = pending.first().filter(|event| event.is_user_deleted()) {
-            self.erase(event.user_id).await?;
+        let mut more = split_at_user_deleted(&mut pending) || full;
+        let erasing = pending.first().filter(|event| event.is_user_deleted()).map(|event| event.user_id);
+        if let Some(user) = erasing
+            && !self.erase_portion(user).await?
+        {
+            // Its turn comes again with the next pass. The events behind it need not wait for that.
+            pending.remove(0);
+            more = true;
         }
-        self.publish(pending, full || cut).await
+        self.publish(pending, more).await
     }
 
     /// Reads the stream's end where it is unknown, publishes again what the stream has lost, and returns the pending events that have arrived.
@@ -189,15 +194,16 @@ impl Relay {
         Ok(end.arrived)
     }
 
-    /// Deletes a user's messages from the stream, however long it takes, and renews the lease meanwhile.
-    pub(super) async fn erase(&mut self, user: UserId) -> Result<(), OutboxError> {
-        let Some(writer) = &self.writer else { return Ok(()) };
+    /// Deletes a portion of a user's messages from the stream, however long it takes, and renews the lease meanwhile. Returns whether none is left.
+    pub(super) async fn erase_portion(&mut self, user: UserId) -> Result<bool, OutboxError> {
+        let Some(writer) = &self.writer else { return Ok(true) };
         let mut erasing = pin!(writer.erase(user));
         loop {
             tokio::select! {
                 erased = &mut erasing => {
-                    tracing::info!(events = erased?, "events of a deleted user erased from the stream");
-                    return Ok(());
+                    let Erased { messages, is_done } = erased?;
+                    tracing::info!(messages, is_done, "events of a deleted user erased from the stream");
+                    return Ok(is_done);
                 }
                 () = tokio::time::sleep(self.settings.lease / 4) => { self.ensure_leadership().await?; }
             }
@@ -206,7 +212,7 @@ impl Relay {
 
     async fn publish(&mut self, mut pending: Vec<PendingEvent>, more: bool) -> Result<Arrivals, OutboxError> {
         let (Some(writer), Some(until), false) = (&mut self.writer, self.leader_until, pending.is_empty()) else {
-            return Ok(Arrivals { arrived: Vec::new(), more: false });
+            return Ok(Arrivals { arrived: Vec::new(), more });
         };
         let sent = writer.publish(&pending, until).await;
         let first_left = pending.get(sent.arrived).map(|event| event.seq);
@@ -258,7 +264,7 @@ impl Relay {
 }
 
 /// Keeps the events before the first `user.deleted`; if that is the first of all, the events before the second one. Returns whether any
-/// were cut off. *Why*: the user is erased from the stream before `user.deleted` is published, and earlier events need not wait for that.
+/// were cut off. *Why*: the user is erased from the stream before `user.deleted` is published, and other events need not wait for that.
 fn split_at_user_deleted(pending: &mut Vec<PendingEvent>) -> bool {
     let next = pending.iter().skip(1).position(PendingEvent::is_user_deleted);
     pending.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));

@@ -27,6 +27,7 @@ use crate::{
 mod erasure;
 mod tail;
 
+pub(super) use erasure::Erased;
 pub(super) use tail::BackwardReader;
 
 pub const NAME: &str = "FACEOFMIND";
@@ -170,11 +171,11 @@ impl StreamWriter {
         PublishResult { arrived: acks.arrived, outcome }
     }
 
-    /// Deletes a user's messages from the stream, up to its known end, and returns their number. Any node may repeat it at any time.
+    /// Deletes a portion of a user's messages from the stream, up to its known end. Any node may repeat it at any time.
     ///
     /// *Guarantees*: the next window arrives only if the stream's end is still the known one, so only if no message of the user has arrived
     /// meanwhile.
-    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
+    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<Erased, OutboxError>> + use<> {
         let (connection, end) = (self.connection().clone(), self.end);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {

@@ -18,12 +18,28 @@ use crate::outbox::error::OutboxError;
 /// The most deletions in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// Deletes a user's messages up to the sequence number `last`, and returns their number. Keeps `user.deleted`, which says that they are
-/// deleted.
-pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<u64, OutboxError> {
-    let (mut from, mut erased) = (1, 0);
+/// The most messages that are deleted before other events are published. Each costs a round trip, which takes 0.1 ms where the server is near.
+const PORTION: u64 = 512;
+
+/// What was erased of a user.
+#[derive(Debug, PartialEq)]
+pub(in crate::outbox) struct Erased {
+    /// How many messages were deleted.
+    pub(in crate::outbox) messages: u64,
+    /// Whether none is left.
+    pub(in crate::outbox) is_done: bool,
+}
+
+/// Deletes a portion of a user's messages up to the sequence number `last`. Keeps `user.deleted`, which says that they are deleted.
+pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<Erased, OutboxError> {
+    let (mut from, mut messages) = (1, 0);
     let mut deletions = JoinSet::new();
-    while let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) {
+    let mut is_done = false;
+    while messages < PORTION && !is_done {
+        let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) else {
+            is_done = true;
+            continue;
+        };
         let number = message.sequence;
         from = number + 1;
         if message.subject.as_str().starts_with(event::USER_DELETED) {
@@ -34,12 +50,12 @@ pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Resul
         if deletions.len() == MAX_IN_FLIGHT {
             join_one(&mut deletions).await?;
         }
-        erased += 1;
+        messages += 1;
     }
     while !deletions.is_empty() {
         join_one(&mut deletions).await?;
     }
-    Ok(erased)
+    Ok(Erased { messages, is_done })
 }
 
 /// Waits for one deletion.

@@ -12,6 +12,7 @@ use super::{
     jetstream::{relay, run_passes},
     *,
 };
+use crate::outbox::stream::Erased;
 
 const OF_ADA: &str = "faceofmind.v1.session.started.1";
 const OF_BOB: &str = "faceofmind.v1.session.started.2";
@@ -87,6 +88,23 @@ async fn many_users_are_deleted_at_once_and_each_deletion_is_published() {
 }
 
 #[tokio::test]
+async fn others_do_not_wait_for_the_erasure_of_many_events() {
+    for (db, account) in services().await {
+        let mut relay = relay(&db, &account, &account.server, "a").await;
+        record_sessions(&db, 0..700).await;
+        run_passes(&mut relay).await.expect("publishes");
+        erase_ada(&db).await;
+        record_one(&db, started(BOB, 1)).await;
+        let first = relay.run_pass().await.expect("goes on");
+        assert_eq!((first.published, first.more), (1, true), "a portion is erased, and the event of Bob is published");
+        assert_eq!(receives(&account, "early").await.pop().as_deref(), Some(OF_BOB));
+        run_passes(&mut relay).await.expect("goes on");
+        assert_eq!(receives(&account, "late").await, [OF_BOB, ADA_DELETED]);
+        assert!(all_published(&db).await);
+    }
+}
+
+#[tokio::test]
 async fn an_event_in_flight_when_its_user_is_deleted_is_erased_too() {
     for (db, account) in services().await {
         let mut relay = relay(&db, &account, &account.server, "a").await;
@@ -132,7 +150,7 @@ async fn a_leader_that_dies_after_an_erasure_leaves_user_deleted_to_the_next() {
         run_passes(&mut dead).await.expect("publishes");
         erase_ada(&db).await;
         let erased = dead.writer.as_ref().expect("with NATS").erase(ADA).await;
-        assert_eq!(erased.expect("erases"), 3);
+        assert_eq!(erased.expect("erases"), Erased { messages: 3, is_done: true });
         dead.release_leadership().await.expect("as if its lease had expired");
         let mut next = relay(&db, &account, &account.server, "b").await;
         run_passes(&mut next).await.expect("goes on");

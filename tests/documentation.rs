@@ -280,6 +280,8 @@ const BOUNDS: &[(&str, &str, &[&str])] = &[
     ("detections deleted", "actors/domain/src/sessions/large_deletion.rs", &["PORTION: usize = "]),
     ("detections in one request", "actors/domain/src/sessions/detection.rs", &["MAX_DETECTIONS_PER_REQUEST: usize = "]),
     ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = "]),
+    ("session histories", "src/http/state.rs", &["MAX_HISTORIES: usize = ", "MAX_HISTORIES_OF_USER: usize = "]),
+    ("texts over", "actors/domain/src/suggestions/crisis.rs", &["MAX_WAITING: usize = "]),
     ("different emotions", "actors/domain/src/sessions/counts.rs", &["MAX_DISTINCT: usize = "]),
     ("entries in one page", "src/http/page.rs", &["limit: Clamped<1, "]),
     ("exports", "actors/system/src/exporter/actor.rs", &["max_concurrent: "]),

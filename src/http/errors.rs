@@ -239,11 +239,11 @@ impl From<StoreError> for Problem {
 impl From<FeedError> for Problem {
     fn from(error: FeedError) -> Self {
         match error {
-            FeedError::UserLimit => {
+            FeedError::Limit(AskError::OverShare(_)) => {
                 let detail = "You have as many event streams open as one user may. Close one of them first.";
                 Self::new(ProblemType::TooManyStreams, detail).retry_after(STREAM_RETRY_AFTER)
             }
-            FeedError::NodeLimit => Self::unavailable(STREAM_RETRY_AFTER),
+            FeedError::Limit(_) => Self::unavailable(STREAM_RETRY_AFTER),
             FeedError::Store(error) => error.into(),
         }
     }

@@ -5,17 +5,20 @@ use faceofmind_domain::{sessions::AdviceLocale, suggestions::crisis};
 use jiff::tz::TimeZone;
 use salvo::Request;
 
-use super::caller::Caller;
+use super::{caller::Caller, problem::Problem};
 
 /// Returns the helplines of the caller's country when a text mentions suicide or self-harm, else nothing.
+///
+/// # Errors
+/// 429 and 503 when too many texts wait to be searched. Nothing is stored then.
 pub(super) async fn helplines<'a>(
     req: &Request,
     caller: &Caller,
     texts: impl IntoIterator<Item = &'a String>,
-) -> Vec<String> {
+) -> Result<Vec<String>, Problem> {
     let AdviceLocale { time_zone, language } = advice_locale(req, caller);
     let texts = texts.into_iter().cloned().collect();
-    crisis::helplines(texts, time_zone.as_deref(), language.as_deref()).await
+    Ok(crisis::helplines(caller.user.id, texts, time_zone.as_deref(), language.as_deref()).await?)
 }
 
 /// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else

@@ -105,7 +105,7 @@ async fn create(
     req: &mut Request,
 ) -> Result<IdempotentResponse<ReminderView>, Problem> {
     let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
-    let helplines = helplines(req, &caller, [&title, &description]).await;
+    let helplines = helplines(req, &caller, [&title, &description]).await?;
     let new = NewReminder { title, description, reminder_time, is_active };
     let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
     let created = state.modules.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?;
@@ -161,7 +161,7 @@ async fn update(
     req: &mut Request,
 ) -> Result<Json<ReminderView>, Problem> {
     let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
-    let helplines = helplines(req, &caller, title.iter().chain(&description)).await;
+    let helplines = helplines(req, &caller, title.iter().chain(&description)).await?;
     let change = ReminderChange { title, description, reminder_time, is_active };
     let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
     Ok(Json(ReminderView { helplines, ..state.modules.reminders.ask(message).await?.into() }))

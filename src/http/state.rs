@@ -3,7 +3,7 @@
 use std::{any::type_name, ops::Deref, sync::Arc};
 
 use faceofmind_platform::{Platform, rate_limit::Limit};
-use faceofmind_runtime::SupervisorHandle;
+use faceofmind_runtime::{ConcurrencyLimit, SupervisorHandle};
 use faceofmind_system::{ActorSystem, modules::Modules};
 use salvo::{
     Depot, Request,
@@ -18,6 +18,10 @@ use super::{
     problem::Problem,
 };
 
+/// The most histories that are sent page by page at a time. Each holds a page.
+const MAX_HISTORIES: usize = 256;
+const MAX_HISTORIES_OF_USER: usize = 8;
+
 /// The actors, and what the edge itself needs.
 pub struct AppState {
     /// The actors of the modules.
@@ -30,6 +34,8 @@ pub struct AppState {
     pub anonymous_calls: Limit,
     /// How much one user may send in a day.
     pub daily_share: DailyShare,
+    /// Histories that are sent page by page, and wait for their readers.
+    pub histories: ConcurrencyLimit,
     /// Whether the dependencies answer.
     pub probes: Probes<Dependencies>,
     /// Whether cookies are sent over TLS alone.
@@ -47,7 +53,8 @@ impl AppState {
         secure_cookies: bool,
     ) -> Self {
         let (probes, stopping) = Default::default();
-        Self { modules, platform, tree, anonymous_calls, daily_share, probes, secure_cookies, stopping }
+        let histories = ConcurrencyLimit::new("histories", MAX_HISTORIES, MAX_HISTORIES_OF_USER);
+        Self { modules, platform, tree, anonymous_calls, daily_share, histories, probes, secure_cookies, stopping }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use crate::AskError;
 
 /// Whose work it is. Callers of one group share a turn, as the networks of one provider's customer do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     group: Arc<str>,
     key: Arc<str>,

@@ -8,6 +8,7 @@
 //! | [`Supervisor`] | one-for-one restarts with backoff and an intensity limit, and a snapshot of the tree |
 //! | [`TaskSet`], [`BackgroundTask`] | work beside the mailbox: once, or periodically |
 //! | [`Batch`] | group commit: many commands in one flush |
+//! | [`ConcurrencyLimit`] | how much may be open at a time, in all and for one caller |
 //! | [`FairQueue`], [`FairGate`] | a bounded queue that is fair between callers, and a gate before a scarce resource |
 //! | [`RuntimeMetrics`] | rate, times and outcomes of each message type |
 //! | [`panics`] | what a log may say of a panic |
@@ -18,6 +19,7 @@ pub mod actor;
 mod adapter;
 pub mod background_task;
 pub mod batch;
+pub mod concurrency_limit;
 pub mod error;
 pub mod fail_point;
 pub mod fair_gate;
@@ -34,6 +36,7 @@ pub use actor::{Actor, Handler};
 pub use adapter::StartError;
 pub use background_task::{BackgroundTask, BackgroundTaskStatus};
 pub use batch::{Batch, FlushGuard, FlushId};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit};
 pub use error::AskError;
 pub use fail_point::FailPoint;
 pub use fair_gate::{FairGate, GatePass};

@@ -106,7 +106,7 @@ async fn create(
     body: Body<CommentRequest>,
     req: &mut Request,
 ) -> Result<IdempotentResponse<CommentView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await;
+    let helplines = helplines(req, &caller, [&body.0.content]).await?;
     let new = new_content(&caller, key, body.0.content);
     let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
     let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
@@ -127,7 +127,7 @@ async fn update(
     req: &mut Request,
 ) -> Result<Json<CommentView>, Problem> {
     let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
-    let helplines = helplines(req, &caller, [&content]).await;
+    let helplines = helplines(req, &caller, [&content]).await?;
     let updated = state.modules.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?;
     Ok(Json(CommentView { helplines, ..updated.into() }))
 }

@@ -94,7 +94,7 @@ pub(super) async fn create(
     body: Body<PostRequest>,
     req: &mut Request,
 ) -> Result<IdempotentResponse<PostView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await;
+    let helplines = helplines(req, &caller, [&body.0.content]).await?;
     let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
     let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
     Ok(response.with_helplines(&helplines))
@@ -118,7 +118,7 @@ async fn update(
     body: Body<PostRequest>,
     req: &mut Request,
 ) -> Result<Json<PostView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await;
+    let helplines = helplines(req, &caller, [&body.0.content]).await?;
     let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
     Ok(Json(PostView { helplines, ..state.modules.community.ask(message).await?.into() }))
 }

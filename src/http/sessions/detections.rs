@@ -76,7 +76,7 @@ impl From<DetectionInput> for Detection {
 }
 
 /// One detection or a list of up to 1,000. Their timestamps are checked against the clock of the service.
-struct DetectionBatch(Vec<Detection>);
+struct DetectionBatch(Vec<DetectionInput>);
 
 impl DetectionBatch {
     async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
@@ -89,9 +89,14 @@ impl DetectionBatch {
             }
             input
         };
-        let inputs = read_batch(json(req, depot).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read)?;
-        let bytes = inputs.iter().map(DetectionInput::bytes).sum();
-        Ok(Self(crisis::search(bytes, move || inputs.into_iter().map(Detection::from).collect()).await))
+        read_batch(json(req, depot).await?, 1..=MAX_DETECTIONS_PER_REQUEST, read).map(Self)
+    }
+
+    /// Searches the texts for talk of suicide or self-harm.
+    async fn into_detections(self, caller: &Caller) -> Result<Vec<Detection>, Problem> {
+        let bytes = self.0.iter().map(DetectionInput::bytes).sum();
+        let search = move || self.0.into_iter().map(Detection::from).collect();
+        Ok(crisis::search(caller.user.id, bytes, search).await?)
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -143,9 +148,11 @@ async fn process_emotion(
     req: &mut Request,
 ) -> Result<IdempotentResponse<ProcessedEmotion, 200>, Problem> {
     let ProcessEmotionRequest { emotion, voice_content } = body.0;
+    let bytes = voice_content.len();
+    let detection = crisis::search(caller.user.id, bytes, || Detection::new(emotion, voice_content)).await?;
     let message = ProcessEmotion {
         session: SessionId(id.0),
-        detection: crisis::search(voice_content.len(), || Detection::new(emotion, voice_content)).await,
+        detection,
         locale: advice_locale(req, &caller),
         context: context(&caller, key),
         respond: respond::<_, ProcessedEmotion, 200>,
@@ -207,7 +214,7 @@ async fn detect(
 ) -> Result<IdempotentResponse<DetectionsRecorded>, Problem> {
     let message = RecordDetections {
         session: SessionId(id.0),
-        detections: batch.0,
+        detections: batch.into_detections(&caller).await?,
         locale: advice_locale(req, &caller),
         context: context(&caller, key),
         respond: respond::<_, DetectionsRecorded, 201>,

@@ -72,7 +72,7 @@ async fn rate(
     req: &mut Request,
 ) -> Result<IdempotentResponse<FeedbackView>, Problem> {
     let FeedbackRequest { comment, rating } = body.0;
-    let helplines = helplines(req, &caller, [&comment]).await;
+    let helplines = helplines(req, &caller, [&comment]).await?;
     let message = RateSession {
         session: SessionId(id.0),
         rating: Rating { comment, rating },

@@ -6,7 +6,8 @@ use faceofmind_domain::sessions::{
     DetectionRecord, GetHistory, History, RelevantUrls, SessionError, SessionTracker, Suggestion,
 };
 use faceofmind_model::{DetectionId, SessionId};
-use faceofmind_runtime::Handle;
+use faceofmind_platform::caller::user;
+use faceofmind_runtime::{ConcurrencyPermit, Handle};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     oapi::{Components, EndpointOutRegister, Operation, ToSchema, endpoint},
@@ -149,6 +150,8 @@ pub(super) struct HistoryResponse {
     first: History,
     request: GetHistory,
     sessions: Handle<SessionTracker>,
+    /// Where it has several pages.
+    permit: Option<ConcurrencyPermit>,
 }
 
 /// Why a history ended early.
@@ -183,7 +186,7 @@ impl Writer for HistoryResponse {
 
 impl HistoryResponse {
     async fn write_pages(self, mut writer: JsonWriter) -> Result<(), HistoryTruncated> {
-        let Self { first: mut page, mut request, sessions } = self;
+        let Self { first: mut page, mut request, sessions, permit: _permit } = self;
         if let Value::Object(session) = json!(SessionView::from(page.session)) {
             for (name, value) in &session {
                 writer.field(name, value).await?;
@@ -219,7 +222,8 @@ impl EndpointOutRegister for HistoryResponse {
 ///
 /// A long history is sent while it is read. An incomplete transfer must be started again.
 #[endpoint(operation_id = "sessions_show_history", responses(
-    (status_code = 404, description = "The user has no such session")
+    (status_code = 404, description = "The user has no such session"),
+    (status_code = 429, description = "As many long histories are being sent as one user may receive at a time")
 ))]
 pub(super) async fn show_history(
     state: State<AppState>,
@@ -228,5 +232,7 @@ pub(super) async fn show_history(
 ) -> Result<HistoryResponse, Problem> {
     let request = GetHistory { user: caller.user.id, session: SessionId(id.0), after: None };
     let sessions = state.modules.sessions.clone();
-    Ok(HistoryResponse { first: sessions.ask(request).await?, request, sessions })
+    let first = sessions.ask(request).await?;
+    let permit = first.next.map(|_| state.histories.acquire(user(caller.user.id))).transpose()?;
+    Ok(HistoryResponse { first, request, sessions, permit })
 }

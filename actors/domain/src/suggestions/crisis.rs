@@ -3,9 +3,11 @@
 
 use std::{collections::HashMap, num::NonZero, panic::resume_unwind, sync::LazyLock, thread::available_parallelism};
 
-use faceofmind_model::emotion;
+use faceofmind_model::{UserId, emotion};
+use faceofmind_platform::caller;
+use faceofmind_runtime::{AskError, FairGate};
 use serde::Deserialize;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::{
     pattern::{Match, Patterns},
@@ -32,23 +34,38 @@ pub fn is_mentioned(emotion: &str, words: &str) -> bool {
     (!emotion::is_known(emotion) && mentions_self_harm(emotion)) || mentions_self_harm(words)
 }
 
-/// Returns the hotlines where one of the texts mentions suicide or self-harm, for a person in that time zone (an IANA name), in that
+/// Returns the hotlines where one of the texts of a user mentions suicide or self-harm, for a person in that time zone (an IANA name), in that
 /// language where the file has it, else in English. Else returns nothing.
-pub async fn helplines(texts: Vec<String>, zone: Option<&str>, language: Option<&str>) -> Vec<String> {
+///
+/// # Errors
+/// As [`search`].
+pub async fn helplines(
+    user: UserId,
+    texts: Vec<String>,
+    zone: Option<&str>,
+    language: Option<&str>,
+) -> Result<Vec<String>, AskError> {
     let bytes = texts.iter().map(String::len).sum();
-    let is_mentioned = search(bytes, move || texts.iter().any(|text| mentions_self_harm(text))).await;
-    if is_mentioned { answer(zone, language).lines } else { Vec::new() }
+    let is_mentioned = search(user, bytes, move || texts.iter().any(|text| mentions_self_harm(text))).await?;
+    Ok(if is_mentioned { answer(zone, language).lines } else { Vec::new() })
 }
 
-/// Searches texts of that length. What may take longer than a millisecond waits for one of as many threads as the machine has cores, so
-/// that other requests go on.
-pub async fn search<T: Send + 'static>(bytes: usize, search: impl FnOnce() -> T + Send + 'static) -> T {
+/// Searches texts of that length, which a user wrote. What may take longer than a millisecond waits for one of as many threads as the machine has
+/// cores, by turns between users, so that other requests go on.
+///
+/// # Errors
+/// [`AskError::OverShare`] and [`AskError::Busy`] when too many wait.
+pub async fn search<T: Send + 'static>(
+    user: UserId,
+    bytes: usize,
+    search: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AskError> {
     if bytes <= MAX_INLINE_BYTES {
-        return search();
+        return Ok(search());
     }
-    let _permit = SEARCHES.acquire().await;
+    let _pass = SEARCHES.pass(caller::user(user)).await?;
     match spawn_blocking(search).await {
-        Ok(found) => found,
+        Ok(found) => Ok(found),
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         // The runtime is stopping, and no caller waits.
         Err(_) => std::future::pending().await,
@@ -63,8 +80,11 @@ pub fn prepare() {
 /// Searched at once: about 0.5 ms.
 const MAX_INLINE_BYTES: usize = 8 << 10;
 
-static SEARCHES: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+/// The most texts that wait to be searched.
+const MAX_WAITING: usize = 1024;
+
+static SEARCHES: LazyLock<FairGate> =
+    LazyLock::new(|| FairGate::new("text search", available_parallelism().map_or(1, NonZero::get), MAX_WAITING));
 
 /// Returns the hotlines for a person in that time zone (an IANA name), in that language where the file has it, else in English.
 pub(super) fn answer(zone: Option<&str>, language: Option<&str>) -> Advice {

@@ -7,9 +7,10 @@ use std::sync::{
 
 use faceofmind_db::{Database, StoreError};
 use faceofmind_model::event::PublishedEvent;
+use faceofmind_runtime::ConcurrencyLimit;
 use tokio::sync::broadcast;
 
-use super::{Settings, feed_limiter::FeedLimiter, store};
+use super::{Settings, store};
 
 /// Events read from the outbox at once.
 pub(super) const PAGE: usize = 256;
@@ -20,7 +21,7 @@ const UNINITIALIZED: i64 = -1;
 #[derive(Clone, Debug)]
 pub struct EventBus {
     pub(super) db: Database,
-    pub(super) limiter: FeedLimiter,
+    pub(super) limit: ConcurrencyLimit,
     sender: broadcast::Sender<Arc<PublishedEvent>>,
     position: Arc<AtomicI64>,
 }
@@ -29,7 +30,7 @@ impl EventBus {
     pub fn new(settings: &Settings, db: Database) -> Self {
         Self {
             db,
-            limiter: FeedLimiter::new(settings.max_feeds, settings.max_feeds_per_user),
+            limit: ConcurrencyLimit::new("event streams", settings.max_feeds, settings.max_feeds_per_user),
             sender: broadcast::Sender::new(settings.bus_capacity),
             position: Arc::new(AtomicI64::new(UNINITIALIZED)),
         }

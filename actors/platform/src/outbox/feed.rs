@@ -7,21 +7,21 @@ use std::{collections::VecDeque, sync::Arc};
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::PublishedEvent};
+use faceofmind_runtime::{AskError, ConcurrencyPermit};
 use tokio::sync::broadcast;
 
 use super::{
     bus::{EventBus, PAGE},
-    feed_limiter::FeedPermit,
     store,
 };
+use crate::caller;
 
 /// Why no feed was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    #[error("this user has too many event feeds open")]
-    UserLimit,
-    #[error("event feed limit of this node reached")]
-    NodeLimit,
+    /// As many feeds are open as may be, of this listener ([`AskError::OverShare`]) or in all.
+    #[error(transparent)]
+    Limit(#[from] AskError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -50,14 +50,14 @@ pub struct Feed {
     scanned_to: i64,
     /// Whether the outbox may hold events that the bus will not send.
     needs_catch_up: bool,
-    _permit: FeedPermit,
+    _permit: ConcurrencyPermit,
 }
 
 impl EventBus {
     /// Opens a feed of the events after that position, or from now on; those about `user`, or all. The feed counts against the limit of
     /// `listener`.
     pub async fn feed(&self, listener: UserId, user: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
-        let permit = self.limiter.acquire(listener)?;
+        let permit = self.limit.acquire(caller::user(listener))?;
         let receiver = self.subscribe();
         self.init().await?;
         let (first, last) = store::kept_positions(&self.db).await?;

@@ -21,7 +21,6 @@ mod actor;
 mod bus;
 mod error;
 mod feed;
-mod feed_limiter;
 mod messages;
 mod peer_signal;
 mod publish_loop;

@@ -17,6 +17,7 @@ tests_on_both_profiles! {
     a_megabyte_of_nested_arrays_is_rejected_and_stores_nothing,
     a_body_limit_can_be_set with [("BODY_LIMIT_BYTES", "2048")],
     a_nul_is_rejected_in_every_field,
+    a_text_that_shows_nothing_is_rejected_where_others_read_it,
     an_error_does_not_repeat_the_input,
     no_response_reveals_internals,
     a_request_id_is_kept_or_generated_and_echoed,
@@ -169,6 +170,28 @@ async fn a_nul_is_rejected_in_every_field(app: &TestApp) {
     ada.get("/sessions/1%00").await.assert_status(422);
     admin.get("/users/?query=%00").await.assert_status(422);
     assert_eq!(app.row_counts().await, before);
+}
+
+async fn a_text_that_shows_nothing_is_rejected_where_others_read_it(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let post = ada.post("/posts/", json!({ "content": "Hello" })).await.assert_status(201).json["id"].clone();
+    let mut registration = app.person("bob").registration();
+    let before = app.row_counts().await;
+    for unseen in ["\u{200b}\u{2060}", "\u{3164}", " \u{ad}\u{feff} "] {
+        registration["first_name"] = unseen.into();
+        let reminder = json!({ "title": unseen, "reminder_time": "2091-03-04" });
+        let calls = [
+            ("/auth/register".to_owned(), registration.clone(), "body.first_name"),
+            ("/posts/".to_owned(), json!({ "content": unseen }), "body.content"),
+            (format!("/posts/{post}/comments"), json!({ "content": unseen }), "body.content"),
+            ("/reminders/".to_owned(), reminder, "body.title"),
+        ];
+        for (path, body, field) in calls {
+            let rejected = ada.post(&path, body).await.assert_status(422);
+            assert_eq!(rejected.invalid_fields(), [field], "{path} {unseen:?}");
+        }
+    }
+    assert_eq!(app.row_counts().await, before, "nothing is stored");
 }
 
 async fn an_error_does_not_repeat_the_input(app: &TestApp) {

@@ -97,7 +97,7 @@ pub async fn bytes(req: &mut Request, depot: &Depot) -> Result<Bytes, Problem> {
     };
     req.extensions_mut().remove::<ReadingBody>();
     let Some(bytes) = collected?.map(Bytes::from) else {
-        // The rest is put back: `BodyLimit` drains it before the response is sent.
+        // The rest is put back: the edge drains it before the response is sent.
         req.replace_body(body);
         return Err(Problem::too_large(limit));
     };

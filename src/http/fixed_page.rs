@@ -87,7 +87,7 @@ impl Page {
     fn of((content_type, bytes): Content) -> Option<Self> {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
         let name: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        // Weak, because the layer that compresses other responses makes the tag of a 304 weak.
+        // Weak, because the compression of other responses makes the tag of a 304 weak.
         let etag = |suffix: &str| HeaderValue::from_str(&format!("W/\"{name}{suffix}\"")).ok();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&bytes).ok()?;

@@ -27,7 +27,7 @@ impl RequestId {
         (fits && values.next().is_none()).then(|| Self(text.to_owned()))
     }
 
-    /// The id of the current request, which the outermost layer puts into the depot.
+    /// The id of the current request, which [`super::edge`] puts into the depot.
     pub fn of(depot: &Depot) -> Option<&str> {
         depot.get_typed::<Self>().ok().map(Self::as_str)
     }

@@ -207,6 +207,12 @@ mod tests {
         handle.stop_forceful();
     }
 
+    /// nginx and haproxy keep connections for up to 75 s, and a request on one that was closed meanwhile fails.
+    #[test]
+    fn idle_connections_outlast_those_of_proxies() {
+        assert!(Limits::default().idle > Duration::from_secs(75));
+    }
+
     #[tokio::test]
     async fn port_0_is_any_free_port_and_the_error_of_a_taken_one_names_it() {
         let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;

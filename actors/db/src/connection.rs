@@ -21,6 +21,9 @@ use crate::{
 /// The longest that a statement may take. A server that hears us gives up earlier, by the deadlines that [`Database`](crate::Database) sets.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long the connections to a server that takes no writes are kept before they are replaced again.
+const READ_ONLY_PAUSE: Duration = Duration::from_secs(2);
+
 /// When a connection of a pool was last found broken or silent. The server may have restarted, so the connections made before are closed and not
 /// used. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -34,22 +37,27 @@ impl LastBreak {
     }
 
     fn record(&self, error: &sqlx::Error) {
-        if is_broken(error) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that stays read-only refuses each write, and its new connections are no better.
+        let was_just_replaced = last.is_some_and(|at| at.elapsed() < READ_ONLY_PAUSE);
+        if is_broken(error) || (is_read_only(error) && !was_just_replaced) {
+            *last = Some(Instant::now());
         }
     }
 }
 
-/// Whether an error says that a connection is gone, silent or about to be closed by its server, or that its server takes no writes: after a
-/// failover, another server does at the same address.
+/// Whether an error says that a connection is gone, silent or about to be closed by its server.
 pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(refused) => {
-            refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS) || code == READ_ONLY)
-        }
+        sqlx::Error::Database(refused) => refused.code().is_some_and(|code| code.starts_with(SERVER_ENDS)),
         _ => false,
     }
+}
+
+/// Whether an error says that the server of a connection takes no writes. After a failover, another does at the same address.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|refused| refused.code().is_some_and(|code| code == READ_ONLY))
 }
 
 /// Runs the same query on the database of a [`Connection`], within the [deadline](StatementState::run) of a statement.

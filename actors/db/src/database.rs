@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use faceofmind_base::begin_write;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqliteConnection, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, Row as _, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -32,9 +32,10 @@ impl Default for PoolSettings {
     }
 }
 
-/// Set when a connection is made. Lock waits end before their caller's deadline of 10 s.
-const SERVER_DEADLINES: &str =
-    "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'";
+/// Set when a connection is made. Lock waits end before their caller's deadline of 10 s. The server ends the connection of a node that is lost
+/// without a word, and with it its locks, after 15 s without an acknowledgement, or 30 s of silence and some failed probes.
+const SERVER_DEADLINES: &str = "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'; \
+    SET tcp_user_timeout = '15s'; SET tcp_keepalives_idle = '30s'; SET tcp_keepalives_interval = '5s'";
 
 /// Begins a transaction behind a pooler, where what is set for a connection of the server would stay there for its next client.
 const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '15s'; SET LOCAL lock_timeout = '8s'; \
@@ -214,10 +215,7 @@ impl Database {
     pub async fn check_connectivity(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(pool) => pool.check().await,
-            Self::Sqlite(pool, _) => {
-                let options = pool.connect_options();
-                Ok(with_connect_timeout(SqliteConnection::connect_with(&options)).await?.close().await?)
-            }
+            Self::Sqlite(pool, _) => Ok(pool.acquire().await.map(drop)?),
         }
     }
 

@@ -1,10 +1,15 @@
 //! Whether the database can serve.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+    time::Duration,
+};
 
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::timeout;
 
-use crate::{Database, StoreError, with_conn};
+use crate::{Database, StoreError, database::with_connect_timeout, with_conn};
 
 /// Beyond this wait for a connection of the pool, one is made beside it.
 const POOL_PATIENCE: Duration = Duration::from_millis(500);
@@ -30,16 +35,35 @@ impl Database {
                 "SELECT 1"
             }
         };
-        let Ok(reader) = timeout(POOL_PATIENCE, self.read_conn()).await else { return self.check_connectivity().await };
+        let Ok(reader) = timeout(POOL_PATIENCE, self.read_conn()).await else {
+            return Ok(with_connect_timeout(self.run_beside_pool(sql)).await?);
+        };
         Ok(with_conn!(reader?.connection(), c => sqlx::query(sql).execute(c).await.map(drop))?)
+    }
+
+    async fn run_beside_pool(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => {
+                let mut connection = pool.connect().await?;
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
+                connection.close().await
+            }
+            Self::Sqlite(pool, _) => {
+                let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
+                connection.close().await
+            }
+        }
     }
 }
 
 fn ensure_writable(file: &Path) -> Result<(), sqlx::Error> {
-    let disk = rustix::fs::statvfs(file).map_err(std::io::Error::from)?;
+    let disk = rustix::fs::statvfs(file).map_err(io::Error::from)?;
     let is_read_only = disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-    if is_read_only || disk.f_bavail * disk.f_frsize < MIN_FREE {
-        return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
-    }
-    Ok(())
+    let problem = match disk.f_bavail * disk.f_frsize {
+        _ if is_read_only => ErrorKind::ReadOnlyFilesystem,
+        free if free < MIN_FREE => ErrorKind::StorageFull,
+        _ => return Ok(()),
+    };
+    Err(io::Error::from(problem).into())
 }

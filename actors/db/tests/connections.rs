@@ -194,3 +194,16 @@ async fn connections_to_a_server_that_takes_no_writes_are_down_and_replaced() {
     assert!(!db.is_up().await, "it takes no writes");
     assert!(db.is_up().await, "another connection does");
 }
+
+/// Otherwise the kernel's two hours decide, during which the locks of a lost node stay.
+#[tokio::test]
+async fn the_server_ends_the_connection_of_a_node_that_is_lost() {
+    let db = testing::databases().await.into_iter().next_back().expect("PostgreSQL");
+    let mut reader = db.read_conn().await.expect("a connection");
+    for (setting, expected) in [("tcp_user_timeout", "15000"), ("tcp_keepalives_idle", "30")] {
+        let sql = "SELECT current_setting($1)";
+        let (set,): (String,) =
+            with_conn!(reader.connection(), c => sqlx::query_as(sql).bind(setting).fetch_one(c).await).expect("reads");
+        assert_eq!(set, expected, "{setting}");
+    }
+}

@@ -45,6 +45,12 @@ struct Pending<T> {
     since: Instant,
 }
 
+impl<T> Pending<T> {
+    fn is_in_time(&self) -> bool {
+        self.since.elapsed() <= MAX_QUEUED
+    }
+}
+
 impl<T> Batch<T> {
     /// Returns an empty batch whose flushes weigh at most `max_weight`. `on_flushed` is called when a flush has ended, also by a panic; it
     /// tells the actor, which calls [`Batch::finish_flush`].
@@ -118,13 +124,14 @@ impl<T> Batch<T> {
 
     /// Takes the next command, and refuses those before it that have waited too long.
     fn pop_in_time(&mut self) -> Option<Pending<T>> {
-        loop {
-            let pending = self.next.pop_front().or_else(|| self.pending.pop())?;
-            match self.refuse_late {
-                Some(refuse) if pending.since.elapsed() > MAX_QUEUED => refuse(pending.item),
-                _ => return Some(pending),
+        let Some(refuse) = self.refuse_late else { return self.next.pop_front().or_else(|| self.pending.pop()) };
+        while let Some(pending) = self.next.pop_front() {
+            if pending.is_in_time() {
+                return Some(pending);
             }
+            refuse(pending.item);
         }
+        self.pending.pop_wanted(Pending::is_in_time, |late| refuse(late.item))
     }
 
     /// Records the end of a flush. The end of another actor's flush is ignored.

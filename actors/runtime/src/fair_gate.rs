@@ -14,12 +14,28 @@ pub struct FairGate(Arc<Gate>);
 
 struct Gate {
     name: &'static str,
+    capacity: usize,
     state: Mutex<GateState>,
 }
 
 struct GateState {
     free: usize,
+    /// Callers that came to a full queue since those that had left it were last looked for.
+    came_when_full: usize,
     waiting: FairQueue<oneshot::Sender<Result<GatePass, AskError>>>,
+}
+
+impl GateState {
+    /// Drops callers that wait no longer, if the queue is full. That looks at all of them, so it is done once for many arrivals.
+    fn forget_gone(&mut self, capacity: usize) {
+        if !self.waiting.is_full() {
+            return;
+        }
+        if self.came_when_full == 0 {
+            self.waiting.retain(|waiting| !waiting.is_closed());
+        }
+        self.came_when_full = (self.came_when_full + 1) % capacity.div_ceil(16).max(1);
+    }
 }
 
 /// A place behind a [`FairGate`]. Dropping it lets the next caller pass.
@@ -28,8 +44,8 @@ pub struct GatePass(FairGate);
 impl FairGate {
     /// Returns a gate with `places`, before which at most `capacity` callers wait.
     pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
-        let state = Mutex::new(GateState { free: places, waiting: FairQueue::new(capacity) });
-        Self(Arc::new(Gate { name, state }))
+        let state = GateState { free: places, came_when_full: 0, waiting: FairQueue::new(capacity) };
+        Self(Arc::new(Gate { name, capacity, state: Mutex::new(state) }))
     }
 
     /// Takes a place if one is free.
@@ -52,9 +68,7 @@ impl FairGate {
                 return Ok(GatePass(self.clone()));
             }
             let (sender, passed) = oneshot::channel();
-            if state.waiting.is_full() {
-                state.waiting.retain(|waiting| !waiting.is_closed());
-            }
+            state.forget_gone(self.0.capacity);
             if let Some(displaced) = state.waiting.push(caller, sender) {
                 let error = displaced.error(name);
                 drop(displaced.work.send(Err(error)));

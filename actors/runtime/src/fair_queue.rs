@@ -2,7 +2,7 @@
 //!
 //! *Guarantees*: callers are served by turns, so the work of one waits for at most one piece of each other caller, however much any of them has
 //! queued. A lone caller may use the whole queue. When the queue is full, the newest work of the caller with most waiting gives way to a
-//! newcomer. However many callers wait, each step costs the logarithm of their number.
+//! newcomer. However many callers wait, each step but [`FairQueue::retain`] costs the logarithm of their number.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -69,7 +69,28 @@ impl<W> FairQueue<W> {
 
     /// Takes the next work, and gives the next turn to another caller.
     pub fn pop(&mut self) -> Option<W> {
-        self.groups.next_turn(|callers| callers.next_turn(VecDeque::pop_front))??
+        self.pop_wanted(|_| true, drop)
+    }
+
+    /// Takes the next work that is wanted. What stands before it and is not goes to `leave`, and uses up no turn of its caller.
+    pub fn pop_wanted(&mut self, is_wanted: impl Fn(&W) -> bool, mut leave: impl FnMut(W)) -> Option<W> {
+        while !self.is_empty() {
+            let wanted = self.groups.next_turn(|callers| {
+                callers.next_turn(|works| {
+                    loop {
+                        let work = works.pop_front()?;
+                        if is_wanted(&work) {
+                            return Some(work);
+                        }
+                        leave(work);
+                    }
+                })
+            });
+            if let Some(work) = wanted.flatten().flatten() {
+                return Some(work);
+            }
+        }
+        None
     }
 
     /// Drops the work that is no longer wanted.
@@ -153,11 +174,24 @@ impl<L: Work> Rota<L> {
         Some(result)
     }
 
+    /// Changes the work of every key. It may only become less.
     fn change_all(&mut self, mut change: impl FnMut(&mut L)) {
-        let keys: Vec<_> = self.lanes.keys().cloned().collect();
-        for key in keys {
-            self.change(&key, &mut change);
-        }
+        let Self { lanes, turns, sizes, len, .. } = self;
+        lanes.retain(|_, (turn, lane)| {
+            let before = lane.len();
+            change(lane);
+            let after = lane.len();
+            if after < before {
+                *len -= before - after;
+                sizes.remove(&(before, *turn));
+                if after == 0 {
+                    turns.remove(turn);
+                } else {
+                    sizes.insert((after, *turn));
+                }
+            }
+            after > 0
+        });
     }
 
     /// The key with most work; among equals, this one.
@@ -250,6 +284,80 @@ mod tests {
         let mut full = queue(3, &["a1", "b1", "c1"]);
         assert_eq!(full.push(caller("d1"), "d1"), Some(Displaced { work: "d1", is_over_share: false }));
         assert_eq!(full.len(), 3);
+    }
+
+    /// The same by the simplest means: one list, in the order of arrival.
+    #[derive(Default)]
+    struct Model {
+        waiting: Vec<(u64, u64)>,
+        turns: Vec<u64>,
+    }
+
+    impl Model {
+        fn push(&mut self, caller: u64, work: u64) {
+            if !self.turns.contains(&caller) {
+                self.turns.push(caller);
+            }
+            self.waiting.push((caller, work));
+        }
+
+        fn pop(&mut self) -> Option<u64> {
+            let caller = *self.turns.first()?;
+            let first = self.waiting.iter().position(|(of, _)| *of == caller)?;
+            let (_, work) = self.waiting.remove(first);
+            self.turns.remove(0);
+            self.turns.push(caller);
+            self.forget_empty();
+            Some(work)
+        }
+
+        fn displace(&mut self, newcomer: u64) -> u64 {
+            let size = |caller: u64| self.waiting.iter().filter(|(of, _)| *of == caller).count();
+            let largest = self.turns.iter().map(|caller| size(*caller)).max().expect("somebody waits");
+            let last = self.turns.iter().rfind(|caller| size(**caller) == largest).expect("the largest");
+            let victim = if size(newcomer) == largest { newcomer } else { *last };
+            let newest = self.waiting.iter().rposition(|(of, _)| *of == victim).expect("it waits");
+            let (_, work) = self.waiting.remove(newest);
+            self.forget_empty();
+            work
+        }
+
+        fn forget_empty(&mut self) {
+            self.turns.retain(|caller| self.waiting.iter().any(|(of, _)| of == caller));
+        }
+    }
+
+    #[test]
+    fn the_queue_does_what_a_simple_list_does() {
+        let (mut queue, mut model) = (FairQueue::new(12), Model::default());
+        let mut state = 7_u64;
+        for work in 0..20_000 {
+            // Knuth's MMIX generator.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (caller, choice) = ((state >> 33) % 7, (state >> 40) % 10);
+            if choice < 6 {
+                model.push(caller, work);
+                let displaced = (model.waiting.len() > 12).then(|| model.displace(caller));
+                let found = queue.push(Caller::alone(caller.to_string()), work).map(|displaced| displaced.work);
+                assert_eq!(found, displaced, "step {work}");
+            } else if choice < 9 {
+                assert_eq!(queue.pop(), model.pop(), "step {work}");
+            } else {
+                queue.retain(|work| work % 5 != 0);
+                model.waiting.retain(|(_, work)| work % 5 != 0);
+                model.forget_empty();
+            }
+            assert_eq!(queue.len(), model.waiting.len());
+        }
+    }
+
+    #[test]
+    fn unwanted_work_uses_up_no_turn() {
+        let mut queue = queue(9, &["a1", "a1", "b1"]);
+        assert_eq!(queue.push(caller("a1"), "late"), None);
+        let mut left = Vec::new();
+        assert_eq!(queue.pop_wanted(|work| *work == "late", |work| left.push(work)), Some("late"));
+        assert_eq!((left, rest(&mut queue)), (vec!["a1", "a1"], vec!["b1"]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use salvo::{
 
 use super::{connection::RunningRequest, open::OpenConnections};
 
-/// The outermost layer of a listener: counts each request from its head to the end of its response.
+/// The first handler of a listener: counts each request from its head to the end of its response.
 pub(in crate::http) struct CountRequests(pub(in crate::http) Arc<OpenConnections>);
 
 #[async_trait]

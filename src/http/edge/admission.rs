@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::http::{client::ClientIp, place, problem::Problem, sampling::sample};
 
 const NAME: &str = "requests";
-/// The most requests in progress. Long reads and hashes that wait for their turn are among them, at most 1,280, and others need places beside
+/// The most requests in progress. Long reads, hashes and long texts that wait for their turn are among them, at most 1,408, and others need places beside
 /// those. More places than a node can fill batches from would only add to each request's time.
 const MAX_IN_PROGRESS: usize = 1536;
 /// The most requests that wait to be begun. Those of HTTP/1.1 are bounded by their connections before.

@@ -1,4 +1,4 @@
-//! Failures outside of handlers, which become problems too: unknown paths, panics and deadlines.
+//! Failures that no handler answers, which become problems too: unknown paths, panics and deadlines.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 

@@ -7,6 +7,7 @@ use salvo::{
     http::{HeaderValue, Version, header::CONNECTION},
 };
 use salvo_compression::Compression;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -67,17 +68,18 @@ impl Edge {
     }
 
     async fn respond(&self, req: &mut Request, depot: &mut Depot, res: &mut Response, ctrl: &mut FlowCtrl) {
+        let deadline = Instant::now() + self.deadline;
         if let Err(problem) = self.serve(req, depot, res, ctrl).await {
             problem.write(req, depot, res).await;
             ctrl.skip_rest();
         }
         describe_error(req, depot, res).await;
         place::give_back(req);
-        drain(req).await;
+        drop(timeout_at(deadline, drain(req)).await);
         self.compression.handle(req, depot, res, &mut FlowCtrl::new(Vec::new())).await;
         self.cross_origin.apply(req, depot, res).await;
         apply_defaults(res);
-        self.close_when_stopping(req, res);
+        self.close_when_stopping(req, res, ctrl);
     }
 
     async fn serve(
@@ -96,11 +98,16 @@ impl Edge {
         call_route(self.deadline, req, depot, res, ctrl).await
     }
 
-    /// Asks clients of a service that stops to open their next connection elsewhere (RFC 9112 §9.6). HTTP/2 has no such header: the server says GOAWAY
-    /// when its listener closes.
-    fn close_when_stopping(&self, req: &Request, res: &mut Response) {
-        if self.stopping.is_cancelled() && req.version() < Version::HTTP_2 {
+    /// Asks clients of a service that stops to open their next connection elsewhere: by `Connection: close` (RFC 9112 §9.6), or by GOAWAY, after which
+    /// the requests of the connection finish (RFC 9113 §6.8).
+    fn close_when_stopping(&self, req: &Request, res: &mut Response, ctrl: &FlowCtrl) {
+        if !self.stopping.is_cancelled() {
+            return;
+        }
+        if req.version() < Version::HTTP_2 {
             res.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        } else {
+            ctrl.conn().graceful_shutdown();
         }
     }
 }
@@ -111,5 +118,47 @@ impl Handler for Edge {
         let trace = self.trace.begin(req, depot, res);
         self.respond(req, depot, res, ctrl).instrument(trace.span.clone()).await;
         trace.end(req, res);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salvo::{Router, handler};
+
+    use crate::http::testing::{Served, answer, http_config};
+
+    const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    /// HEADERS of stream 1, the whole request: `GET http /api`, of the authority `x` (RFC 7541, appendix A).
+    const GET: &[u8] = &[0, 0, 11, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x04, 4, b'/', b'a', b'p', b'i', 0x41, 1, b'x'];
+    const GOAWAY: u8 = 7;
+
+    #[handler]
+    async fn nothing() {}
+
+    fn routes() -> Router {
+        Router::with_path("api").get(nothing)
+    }
+
+    /// The types of the frames in these bytes.
+    fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+        let mut types = Vec::new();
+        while let [high, middle, low, kind, ..] = *bytes {
+            types.push(kind);
+            let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+            bytes = bytes.get(9 + length..).unwrap_or_default();
+        }
+        types
+    }
+
+    #[tokio::test]
+    async fn a_service_that_stops_answers_and_asks_for_another_connection() {
+        let config = http_config();
+        config.stopping.cancel();
+        let api = Served::with(routes, config).await;
+        assert_eq!(answer(api.get("/api")).await.header("connection"), "close");
+        let http2 = [HTTP2_PREFACE, EMPTY_SETTINGS, GET].concat();
+        let types = frame_types(&api.raw(&http2).await);
+        assert!(types.contains(&1) && types.contains(&GOAWAY), "{types:?}");
     }
 }

@@ -11,8 +11,8 @@ use super::{
 use crate::wait::Stopwatch;
 
 pub(crate) const TITLE: &str = "at rest";
-/// All work of a start is done after this time.
-const REST_TIME: Duration = Duration::from_secs(3);
+/// All work of a start is done after this time, and the allocator has given back what that needed.
+const REST_TIME: Duration = Duration::from_secs(12);
 
 struct Start {
     ready_ms: f64,

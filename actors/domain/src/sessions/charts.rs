@@ -98,7 +98,7 @@ fn count_by_day(days: usize) -> String {
          (SELECT CAST({day} AS bigint) AS day, f.emotion, d.timestamp AS at, d.id \
           FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
           WHERE s.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
-         GROUP BY day, emotion ORDER BY count(*) DESC",
+         GROUP BY day, emotion ORDER BY count(*) DESC, max(id) DESC",
         day = day_of("d.timestamp", 0, days),
         end = days + 2,
     )

@@ -11,7 +11,8 @@ use super::session::DetectionId;
 pub(super) const LATEST_FACE_FILTER: &str = "NOT EXISTS (SELECT 1 FROM facial_data newer \
     WHERE newer.detection_id = f.detection_id AND newer.id > f.id)";
 
-/// The most emotions that are counted for themselves, beside the known ones. Clients choose the names, so there may be as many as detections.
+/// The most emotions that are counted for themselves, beyond which only known ones are. Clients choose the names, so there may be as many as
+/// detections.
 const MAX_DISTINCT: usize = 1000;
 
 /// What the emotions beyond that are counted as, together.

@@ -22,7 +22,7 @@ static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
     let sql = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
         FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
         WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 AND";
-    format!("{sql} {LATEST_FACE_FILTER} GROUP BY s.id, f.emotion ORDER BY count(*) DESC")
+    format!("{sql} {LATEST_FACE_FILTER} GROUP BY s.id, f.emotion ORDER BY count(*) DESC, max(d.id) DESC")
 });
 
 #[derive(sqlx::FromRow)]

@@ -83,7 +83,7 @@ impl Relay {
     }
 
     async fn publish_again(&mut self, events: Vec<PendingEvent>) -> Result<(), OutboxError> {
-        self.ensure_leadership().await?;
+        self.require_leadership().await?;
         let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else { return Ok(()) };
         writer.publish(&events, until).await.outcome.map_err(|failure| failure.error)
     }
@@ -107,7 +107,9 @@ impl Relay {
 
     async fn erase_deleted_users(&mut self) -> Result<(), OutboxError> {
         for user in refill::deleted_users(&self.db).await? {
-            while !self.erase_portion(user).await? {}
+            while !self.erase_portion(user).await? {
+                self.require_leadership().await?;
+            }
         }
         Ok(())
     }

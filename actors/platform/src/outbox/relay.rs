@@ -14,7 +14,7 @@ use super::{
     store::{self, PendingEvent},
     stream::{Erased, StreamWriter},
 };
-use crate::nats::ConnectionState;
+use crate::{DependencyError, nats::ConnectionState};
 
 const LEASE: &str = "publisher";
 /// The shortest lease on an SQLite file. The file has one process, which need not write every second to stay the leader.
@@ -53,6 +53,16 @@ pub(super) struct Relay {
     holder: String,
     /// When the lease of this node expires. None while it is not the leader.
     pub(super) leader_until: Option<Instant>,
+    erasing: Option<Erasing>,
+}
+
+/// A user of whose messages a portion is deleted from the stream.
+struct Erasing {
+    user: UserId,
+    /// The sequence number of the next message that may be theirs.
+    from: u64,
+    /// How many were deleted.
+    messages: u64,
 }
 
 /// What has arrived in the stream, in its order, and whether another pass has work at once.
@@ -71,6 +81,7 @@ impl Relay {
             writer: deps.nats.map(|nats| StreamWriter::new(nats, settings.stream)),
             holder,
             leader_until: None,
+            erasing: None,
         }
     }
 
@@ -153,6 +164,17 @@ impl Relay {
         Ok(held)
     }
 
+    /// Renews the lease in work that takes longer than it.
+    ///
+    /// # Errors
+    /// Another node leads: it does the work.
+    pub(super) async fn require_leadership(&mut self) -> Result<(), OutboxError> {
+        if self.ensure_leadership().await? {
+            return Ok(());
+        }
+        Err(DependencyError { service: "publisher lease", reason: "another node leads now".to_owned() }.into())
+    }
+
     fn lease_length(&self) -> Duration {
         match &self.db {
             Database::Postgres(_) => self.settings.lease,
@@ -170,16 +192,16 @@ impl Relay {
             tracing::info!(events = arrived.len(), "events found in the stream whose acknowledgements were lost");
             return Ok(Arrivals { arrived, more: true });
         }
-        let mut more = split_at_user_deleted(&mut pending) || full;
-        let erasing = pending.first().filter(|event| event.is_user_deleted()).map(|event| event.user_id);
-        if let Some(user) = erasing
+        let deleted = pending.first().filter(|event| event.is_user_deleted()).map(|event| event.user_id);
+        if let Some(user) = deleted
             && !self.erase_portion(user).await?
         {
-            // Its turn comes again with the next pass. The events behind it need not wait for that.
-            pending.remove(0);
-            more = true;
+            // The next portion comes with the next pass. The events of others need not wait for that.
+            pending.retain(|event| !event.is_user_deleted());
+            return self.publish(pending, true).await;
         }
-        self.publish(pending, more).await
+        let cut = split_at_user_deleted(&mut pending);
+        self.publish(pending, full || cut).await
     }
 
     /// Reads the stream's end where it is unknown, publishes again what the stream has lost, and returns the pending events that have arrived.
@@ -197,13 +219,19 @@ impl Relay {
     /// Deletes a portion of a user's messages from the stream, however long it takes, and renews the lease meanwhile. Returns whether none is left.
     pub(super) async fn erase_portion(&mut self, user: UserId) -> Result<bool, OutboxError> {
         let Some(writer) = &self.writer else { return Ok(true) };
-        let mut erasing = pin!(writer.erase(user));
+        let begun = self.erasing.take().filter(|begun| begun.user == user);
+        let begun = begun.unwrap_or(Erasing { user, from: 1, messages: 0 });
+        let mut erasing = pin!(writer.erase(user, begun.from));
         loop {
             tokio::select! {
                 erased = &mut erasing => {
-                    let Erased { messages, is_done } = erased?;
-                    tracing::info!(messages, is_done, "events of a deleted user erased from the stream");
-                    return Ok(is_done);
+                    let Erased { messages, rest_from } = erased?;
+                    let messages = begun.messages + messages;
+                    self.erasing = rest_from.map(|from| Erasing { user, from, messages });
+                    if rest_from.is_none() {
+                        tracing::info!(messages, "events of a deleted user erased from the stream");
+                    }
+                    return Ok(rest_from.is_none());
                 }
                 () = tokio::time::sleep(self.settings.lease / 4) => { self.ensure_leadership().await?; }
             }
@@ -257,6 +285,7 @@ impl Relay {
     }
 
     fn forget_end(&mut self) {
+        self.erasing = None;
         if let Some(writer) = &mut self.writer {
             writer.forget_end();
         }

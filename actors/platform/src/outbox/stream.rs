@@ -171,18 +171,18 @@ impl StreamWriter {
         PublishResult { arrived: acks.arrived, outcome }
     }
 
-    /// Deletes a portion of a user's messages from the stream, up to its known end. Any node may repeat it at any time.
+    /// Deletes a portion of a user's messages from the stream, from this sequence number up to its known end. Any node may repeat it at any time.
     ///
     /// *Guarantees*: the next window arrives only if the stream's end is still the known one, so only if no message of the user has arrived
     /// meanwhile.
-    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<Erased, OutboxError>> + use<> {
+    pub(super) fn erase(&self, user: UserId, from: u64) -> impl Future<Output = Result<Erased, OutboxError>> + use<> {
         let (connection, end) = (self.connection().clone(), self.end);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
             let StreamEnd { epoch, last, .. } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
-                erasure::erase(&stream, user, last).await
+                erasure::erase(&stream, user, from, last).await
             };
             connection.while_connected(epoch, erasing).await
         }

@@ -22,17 +22,17 @@ const MAX_IN_FLIGHT: usize = 64;
 const PORTION: u64 = 512;
 
 /// What was erased of a user.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::outbox) struct Erased {
     /// How many messages were deleted.
     pub(in crate::outbox) messages: u64,
-    /// Whether none is left.
-    pub(in crate::outbox) is_done: bool,
+    /// The sequence number before which no message of the user is left. None when no message is left at all.
+    pub(in crate::outbox) rest_from: Option<u64>,
 }
 
-/// Deletes a portion of a user's messages up to the sequence number `last`. Keeps `user.deleted`, which says that they are deleted.
-pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<Erased, OutboxError> {
-    let (mut from, mut messages) = (1, 0);
+/// Deletes a portion of a user's messages from the sequence number `from` up to `last`. Keeps `user.deleted`, which says that they are deleted.
+pub(super) async fn erase(stream: &Stream<()>, user: UserId, mut from: u64, last: u64) -> Result<Erased, OutboxError> {
+    let mut messages = 0;
     let mut deletions = JoinSet::new();
     let mut is_done = false;
     while messages < PORTION && !is_done {
@@ -55,7 +55,7 @@ pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Resul
     while !deletions.is_empty() {
         join_one(&mut deletions).await?;
     }
-    Ok(Erased { messages, is_done })
+    Ok(Erased { messages, rest_from: (!is_done).then_some(from) })
 }
 
 /// Waits for one deletion.

@@ -94,12 +94,13 @@ async fn others_do_not_wait_for_the_erasure_of_many_events() {
         record_sessions(&db, 0..700).await;
         run_passes(&mut relay).await.expect("publishes");
         erase_ada(&db).await;
+        record_one(&db, UserEvent::Deleted { user_id: UserId(3) }).await;
         record_one(&db, started(BOB, 1)).await;
         let first = relay.run_pass().await.expect("goes on");
         assert_eq!((first.published, first.more), (1, true), "a portion is erased, and the event of Bob is published");
         assert_eq!(receives(&account, "early").await.pop().as_deref(), Some(OF_BOB));
         run_passes(&mut relay).await.expect("goes on");
-        assert_eq!(receives(&account, "late").await, [OF_BOB, ADA_DELETED]);
+        assert_eq!(receives(&account, "late").await, [OF_BOB, ADA_DELETED, "faceofmind.v1.user.deleted.3"]);
         assert!(all_published(&db).await);
     }
 }
@@ -133,7 +134,7 @@ async fn an_event_that_arrives_between_an_erasure_and_user_deleted_is_erased_fir
         erase_ada(&db).await;
         let deleted = store::pending(&db, 10).await.expect("reads");
         let (writer, old_writer) = (new.writer.as_mut().expect("with NATS"), old.writer.as_mut().expect("with NATS"));
-        writer.erase(ADA).await.expect("erases");
+        writer.erase(ADA, 1).await.expect("erases");
         old_writer.publish(&late, soon()).await.outcome.expect("arrives late");
         let refused = writer.publish(&deleted, soon()).await;
         assert!(refused.outcome.is_err() && refused.arrived == 0, "it would report an erasure that is not complete");
@@ -149,8 +150,8 @@ async fn a_leader_that_dies_after_an_erasure_leaves_user_deleted_to_the_next() {
         record_sessions(&db, 0..3).await;
         run_passes(&mut dead).await.expect("publishes");
         erase_ada(&db).await;
-        let erased = dead.writer.as_ref().expect("with NATS").erase(ADA).await;
-        assert_eq!(erased.expect("erases"), Erased { messages: 3, is_done: true });
+        let erased = dead.writer.as_ref().expect("with NATS").erase(ADA, 1).await;
+        assert_eq!(erased.expect("erases"), Erased { messages: 3, rest_from: None });
         dead.release_leadership().await.expect("as if its lease had expired");
         let mut next = relay(&db, &account, &account.server, "b").await;
         run_passes(&mut next).await.expect("goes on");

@@ -14,8 +14,8 @@ use crate::{
     http::{
         self,
         connections::open::{ConnectionLimits, ConnectionMetrics, OpenConnections},
-        metrics,
-        router::{self, HttpConfig},
+        edge::HttpConfig,
+        metrics, router,
         server::{Server, ServerHandle},
         state::{AppState, State},
     },

@@ -29,8 +29,11 @@ use uuid::Uuid;
 use super::StartError;
 use crate::{
     http::{
-        client::TrustedProxies, connections::open::ConnectionLimits, daily_share::DailyShare, edge::CorsPolicy,
-        router::HttpConfig, server,
+        client::TrustedProxies,
+        connections::open::ConnectionLimits,
+        daily_share::DailyShare,
+        edge::{CorsPolicy, HttpConfig},
+        server,
     },
     settings::{self, DatabaseUrl, Secrets, Settings, create_private_dir},
 };

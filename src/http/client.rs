@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::http::{
-        router::HttpConfig,
+        edge::HttpConfig,
         testing::{Served, answer, http_config},
     };
 

@@ -78,8 +78,8 @@ mod tests {
 
     use super::*;
     use crate::http::{
+        edge::HttpConfig,
         root,
-        router::HttpConfig,
         server::Limits,
         testing::{Served, answer, http_config},
     };

@@ -1,49 +1,22 @@
-//! The routes, and the settings of the edge that every request passes on its way to them.
+//! The routes, and the services of the listeners: routes behind the edge.
 //!
 //! salvo matches paths with and without a slash at their end.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use salvo::{
     Depot, FlowCtrl, Handler, Request, Response, Router, Service, async_trait,
     http::{HeaderValue, Method, StatusCode, header::ALLOW},
     routing::{FilterInfo, filters::MethodFilter},
 };
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
-    client::TrustedProxies,
-    connections::open::ConnectionLimits,
     docs,
-    edge::{Admission, CorsPolicy, Edge},
+    edge::{Edge, HttpConfig},
     mail_link,
-    metrics::HttpMetrics,
     path::ANYTHING,
     responses::MessageBody,
-    server::Limits,
 };
-
-/// The settings of the edge.
-#[derive(Clone)]
-pub struct HttpConfig {
-    /// Sizes and durations.
-    pub limits: Limits,
-    /// How many connections clients may have.
-    pub connections: ConnectionLimits,
-    /// How many requests may be in progress.
-    pub admission: Admission,
-    /// The web pages that may call the API.
-    pub cors: CorsPolicy,
-    /// The proxies whose `X-Forwarded-For` is believed.
-    pub proxies: TrustedProxies,
-    /// Makes the id of a request that brings none.
-    pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
-    /// Measures the requests of clients.
-    pub metrics: HttpMetrics,
-    /// Cancelled when the service begins to stop.
-    pub stopping: CancellationToken,
-}
 
 /// The documented routes and their documentation, with `HEAD` and `OPTIONS`. `routes` is called again for the first
 /// request of the document, so that a service whose document is never requested does not hold one in memory.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     connections::open::{ConnectionLimits, OpenConnections},
-    edge::CorsPolicy,
-    router::{HttpConfig, public_routes, public_service},
+    edge::{CorsPolicy, HttpConfig},
+    router::{public_routes, public_service},
     server::{Limits, Server},
 };
 

@@ -58,7 +58,7 @@ async fn logging_in_gives_tokens_and_the_user(app: &TestApp) {
     assert!(me.text_of("created_at").parse::<jiff::Timestamp>().is_ok(), "RFC 3339 with an offset");
 }
 
-/// Keyboards and systems differ in whether they send an accent with its letter or after it (NIST SP 800-63B).
+/// Systems differ in whether they send an accent as part of a character or after it (NIST SP 800-63B).
 async fn a_password_is_the_same_however_its_accents_are_typed(app: &TestApp) {
     let (composed, decomposed) = ("Die l\u{e4}rche im Sp\u{e4}therbst", "Die la\u{308}rche im Spa\u{308}therbst");
     for (registered, typed) in [(composed, decomposed), (decomposed, composed)] {

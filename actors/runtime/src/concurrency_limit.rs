@@ -1,4 +1,4 @@
-//! How much may be open at a time, in all and for one caller. Nobody waits: what finds no place is refused.
+//! How much may be open at a time, in all and for one caller. What finds no place is refused and does not wait.
 
 use std::{
     collections::HashMap,

@@ -313,7 +313,7 @@ mod tests {
 
         fn displace(&mut self, newcomer: u64) -> u64 {
             let size = |caller: u64| self.waiting.iter().filter(|(of, _)| *of == caller).count();
-            let largest = self.turns.iter().map(|caller| size(*caller)).max().expect("somebody waits");
+            let largest = self.turns.iter().map(|caller| size(*caller)).max().expect("there is work");
             let last = self.turns.iter().rfind(|caller| size(**caller) == largest).expect("the largest");
             let victim = if size(newcomer) == largest { newcomer } else { *last };
             let newest = self.waiting.iter().rposition(|(of, _)| *of == victim).expect("it waits");

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::http::{
         body::bytes,
-        router::HttpConfig,
+        edge::HttpConfig,
         server::Limits,
         testing::{Served, answer, http_config},
     };

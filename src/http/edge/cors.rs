@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::http::{
-        router::HttpConfig,
+        edge::HttpConfig,
         testing::{Answer, Served, answer, http_config},
     };
 

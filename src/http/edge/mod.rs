@@ -10,6 +10,7 @@ use salvo_compression::Compression;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 mod admission;
 mod body_limit;
@@ -28,7 +29,31 @@ use self::{
     require_host::require_host,
     response_defaults::{apply_defaults, compression},
 };
-use super::{metrics::HttpMetrics, place, problem::Problem, router::HttpConfig};
+use super::{
+    client::TrustedProxies, connections::open::ConnectionLimits, metrics::HttpMetrics, place, problem::Problem,
+    server::Limits,
+};
+
+/// The settings of the edge.
+#[derive(Clone)]
+pub struct HttpConfig {
+    /// Sizes and durations.
+    pub limits: Limits,
+    /// How many connections clients may have.
+    pub connections: ConnectionLimits,
+    /// How many requests may be in progress.
+    pub admission: Admission,
+    /// The web pages that may call the API.
+    pub cors: CorsPolicy,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub proxies: TrustedProxies,
+    /// Makes the id of a request that brings none.
+    pub new_request_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Measures the requests of clients.
+    pub metrics: HttpMetrics,
+    /// Cancelled when the service begins to stop.
+    pub stopping: CancellationToken,
+}
 
 /// What every request passes. It is one handler of salvo, because a request costs an allocation for each that it passes.
 pub struct Edge {

@@ -2,7 +2,10 @@
 
 use std::{pin::pin, time::Duration};
 
-use faceofmind_platform::outbox::{Feed, FeedItem};
+use faceofmind_platform::{
+    caller::user as share_of,
+    outbox::{Feed, FeedItem},
+};
 use salvo::{
     Request, Router, Writer,
     http::Method,
@@ -75,7 +78,7 @@ async fn events(
     let user = (!query.0.all).then_some(caller.user.id);
     let login_ended = state.modules.authenticator.watch(caller.login, &caller.user).until_invalid();
     let stopping = state.stopping.clone().cancelled_owned();
-    let feed = state.platform.events.feed(caller.user.id, user, resume.0).await?;
+    let feed = state.platform.events.feed(share_of(caller.user.id), user, resume.0).await?;
     let (frames, stream) = EventStream::new(FRAME_BUFFER);
     tokio::spawn(async move {
         tokio::select! {
@@ -126,8 +129,8 @@ fn heartbeat_frame(position: i64) -> String {
 #[cfg(test)]
 mod tests {
     use faceofmind_db::{Database, database::PoolSettings, migrations};
-    use faceofmind_model::UserId;
     use faceofmind_platform::outbox::{EventBus, Settings};
+    use faceofmind_runtime::Caller as Listener;
 
     use super::*;
 
@@ -135,7 +138,7 @@ mod tests {
     async fn feed(folder: &tempfile::TempDir) -> Feed {
         let db = Database::sqlite(&folder.path().join("faceofmind.db"), PoolSettings::default());
         migrations::migrate(&db).await.expect("migrates");
-        EventBus::new(&Settings::default(), db).feed(UserId(1), None, Some(5)).await.expect("a feed")
+        EventBus::new(&Settings::default(), db).feed(Listener::alone("ada"), None, Some(5)).await.expect("a feed")
     }
 
     #[tokio::test]

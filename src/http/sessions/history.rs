@@ -6,7 +6,7 @@ use faceofmind_domain::sessions::{
     DetectionRecord, GetHistory, History, RelevantUrls, SessionError, SessionTracker, Suggestion,
 };
 use faceofmind_model::{DetectionId, SessionId};
-use faceofmind_platform::caller::user;
+use faceofmind_platform::caller::user as share_of;
 use faceofmind_runtime::{ConcurrencyPermit, Handle};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -233,6 +233,6 @@ pub(super) async fn show_history(
     let request = GetHistory { user: caller.user.id, session: SessionId(id.0), after: None };
     let sessions = state.modules.sessions.clone();
     let first = sessions.ask(request).await?;
-    let permit = first.next.map(|_| state.histories.acquire(user(caller.user.id))).transpose()?;
+    let permit = first.next.map(|_| state.histories.acquire(share_of(caller.user.id))).transpose()?;
     Ok(HistoryResponse { first, request, sessions, permit })
 }

@@ -101,7 +101,7 @@ fn wrong_password() -> String {
     json!({ "email": HISTORY.email, "password": "not-the-password" }).to_string()
 }
 
-/// zxcvbn tries every letter that each of these may stand for.
+/// zxcvbn tries every character that each of these may stand for.
 fn dear_password() -> String {
     let password = "4@8({[<369&#!1/|0$5+7%2".repeat(5);
     json!({ "email": "dear@example.com", "password": password, "first_name": "A", "last_name": "B", "role": "user" })

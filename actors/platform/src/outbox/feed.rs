@@ -7,14 +7,13 @@ use std::{collections::VecDeque, sync::Arc};
 
 use faceofmind_db::StoreError;
 use faceofmind_model::{UserId, event::PublishedEvent};
-use faceofmind_runtime::{AskError, ConcurrencyPermit};
+use faceofmind_runtime::{AskError, Caller, ConcurrencyPermit};
 use tokio::sync::broadcast;
 
 use super::{
     bus::{EventBus, PAGE},
     store,
 };
-use crate::caller;
 
 /// Why no feed was opened.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +55,8 @@ pub struct Feed {
 impl EventBus {
     /// Opens a feed of the events after that position, or from now on; those about `user`, or all. The feed counts against the limit of
     /// `listener`.
-    pub async fn feed(&self, listener: UserId, user: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
-        let permit = self.limit.acquire(caller::user(listener))?;
+    pub async fn feed(&self, listener: Caller, user: Option<UserId>, after: Option<i64>) -> Result<Feed, FeedError> {
+        let permit = self.limit.acquire(listener)?;
         let receiver = self.subscribe();
         self.init().await?;
         let (first, last) = store::kept_positions(&self.db).await?;

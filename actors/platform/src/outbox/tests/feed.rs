@@ -1,5 +1,6 @@
 //! A feed has no gaps, or reports them.
 
+use faceofmind_runtime::Caller;
 use futures_util::FutureExt as _;
 
 use super::*;
@@ -24,7 +25,7 @@ async fn a_feed_that_lags_behind_the_bus_misses_nothing() {
     for db in testing::databases().await {
         let node = Node::start(&db, Settings { bus_capacity: 4, ..Settings::default() }, None).await;
         record_sessions(&db, 0..3).await;
-        let mut from_the_start = node.bus.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        let mut from_the_start = node.bus.feed(Caller::alone("ada"), Some(ADA), Some(0)).await.expect("a feed");
         node.publisher.tell(Wake);
         assert_eq!(sessions_in(&mut from_the_start, 3).await, [0, 1, 2]);
         let mut bus = node.bus.subscribe();
@@ -43,7 +44,7 @@ async fn a_feed_from_now_on_has_no_older_events_and_none_of_others() {
         record_sessions(&db, 0..2).await;
         node.publisher.tell(Wake);
         testing::until("they are published", async || all_published(&db).await).await;
-        let mut feed = node.bus.feed(ADA, Some(ADA), None).await.expect("a feed");
+        let mut feed = node.bus.feed(Caller::alone("ada"), Some(ADA), None).await.expect("a feed");
         let mut tx = db.begin().await.expect("begins");
         record_many(&mut tx, &[cloud_event(started(BOB, 7)), cloud_event(started(ADA, 8))]).await.expect("records");
         tx.commit().await.expect("commits");
@@ -70,7 +71,7 @@ async fn events_that_cannot_be_decoded_hide_no_others() {
         tx.commit().await.expect("commits");
         let expected: Vec<i64> = (1..601).filter(|at| *at != 5 && !(257..=512).contains(at)).collect();
 
-        let mut feed = bus.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        let mut feed = bus.feed(Caller::alone("ada"), Some(ADA), Some(0)).await.expect("a feed");
         assert_eq!(sessions_in(&mut feed, expected.len()).await, expected);
         bus.catch_up().await.expect("reads");
         for &position in &expected {
@@ -93,7 +94,7 @@ async fn a_feed_that_the_sweep_overtakes_reports_the_gap() {
         let bus = EventBus::new(&Settings::default(), db.clone());
         record_sessions(&db, 0..600).await;
         publish_all(&db).await;
-        let mut feed = bus.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        let mut feed = bus.feed(Caller::alone("ada"), Some(ADA), Some(0)).await.expect("a feed");
         assert_eq!(sessions_in(&mut feed, 1).await, [0]);
         sweep_all_but_the_last(&db).await;
         assert_eq!(sessions_in(&mut feed, 255).await, (1..256).collect::<Vec<_>>(), "the page that was read before");
@@ -112,14 +113,14 @@ async fn a_feed_of_one_user_passes_the_events_of_others() {
         record_many(&mut tx, &events).await.expect("records");
         tx.commit().await.expect("commits");
         publish_all(&db).await;
-        let mut feed = bus.feed(ADA, Some(ADA), Some(0)).await.expect("a feed");
+        let mut feed = bus.feed(Caller::alone("ada"), Some(ADA), Some(0)).await.expect("a feed");
         assert_eq!(sessions_in(&mut feed, 1).await, [1]);
         assert!(feed.next().now_or_never().is_none(), "it waits");
         assert_eq!(feed.position(), 3);
         sweep_all_but_the_last(&db).await;
         record_sessions(&db, 4..5).await;
         publish_all(&db).await;
-        let mut resumed = bus.feed(ADA, Some(ADA), Some(feed.position())).await.expect("a feed");
+        let mut resumed = bus.feed(Caller::alone("ada"), Some(ADA), Some(feed.position())).await.expect("a feed");
         assert_eq!(sessions_in(&mut resumed, 1).await, [4], "and no gap");
     }
 }

@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn times_are_read_in_every_unit() {
-        let read = ["812.00us", "1.20ms", "2.01s", "1.00m", "fast"].map(milliseconds);
-        assert_eq!(read, [Some(0.812), Some(1.2), Some(2010.0), Some(60_000.0), None]);
+        let read = ["500.00us", "1.25ms", "2.00s", "1.00m", "fast"].map(milliseconds);
+        assert_eq!(read, [Some(0.5), Some(1.25), Some(2000.0), Some(60_000.0), None]);
     }
 
     #[test]

@@ -7,8 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The allocator asks for huge pages, with which a service at rest would hold 44 MB instead of 24. Without this it only holds more.
-    #[cfg(target_os = "linux")]
-    let _it_holds_more = rustix::thread::disable_transparent_huge_pages(true);
     faceofmind::cli::run()
 }

@@ -130,6 +130,13 @@ pub enum Connection<'a> {
     Sqlite(&'a mut SqliteConnection, &'a mut StatementState),
 }
 
+impl Connection<'_> {
+    /// Runs a statement without parameters.
+    pub(crate) async fn run(self, sql: &'static str) -> Result<(), sqlx::Error> {
+        with_conn!(self, c => sqlx::raw_sql(sql).execute(c).await.map(drop))
+    }
+}
+
 /// A connection of the pool. Dropped while a statement may be running on it, it is closed.
 #[derive(Debug)]
 pub struct Pooled<DB: sqlx::Database> {

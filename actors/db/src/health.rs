@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::timeout;
 
-use crate::{Database, StoreError, database::with_connect_timeout, with_conn};
+use crate::{Database, StoreError, vacuum::free_bytes};
 
 /// Beyond this wait for a connection of the pool, one is made beside it.
 const POOL_PATIENCE: Duration = Duration::from_millis(500);
@@ -36,31 +35,18 @@ impl Database {
             }
         };
         let Ok(reader) = timeout(POOL_PATIENCE, self.read_conn()).await else {
-            return Ok(with_connect_timeout(self.run_beside_pool(sql)).await?);
+            let mut own = self.own_conn().await?;
+            own.connection().run(sql).await?;
+            return own.close().await;
         };
-        Ok(with_conn!(reader?.connection(), c => sqlx::query(sql).execute(c).await.map(drop))?)
-    }
-
-    async fn run_beside_pool(&self, sql: &'static str) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Postgres(pool) => {
-                let mut connection = pool.connect().await?;
-                sqlx::raw_sql(sql).execute(&mut connection).await?;
-                connection.close().await
-            }
-            Self::Sqlite(pool, _) => {
-                let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
-                sqlx::raw_sql(sql).execute(&mut connection).await?;
-                connection.close().await
-            }
-        }
+        Ok(reader?.connection().run(sql).await?)
     }
 }
 
 fn ensure_writable(file: &Path) -> Result<(), sqlx::Error> {
     let disk = rustix::fs::statvfs(file).map_err(io::Error::from)?;
     let is_read_only = disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-    let problem = match disk.f_bavail * disk.f_frsize {
+    let problem = match free_bytes(&disk) {
         _ if is_read_only => ErrorKind::ReadOnlyFilesystem,
         free if free < MIN_FREE => ErrorKind::StorageFull,
         _ => return Ok(()),

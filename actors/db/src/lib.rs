@@ -20,6 +20,7 @@ pub mod export;
 mod health;
 pub mod lease;
 pub mod migrations;
+mod own_connection;
 pub mod snapshot;
 mod vacuum;
 

@@ -1,49 +1,34 @@
 //! A consistent view of the database for long reads.
 
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
-
-use crate::{Connection, Database, StatementState, StoreError, database::with_connect_timeout};
+use crate::{Connection, Database, StoreError, own_connection::OwnConn};
 
 /// The committed data as of the first read, whatever is written later.
 ///
-/// A snapshot has a connection of its own beside the pool, so that a slow reader takes none from others, and a dropped one is closed
-/// and not drained. SQLite cannot truncate its write-ahead log while a snapshot is open: bound their number and duration.
+/// A snapshot has a connection of its own beside the pool, so that a slow reader takes none from others. SQLite cannot truncate its write-ahead
+/// log while a snapshot is open: bound their number and duration.
 #[derive(Debug)]
-pub enum Snapshot {
-    /// On PostgreSQL: REPEATABLE READ, READ ONLY.
-    Postgres(PgConnection, StatementState),
-    /// On SQLite: a deferred transaction that never writes.
-    Sqlite(SqliteConnection, StatementState),
-}
+pub struct Snapshot(OwnConn);
 
 impl Database {
-    /// Opens a snapshot.
+    /// Opens a snapshot. On SQLite it is a deferred transaction that never writes.
     ///
     /// # Errors
     /// [`StoreError`] when no connection is available.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        match self {
-            Self::Postgres(pool) => {
-                let mut connection = with_connect_timeout(pool.connect()).await?;
-                sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
-                Ok(Snapshot::Postgres(connection, StatementState::behind_pooler(pool.is_behind_pooler)))
-            }
-            Self::Sqlite(pool, _) => {
-                let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
-                sqlx::query("BEGIN DEFERRED").execute(&mut connection).await?;
-                Ok(Snapshot::Sqlite(connection, StatementState::default()))
-            }
-        }
+        let begin = match self {
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            Self::Sqlite(..) => "BEGIN DEFERRED",
+        };
+        let mut own = self.own_conn().await?;
+        own.connection().run(begin).await?;
+        Ok(Snapshot(own))
     }
 }
 
 impl Snapshot {
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
-        match self {
-            Self::Postgres(c, state) => Connection::Postgres(c, state),
-            Self::Sqlite(c, state) => Connection::Sqlite(c, state),
-        }
+        self.0.connection()
     }
 
     /// Closes the connection.
@@ -51,11 +36,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`] when the connection broke; the snapshot has ended all the same.
     pub async fn close(self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(c, _) => c.close().await?,
-            Self::Sqlite(c, _) => c.close().await?,
-        }
-        Ok(())
+        self.0.close().await
     }
 }
 

@@ -77,9 +77,14 @@ fn temporary_folder() -> PathBuf {
     set.chain(usual).find(|folder| folder.is_dir()).unwrap_or_else(|| PathBuf::from("."))
 }
 
+/// The bytes that the disk has free for this process.
+pub(crate) fn free_bytes(disk: &rustix::fs::StatVfs) -> u64 {
+    disk.f_bavail * disk.f_frsize
+}
+
 fn ensure(size: u64, path: &Path) -> Result<(), sqlx::Error> {
     let disk = rustix::fs::statvfs(path).map_err(io::Error::from)?;
-    let (needed, free) = (size + RESERVE, disk.f_bavail * disk.f_frsize);
+    let (needed, free) = (size + RESERVE, free_bytes(&disk));
     if needed <= free {
         return Ok(());
     }
@@ -103,7 +108,7 @@ mod tests {
         fs::write(&file, "").expect("written");
         ensure_space(&file, 1000).expect("fits");
         let disk = rustix::fs::statvfs(&file).expect("a disk");
-        let free = disk.f_bavail * disk.f_frsize;
+        let free = free_bytes(&disk);
         let error = ensure_space(&file, free).expect_err("does not fit").to_string();
         assert!(error.contains("MiB are free; make space"), "{error}");
     }

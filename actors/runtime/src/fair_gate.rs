@@ -1,20 +1,19 @@
-//! A gate before what only so many may use at a time.
+//! A gate limits how many callers use a resource at a time.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
-use crate::{AskError, Caller, FairQueue};
+use crate::{AskError, Caller, FairQueue, MAX_QUEUED};
 
 /// Lets up to a number of callers pass at a time. The others wait by turns. Clones share it.
 pub struct FairGate(Arc<Gate>);
 
 struct Gate {
     name: &'static str,
-    capacity: usize,
     state: Mutex<GateState>,
 }
 
@@ -27,14 +26,14 @@ struct GateState {
 
 impl GateState {
     /// Drops callers that wait no longer, if the queue is full. That looks at all of them, so it is done once for many arrivals.
-    fn forget_gone(&mut self, capacity: usize) {
+    fn forget_gone(&mut self) {
         if !self.waiting.is_full() {
             return;
         }
         if self.came_when_full == 0 {
             self.waiting.retain(|waiting| !waiting.is_closed());
         }
-        self.came_when_full = (self.came_when_full + 1) % capacity.div_ceil(16).max(1);
+        self.came_when_full = (self.came_when_full + 1) % self.waiting.capacity().div_ceil(16).max(1);
     }
 }
 
@@ -45,7 +44,7 @@ impl FairGate {
     /// Returns a gate with `places`, before which at most `capacity` callers wait.
     pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
         let state = GateState { free: places, came_when_full: 0, waiting: FairQueue::new(capacity) };
-        Self(Arc::new(Gate { name, capacity, state: Mutex::new(state) }))
+        Self(Arc::new(Gate { name, state: Mutex::new(state) }))
     }
 
     /// Takes a place if one is free.
@@ -68,7 +67,7 @@ impl FairGate {
                 return Ok(GatePass(self.clone()));
             }
             let (sender, passed) = oneshot::channel();
-            state.forget_gone(self.0.capacity);
+            state.forget_gone();
             if let Some(displaced) = state.waiting.push(caller, sender) {
                 let error = displaced.error(name);
                 drop(displaced.work.send(Err(error)));
@@ -76,6 +75,14 @@ impl FairGate {
             passed
         };
         passed.await.unwrap_or(Err(AskError::Unavailable(name)))
+    }
+
+    /// The same, for at most [`MAX_QUEUED`].
+    ///
+    /// # Errors
+    /// As [`pass`](Self::pass), and [`AskError::TimedOut`].
+    pub async fn pass_soon(&self, caller: Caller) -> Result<GatePass, AskError> {
+        timeout(MAX_QUEUED, self.pass(caller)).await.unwrap_or(Err(AskError::TimedOut(self.0.name)))
     }
 
     /// The number of callers that wait.

@@ -103,6 +103,11 @@ impl<W> FairQueue<W> {
         self.groups.len()
     }
 
+    /// The most pieces of work that may wait.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Whether no place is left.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity
@@ -144,7 +149,7 @@ struct Rota<L> {
     turns: BTreeMap<u64, Arc<str>>,
     /// The size and the turn of each key, the largest last.
     sizes: BTreeSet<(usize, u64)>,
-    /// The turn of the next key that queues.
+    /// The last turn that a key got.
     last: u64,
     len: usize,
 }

@@ -1,9 +1,8 @@
 //! How many requests are in progress at a time.
 
 use faceofmind_platform::caller;
-use faceofmind_runtime::{FairGate, GatePass, MAX_QUEUED};
+use faceofmind_runtime::{FairGate, GatePass};
 use salvo::{Depot, Request};
-use tokio::time::timeout;
 
 use crate::http::{client::ClientIp, place, problem::Problem, sampling::sample};
 
@@ -15,7 +14,7 @@ const MAX_IN_PROGRESS: usize = 1536;
 const MAX_WAITING: usize = 16_384;
 
 /// Begins requests while there are places, and lets the others wait, by turns between networks, before their body is read and their token is
-/// checked. What waited for [`MAX_QUEUED`] is answered 503; a shorter wait would let those that are refused call again the sooner. A request that
+/// checked. What waited for [`MAX_QUEUED`](faceofmind_runtime::MAX_QUEUED) is answered 503; a shorter wait would let those that are refused call again the sooner. A request that
 /// waits for its client has no place. Clones share the places.
 #[derive(Clone, Debug)]
 pub struct Admission(FairGate);
@@ -40,7 +39,7 @@ impl Admission {
     /// get its answer.
     ///
     /// # Errors
-    /// 503 when the request has waited for [`MAX_QUEUED`], or more wait than may.
+    /// 503 when the request has waited for [`MAX_QUEUED`](faceofmind_runtime::MAX_QUEUED), or more wait than may.
     pub(super) async fn admit(&self, req: &mut Request, depot: &Depot) -> Result<(), Problem> {
         if req.matched_path().starts_with("api/") {
             let pass = self.pass(depot).await?;
@@ -54,8 +53,7 @@ impl Admission {
             return Ok(pass);
         }
         let client = depot.get_typed::<ClientIp>().map_err(|_| Problem::internal())?;
-        let passed = timeout(MAX_QUEUED, self.0.pass(caller::network_of(&client.0.to_string()))).await;
-        if let Ok(Ok(pass)) = passed {
+        if let Ok(pass) = self.0.pass_soon(caller::network_of(&client.0.to_string())).await {
             return Ok(pass);
         }
         if let Some(left_out) = sample(NAME) {
@@ -69,6 +67,7 @@ impl Admission {
 mod tests {
     use std::time::Duration;
 
+    use faceofmind_runtime::MAX_QUEUED;
     use reqwest::Method;
     use salvo::{Router, handler};
     use tokio::{

@@ -5,9 +5,9 @@ use std::{collections::HashMap, num::NonZero, panic::resume_unwind, sync::LazyLo
 
 use faceofmind_model::{UserId, emotion};
 use faceofmind_platform::caller;
-use faceofmind_runtime::{AskError, FairGate, MAX_QUEUED};
+use faceofmind_runtime::{AskError, FairGate};
 use serde::Deserialize;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::task::spawn_blocking;
 
 use super::{
     pattern::{Match, Patterns},
@@ -54,7 +54,7 @@ pub async fn helplines(
 /// cores, by turns between users, so that other requests go on.
 ///
 /// # Errors
-/// [`AskError::OverShare`] and [`AskError::Busy`] when too many wait, [`AskError::TimedOut`] after a wait of [`MAX_QUEUED`].
+/// [`AskError::OverShare`] and [`AskError::Busy`] when too many wait, [`AskError::TimedOut`] after a wait of [`MAX_QUEUED`](faceofmind_runtime::MAX_QUEUED).
 pub async fn search<T: Send + 'static>(
     user: UserId,
     bytes: usize,
@@ -63,8 +63,7 @@ pub async fn search<T: Send + 'static>(
     if bytes <= MAX_INLINE_BYTES {
         return Ok(search());
     }
-    let pass = timeout(MAX_QUEUED, SEARCHES.pass(caller::user(user))).await;
-    let pass = pass.unwrap_or(Err(AskError::TimedOut(NAME)))?;
+    let pass = SEARCHES.pass_soon(caller::user(user)).await?;
     // The search keeps its place although its caller goes.
     let searching = move || {
         let found = search();
@@ -87,13 +86,11 @@ pub fn prepare() {
 /// Searched at once: about 0.5 ms.
 const MAX_INLINE_BYTES: usize = 8 << 10;
 
-const NAME: &str = "text search";
-
 /// The most texts that wait to be searched.
 const MAX_WAITING: usize = 128;
 
 static SEARCHES: LazyLock<FairGate> =
-    LazyLock::new(|| FairGate::new(NAME, available_parallelism().map_or(1, NonZero::get), MAX_WAITING));
+    LazyLock::new(|| FairGate::new("text search", available_parallelism().map_or(1, NonZero::get), MAX_WAITING));
 
 /// Returns the hotlines for a person in that time zone (an IANA name), in that language where the file has it, else in English.
 pub(super) fn answer(zone: Option<&str>, language: Option<&str>) -> Advice {

@@ -49,6 +49,9 @@ pub struct Settings {
 
 /// Connections of the pool that long reads leave free.
 const RESERVED_CONNECTIONS: usize = 2;
+/// The part of the other connections that the long reads of one user have at a time: with more, the reads of one client would take the processors
+/// of the database from everybody, also from those that wait for no connection.
+const SHARE_OF_READS: usize = 4;
 /// The most long reads that wait.
 const MAX_WAITING_READS: usize = 1024;
 
@@ -108,7 +111,7 @@ impl Platform {
         let (mailer, transport, renderer) = (Mailer::handle(), Arc::new(transport), Arc::new(renderer));
         let places = db.max_connections().saturating_sub(RESERVED_CONNECTIONS).max(1);
         let platform = Self {
-            reads: FairGate::new("reads", places, MAX_WAITING_READS),
+            reads: FairGate::with_share("reads", places, places.div_ceil(SHARE_OF_READS), MAX_WAITING_READS),
             db,
             publisher,
             events,

@@ -1,6 +1,7 @@
 //! A gate limits how many callers use a resource at a time.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -19,39 +20,107 @@ struct Gate {
 
 struct GateState {
     free: usize,
+    share: Option<Share>,
     /// Callers that came to a full queue since those that had left it were last looked for.
     came_when_full: usize,
-    waiting: FairQueue<oneshot::Sender<Result<GatePass, AskError>>>,
+    waiting: FairQueue<(Caller, oneshot::Sender<Result<GatePass, AskError>>)>,
+}
+
+/// The places that each caller has, and the most that it may have.
+struct Share {
+    max: usize,
+    taken: HashMap<Caller, usize>,
+}
+
+impl Share {
+    fn is_left(&self, caller: &Caller) -> bool {
+        self.taken.get(caller).is_none_or(|taken| *taken < self.max)
+    }
+
+    fn give_back(&mut self, caller: &Caller) {
+        if let Some(taken) = self.taken.get_mut(caller) {
+            *taken -= 1;
+            if *taken == 0 {
+                self.taken.remove(caller);
+            }
+        }
+    }
 }
 
 impl GateState {
+    /// Takes a place for the caller, if one is free and it has fewer than its share.
+    fn take(&mut self, caller: &Caller) -> bool {
+        if self.free == 0 || self.share.as_ref().is_some_and(|share| !share.is_left(caller)) {
+            return false;
+        }
+        self.free -= 1;
+        if let Some(share) = &mut self.share {
+            *share.taken.entry(caller.clone()).or_default() += 1;
+        }
+        true
+    }
+
+    fn give_back(&mut self, caller: Option<&Caller>) {
+        self.free += 1;
+        if let (Some(share), Some(caller)) = (&mut self.share, caller) {
+            share.give_back(caller);
+        }
+    }
+
+    /// Takes a place for the caller whose turn it is, of those that wait and have fewer than their share.
+    fn take_next(&mut self) -> Option<(Caller, oneshot::Sender<Result<GatePass, AskError>>)> {
+        loop {
+            let share = self.share.as_ref();
+            let (caller, next) = match share {
+                None => self.waiting.pop()?,
+                Some(share) => self.waiting.pop_of(|caller| share.is_left(caller))?,
+            };
+            if !next.is_closed() && self.take(&caller) {
+                return Some((caller, next));
+            }
+        }
+    }
+
     /// Drops callers that wait no longer, if the queue is full. That looks at all of them, so it is done once for many arrivals.
     fn forget_gone(&mut self) {
         if !self.waiting.is_full() {
             return;
         }
         if self.came_when_full == 0 {
-            self.waiting.retain(|waiting| !waiting.is_closed());
+            self.waiting.retain(|(_, waiting)| !waiting.is_closed());
         }
         self.came_when_full = (self.came_when_full + 1) % self.waiting.capacity().div_ceil(16).max(1);
     }
 }
 
 /// A place behind a [`FairGate`]. Dropping it lets the next caller pass.
-pub struct GatePass(FairGate);
+pub struct GatePass {
+    gate: FairGate,
+    /// `None` where the gate gives every caller all its places.
+    caller: Option<Caller>,
+}
 
 impl FairGate {
     /// Returns a gate with `places`, before which at most `capacity` callers wait.
     pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
-        let state = GateState { free: places, came_when_full: 0, waiting: FairQueue::new(capacity) };
+        Self::with(name, places, None, capacity)
+    }
+
+    /// Returns a gate that gives no caller more than `share` of its `places` at a time, although others are free.
+    pub fn with_share(name: &'static str, places: usize, share: usize, capacity: usize) -> Self {
+        Self::with(name, places, Some(Share { max: share, taken: HashMap::new() }), capacity)
+    }
+
+    fn with(name: &'static str, places: usize, share: Option<Share>, capacity: usize) -> Self {
+        let state = GateState { free: places, share, came_when_full: 0, waiting: FairQueue::new(capacity) };
         Self(Arc::new(Gate { name, state: Mutex::new(state) }))
     }
 
-    /// Takes a place if one is free.
+    /// Takes a place if one is free, whatever the share of its caller.
     pub fn try_pass(&self) -> Option<GatePass> {
         let mut state = self.state();
         state.free = state.free.checked_sub(1)?;
-        Some(GatePass(self.clone()))
+        Some(GatePass { gate: self.clone(), caller: None })
     }
 
     /// Waits for a place. A caller that stops waiting loses its turn to the next.
@@ -62,19 +131,23 @@ impl FairGate {
         let name = self.0.name;
         let passed = {
             let mut state = self.state();
-            if state.free > 0 {
-                state.free -= 1;
-                return Ok(GatePass(self.clone()));
+            if state.take(&caller) {
+                return Ok(self.pass_of(caller));
             }
             let (sender, passed) = oneshot::channel();
             state.forget_gone();
-            if let Some(displaced) = state.waiting.push(caller, sender) {
+            if let Some(displaced) = state.waiting.push(caller.clone(), (caller, sender)) {
                 let error = displaced.error(name);
-                drop(displaced.work.send(Err(error)));
+                let (_, sender) = displaced.work;
+                drop(sender.send(Err(error)));
             }
             passed
         };
         passed.await.unwrap_or(Err(AskError::Unavailable(name)))
+    }
+
+    fn pass_of(&self, caller: Caller) -> GatePass {
+        GatePass { gate: self.clone(), caller: Some(caller) }
     }
 
     /// The same, for at most [`MAX_QUEUED`].
@@ -98,20 +171,14 @@ impl FairGate {
 impl Drop for GatePass {
     fn drop(&mut self) {
         let next = {
-            let mut state = self.0.state();
-            loop {
-                match state.waiting.pop() {
-                    Some(waiting) if waiting.is_closed() => {}
-                    Some(waiting) => break waiting,
-                    None => {
-                        state.free += 1;
-                        return;
-                    }
-                }
-            }
+            let mut state = self.gate.state();
+            state.give_back(self.caller.as_ref());
+            state.take_next()
         };
         // Outside of the lock: a caller that stopped waiting just now drops this pass, which locks again.
-        drop(next.send(Ok(Self(self.0.clone()))));
+        if let Some((caller, next)) = next {
+            drop(next.send(Ok(self.gate.pass_of(caller))));
+        }
     }
 }
 
@@ -129,7 +196,7 @@ impl fmt::Debug for FairGate {
 
 impl fmt::Debug for GatePass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GatePass({})", self.0.0.name)
+        write!(f, "GatePass({})", self.gate.0.name)
     }
 }
 
@@ -139,6 +206,22 @@ mod tests {
 
     fn caller(name: &str) -> Caller {
         Caller::alone(name)
+    }
+
+    #[tokio::test]
+    async fn a_caller_gets_its_share_and_leaves_other_places_free() {
+        let gate = FairGate::with_share("gate", 3, 1, 4);
+        let first = gate.pass(caller("a")).await.expect("its share");
+        let mut second = std::pin::pin!(gate.pass(caller("a")));
+        assert!(futures_util::poll!(&mut second).is_pending(), "two places are free, and it has its share");
+        let of_b = gate.pass(caller("b")).await.expect("a place is free");
+        drop(of_b);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        let second = second.await.expect("its turn");
+        let (_b, _c) = (gate.pass(caller("b")).await.expect("free"), gate.pass(caller("c")).await.expect("free"));
+        drop(second);
+        assert_eq!(gate.state().free, 1);
     }
 
     #[tokio::test]

@@ -93,6 +93,16 @@ impl<W> FairQueue<W> {
         None
     }
 
+    /// Takes the next work of a caller that may have it. The others keep their turns; their number counts in what this costs.
+    pub fn pop_of(&mut self, is_ready: impl Fn(&Caller) -> bool) -> Option<W> {
+        let of_group = |(group, callers): (&Arc<str>, &Rota<VecDeque<W>>)| {
+            let mut of_group = callers.by_turn().map(|(key, _)| Caller { group: Arc::clone(group), key: Arc::clone(key) });
+            of_group.find(|caller| is_ready(caller))
+        };
+        let Caller { group, key } = self.groups.by_turn().find_map(of_group)?;
+        self.groups.take_turn(&group, |callers| callers.take_turn(&key, VecDeque::pop_front)).flatten().flatten()
+    }
+
     /// Drops the work that is no longer wanted.
     pub fn retain(&mut self, is_wanted: impl Fn(&W) -> bool) {
         self.groups.change_all(|callers| callers.change_all(|works| works.retain(&is_wanted)));
@@ -172,11 +182,21 @@ impl<L: Work> Rota<L> {
     /// Changes the work of the key whose turn it is, which then gets the last turn.
     fn next_turn<R>(&mut self, change: impl FnOnce(&mut L) -> R) -> Option<R> {
         let key = self.turns.first_key_value().map(|(_, key)| Arc::clone(key))?;
-        let (_, mut lane) = self.take(&key)?;
+        self.take_turn(&key, change)
+    }
+
+    /// Changes the work of a key, which then gets the last turn.
+    fn take_turn<R>(&mut self, key: &Arc<str>, change: impl FnOnce(&mut L) -> R) -> Option<R> {
+        let (_, mut lane) = self.take(key)?;
         let result = change(&mut lane);
         let turn = self.last_turn();
-        self.put(&key, turn, lane);
+        self.put(key, turn, lane);
         Some(result)
+    }
+
+    /// The keys and their work, the next one first.
+    fn by_turn(&self) -> impl Iterator<Item = (&Arc<str>, &L)> {
+        self.turns.values().filter_map(|key| self.lanes.get(key).map(|(_, lane)| (key, lane)))
     }
 
     /// Changes the work of every key. It may only become less.
@@ -363,6 +383,15 @@ mod tests {
         let mut left = Vec::new();
         assert_eq!(queue.pop_wanted(|work| *work == "late", |work| left.push(work)), Some("late"));
         assert_eq!((left, rest(&mut queue)), (vec!["a1", "a1"], vec!["b1"]));
+    }
+
+    #[test]
+    fn a_caller_that_is_not_ready_keeps_its_turn() {
+        let mut queue = queue(9, &["a1", "a2", "b1", "b1"]);
+        assert_eq!(queue.pop_of(|caller| *caller.key != *"a1"), Some("a2"));
+        assert_eq!(queue.pop_of(|caller| *caller.group != *"a"), Some("b1"));
+        assert_eq!(queue.pop_of(|caller| *caller.key == *"c1"), None);
+        assert_eq!(rest(&mut queue), ["a1", "b1"]);
     }
 
     #[test]

@@ -104,8 +104,21 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
     ] {
         assert!(metrics.text.contains(sample), "{sample}: {}", metrics.text);
     }
+    let names = documented_metrics();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(metrics.text.contains(&format!("faceofmind_{name}")), "{name}: {}", metrics.text);
+    }
     get(&app.client(), "/metrics").await.assert_status(404);
     operator.get("/auth/me").await.assert_status(404);
+}
+
+/// The names in the last column of the table of bounds.
+fn documented_metrics() -> Vec<&'static str> {
+    let (_, table) = include_str!("../docs/OPERATIONS.md").split_once("\n## What is bounded\n").expect("a table");
+    let rows = table.split("\n## ").next().unwrap_or_default().lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
 }
 
 async fn the_operator_listener_can_be_disabled(app: &TestApp) {

@@ -3,6 +3,7 @@
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use faceofmind_db::Database;
+use faceofmind_domain::suggestions::crisis;
 use faceofmind_platform::mail::CountJobs;
 use faceofmind_runtime::{ActorState, ChildStatus};
 use prometheus_client::{
@@ -132,12 +133,13 @@ impl Metrics {
 }
 
 /// Metrics of an actor that does not answer are left out.
-async fn register_system(registry: &mut Registry, AppState { modules, platform, tree, .. }: &AppState) {
+async fn register_system(registry: &mut Registry, state: &AppState) {
+    let AppState { modules, platform, tree, .. } = state;
     tree.metrics().register(registry);
     register_actors(registry, &tree.snapshot());
     let help = "Time that a worker took for one password hash";
     registry.register_with_unit("password_hash", help, Unit::Seconds, platform.hash_time.clone());
-    gauge(registry, "reads_waiting", "Long reads that wait for a database connection", count(platform.reads.waiting()));
+    register_shared(registry, state);
     let events = platform.publisher.status().await;
     let up = events.as_ref().is_ok_and(|events| events.is_up());
     gauge(registry, "events_up", "Whether events are published", i64::from(up));
@@ -161,9 +163,27 @@ async fn register_system(registry: &mut Registry, AppState { modules, platform, 
         let help = "Whether wrong codes over all accounts have risen, so that strangers are slowed down";
         gauge(registry, "codes_alarm", help, i64::from(codes.service.alarm));
     }
+    if let Ok(exporter) = modules.exporter.status().await {
+        gauge(registry, "exports_open", "Exports that are being read", count(exporter.in_progress));
+    }
+    if let Ok(mailer) = platform.mailer.status().await {
+        gauge(registry, "mail_in_flight", "Mails that are being sent", count(mailer.in_flight));
+    }
     if let Ok(queue) = platform.mailer.ask(CountJobs).await {
         gauge(registry, "mail_waiting", "Mails that wait for an attempt", queue.waiting);
         gauge(registry, "mail_dead", "Mails that were given up", queue.dead);
+    }
+}
+
+/// What callers share beside the actors.
+fn register_shared(registry: &mut Registry, AppState { platform, histories, .. }: &AppState) {
+    for (name, help, number) in [
+        ("reads_waiting", "Long reads that wait for a database connection", platform.reads.waiting()),
+        ("text_searches_waiting", "Long texts that wait to be searched", crisis::waiting_searches()),
+        ("histories_open", "Long session histories that are being sent", histories.taken()),
+        ("event_streams_open", "Event streams that are being read", platform.events.open_feeds()),
+    ] {
+        gauge(registry, name, help, count(number));
     }
 }
 

@@ -18,8 +18,13 @@ use crate::{
     executor::PgExecutor,
 };
 
-/// The longest that a statement may take. A server that hears us gives up earlier, by the deadlines that [`Database`](crate::Database) sets.
-const STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
+/// The longest that a statement may take. What grows without bound is read or written in portions, so a server that says nothing for as long is
+/// busy beyond measure, or gone.
+const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The longest that a statement may take which reads the whole history of a user, and any statement on SQLite, which cannot be gone. The deadline
+/// that [`Database`](crate::Database) sets on the server is earlier.
+const LONG_STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long the connections to a server that takes no writes are kept before they are replaced again.
 const READ_ONLY_PAUSE: Duration = Duration::from_secs(2);
@@ -90,13 +95,13 @@ pub struct StatementState {
 
 impl Default for StatementState {
     fn default() -> Self {
-        Self { is_running: false, deadline: STATEMENT_DEADLINE, last_break: None, is_behind_pooler: false }
+        Self { is_running: false, deadline: LONG_STATEMENT_DEADLINE, last_break: None, is_behind_pooler: false }
     }
 }
 
 impl StatementState {
-    pub(crate) fn behind_pooler(is_behind_pooler: bool) -> Self {
-        Self { is_behind_pooler, ..Self::default() }
+    pub(crate) fn on_postgres(is_behind_pooler: bool) -> Self {
+        Self { deadline: STATEMENT_DEADLINE, is_behind_pooler, ..Self::default() }
     }
 
     /// The connection as [`with_conn!`](crate::with_conn) hands it to a query.
@@ -104,8 +109,8 @@ impl StatementState {
         PgExecutor::new(connection, !self.is_behind_pooler)
     }
 
-    /// Runs a statement for at most 20 s, where [`Tx`] has not lifted that. *Why*: a connection whose peer has gone without a word, as in a failover, says
-    /// nothing until TCP gives up, which may take two hours.
+    /// Runs a statement for at most 5 s, 20 s on SQLite and for long reads, where [`Tx`] has not lifted that. *Why*: a connection whose peer has gone
+    /// without a word, as in a failover, says nothing until TCP gives up, which may take two hours.
     ///
     /// # Errors
     /// [`sqlx::Error::PoolTimedOut`] at the deadline, and the statement's own errors.
@@ -147,7 +152,11 @@ pub struct Pooled<DB: sqlx::Database> {
 impl<DB: sqlx::Database> Pooled<DB> {
     /// A connection to SQLite, or one to PostgreSQL whose breaks are recorded.
     pub(crate) fn new(connection: PoolConnection<DB>, last_break: Option<LastBreak>, is_behind_pooler: bool) -> Self {
-        Self { connection, state: StatementState { last_break, ..StatementState::behind_pooler(is_behind_pooler) } }
+        let state = match last_break {
+            Some(_) => StatementState { last_break, ..StatementState::on_postgres(is_behind_pooler) },
+            None => StatementState::default(),
+        };
+        Self { connection, state }
     }
 }
 
@@ -172,6 +181,13 @@ pub enum ReadConn {
 }
 
 impl ReadConn {
+    /// Allows statements 20 s.
+    pub(crate) fn for_long_reads(mut self) -> Self {
+        let (Connection::Postgres(_, state) | Connection::Sqlite(_, state)) = self.connection();
+        state.deadline = LONG_STATEMENT_DEADLINE;
+        self
+    }
+
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {

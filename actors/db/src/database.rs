@@ -32,13 +32,13 @@ impl Default for PoolSettings {
     }
 }
 
-/// Set when a connection is made. Lock waits end before their caller's deadline of 10 s. The server ends the connection of a node that is lost
+/// Set when a connection is made. Lock waits end before the statement's own deadline of 5 s. The server ends the connection of a node that is lost
 /// without a word, and with it its locks, after 15 s without an acknowledgement, or 30 s of silence and some failed probes.
-const SERVER_DEADLINES: &str = "SET statement_timeout = '15s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s'; \
+const SERVER_DEADLINES: &str = "SET statement_timeout = '15s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; \
     SET tcp_user_timeout = '15s'; SET tcp_keepalives_idle = '30s'; SET tcp_keepalives_interval = '5s'";
 
 /// Begins a transaction behind a pooler, where what is set for a connection of the server would stay there for its next client.
-const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '15s'; SET LOCAL lock_timeout = '8s'; \
+const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '15s'; SET LOCAL lock_timeout = '4s'; \
     SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 /// A connection that was idle for longer is tried before it is used, and has this time to answer.
@@ -206,6 +206,14 @@ impl Database {
             Self::Postgres(pool) => Ok(pool.read_conn().await?),
             Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None, false))),
         }
+    }
+
+    /// The same, for statements that read the whole history of a user and may take up to 20 s.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no connection is available.
+    pub async fn long_read_conn(&self) -> Result<ReadConn, StoreError> {
+        Ok(self.read_conn().await?.for_long_reads())
     }
 
     /// Connects once, beside the pool, whose error would only say that it timed out.

@@ -80,7 +80,10 @@ mod tests {
         run(&db, "DELETE FROM said").await;
         assert_eq!(counted(&mut snapshot).await, 1, "the snapshot is older than the deletion");
         assert!(holds(), "the log holds the row while the snapshot is open");
+        let log = || std::fs::metadata(folder.path().join("test.db-wal")).expect("a log").len();
+        let before = log();
         assert!(!db.vacuum().await.expect("asks"));
+        assert_eq!(log(), before, "nothing is copied that would stay in the log");
         snapshot.close().await.expect("closes");
         assert!(db.vacuum().await.expect("asks") && !holds());
         assert_eq!(counted(&mut db.snapshot().await.expect("connects")).await, 0);

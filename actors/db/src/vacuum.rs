@@ -20,7 +20,8 @@ const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 impl Database {
     /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy
     /// behind, and [truncates its log](Self::checkpoint_wal). Writers wait for as long as copying the file takes. Does nothing on
-    /// PostgreSQL, which vacuums by itself. Returns false while an older snapshot is being read: call it again later.
+    /// PostgreSQL, which vacuums by itself. Returns false while an older snapshot is being read: call it again later. Where that is known
+    /// before, nothing is copied: each copy would stay in the log for as long as the snapshot.
     ///
     /// # Errors
     /// [`StoreError`], also, before anything is copied, where the disk has no space for it.
@@ -41,16 +42,23 @@ impl Database {
         let Self::Sqlite(pool, writer) = self else { return Ok(true) };
         let _write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
-        if let Some(statement) = statement {
+        let mut is_truncated = truncate_wal(&mut connection).await?;
+        if let Some(statement) = statement.filter(|_| is_truncated) {
             ensure_space(pool.connect_options().get_filename(), size(&mut connection).await?)?;
             sqlx::query(statement).execute(&mut connection).await?;
+            is_truncated = truncate_wal(&mut connection).await?;
         }
-        sqlx::query(CHECKPOINT_BUSY_TIMEOUT).execute(&mut connection).await?;
-        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(checkpoint).fetch_one(&mut connection).await?;
         connection.close().await?;
-        Ok(busy == 0)
+        Ok(is_truncated)
     }
+}
+
+/// Returns false while an older snapshot is being read.
+async fn truncate_wal(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query(CHECKPOINT_BUSY_TIMEOUT).execute(&mut *connection).await?;
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let (busy, _, _): (i64, i64, i64) = sqlx::query_as(checkpoint).fetch_one(connection).await?;
+    Ok(busy == 0)
 }
 
 /// The size of the database in bytes, with what is only in its log.

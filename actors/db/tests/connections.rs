@@ -5,7 +5,7 @@ use std::time::Duration;
 use faceofmind_base::WriteGate;
 use faceofmind_db::{Database, PoolSettings, ReadConn, StoreError, with_conn};
 use faceofmind_testing::{self as testing, TcpProxy};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A row whose parent is missing, which both databases find out at the commit.
 const CHECKED_AT_COMMIT: &str = "CREATE TABLE parents (id int PRIMARY KEY); \
@@ -97,8 +97,10 @@ async fn a_silent_connection_is_given_up_and_replaced() {
     proxy.silence();
     tokio::time::pause();
     for tx in &mut silent {
+        let began = Instant::now();
         let asked = with_conn!(tx.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop));
         assert!(matches!(asked.map_err(StoreError::from), Err(StoreError::TimedOut(_))));
+        assert_eq!(began.elapsed().as_secs(), 5, "what the silence cost is over as soon");
     }
     tokio::time::resume();
     drop(silent);
@@ -155,11 +157,11 @@ async fn left_on(reader: &mut ReadConn) -> (String, i64) {
 #[tokio::test]
 async fn without_a_statement_cache_nothing_stays_on_a_connection_to_postgres() {
     let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
-    for (statement_cache, statements, lock_timeout) in [(0, 0, "0"), (100, 1, "8s")] {
+    for (statement_cache, statements, lock_timeout) in [(0, 0, "0"), (100, 1, "4s")] {
         let settings = PoolSettings { statement_cache, max_connections: 1, ..PoolSettings::default() };
         let db = Database::postgres(&format!("{server}/postgres"), settings).expect("a URL");
         let mut reader = db.read_conn().await.expect("a connection");
-        assert_eq!(left_on(&mut reader).await, ("8s".to_owned(), statements));
+        assert_eq!(left_on(&mut reader).await, ("4s".to_owned(), statements));
         // Ends the transaction that a pooler needs.
         with_conn!(reader.connection(), c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop)).expect("runs");
         assert_eq!(left_on(&mut reader).await, (lock_timeout.to_owned(), statements));

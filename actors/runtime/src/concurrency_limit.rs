@@ -38,16 +38,25 @@ impl ConcurrencyLimit {
         if open.get(&caller).is_some_and(|own| *own >= self.max_per_caller) {
             return Err(AskError::OverShare(self.name));
         }
-        if open.values().sum::<usize>() >= self.max {
+        if total(&open) >= self.max {
             return Err(AskError::Busy(self.name));
         }
         *open.entry(caller.clone()).or_default() += 1;
         Ok(ConcurrencyPermit { limit: self.clone(), caller })
     }
 
+    /// The number of places that are taken.
+    pub fn taken(&self) -> usize {
+        total(&self.open())
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Caller, usize>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn total(open: &HashMap<Caller, usize>) -> usize {
+    open.values().sum()
 }
 
 impl Drop for ConcurrencyPermit {
@@ -77,6 +86,6 @@ mod tests {
         assert_eq!(limit.acquire(bob.clone()).err(), Some(AskError::Busy("places")));
         drop(first);
         assert!(limit.acquire(bob).is_ok());
-        assert_eq!(limit.open().values().sum::<usize>(), 2);
+        assert_eq!(limit.taken(), 2);
     }
 }

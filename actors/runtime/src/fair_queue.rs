@@ -96,7 +96,8 @@ impl<W> FairQueue<W> {
     /// Takes the next work of a caller that may have it. The others keep their turns; their number counts in what this costs.
     pub fn pop_of(&mut self, is_ready: impl Fn(&Caller) -> bool) -> Option<W> {
         let of_group = |(group, callers): (&Arc<str>, &Rota<VecDeque<W>>)| {
-            let mut of_group = callers.by_turn().map(|(key, _)| Caller { group: Arc::clone(group), key: Arc::clone(key) });
+            let mut of_group =
+                callers.by_turn().map(|(key, _)| Caller { group: Arc::clone(group), key: Arc::clone(key) });
             of_group.find(|caller| is_ready(caller))
         };
         let Caller { group, key } = self.groups.by_turn().find_map(of_group)?;

@@ -83,6 +83,11 @@ pub fn prepare() {
     LazyLock::force(&PHRASES);
 }
 
+/// The number of long texts that wait to be searched.
+pub fn waiting_searches() -> usize {
+    SEARCHES.waiting()
+}
+
 /// Searched at once: about 0.5 ms.
 const MAX_INLINE_BYTES: usize = 8 << 10;
 

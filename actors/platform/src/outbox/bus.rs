@@ -42,6 +42,11 @@ impl EventBus {
         self.sender.subscribe()
     }
 
+    /// The number of feeds that are open.
+    pub fn open_feeds(&self) -> usize {
+        self.limit.taken()
+    }
+
     pub(super) fn subscribers(&self) -> usize {
         self.sender.receiver_count()
     }

@@ -36,22 +36,41 @@ impl Relay {
     /// Reads the stream backwards, until a whole window shows no event without a position and one with a position was found: positions are
     /// assigned in the stream's order, a window at a time.
     pub(super) async fn read_end(&self, mut tail: BackwardReader) -> Result<StreamEnd, OutboxError> {
-        let (mut arrived, mut position, mut unknown) = (Vec::new(), None, 0);
+        let (mut arrived, mut position, mut unknown_at_end, mut is_at_end) = (Vec::new(), None, 0, true);
         while !tail.is_at_start() {
             let ids = tail.read_backwards(self.settings.stream.window).await?;
             if ids.is_empty() {
                 continue;
             }
             let known = store::known_among(&self.db, &ids).await?;
-            unknown += known.unknown;
+            if is_at_end {
+                unknown_at_end += known.unknown_at_end;
+                is_at_end = known.unknown_at_end == ids.len();
+            }
             position = position.max(known.position);
             if known.pending.is_empty() && position.is_some() {
                 break;
             }
             arrived.splice(0..0, known.pending);
         }
-        warn_of_unknown(unknown);
-        Ok(StreamEnd { arrived, position: position.unwrap_or(0) })
+        let position = position.unwrap_or(0);
+        self.report_unknown(position, unknown_at_end).await?;
+        Ok(StreamEnd { arrived, position })
+    }
+
+    /// Stores and logs that the stream goes on after what the database knows. Its positions will be those of other events.
+    async fn report_unknown(&self, position: i64, messages: usize) -> Result<(), OutboxError> {
+        let Some(messages) = i64::try_from(messages).ok().filter(|messages| *messages > 0) else { return Ok(()) };
+        let (first_position, last_position) = (position + 1, position + messages);
+        refill::add_gap(&self.db, EventGap { first_position, last_position, found_at: self.clock.now() }).await?;
+        tracing::error!(
+            messages,
+            first_position,
+            last_position,
+            "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
+             events that it does not know, or another client publishes to the stream. `faceofmind events accept-gaps` accepts that"
+        );
+        Ok(())
     }
 
     /// Publishes again the events that the outbox holds and the stream has lost.
@@ -112,15 +131,5 @@ impl Relay {
             }
         }
         Ok(())
-    }
-}
-
-fn warn_of_unknown(messages: usize) {
-    if messages > 0 {
-        tracing::error!(
-            messages,
-            "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
-             events that it does not know, or another client publishes to the stream"
-        );
     }
 }

@@ -164,8 +164,8 @@ pub(super) struct KnownEvents {
     pub(super) pending: Vec<PendingEvent>,
     /// The last position of the others.
     pub(super) position: Option<i64>,
-    /// How many messages the outbox does not know.
-    pub(super) unknown: usize,
+    /// How many messages at the end the outbox does not know.
+    pub(super) unknown_at_end: usize,
 }
 
 /// Looks up the events with these ids.
@@ -179,12 +179,13 @@ pub(super) async fn known_among(db: &Database, ids: &[String]) -> Result<KnownEv
         }
         query.push(")").build_query_as().fetch_all(c).await
     })?;
-    let unknown = ids.len().saturating_sub(rows.len());
+    let known: HashSet<&str> = rows.iter().map(|(_, _, id, ..)| id.as_str()).collect();
+    let unknown_at_end = ids.iter().rev().take_while(|id| !known.contains(id.as_str())).count();
     let position = rows.iter().filter_map(|row| row.0).max();
     let pending = rows.into_iter().filter(|row| row.0.is_none());
     let mut pending: Vec<_> = pending.filter_map(|(_, seq, id, user, text)| parse_row((seq, id, user, text))).collect();
     pending.sort_by_key(|event| ids.iter().position(|id| *id == event.id));
-    Ok(KnownEvents { pending, position, unknown })
+    Ok(KnownEvents { pending, position, unknown_at_end })
 }
 
 fn parse_row((seq, id, user_id, envelope): PendingRow) -> Option<PendingEvent> {

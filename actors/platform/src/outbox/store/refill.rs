@@ -19,7 +19,8 @@ const GAPS: &str = "SELECT first_position, last_position, found_at FROM event_ga
 const SWEEP_GAPS: &str = "DELETE FROM event_gaps WHERE found_at < $1";
 const ACCEPT_GAPS: &str = "DELETE FROM event_gaps";
 
-/// Positions of events that the stream lost and that the outbox no longer held, so that no consumer can read them.
+/// Positions of events that the stream lost and that the outbox no longer held, so that no consumer can read them; or of events at the stream's
+/// end that the database did not know, because it had been restored to an earlier time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow, Serialize, JsonSchema)]
 pub struct EventGap {
     pub first_position: i64,

@@ -119,6 +119,33 @@ async fn a_gap_that_the_outbox_cannot_fill_is_named_until_it_is_accepted() {
     }
 }
 
+/// The stream has what the restored database lost.
+#[tokio::test]
+async fn a_database_restored_to_an_earlier_time_is_a_gap_once() {
+    for db in testing::databases().await {
+        let account = testing::nats_account().await;
+        let mut first = relay(&db, &account, &account.server, "first").await;
+        record_sessions(&db, 0..6).await;
+        run_passes(&mut first).await.expect("publishes");
+        first.release_leadership().await.expect("releases the lease");
+        let mut tx = db.begin().await.expect("begins");
+        run(&mut tx, "DELETE FROM events WHERE position > 4").await;
+        tx.commit().await.expect("commits");
+        restart(&db, &account).await;
+        restart(&db, &account).await;
+        let gaps = async || {
+            let gaps = store::refill::gaps(&db).await.expect("reads");
+            gaps.into_iter().map(|gap| (gap.first_position, gap.last_position)).collect::<Vec<_>>()
+        };
+        assert_eq!(gaps().await, [(5, 6)]);
+        record_sessions(&db, 6..8).await;
+        restart(&db, &account).await;
+        assert_eq!(accept_gaps(&db).await.expect("accepts"), 1);
+        restart(&db, &account).await;
+        assert_eq!(gaps().await, [], "behind new events it is not found again");
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_the_server_refuses_becomes_a_dead_letter_and_stops_no_other() {
     for db in testing::databases().await {

@@ -19,10 +19,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::harness::{Person, Profile, TestApp, eventually, run_test};
+use crate::{
+    HEALED,
+    harness::{Person, Profile, TestApp, eventually, run_test},
+};
 
-/// A fault is healed this long after its end.
-const HEALED: Duration = Duration::from_secs(5);
 const DISKS: usize = 3;
 
 #[test]

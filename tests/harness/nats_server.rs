@@ -47,6 +47,11 @@ impl NatsServer {
         process.kill().await.expect("the server runs");
     }
 
+    /// Removes what a killed server has stored.
+    pub(crate) fn lose_store(&mut self) {
+        self.store = tempfile::tempdir().expect("a temporary folder");
+    }
+
     /// Starts the server at the same port with its stored messages.
     pub(crate) async fn restart(&mut self) {
         let mut command = Command::new(test_services::nats_program());

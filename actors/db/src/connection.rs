@@ -18,13 +18,12 @@ use crate::{
     executor::PgExecutor,
 };
 
-/// The longest that a statement may take. What grows without bound is read or written in portions, so a server that says nothing for as long is
-/// busy beyond measure, or gone.
-const STATEMENT_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest that a statement may take on PostgreSQL. What grows without bound is read and written in portions, so a server that says nothing for
+/// as long is busy beyond measure, or gone.
+const POSTGRES_DEADLINE: Duration = Duration::from_secs(4);
 
-/// The longest that a statement may take which reads the whole history of a user, and any statement on SQLite, which cannot be gone. The deadline
-/// that [`Database`](crate::Database) sets on the server is earlier.
-const LONG_STATEMENT_DEADLINE: Duration = Duration::from_secs(20);
+/// The longest that a statement may take on SQLite, which cannot be gone.
+const SQLITE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long the connections to a server that takes no writes are kept before they are replaced again.
 const READ_ONLY_PAUSE: Duration = Duration::from_secs(2);
@@ -41,12 +40,18 @@ impl LastBreak {
         last.is_some_and(|at| at.elapsed() < age)
     }
 
-    fn record(&self, error: &sqlx::Error) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Records that a connection was found broken or silent.
+    pub(crate) fn record(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Records an error that says so.
+    fn record_error(&self, error: &sqlx::Error) {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A server that stays read-only refuses each write, and its new connections are no better.
         let was_just_replaced = last.is_some_and(|at| at.elapsed() < READ_ONLY_PAUSE);
         if is_broken(error) || (is_read_only(error) && !was_just_replaced) {
-            *last = Some(Instant::now());
+            self.record();
         }
     }
 }
@@ -95,13 +100,13 @@ pub struct StatementState {
 
 impl Default for StatementState {
     fn default() -> Self {
-        Self { is_running: false, deadline: LONG_STATEMENT_DEADLINE, last_break: None, is_behind_pooler: false }
+        Self { is_running: false, deadline: SQLITE_DEADLINE, last_break: None, is_behind_pooler: false }
     }
 }
 
 impl StatementState {
     pub(crate) fn on_postgres(is_behind_pooler: bool) -> Self {
-        Self { deadline: STATEMENT_DEADLINE, is_behind_pooler, ..Self::default() }
+        Self { deadline: POSTGRES_DEADLINE, is_behind_pooler, ..Self::default() }
     }
 
     /// The connection as [`with_conn!`](crate::with_conn) hands it to a query.
@@ -109,7 +114,7 @@ impl StatementState {
         PgExecutor::new(connection, !self.is_behind_pooler)
     }
 
-    /// Runs a statement for at most 5 s, 20 s on SQLite and for long reads, where [`Tx`] has not lifted that. *Why*: a connection whose peer has gone
+    /// Runs a statement for at most 4 s, 20 s on SQLite, where [`Tx`] has not lifted that. *Why*: a connection whose peer has gone
     /// without a word, as in a failover, says nothing until TCP gives up, which may take two hours.
     ///
     /// # Errors
@@ -120,7 +125,7 @@ impl StatementState {
         self.is_running = result.is_err();
         result.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(|error| {
             if let Some(last_break) = &self.last_break {
-                last_break.record(error);
+                last_break.record_error(error);
             }
         })
     }
@@ -181,13 +186,6 @@ pub enum ReadConn {
 }
 
 impl ReadConn {
-    /// Allows statements 20 s.
-    pub(crate) fn for_long_reads(mut self) -> Self {
-        let (Connection::Postgres(_, state) | Connection::Sqlite(_, state)) = self.connection();
-        state.deadline = LONG_STATEMENT_DEADLINE;
-        self
-    }
-
     /// The connection, for one query.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {

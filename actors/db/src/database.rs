@@ -32,13 +32,13 @@ impl Default for PoolSettings {
     }
 }
 
-/// Set when a connection is made. Lock waits end before the statement's own deadline of 5 s. The server ends the connection of a node that is lost
-/// without a word, and with it its locks, after 15 s without an acknowledgement, or 30 s of silence and some failed probes.
-const SERVER_DEADLINES: &str = "SET statement_timeout = '15s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; \
+/// Set when a connection is made. A server that hears us ends a lock wait and a statement before we give its connection up. It ends the connection
+/// of a node that is lost without a word, and with it its locks, after 15 s without an acknowledgement, or 30 s of silence and some failed probes.
+const SERVER_DEADLINES: &str = "SET statement_timeout = '3500ms'; SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '30s'; \
     SET tcp_user_timeout = '15s'; SET tcp_keepalives_idle = '30s'; SET tcp_keepalives_interval = '5s'";
 
 /// Begins a transaction behind a pooler, where what is set for a connection of the server would stay there for its next client.
-const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '15s'; SET LOCAL lock_timeout = '4s'; \
+const BEGIN_WITH_DEADLINES: &str = "BEGIN; SET LOCAL statement_timeout = '3500ms'; SET LOCAL lock_timeout = '3s'; \
     SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 /// A connection that was idle for longer is tried before it is used, and has this time to answer.
@@ -150,7 +150,18 @@ impl Database {
             })
             .before_acquire(move |connection, made| {
                 let (is_suspect, is_idle) = (breaks.concerns(made.age), made.idle_for > MAX_UNTRIED);
-                Box::pin(async move { Ok(!is_suspect && (!is_idle || answers(connection).await)) })
+                let breaks = breaks.clone();
+                Box::pin(async move {
+                    if is_suspect || !is_idle {
+                        return Ok(!is_suspect);
+                    }
+                    let is_sound = answers(connection).await;
+                    if !is_sound {
+                        // The others need not be tried, each for as long.
+                        breaks.record();
+                    }
+                    Ok(is_sound)
+                })
             })
             .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_lazy_with(options);
@@ -206,14 +217,6 @@ impl Database {
             Self::Postgres(pool) => Ok(pool.read_conn().await?),
             Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None, false))),
         }
-    }
-
-    /// The same, for statements that read the whole history of a user and may take up to 20 s.
-    ///
-    /// # Errors
-    /// [`StoreError`] when no connection is available.
-    pub async fn long_read_conn(&self) -> Result<ReadConn, StoreError> {
-        Ok(self.read_conn().await?.for_long_reads())
     }
 
     /// Connects once, beside the pool, whose error would only say that it timed out.

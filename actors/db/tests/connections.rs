@@ -100,7 +100,7 @@ async fn a_silent_connection_is_given_up_and_replaced() {
         let began = Instant::now();
         let asked = with_conn!(tx.connection(), c => sqlx::query("SELECT 1").execute(c).await.map(drop));
         assert!(matches!(asked.map_err(StoreError::from), Err(StoreError::TimedOut(_))));
-        assert_eq!(began.elapsed().as_secs(), 5, "what the silence cost is over as soon");
+        assert_eq!(began.elapsed().as_secs(), 4, "what the silence cost is over as soon");
     }
     tokio::time::resume();
     drop(silent);
@@ -157,11 +157,11 @@ async fn left_on(reader: &mut ReadConn) -> (String, i64) {
 #[tokio::test]
 async fn without_a_statement_cache_nothing_stays_on_a_connection_to_postgres() {
     let server = std::env::var("FOM_TEST_POSTGRES").expect("run the tests with `cargo xtask test`");
-    for (statement_cache, statements, lock_timeout) in [(0, 0, "0"), (100, 1, "4s")] {
+    for (statement_cache, statements, lock_timeout) in [(0, 0, "0"), (100, 1, "3s")] {
         let settings = PoolSettings { statement_cache, max_connections: 1, ..PoolSettings::default() };
         let db = Database::postgres(&format!("{server}/postgres"), settings).expect("a URL");
         let mut reader = db.read_conn().await.expect("a connection");
-        assert_eq!(left_on(&mut reader).await, ("4s".to_owned(), statements));
+        assert_eq!(left_on(&mut reader).await, ("3s".to_owned(), statements));
         // Ends the transaction that a pooler needs.
         with_conn!(reader.connection(), c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop)).expect("runs");
         assert_eq!(left_on(&mut reader).await, (lock_timeout.to_owned(), statements));

@@ -54,7 +54,7 @@ fn pattern(typed: &str) -> String {
 }
 
 pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, StoreError> {
-    let mut reader = db.long_read_conn().await?;
+    let mut reader = db.read_conn().await?;
     let matching = matching(db);
     let total = count(reader.connection(), filter, &matching).await?;
     let select = select_user!("{MATCHING} AND u.id > $4 ORDER BY u.id LIMIT $5").replace("{MATCHING}", &matching);

@@ -1,6 +1,6 @@
 //! The actor: the commands that wait, the batch being written, and the queries beside it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use faceofmind_db::MAX_ROWS;
 use faceofmind_model::UserId;
@@ -9,7 +9,7 @@ use faceofmind_platform::{
     idempotency::{self, StoredResponse},
 };
 use faceofmind_runtime::{
-    Actor, AskError, Batch, ChildSpec, FailPoint, FlushId, Handle, Handler, Message, ReplyTo, TaskSet,
+    Actor, AskError, ChildSpec, FailPoint, FlushGuard, FlushId, Handle, Handler, Message, ReplyTo, TaskSet,
 };
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::{
     batch_writer::{BatchWriter, WriteCounts},
     charts,
-    commands::{Caller, Command, Enqueue, Lane, PendingCommand},
+    commands::{ACTOR, Caller, Command, Enqueue, PendingCommand},
     detection::Detection,
     failpoint::FailPointSite,
     history,
@@ -28,12 +28,12 @@ use super::{
         GetSession, ListSessions, ProcessEmotion, RateSession, RecordDetections, SessionError, StartSession,
     },
     queries,
+    queues::{CommandQueues, Flushed, LargeFlushed},
     session::SessionId,
     window::{DayRange, Window},
 };
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
-const NAME: &str = "session_tracker";
 /// The pause before held commands are tried again.
 const HELD_RETRY: Duration = Duration::from_millis(50);
 
@@ -60,6 +60,8 @@ impl Default for Settings {
 pub struct Status {
     /// Commands that wait for a batch.
     pub pending: usize,
+    /// Large commands that wait, each to be written alone.
+    pub large: usize,
     /// Commands that wait for a row that another transaction holds.
     pub held: usize,
     /// Commands in the batch that is being written.
@@ -75,9 +77,7 @@ pub struct SessionTracker {
     suggestions: Suggestions,
     deps: Arc<Platform>,
     handle: Handle<Self>,
-    batch: Batch<PendingCommand>,
-    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them. They are tried again soon.
-    held: Vec<PendingCommand>,
+    queues: CommandQueues,
     last_batch: usize,
     writer: Arc<BatchWriter>,
     tasks: TaskSet,
@@ -88,7 +88,7 @@ pub struct SessionTracker {
 impl SessionTracker {
     /// Returns the handle, and the actor to supervise.
     pub fn new(settings: Settings, suggestions: Suggestions, deps: Platform) -> (Handle<Self>, ChildSpec) {
-        let handle = Handle::new(NAME, settings.capacity, settings.deadline);
+        let handle = Handle::new(ACTOR, settings.capacity, settings.deadline);
         let (deps, own, fail_point) = (Arc::new(deps), handle.clone(), FailPoint::default());
         let child = ChildSpec::ready(handle.clone(), move || {
             Self::start(settings, suggestions.clone(), Arc::clone(&deps), own.clone(), fail_point.clone())
@@ -103,12 +103,9 @@ impl SessionTracker {
         handle: Handle<Self>,
         fail_point: FailPoint<FailPointSite>,
     ) -> Self {
-        let flushed = handle.clone();
         Self {
             suggestions,
-            batch: Batch::new(settings.max_batch_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush)))
-                .refuse_late(|late: PendingCommand| late.caller.reply(Err(AskError::TimedOut(NAME).into()))),
-            held: Vec::new(),
+            queues: CommandQueues::new(settings.max_batch_rows, &handle),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
             tasks: TaskSet::default(),
@@ -124,17 +121,27 @@ impl SessionTracker {
     }
 
     fn enqueue(&mut self, pending: PendingCommand) {
-        let rows = pending.command.rows();
-        self.batch.push_weighted(caller::user(pending.context.user), pending, rows);
+        self.queues.push(pending);
         self.flush();
     }
 
-    /// Writes the next batch, in a span that follows from the spans of its requests.
+    /// Writes the next batch.
     fn flush(&mut self) {
-        let Some((batch, guard)) = self.batch.start_flush() else { return };
-        let (behind_held, batch) = self.part_behind_held(batch);
-        self.held.extend(behind_held);
-        self.last_batch = batch.len();
+        if let Some((batch, guard)) = self.queues.next_batch() {
+            self.last_batch = batch.len();
+            self.write(batch, guard);
+        }
+    }
+
+    /// Writes the next large command.
+    fn flush_large(&mut self) {
+        if let Some((command, guard)) = self.queues.next_large() {
+            self.write(command, guard);
+        }
+    }
+
+    /// Writes these commands in a span that follows from the spans of their requests.
+    fn write(&mut self, batch: Vec<PendingCommand>, guard: FlushGuard) {
         let span = tracing::debug_span!(parent: None, "session_batch", commands = batch.len());
         for pending in &batch {
             span.follows_from(pending.caller.span());
@@ -150,10 +157,12 @@ impl SessionTracker {
         self.tasks.spawn(write.instrument(span));
     }
 
-    /// Parts the commands behind a held command of their lane from the others.
-    fn part_behind_held(&self, batch: Vec<PendingCommand>) -> (Vec<PendingCommand>, Vec<PendingCommand>) {
-        let lanes: HashSet<Lane> = self.held.iter().map(PendingCommand::lane).collect();
-        batch.into_iter().partition(|pending| lanes.contains(&pending.lane()))
+    fn retry_held_soon(&mut self) {
+        let handle = self.handle.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(HELD_RETRY).await;
+            handle.tell(RetryHeld);
+        });
     }
 
     /// Replies with what a read returns whose size grows with the user's history.
@@ -176,9 +185,10 @@ impl Actor for SessionTracker {
 
     fn status(&self) -> Status {
         Status {
-            pending: self.batch.pending(),
-            held: self.held.len(),
-            in_flight: usize::from(self.batch.is_in_flight()) * self.last_batch,
+            pending: self.queues.pending(),
+            large: self.queues.large(),
+            held: self.queues.held(),
+            in_flight: usize::from(self.queues.is_in_flight()) * self.last_batch,
             last_batch: self.last_batch,
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
@@ -187,10 +197,12 @@ impl Actor for SessionTracker {
 
     /// Writes what is pending. `Flushed` no longer reaches an actor that is stopping.
     async fn on_stop(&mut self) {
-        while self.tasks.len() + self.batch.pending() > 0 {
+        while self.tasks.len() + self.queues.pending() + self.queues.large() + self.queues.held() > 0 {
             self.tasks.join_all().await;
-            self.batch.reset();
+            self.queues.finish_all();
+            self.queues.retry_held();
             self.flush();
+            self.flush_large();
         }
     }
 }
@@ -271,12 +283,8 @@ impl Message for Held {
 
 impl Handler<Held> for SessionTracker {
     fn handle(&mut self, Held(held): Held, _: ReplyTo<Held>) {
-        self.held.extend(held);
-        let handle = self.handle.clone();
-        self.tasks.spawn(async move {
-            tokio::time::sleep(HELD_RETRY).await;
-            handle.tell(RetryHeld);
-        });
+        self.queues.hold(held);
+        self.retry_held_soon();
     }
 }
 
@@ -290,25 +298,26 @@ impl Message for RetryHeld {
 
 impl Handler<RetryHeld> for SessionTracker {
     fn handle(&mut self, _: RetryHeld, _: ReplyTo<RetryHeld>) {
-        for pending in std::mem::take(&mut self.held).into_iter().rev() {
-            let rows = pending.command.rows();
-            self.batch.push_front_weighted(pending, rows);
-        }
+        self.queues.retry_held();
         self.flush();
     }
 }
 
-/// A flush has ended.
-struct Flushed(FlushId);
-
-impl Message for Flushed {
-    type Output = ();
-    type Error = AskError;
+impl Handler<LargeFlushed> for SessionTracker {
+    fn handle(&mut self, LargeFlushed(flush): LargeFlushed, _: ReplyTo<LargeFlushed>) {
+        self.queues.finish_large(flush);
+        self.flush_large();
+        // Some may have waited for this one.
+        if self.queues.held() > 0 {
+            self.retry_held_soon();
+        }
+    }
 }
 
 impl Handler<Flushed> for SessionTracker {
     fn handle(&mut self, Flushed(flush): Flushed, _: ReplyTo<Flushed>) {
-        self.batch.finish_flush(flush);
+        self.queues.finish_batch(flush);
+        self.flush_large();
         self.flush();
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn diagnosis(
 /// Counts what was detected in the user's sessions on each of these days.
 async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<Vec<EmotionCounts>, StoreError> {
     let mut counts = vec![EmotionCounts::default(); days.dates().len()];
-    let mut reader = db.long_read_conn().await?;
+    let mut reader = db.read_conn().await?;
     with_conn!(reader.connection(), c => {
         let mut query = sqlx::query_as::<_, CountRow<i64>>(COUNT[days.dates().len() - 1].as_str()).bind(user);
         for boundary in days.boundaries() {

@@ -1,5 +1,10 @@
 //! Commands that wait for a batch.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
 use faceofmind_model::UserId;
 use faceofmind_platform::idempotency::StoredResponse;
 use faceofmind_runtime::{AskError, Message, ReplyTo};
@@ -13,6 +18,9 @@ use super::{
     store::OwnedSession,
 };
 use crate::suggestions::Advice;
+
+/// The actor that carries them out.
+pub(super) const ACTOR: &str = "session_tracker";
 
 /// A requested write, with what makes its response.
 pub(super) enum Command {
@@ -38,6 +46,9 @@ pub(super) enum Command {
     Delete(SessionId, Respond<Session>),
 }
 
+/// A command that writes more rows of one table is written alone, beside the batches, so that those do not take long.
+const MAX_ROWS_IN_BATCH: usize = 128;
+
 impl Command {
     /// The existing session that it changes.
     pub(super) fn session(&self) -> Option<SessionId> {
@@ -46,6 +57,10 @@ impl Command {
             Self::Record { session, .. } | Self::Process { session, .. } | Self::Rate { session, .. } => Some(*session),
             Self::End(session, _) | Self::Delete(session, _) => Some(*session),
         }
+    }
+
+    fn lane(&self, user: UserId) -> Lane {
+        self.session().map_or(Lane::User(user), Lane::Session)
     }
 
     /// The number of rows that it writes into the table where it writes most.
@@ -62,11 +77,13 @@ pub(super) struct PendingCommand {
     pub(super) context: CommandContext,
     pub(super) command: Command,
     pub(super) caller: Box<dyn Caller>,
+    /// Set for a large command from the time when its batch would have been written.
+    hold: Option<LaneHold>,
 }
 
 impl PendingCommand {
     pub(super) fn new(context: CommandContext, command: Command, caller: impl Caller + 'static) -> Self {
-        Self { context, command, caller: Box::new(caller) }
+        Self { context, command, caller: Box::new(caller), hold: None }
     }
 
     /// The existing session that it changes, and the user that must own it.
@@ -79,9 +96,24 @@ impl PendingCommand {
         self.context.key.is_some() || matches!(self.command, Command::Start(_))
     }
 
+    /// Whether it is written alone, beside the batches.
+    pub(super) fn is_large(&self) -> bool {
+        self.command.rows() > MAX_ROWS_IN_BATCH
+    }
+
+    /// What it counts in a batch, in rows. A large command only passes through one, behind the earlier commands of its lane.
+    pub(super) fn weight(&self) -> usize {
+        if self.is_large() { 1 } else { self.command.rows() }
+    }
+
+    /// Holds up the commands behind it in its lane, until it is dropped.
+    pub(super) fn hold_lane(&mut self, lanes: &HeldLanes) {
+        self.hold.get_or_insert_with(|| lanes.hold(self.command.lane(self.context.user)));
+    }
+
     /// What it is carried out in order with.
     pub(super) fn lane(&self) -> Lane {
-        self.command.session().map_or(Lane::User(self.context.user), Lane::Session)
+        self.command.lane(self.context.user)
     }
 }
 
@@ -91,6 +123,44 @@ pub(super) enum Lane {
     Session(SessionId),
     /// Starts of the user's sessions.
     User(UserId),
+}
+
+/// The lanes of large commands that are not done. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct HeldLanes(Arc<Mutex<HashMap<Lane, usize>>>);
+
+impl HeldLanes {
+    fn hold(&self, lane: Lane) -> LaneHold {
+        *self.lanes().entry(lane).or_default() += 1;
+        LaneHold { lanes: self.clone(), lane }
+    }
+
+    /// Whether a large command of the lane is not done.
+    pub(super) fn are_holding(&self, lane: Lane) -> bool {
+        self.lanes().contains_key(&lane)
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held by a large command. Dropping it lets the commands behind it go on.
+struct LaneHold {
+    lanes: HeldLanes,
+    lane: Lane,
+}
+
+impl Drop for LaneHold {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.lanes();
+        if let Some(holds) = lanes.get_mut(&self.lane) {
+            *holds -= 1;
+            if *holds == 0 {
+                lanes.remove(&self.lane);
+            }
+        }
+    }
 }
 
 /// The [`ReplyTo`] of any command's message.

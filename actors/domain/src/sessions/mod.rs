@@ -29,6 +29,7 @@ mod history;
 mod large_deletion;
 mod messages;
 mod queries;
+mod queues;
 mod reencrypt;
 mod row_locks;
 mod session;

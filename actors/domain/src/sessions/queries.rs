@@ -39,7 +39,7 @@ pub(super) async fn get(db: &Database, user: UserId, id: SessionId) -> Result<Se
 }
 
 pub(super) async fn count(db: &Database, user: UserId) -> Result<u64, StoreError> {
-    let mut reader = db.long_read_conn().await?;
+    let mut reader = db.read_conn().await?;
     let (count,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(COUNT).bind(user).fetch_one(c).await)?;
     Ok(count.unsigned_abs())
 }
@@ -50,7 +50,7 @@ pub(super) async fn list(
     skip: u32,
     limit: u32,
 ) -> Result<Vec<SessionSummary>, StoreError> {
-    let mut reader = db.long_read_conn().await?;
+    let mut reader = db.read_conn().await?;
     let rows: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(PAGE)
         .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
         .fetch_all(c).await)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::*;
+use super::{recording::detection, *};
 
 #[tokio::test]
 async fn each_of_many_callers_gets_its_own_session() {
@@ -172,5 +172,65 @@ async fn a_locked_user_delays_nobody_elses_starts() {
         assert!(!starting.is_finished());
         holder.rollback().await.expect("releases it");
         starting.await.expect("no panic").expect("starts");
+    }
+}
+
+#[tokio::test]
+async fn a_large_command_delays_its_own_session_alone_and_keeps_its_place() {
+    for test in contexts().await {
+        let Database::Postgres(_) = &test.db else { continue };
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let (large, other) = (test.start(ada).await.id, test.start(ada).await.id);
+        let mut holder = test.db.begin().await.expect("begins");
+        holder.on_postgres(sqlx::query("LOCK TABLE facial_data IN SHARE MODE")).await.expect("locks");
+        let many = || vec![detection("calm", ""); 200];
+        let [first, second] = [(), ()].map(|()| {
+            let (context, all) = (command(ada, None), many());
+            test.ask(move |sessions| async move { sessions.detect(context, large, all).await })
+        });
+        test.until(|seen| seen["large"] == 1).await;
+        let ending = test.ask(move |sessions| async move { sessions.end(ada, large).await });
+        test.until(|seen| seen["held"] == 1).await;
+        let others = async {
+            test.start(bob).await;
+            test.sessions.end(ada, other).await.expect("ends");
+        };
+        tokio::time::timeout(Duration::from_secs(2), others).await.expect("nothing else waits");
+        assert!(!first.is_finished() && !second.is_finished() && !ending.is_finished());
+        holder.rollback().await.expect("releases it");
+        for recording in [first, second] {
+            assert_eq!(recording.await.expect("no panic").expect("records before the end").ids.len(), 200);
+        }
+        assert!(ending.await.expect("no panic").expect("ends").end_time.is_some());
+        let events = test.events(ada).await;
+        assert_eq!(events.last(), Some(&format!("session.ended session/{large}")));
+    }
+}
+
+#[tokio::test]
+async fn large_commands_are_written_when_the_tracker_stops() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let id = test.start(ada).await.id;
+        let (held, ahead) = test.hold(ada).await;
+        let asking: Vec<_> = (0..3)
+            .map(|_| {
+                let (context, all) = (command(ada, None), vec![detection("calm", ""); 200]);
+                test.ask(move |sessions| async move { sessions.detect(context, id, all).await })
+            })
+            .collect();
+        test.until_waiting(3).await;
+        let ending = test.ask(move |sessions| async move { sessions.end(ada, id).await });
+        test.until_waiting(4).await;
+        let tree = test.tree.clone();
+        let stopping = tokio::spawn(async move { tree.stop(Duration::from_secs(10)).await });
+        test.release(held).await;
+        stopping.await.expect("stops");
+        for asked in asking {
+            asked.await.expect("no panic").expect("is written");
+        }
+        for asked in [ahead, ending] {
+            asked.await.expect("no panic").expect("is written");
+        }
     }
 }

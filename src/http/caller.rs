@@ -20,9 +20,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     accept_language::accepted_languages,
-    client::{ClientIp, device, device_token},
+    client::{ClientIp, DEVICE_COOKIE, device, device_token},
     daily_share::sent_by,
     extract::extractor,
+    openapi::parameter,
     problem::{Problem, document_errors},
     request_id::RequestId,
     state::{AppState, State},
@@ -133,6 +134,7 @@ impl Caller {
     fn document(components: &mut Components, operation: &mut Operation) {
         let requirement = SecurityRequirement::new("bearer", Vec::<String>::new());
         operation.securities.get_or_insert_default().push(requirement);
+        operation.parameters.insert(parameter("traceparent"));
         let errors = [StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
         document_errors(components, operation, &errors);
     }
@@ -191,6 +193,7 @@ impl Anonymous {
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
+        operation.parameters.extend([parameter("traceparent"), parameter(DEVICE_COOKIE)]);
         document_errors(components, operation, &[StatusCode::TOO_MANY_REQUESTS]);
     }
 }

@@ -13,6 +13,7 @@ use salvo::{
         HeaderMap,
         header::{COOKIE, SET_COOKIE, USER_AGENT},
     },
+    oapi::{BasicType, Header, Object},
 };
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
@@ -78,7 +79,7 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 pub struct ClientIp(pub IpAddr);
 
 /// The cookie that holds the device token.
-const DEVICE_COOKIE: &str = "faceofmind_device";
+pub const DEVICE_COOKIE: &str = "faceofmind_device";
 
 /// The device token in the request's cookies (RFC 6265 §4.2.1).
 pub fn device_token(headers: &HeaderMap) -> Option<&str> {
@@ -95,6 +96,14 @@ pub fn set_device_cookie(response: &mut Response, token: &str, secure: bool) {
     if let Ok(cookie) = cookie.parse() {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
+}
+
+/// Describes the header of [`set_device_cookie`].
+pub fn device_cookie_header() -> Header {
+    let age = DEVICE_TOKEN_LIFETIME.as_secs();
+    let fixed = format!("; Path=/api/v1/auth; Max-Age={age}; HttpOnly; SameSite=Strict");
+    let value = Object::with_type(BasicType::String).pattern(format!("^{DEVICE_COOKIE}=[^;]+{fixed}(; Secure)?$"));
+    Header::new(value).required(true).description("The device token. `Secure` is set in production.")
 }
 
 /// The label of the client's device: at most 200 printable ASCII characters of its `User-Agent`, or `unknown device`.

@@ -3,29 +3,52 @@
 
 use faceofmind_domain::{sessions::AdviceLocale, suggestions::crisis};
 use jiff::tz::TimeZone;
-use salvo::Request;
+use salvo::{
+    Depot, Request,
+    oapi::{Components, Operation},
+};
 
-use super::{caller::Caller, problem::Problem};
+use super::{
+    caller::Caller, extract::extractor, header::HeaderField as _, openapi::parameter, problem::Problem,
+    time_zone::XTimeZone,
+};
+
+/// What a request says of the place of its user: its `X-Time-Zone`, of which an unknown one is ignored here, and the languages that
+/// [`Caller`] reads.
+pub(super) struct RequestLocale {
+    time_zone: Option<String>,
+}
+
+impl RequestLocale {
+    async fn from_request(req: &Request, _: &Depot) -> Result<Self, Problem> {
+        let header = req.headers().get(XTimeZone::NAME).and_then(|value| value.to_str().ok());
+        Ok(Self { time_zone: header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned) })
+    }
+
+    fn document(_: &mut Components, operation: &mut Operation) {
+        operation.parameters.extend([parameter(XTimeZone::NAME), parameter("Accept-Language")]);
+    }
+
+    /// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else
+    /// of the request.
+    pub(super) fn of_advice(self, caller: &Caller) -> AdviceLocale {
+        let language = caller.user.language.clone().or_else(|| caller.context.languages.first().cloned());
+        AdviceLocale { time_zone: self.time_zone.or_else(|| caller.user.time_zone.clone()), language }
+    }
+}
+
+extractor!(RequestLocale);
 
 /// Returns the helplines of the caller's country when a text mentions suicide or self-harm, else nothing.
 ///
 /// # Errors
 /// 429 and 503 when too many texts wait to be searched. Nothing is stored then.
 pub(super) async fn helplines<'a>(
-    req: &Request,
+    locale: RequestLocale,
     caller: &Caller,
     texts: impl IntoIterator<Item = &'a String>,
 ) -> Result<Vec<String>, Problem> {
-    let AdviceLocale { time_zone, language } = advice_locale(req, caller);
+    let AdviceLocale { time_zone, language } = locale.of_advice(caller);
     let texts = texts.into_iter().cloned().collect();
     Ok(crisis::helplines(caller.user.id, texts, time_zone.as_deref(), language.as_deref()).await?)
-}
-
-/// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else
-/// of the request. An unknown `X-Time-Zone` is ignored here.
-pub(super) fn advice_locale(req: &Request, caller: &Caller) -> AdviceLocale {
-    let header = req.headers().get("x-time-zone").and_then(|value| value.to_str().ok());
-    let named = header.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
-    let language = caller.user.language.clone().or_else(|| caller.context.languages.first().cloned());
-    AdviceLocale { time_zone: named.or_else(|| caller.user.time_zone.clone()), language }
 }

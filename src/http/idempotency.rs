@@ -5,7 +5,7 @@ use faceofmind_platform::idempotency;
 use salvo::{
     Depot, Request,
     hyper::body::Bytes,
-    oapi::{Components, Operation, RefOr, Schema},
+    oapi::{BasicType, Components, Object, Operation, RefOr, Schema},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     header::{Header, HeaderField},
     path,
     problem::Problem,
-    validators::{ErrorMessage, FieldType, RawValue, Text},
+    validators::{ErrorMessage, FieldType, RawValue},
 };
 
 /// The header `Idempotency-Key`.
@@ -37,7 +37,7 @@ impl FieldType for IdempotencyKey {
     }
 
     fn schema() -> RefOr<Schema> {
-        Text::<1, 255>::schema()
+        Object::with_type(BasicType::String).min_length(1).max_length(255).pattern("^[ -~]+$").into()
     }
 }
 

@@ -1,14 +1,14 @@
 //! The OpenAPI 3.1 document, generated from the endpoints.
 //!
 //! Extractors and [`super::problem`] describe what each operation takes and its errors. This file adds the rest of the
-//! document and the body of every error. The ids of operations and the names of schemas are written out where they are
-//! declared; a test fails for one that is not.
+//! document and the body of every error, and [`headers`] the headers that operations share. The ids of operations and
+//! the names of schemas are written out where they are declared; a test fails for one that is not.
 
 use salvo::{
     Router,
     http::StatusCode,
     oapi::{
-        BasicType, Contact, Header, Info, License, Object, OpenApi, Operation, PathItemType, RefOr, Server, Tag,
+        Contact, Info, License, OpenApi, Operation, PathItemType, Server, Tag,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -19,12 +19,17 @@ use super::{
     validators::enum_schemas,
 };
 
+mod headers;
+
+pub use headers::{add_to_success, parameter};
+
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const DESCRIPTION: &str = "Accounts, sessions and emotions of FaceofMind.\n\nErrors are `application/problem+json` \
     (RFC 9457): branch on `type`, show `detail`. Times are RFC 3339 with an offset, ids are integers. Every path \
-    works with and without a slash at its end.";
+    works with and without a slash at its end, and `HEAD` works where `GET` does. The header `Allow` of `OPTIONS` and of \
+    a 405 lists the methods of a path.";
 
 /// The document of these routes.
 pub fn document(routes: &Router) -> OpenApi {
@@ -35,9 +40,7 @@ pub fn document(routes: &Router) -> OpenApi {
     let document = OpenApi::with_info(info).add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let mut document = document.add_server(Server::new("/").description("This service")).merge_router(routes);
     document.components.schemas.extend(enum_schemas());
-    document.components.headers.extend(HEADERS.map(|(name, kind, meaning)| {
-        (name.to_owned(), RefOr::Type(Header::new(Object::with_type(kind)).description(meaning)))
-    }));
+    headers::describe(&mut document.components);
     document_unknown_outcomes(&mut document);
     for operation in operations(&mut document) {
         document_edge(operation);
@@ -75,33 +78,7 @@ fn document_edge(operation: &mut Operation) {
     if !operation.responses.contains_key("400") {
         document_status(operation, StatusCode::BAD_REQUEST);
     }
-    for (status, response) in operation.responses.iter_mut() {
-        if let RefOr::Type(response) = response {
-            response.headers.extend(header_refs(status));
-        }
-    }
-}
-
-/// The headers that the edge sets: name, type and meaning.
-const HEADERS: [(&str, BasicType, &str); 3] = [
-    ("X-Request-Id", BasicType::String, "The id of this request in the logs"),
-    ("WWW-Authenticate", BasicType::String, "`Bearer` (RFC 6750 §3)"),
-    ("Retry-After", BasicType::Integer, "Seconds until another attempt can succeed (RFC 9110 §10.2.3)"),
-];
-
-/// Refers to the headers of every response with this status.
-fn header_refs(status: &str) -> impl Iterator<Item = (String, Header)> {
-    let own = match status {
-        "401" => Some("WWW-Authenticate"),
-        "429" | "503" => Some("Retry-After"),
-        _ => None,
-    };
-    [Some("X-Request-Id"), own].into_iter().flatten().map(|name| {
-        let mut header = Header::default();
-        header.schema = None;
-        header.extensions.insert("$ref".into(), format!("#/components/headers/{name}").into());
-        (name.to_owned(), header)
-    })
+    headers::add_references(operation);
 }
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
@@ -171,16 +148,63 @@ mod tests {
         let document = printed();
         let operation = &document["paths"]["/api/v1/parrots/{id}"]["get"];
         assert_eq!(operation["security"], serde_json::json!([]));
-        for (status, names) in [("200", vec!["X-Request-Id"]), ("503", vec!["Retry-After", "X-Request-Id"])] {
-            let headers = operation["responses"][status]["headers"].as_object().expect("headers");
-            let mut documented: Vec<_> = headers.keys().collect();
-            documented.sort_unstable();
-            assert_eq!(documented, names, "for {status}");
-            for header in headers.values() {
-                let place = header["$ref"].as_str().expect("a reference").trim_start_matches('#');
-                assert!(document.pointer(place).is_some(), "{place}");
+        for (status, has_retry_after) in [("200", false), ("409", false), ("503", true)] {
+            let headers = &operation["responses"][status]["headers"];
+            for name in ["X-Request-Id", "Cache-Control", "Vary", "Content-Encoding", "Access-Control-Allow-Origin"] {
+                assert!(headers[name].is_object(), "{name} for {status}");
             }
+            assert_eq!(headers["Retry-After"].is_object(), has_retry_after, "for {status}");
+            assert!(headers["WWW-Authenticate"].is_null(), "for {status}");
         }
+        let headers = &document["components"]["headers"];
+        assert_eq!((&headers["Vary"]["required"], &headers["Retry-After"]["required"]), (&true.into(), &false.into()));
+    }
+
+    /// The references in a document.
+    fn references(part: &Value) -> Vec<&str> {
+        match part {
+            Value::Object(map) => {
+                let own = map.get("$ref").and_then(Value::as_str);
+                own.into_iter().chain(map.values().flat_map(references)).collect()
+            }
+            Value::Array(items) => items.iter().flat_map(references).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_reference_has_a_target() {
+        let document = serde_json::to_value(document(&crate::http::routes())).expect("JSON");
+        let references = references(&document);
+        assert!(references.len() > 500, "{}", references.len());
+        for reference in references {
+            let target = reference.strip_prefix('#').and_then(|place| document.pointer(place));
+            assert!(target.is_some(), "{reference} has no target");
+        }
+    }
+
+    #[test]
+    fn an_operation_says_which_headers_and_cookies_it_reads() {
+        let document = serde_json::to_value(document(&crate::http::routes())).expect("JSON");
+        let read = |path: &str, method: &str| {
+            let parameters = document["paths"][path][method]["parameters"].as_array().expect("parameters").iter();
+            let own = parameters.map(|one| match one["$ref"].as_str() {
+                Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a target"),
+                None => one,
+            });
+            let own = own.filter(|one| one["in"] == "header" || one["in"] == "cookie");
+            let mut names: Vec<_> = own.map(|one| one["name"].as_str().expect("a name")).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(read("/health", "get"), ["Accept-Encoding", "X-Request-Id"]);
+        let login = ["Accept-Encoding", "User-Agent", "X-Request-Id", "faceofmind_device", "traceparent"];
+        assert_eq!(read("/api/v1/auth/login", "post"), login);
+        let registration = ["Accept-Encoding", "Accept-Language", "X-Request-Id", "faceofmind_device", "traceparent"];
+        assert_eq!(read("/api/v1/auth/register", "post"), registration);
+        let post =
+            ["Accept-Encoding", "Accept-Language", "Idempotency-Key", "X-Request-Id", "X-Time-Zone", "traceparent"];
+        assert_eq!(read("/api/v1/posts", "post"), post);
     }
 
     #[test]

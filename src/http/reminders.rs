@@ -6,7 +6,7 @@ use faceofmind_domain::reminders::{
 };
 use faceofmind_model::ReminderId;
 use salvo::{
-    Request, Router, Writer,
+    Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
     writing::Json,
 };
@@ -16,7 +16,7 @@ use super::{
     body::Body,
     caller::Caller,
     fields::request,
-    helplines::helplines,
+    helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
     page::OffsetQuery,
     path::PathId,
@@ -102,10 +102,10 @@ async fn create(
     caller: Caller,
     key: Idempotency,
     body: Body<CreateReminderRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<ReminderView>, Problem> {
     let CreateReminderRequest { title, description, reminder_time, is_active } = body.0;
-    let helplines = helplines(req, &caller, [&title, &description]).await?;
+    let helplines = helplines(locale, &caller, [&title, &description]).await?;
     let new = NewReminder { title, description, reminder_time, is_active };
     let (user, respond) = (caller.user.id, respond::<_, ReminderView, 201>);
     let created = state.modules.reminders.ask(CreateReminder { user, new, key: key.into_key(user), respond }).await?;
@@ -158,10 +158,10 @@ async fn update(
     caller: Caller,
     id: PathId,
     body: Body<UpdateReminderRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<Json<ReminderView>, Problem> {
     let UpdateReminderRequest { title, description, reminder_time, is_active } = body.0;
-    let helplines = helplines(req, &caller, title.iter().chain(&description)).await?;
+    let helplines = helplines(locale, &caller, title.iter().chain(&description)).await?;
     let change = ReminderChange { title, description, reminder_time, is_active };
     let message = UpdateReminder { user: caller.user.id, id: ReminderId(id.0), change };
     Ok(Json(ReminderView { helplines, ..state.modules.reminders.ask(message).await?.into() }))

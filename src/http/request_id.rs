@@ -7,7 +7,7 @@ use uuid::Uuid;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that a client may choose, in characters.
-const MAX_LENGTH: usize = 128;
+pub const MAX_LENGTH: usize = 128;
 
 /// The id of a request: the client's own, or a new UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]

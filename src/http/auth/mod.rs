@@ -4,8 +4,8 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::logins::{self, EndAllLogins, EndLogin, ListLogins, PasswordLogin, RefreshTokens, TokenPair};
 use faceofmind_model::LoginId;
 use salvo::{
-    Response, Router, Writer,
-    oapi::{RouterExt, ToSchema, endpoint},
+    Depot, Request, Response, Router, Writer, async_trait,
+    oapi::{Components, EndpointOutRegister, Operation, RouterExt, ToSchema, endpoint},
     writing::Json,
 };
 use serde::Serialize;
@@ -13,8 +13,9 @@ use serde::Serialize;
 use crate::http::{
     body::Body,
     caller::{Anonymous, Caller},
-    client::set_device_cookie,
+    client::{device_cookie_header, set_device_cookie},
     fields::request,
+    openapi::add_to_success,
     path::PathId,
     problem::Problem,
     responses::MessageBody,
@@ -81,26 +82,45 @@ impl From<TokenPair> for LoginResponse {
     }
 }
 
+/// The tokens of a login as their document, and the device token in a cookie.
+struct LoginTokens {
+    tokens: TokenPair,
+    /// Whether browsers send the cookie over TLS alone.
+    secure: bool,
+}
+
+#[async_trait]
+impl Writer for LoginTokens {
+    async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
+        set_device_cookie(res, &self.tokens.device_token, self.secure);
+        res.render(Json(LoginResponse::from(self.tokens)));
+    }
+}
+
+impl EndpointOutRegister for LoginTokens {
+    fn register(components: &mut Components, operation: &mut Operation) {
+        Json::<LoginResponse>::register(components, operation);
+        add_to_success(operation, "Set-Cookie", device_cookie_header());
+    }
+}
+
 /// Logs in with an e-mail address and a password.
 ///
 /// A 401 does not say which of the two is wrong. For an account whose address is not verified, the right password is
 /// answered with 400, and a new code is mailed. The response sets a cookie, by which later logins of the same device are
 /// known: what strangers do does not bar them.
-#[endpoint(operation_id = "auth_login", responses(
+#[endpoint(operation_id = "auth_login", parameters(
+    ("User-Agent" = Option<String>, Header, description = "The device, as the user's logins and mails name it. Its \
+        first 200 printable ASCII characters are kept.")
+), responses(
     (status_code = 400, description = "The password is right, and the address is not verified"),
     (status_code = 401, description = "The address or the password is wrong"),
     (status_code = 403, description = "The password is right, and the account is suspended or deactivated")
 ))]
-async fn login(
-    state: State<AppState>,
-    client: Anonymous,
-    body: Body<LoginRequest>,
-    res: &mut Response,
-) -> Result<Json<LoginResponse>, Problem> {
+async fn login(state: State<AppState>, client: Anonymous, body: Body<LoginRequest>) -> Result<LoginTokens, Problem> {
     let (LoginRequest { email, password }, Anonymous { context, device }) = (body.0, client);
     let tokens = state.modules.logins.ask(PasswordLogin { email, password, device, context }).await?;
-    set_device_cookie(res, &tokens.device_token, state.secure_cookies);
-    Ok(Json(tokens.into()))
+    Ok(LoginTokens { tokens, secure: state.secure_cookies })
 }
 
 request! {
@@ -118,14 +138,9 @@ request! {
 #[endpoint(operation_id = "auth_refresh", responses(
     (status_code = 401, description = "The refresh token is malformed, expired, used or revoked")
 ))]
-async fn refresh(
-    state: State<AppState>,
-    body: Body<RefreshRequest>,
-    res: &mut Response,
-) -> Result<Json<LoginResponse>, Problem> {
+async fn refresh(state: State<AppState>, body: Body<RefreshRequest>) -> Result<LoginTokens, Problem> {
     let tokens = state.modules.logins.ask(RefreshTokens { refresh_token: body.0.refresh_token }).await?;
-    set_device_cookie(res, &tokens.device_token, state.secure_cookies);
-    Ok(Json(tokens.into()))
+    Ok(LoginTokens { tokens, secure: state.secure_cookies })
 }
 
 /// Ends the login of the access token. Its tokens stop working at once.

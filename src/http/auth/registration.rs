@@ -63,7 +63,10 @@ struct RegisterResponse {
 /// Registers an account and mails a 6-digit code.
 ///
 /// The response is the same whether the address has an account or not. Registering again sends another code.
-#[endpoint(operation_id = "auth_register")]
+#[endpoint(operation_id = "auth_register", parameters(
+    ("Accept-Language" = Option<String>, Header, description = "The most preferred available language becomes the \
+        user's (RFC 9110 §12.5.4). At most 16 are read, and a malformed one is ignored.")
+))]
 async fn register(
     state: State<AppState>,
     client: Anonymous,

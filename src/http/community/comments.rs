@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
 use faceofmind_model::{CommentId, PostId};
 use salvo::{
-    Request, Router, Writer,
+    Router, Writer,
     oapi::{ToSchema, endpoint},
     writing::Json,
 };
@@ -15,7 +15,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
-    helplines::helplines,
+    helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
     page::{Page, PageQuery},
     path::PathId,
@@ -104,9 +104,9 @@ async fn create(
     id: PathId,
     key: Idempotency,
     body: Body<CommentRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<CommentView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await?;
+    let helplines = helplines(locale, &caller, [&body.0.content]).await?;
     let new = new_content(&caller, key, body.0.content);
     let message = CreateComment { post: PostId(id.0), new, respond: respond::<_, CommentView, 201> };
     let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
@@ -124,10 +124,10 @@ async fn update(
     id: PathId,
     cid: PathId,
     body: Body<CommentRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<Json<CommentView>, Problem> {
     let (post, id, content) = (PostId(id.0), CommentId(cid.0), body.0.content);
-    let helplines = helplines(req, &caller, [&content]).await?;
+    let helplines = helplines(locale, &caller, [&content]).await?;
     let updated = state.modules.community.ask(UpdateComment { post, id, content, editor: editor(&caller) }).await?;
     Ok(Json(CommentView { helplines, ..updated.into() }))
 }

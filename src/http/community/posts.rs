@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
 use faceofmind_model::PostId;
 use salvo::{
-    Request, Router, Writer,
+    Router, Writer,
     oapi::{ToSchema, endpoint},
     writing::Json,
 };
@@ -15,7 +15,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
-    helplines::helplines,
+    helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
     page::{Page, PageQuery},
     path::PathId,
@@ -92,9 +92,9 @@ pub(super) async fn create(
     caller: Caller,
     key: Idempotency,
     body: Body<PostRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<PostView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await?;
+    let helplines = helplines(locale, &caller, [&body.0.content]).await?;
     let message = CreatePost { new: new_content(&caller, key, body.0.content), respond: respond::<_, PostView, 201> };
     let response = IdempotentResponse::from(state.modules.community.ask(message).await?);
     Ok(response.with_helplines(&helplines))
@@ -116,9 +116,9 @@ async fn update(
     caller: Caller,
     id: PathId,
     body: Body<PostRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<Json<PostView>, Problem> {
-    let helplines = helplines(req, &caller, [&body.0.content]).await?;
+    let helplines = helplines(locale, &caller, [&body.0.content]).await?;
     let message = UpdatePost { id: PostId(id.0), content: body.0.content, editor: editor(&caller) };
     Ok(Json(PostView { helplines, ..state.modules.community.ask(message).await?.into() }))
 }

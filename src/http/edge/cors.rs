@@ -21,7 +21,7 @@ const ALLOWED_HEADERS: &[&str] = &[
     "x-time-zone",
 ];
 /// The response headers that web pages may read.
-const EXPOSED_HEADERS: &[&str] = &["link", "retry-after", "x-request-id"];
+pub const EXPOSED_HEADERS: &[&str] = &["link", "retry-after", "x-request-id"];
 
 /// The origins whose pages may read responses. Tokens are sent in `Authorization`, never in cookies, so credentials are
 /// not allowed and `*` is safe.

@@ -20,7 +20,11 @@ mod request_trace;
 mod require_host;
 mod response_defaults;
 
-pub use self::{admission::Admission, cors::CorsPolicy};
+pub use self::{
+    admission::Admission,
+    cors::{CorsPolicy, EXPOSED_HEADERS},
+    response_defaults::CONTENT_POLICY,
+};
 use self::{
     body_limit::{drain, limit_body},
     cors::CrossOrigin,

@@ -12,6 +12,9 @@ use salvo_compression::{Compression, CompressionLevel};
 
 use crate::http::responses::MessageBody;
 
+/// The Content-Security-Policy of every response that is not a page.
+pub const CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// Makes every response a JSON document, adds the charset to every text (the app reads Latin-1 by default), and forbids browsers to guess types, to
 /// send referrers, and to store what does not say how to be cached.
 pub(super) fn apply_defaults(res: &mut Response) {
@@ -50,7 +53,7 @@ fn ensure_charset(res: &mut Response) {
 fn security_headers(res: &mut Response) {
     set_default(res, X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_default(res, REFERRER_POLICY, "no-referrer");
-    set_default(res, CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    set_default(res, CONTENT_SECURITY_POLICY, CONTENT_POLICY);
 }
 
 fn set_default(res: &mut Response, name: HeaderName, value: &'static str) {

@@ -7,7 +7,10 @@ use salvo::{
         HeaderName, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
-    oapi::{BasicType, Components, Content, EndpointOutRegister, Object, Operation, Response as Described},
+    oapi::{
+        BasicType, Components, Content, EndpointOutRegister, Header, Object, Operation, RefOr, Response as Described,
+        Schema,
+    },
 };
 use tokio::sync::mpsc;
 
@@ -40,6 +43,10 @@ impl FieldType for LastEventId {
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         digits.and_then(|digits| digits.parse().ok()).ok_or(Self::REPEATED.into())
     }
+
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(BasicType::String).pattern("^[0-9]*$").into()
+    }
 }
 
 /// 200 with an event stream, which ends when its sender is dropped.
@@ -69,7 +76,10 @@ impl EndpointOutRegister for EventStream {
     fn register(_components: &mut Components, operation: &mut Operation) {
         let example = "event: faceofmind.v1.session.ended\ndata: {\"specversion\":\"1.0\", …}\nid: 4711\n\n";
         let content = Content::new(Object::with_type(BasicType::String)).example(example.into());
-        operation.responses.insert("200", Described::new("A stream of events").add_content(EVENT_STREAM, content));
+        let unbuffered = Header::new(Object::with_type(BasicType::String).enum_values(["no"]));
+        let unbuffered = unbuffered.required(true).description("Proxies such as nginx pass each event on at once");
+        let response = Described::new("A stream of events").add_content(EVENT_STREAM, content);
+        operation.responses.insert("200", response.add_header("X-Accel-Buffering", unbuffered));
     }
 }
 

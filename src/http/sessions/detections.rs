@@ -18,7 +18,7 @@ use crate::http::{
     caller::Caller,
     extract::extractor,
     fields::{FieldReader, FromFields, read_batch, request},
-    helplines::advice_locale,
+    helplines::RequestLocale,
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
@@ -145,7 +145,7 @@ async fn process_emotion(
     id: PathId,
     key: Idempotency,
     body: Body<ProcessEmotionRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<ProcessedEmotion, 200>, Problem> {
     let ProcessEmotionRequest { emotion, voice_content } = body.0;
     let bytes = voice_content.len();
@@ -153,7 +153,7 @@ async fn process_emotion(
     let message = ProcessEmotion {
         session: SessionId(id.0),
         detection,
-        locale: advice_locale(req, &caller),
+        locale: locale.of_advice(&caller),
         context: context(&caller, key),
         respond: respond::<_, ProcessedEmotion, 200>,
     };
@@ -210,12 +210,12 @@ async fn detect(
     id: PathId,
     key: Idempotency,
     batch: DetectionBatch,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<DetectionsRecorded>, Problem> {
     let message = RecordDetections {
         session: SessionId(id.0),
         detections: batch.into_detections(&caller).await?,
-        locale: advice_locale(req, &caller),
+        locale: locale.of_advice(&caller),
         context: context(&caller, key),
         respond: respond::<_, DetectionsRecorded, 201>,
     };

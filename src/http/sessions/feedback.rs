@@ -3,7 +3,7 @@
 use faceofmind_domain::sessions::{Feedback, RateSession, Rating};
 use faceofmind_model::SessionId;
 use salvo::{
-    Request, Router, Writer,
+    Router, Writer,
     oapi::{ToSchema, endpoint},
 };
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::http::{
     body::Body,
     caller::Caller,
     fields::request,
-    helplines::helplines,
+    helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
     path::PathId,
     problem::Problem,
@@ -69,10 +69,10 @@ async fn rate(
     id: PathId,
     key: Idempotency,
     body: Body<FeedbackRequest>,
-    req: &mut Request,
+    locale: RequestLocale,
 ) -> Result<IdempotentResponse<FeedbackView>, Problem> {
     let FeedbackRequest { comment, rating } = body.0;
-    let helplines = helplines(req, &caller, [&comment]).await?;
+    let helplines = helplines(locale, &caller, [&comment]).await?;
     let message = RateSession {
         session: SessionId(id.0),
         rating: Rating { comment, rating },

@@ -5,7 +5,9 @@ use faceofmind_system::exporter::Export;
 use salvo::{
     Depot, Request, Response, Router, Writer, async_trait,
     http::{HeaderValue, Method, StatusCode, header::CONTENT_DISPOSITION},
-    oapi::{Components, Content, EndpointOutRegister, Object, Operation, Response as Described, endpoint},
+    oapi::{
+        BasicType, Components, Content, EndpointOutRegister, Header, Object, Operation, Response as Described, endpoint,
+    },
 };
 use serde_json::json;
 
@@ -20,6 +22,9 @@ pub(super) fn router() -> Router {
     Router::with_path("me/export").get(export)
 }
 
+/// Lets browsers save the document under this name.
+const AS_FILE: &str = "attachment; filename=\"faceofmind-export.json\"";
+
 /// A document that is sent while it is read from the database. When reading fails the connection is closed, so that the
 /// client sees an incomplete transfer and never a document that looks complete.
 /// Without one, as for `HEAD`, there are only the headers.
@@ -29,8 +34,7 @@ struct ExportDownload(Option<ExportStream>);
 impl Writer for ExportDownload {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
         let headers = res.headers_mut();
-        let file = HeaderValue::from_static("attachment; filename=\"faceofmind-export.json\"");
-        headers.insert(CONTENT_DISPOSITION, file);
+        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(AS_FILE));
         res.status_code(StatusCode::OK);
         match self.0 {
             Some(document) => stream_json(res, document),
@@ -68,6 +72,9 @@ impl EndpointOutRegister for ExportDownload {
         }));
         let response = Described::new("The document, as a file to save");
         let response = response.add_content("application/json", Content::new(document));
+        let disposition = Header::new(Object::with_type(BasicType::String).enum_values([AS_FILE]));
+        let disposition = disposition.required(true).description("The name of the file (RFC 6266)");
+        let response = response.add_header("Content-Disposition", disposition);
         operation.responses.insert(StatusCode::OK.as_str(), response);
     }
 }

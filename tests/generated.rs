@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     harness::{Client, Response, TestApp, tests_on_both_profiles},
-    openapi::{Operation, document, operations_of},
+    openapi::{ORIGIN, Operation, document, operations_of},
 };
 
 tests_on_both_profiles! {
-    what_the_document_allows_is_read with [("RATE_LIMITS", "off")],
-    what_the_document_forbids_is_refused with [("RATE_LIMITS", "off")],
+    what_the_document_allows_is_read with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", ORIGIN)],
+    what_the_document_forbids_is_refused with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", ORIGIN)],
 }
 
 /// Valid bodies and queries of each operation.
@@ -198,9 +198,10 @@ fn is_unread(response: &Response) -> bool {
     [413, 415, 422].contains(&response.status) || response.text.contains("/problems/invalid-window")
 }
 
-/// Calls as an admin, who may do everything. Some operations end the login.
+/// Calls as an admin, who may do everything, and as a page of another origin. Some operations end the login. The harness fails a response
+/// with a header that the document does not name.
 async fn call(admin: &Client, operation: &Operation, query: &str, body: Option<&Value>) -> Response {
-    let call = admin.call(operation.method.clone(), &format!("{}?{query}", operation.path));
+    let call = admin.call(operation.method.clone(), &format!("{}?{query}", operation.path)).header("origin", ORIGIN);
     match body {
         Some(body) => call.json(body).send().await,
         None => call.send().await,

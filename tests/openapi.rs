@@ -1,9 +1,11 @@
 //! The OpenAPI document: every route in it works as documented, and the document in the repository is the current one.
 
-use reqwest::Method;
+use std::collections::BTreeSet;
+
+use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Program, Response, TestApp, tests_on_both_profiles};
+use crate::harness::{Client, Program, Response, TestApp, openapi_headers::violations, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     every_route_answers_json_with_its_charset_and_a_request_id,
@@ -11,7 +13,11 @@ tests_on_both_profiles! {
     every_operation_has_an_explicit_id_and_its_errors,
     every_schema_has_an_explicit_name_and_an_example,
     every_call_of_the_contract_is_documented,
+    every_documented_header_is_sent with [("CORS_ORIGINS", ORIGIN)],
 }
+
+/// An origin whose pages may call the service, so that its responses have the headers of CORS too.
+pub(crate) const ORIGIN: &str = "https://admin.example.org";
 
 /// An operation: the method, the path with values for its parameters, and its documentation.
 pub(crate) struct Operation {
@@ -220,6 +226,54 @@ async fn every_call_of_the_contract_is_documented(app: &TestApp) {
     for call in contract {
         assert!(documented.iter().any(|one| one == call), "{call} is not among {documented:#?}");
     }
+}
+
+/// The harness fails a response with a header that the document does not name. Here, a response has each that it names.
+async fn every_documented_header_is_sent(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let call = |method: Method, path: &str| ada.api(method, path).header("origin", ORIGIN);
+    for _ in 0..2 {
+        call(Method::POST, "/posts").json(&json!({ "content": "x".repeat(800) })).send().await.assert_status(201);
+    }
+    let log_in = |password: &str| {
+        call(Method::POST, "/auth/login").json(&json!({ "email": ada.email, "password": password })).send()
+    };
+    let mut responses = vec![
+        log_in(&ada.password).await.assert_status(200),
+        call(Method::HEAD, "/posts").header("accept-encoding", "gzip").send().await.assert_status(200),
+        call(Method::GET, "/posts?limit=1").send().await.assert_status(200),
+        call(Method::GET, "/users/me/export").send().await.assert_status(200),
+        call(Method::GET, "/events").send().await.assert_status(200),
+        call(Method::POST, "/posts").body("{}").header("content-encoding", "gzip").send().await.assert_status(415),
+    ];
+    while responses.len() < 50 && responses.iter().all(|response| response.status != 429) {
+        responses.push(log_in("another password").await);
+    }
+    let sent: BTreeSet<_> = responses.iter().flat_map(|response| response.headers.keys()).collect();
+    for operation in operations(&app.client()).await {
+        for response in operation.docs["responses"].as_object().expect("responses").values() {
+            for name in response["headers"].as_object().expect("headers").keys() {
+                let is_sent = sent.iter().any(|one| name.eq_ignore_ascii_case(one.as_str()));
+                assert!(is_sent, "{name} is documented at {}, and no response has it", operation.template);
+            }
+        }
+    }
+}
+
+#[test]
+fn headers_that_differ_from_the_document_are_found() {
+    let mut headers = HeaderMap::new();
+    let missing = violations(&Method::GET, "/health", 200, &headers);
+    assert!(missing.contains(&"X-Request-Id is required and missing".to_owned()), "{missing:?}");
+    headers.insert("cache-control", "public".parse().expect("a value"));
+    headers.insert("x-powered-by", "chance".parse().expect("a value"));
+    let found = violations(&Method::HEAD, "/health/?x=1", 200, &headers);
+    for violation in ["x-powered-by is not documented", "cache-control has the undocumented value \"public\""] {
+        assert!(found.contains(&violation.to_owned()), "{violation} is not among {found:?}");
+    }
+    let of_another = violations(&Method::GET, "/api/v1/users/7", 200, &headers);
+    assert!(of_another.contains(&"x-powered-by is not documented".to_owned()), "{of_another:?}");
+    assert!(violations(&Method::GET, "/docs", 200, &headers).is_empty(), "a page is not documented");
 }
 
 /// A change of the contract is visible in review.

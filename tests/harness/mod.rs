@@ -15,6 +15,7 @@
 //! | `events`, `event_consumer` | the events of a service; a consumer that survives failures |
 //! | `event_stream` | server-sent events, as a client reads them |
 //! | `asyncapi_schema` | validation of events against `docs/asyncapi.yaml` |
+//! | `openapi_headers` | validation of a response's headers against `docs/openapi.json` |
 //! | `raw_http` | bytes over a socket, for requests that no HTTP client would send |
 //! | `tcp_proxy` | a proxy that makes a server unreachable |
 //! | `nats_server` | a nats-server that a test may kill |
@@ -33,6 +34,7 @@ mod events;
 pub(crate) mod logs;
 mod mail;
 pub(crate) mod nats_server;
+pub(crate) mod openapi_headers;
 mod person;
 mod program;
 mod raw_http;

@@ -3,6 +3,8 @@
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Map, Value};
 
+use super::openapi_headers::violations;
+
 /// One response.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
@@ -34,6 +36,8 @@ impl Response {
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let response = Self { status, headers, text, json, to: format!("{method} {path}") };
         response.assert_request_id();
+        let violations = violations(method, path, status, &response.headers);
+        assert!(violations.is_empty(), "{} answered {status}: {violations:?}", response.to);
         // `/ready` answers 503 with the state of each part, not with a problem.
         if !is_stream && *method != Method::HEAD && path != "/ready" && (path.starts_with("/api") || status >= 400) {
             response.assert_json();

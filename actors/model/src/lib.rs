@@ -16,7 +16,7 @@ pub mod user;
 
 pub use community::{CommentId, PostId};
 pub use login::LoginId;
-pub use mail_reason::{MailPriority, MailReason};
+pub use mail_reason::{FoldedNotices, FoldedTopic, MailPriority, MailReason};
 pub use otp_code::{LinkToken, OtpCode};
 pub use reminder::ReminderId;
 pub use request_context::RequestContext;

@@ -2,6 +2,7 @@
 
 #![expect(missing_docs, reason = "a field that is an id is documented by its type")]
 
+use faceofmind_base::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{ClaimId, Email, LoginId, ReminderId, UserId};
@@ -43,6 +44,58 @@ pub enum MailReason {
         /// The address before the change.
         old: Email,
     },
+    /// Notices beyond a bound, which wait to be sent as one mail.
+    FoldedNotices(FoldedNotices),
+}
+
+/// Several notices about the same address and topic, as one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FoldedNotices {
+    /// The user with the address.
+    pub user: UserId,
+    /// The address that the notices are about.
+    pub address: Email,
+    /// What was tried.
+    pub topic: FoldedTopic,
+    /// The number of tries.
+    pub count: u32,
+    /// When the first try was.
+    pub first: Timestamp,
+    /// When the last try was.
+    pub last: Timestamp,
+}
+
+/// What folded notices are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldedTopic {
+    /// Registrations of an address that has an account.
+    AlreadyRegistered,
+    /// Requested changes to an address that has an account.
+    AddressTaken,
+}
+
+impl FoldedTopic {
+    /// The word that is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlreadyRegistered => "already_registered",
+            Self::AddressTaken => "address_taken",
+        }
+    }
+}
+
+impl FoldedNotices {
+    /// Returns both as one, or `None` if they are about different things.
+    pub fn merge(&self, other: &Self) -> Option<Self> {
+        let key = |notices: &Self| (notices.user, notices.address.clone(), notices.topic);
+        (key(self) == key(other)).then(|| Self {
+            count: self.count.saturating_add(other.count),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            ..self.clone()
+        })
+    }
 }
 
 /// How urgent a mail is, the most urgent first. The mail queue stores the number.
@@ -63,7 +116,8 @@ impl MailReason {
             Self::PasswordChanged { .. }
             | Self::NewDevice { .. }
             | Self::AddressChangeAsked { .. }
-            | Self::AddressChanged { .. } => MailPriority::Notice,
+            | Self::AddressChanged { .. }
+            | Self::FoldedNotices(_) => MailPriority::Notice,
             Self::Reminder { .. } => MailPriority::Reminder,
         }
     }
@@ -77,7 +131,8 @@ impl MailReason {
             | Self::Reminder { user, .. }
             | Self::AddressClaim { user, .. }
             | Self::AddressChangeAsked { user, .. }
-            | Self::AddressChanged { user, .. } => Some(*user),
+            | Self::AddressChanged { user, .. }
+            | Self::FoldedNotices(FoldedNotices { user, .. }) => Some(*user),
             Self::PasswordReset { .. } => None,
         }
     }

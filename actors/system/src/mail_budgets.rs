@@ -1,5 +1,5 @@
-//! The most mails that an address gets in a day, by who causes them. Notices about the security of an account have no bound: those of new
-//! log-ins are put off, and then sent as one mail.
+//! The most mails that an address gets in a day, by who causes them. A notice about the security of an account is never dropped: beyond its
+//! bound it is put off, and then sent with others of its kind as one mail.
 
 use std::time::Duration;
 
@@ -23,13 +23,15 @@ const BY_ONE_STRANGER: Limit = Limit { name: "mails caused by one stranger", max
 /// What clients cause from networks that the account knows: nothing that strangers do uses it up.
 const BY_OWNER: Limit = Limit { name: "mails caused by the owner", max: 24, window: DAY };
 const REMINDERS: Limit = Limit { name: "reminders mailed", max: 50, window: MORNING_TO_MORNING };
+/// The mails for notices beyond the bounds above, of an address and topic. *Why* a limit of their own: strangers who use up the other limits
+/// whenever a window starts would put them off again and again.
+const FOLDED_NOTICES: Limit = Limit { name: "notices sent as one mail", max: 1, window: THIRD_OF_A_DAY };
 /// Further ones become one mail.
 const NEW_LOGINS: Limit = Limit { name: "notices of new log-ins", max: 5, window: HOUR };
 
 /// Whether a mail fits.
 pub(crate) enum Spent {
     Fits,
-    Exceeded,
     /// It fits after this time.
     Later(Duration),
 }
@@ -46,13 +48,7 @@ pub(crate) async fn spend(
     }
     match limiter.ask(Acquire(keys(job, context, is_known))).await {
         Ok(_reservation) => Ok(Spent::Fits),
-        Err(RateLimitError::Exceeded { retry_after }) if matches!(context.topic, MailTopic::NewDevice(_)) => {
-            Ok(Spent::Later(retry_after))
-        }
-        Err(RateLimitError::Exceeded { .. }) => {
-            tracing::warn!(mail = %job.id, user = %context.user, "mail dropped: its recipient has reached the limit of such mails");
-            Ok(Spent::Exceeded)
-        }
+        Err(RateLimitError::Exceeded { retry_after }) => Ok(Spent::Later(retry_after)),
         Err(error) => Err(error.into()),
     }
 }
@@ -62,11 +58,13 @@ fn keys(job: &MailJob, context: &MailContext, is_known: bool) -> Vec<RateLimitKe
     let of = |limit, subject: String| RateLimitKey { limit, subject };
     let (address, user) = (context.to.as_str(), context.user);
     match &context.topic {
-        MailTopic::Claim { .. } | MailTopic::AlreadyRegistered | MailTopic::Reset if is_known => {
+        // It is put off in any case, because no code is issued for it.
+        MailTopic::AlreadyRegistered { is_stored: false } => Vec::new(),
+        MailTopic::Claim { .. } | MailTopic::AlreadyRegistered { .. } | MailTopic::Reset if is_known => {
             vec![of(BY_OWNER, address.to_owned())]
         }
         MailTopic::Claim { .. }
-        | MailTopic::AlreadyRegistered
+        | MailTopic::AlreadyRegistered { .. }
         | MailTopic::Reset
         | MailTopic::AddressClaim { .. }
         | MailTopic::AddressTaken => {
@@ -74,6 +72,7 @@ fn keys(job: &MailJob, context: &MailContext, is_known: bool) -> Vec<RateLimitKe
         }
         MailTopic::Reminder(_) => vec![of(REMINDERS, user.to_string())],
         MailTopic::NewDevice(_) => vec![of(NEW_LOGINS, user.to_string())],
+        MailTopic::Folded(notices) => vec![of(FOLDED_NOTICES, format!("{address} {}", notices.topic.as_str()))],
         MailTopic::PasswordChanged | MailTopic::AddressChangeAsked | MailTopic::AddressChanged => Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! What each mail says, decided when it is about to be sent.
 
+use std::time::Duration;
+
 use faceofmind_base::Timestamp;
 use faceofmind_db::StoreError;
 use faceofmind_domain::{
@@ -7,10 +9,12 @@ use faceofmind_domain::{
     logins::FindLogin,
     reminders::FindSentReminder,
 };
-use faceofmind_model::{ClaimId, Email, LoginId, MailReason};
+use faceofmind_model::{ClaimId, Email, FoldedNotices, FoldedTopic, LoginId, MailReason};
 use faceofmind_platform::{
     Platform, login_store,
-    mail::{ComposeError, ComposeFuture, Composed, ComposedMail, DeviceLogin, MailComposer, MailJob, MailTemplate},
+    mail::{
+        ComposeError, ComposeFuture, Composed, ComposedMail, DeviceLogin, MailComposer, MailJob, MailTemplate, Tries,
+    },
     otp::{IssueCode, IssuedCode, OtpError, Purpose},
 };
 use futures_util::future::BoxFuture;
@@ -40,13 +44,21 @@ impl MailComposer for MailComposition {
             let Some(context) = found else { return self.issue_unsent(job, reason).await };
             let is_known = self.is_known(job, &context).await?;
             let spent = mail_budgets::spend(&self.platform.limiter, job, &context, is_known).await?;
-            if let Spent::Later(delay) = spent {
-                return Ok(Composed::Later(delay));
+            if let (Spent::Later(delay), MailTopic::NewDevice(_)) = (&spent, &context.topic) {
+                return Ok(Composed::Later(*delay));
             }
             // Beyond the limit a code is issued too, as for an address without an account, so that guesses do not tell one from the other.
             let template = self.template(job, &context, is_known).await?;
-            let Some(template) = template.filter(|_| matches!(spent, Spent::Fits)) else {
-                return Ok(Composed::Nothing);
+            let template = match (spent, template) {
+                (Spent::Fits, Some(template)) => template,
+                (Spent::Fits, None) => return Ok(put_off(job, context, QUOTA_WINDOW)),
+                (Spent::Later(delay), _) => {
+                    let put_off = put_off(job, context, delay);
+                    if matches!(put_off, Composed::Nothing) {
+                        tracing::warn!(mail = %job.id, "mail dropped: its recipient has reached the limit of such mails");
+                    }
+                    return Ok(put_off);
+                }
             };
             let MailContext { user, to, language, .. } = context;
             Ok(Composed::Mail(Box::new(ComposedMail { user, to, language, template })))
@@ -56,12 +68,27 @@ impl MailComposer for MailComposition {
 
 /// The most logins that one notice lists. It counts the others.
 const MAX_LISTED: usize = 10;
+/// The window of the quota of codes, which also bounds the notices that are sent in place of a code.
+const QUOTA_WINDOW: Duration = Duration::from_secs(600);
+
+/// Folds a notice of security, which is never dropped. Other mails are not sent later: the user requests a new code.
+fn put_off(job: &MailJob, context: MailContext, delay: Duration) -> Composed {
+    let MailContext { user, to: address, topic, .. } = context;
+    let one = |topic| FoldedNotices { user, address, topic, count: 1, first: job.created_at, last: job.created_at };
+    let notices = match topic {
+        MailTopic::AlreadyRegistered { .. } => one(FoldedTopic::AlreadyRegistered),
+        MailTopic::AddressTaken => one(FoldedTopic::AddressTaken),
+        MailTopic::Folded(notices) => notices,
+        _ => return Composed::Nothing,
+    };
+    Composed::Fold(notices, delay)
+}
 
 impl MailComposition {
     /// Whether the account knows the network of the client that caused the mail, for mails that a stranger could cause too. A change of
     /// address is the request of another account's user.
     async fn is_known(&self, job: &MailJob, context: &MailContext) -> Result<bool, StoreError> {
-        if !matches!(context.topic, MailTopic::Claim { .. } | MailTopic::AlreadyRegistered | MailTopic::Reset) {
+        if !matches!(context.topic, MailTopic::Claim { .. } | MailTopic::AlreadyRegistered { .. } | MailTopic::Reset) {
             return Ok(false);
         }
         let mut reader = self.platform.db.read_conn().await?;
@@ -80,6 +107,7 @@ impl MailComposition {
         let first_name = context.first_name.clone();
         let zoned = |moment: Timestamp| self.zoned(moment, context);
         let at = zoned(job.created_at);
+        let once = || Tries { count: 1, first: zoned(job.created_at), last: zoned(job.created_at) };
         Ok(match &context.topic {
             MailTopic::Claim { claim, name, at, has_others } => {
                 let issued = issue(Purpose::Verification, Some(*claim)).await?;
@@ -102,9 +130,10 @@ impl MailComposition {
                     link: issued.link,
                 })
             }
-            MailTopic::AlreadyRegistered => {
+            MailTopic::AlreadyRegistered { is_stored: false } => None,
+            MailTopic::AlreadyRegistered { is_stored: true } => {
                 let unsent = issue(Purpose::Verification, None).await?;
-                unsent.map(|_| MailTemplate::AlreadyRegistered { first_name, at })
+                unsent.map(|_| MailTemplate::AlreadyRegistered { first_name, tries: once() })
             }
             MailTopic::PasswordChanged => Some(MailTemplate::PasswordChanged { first_name, at }),
             MailTopic::NewDevice(login) => self.new_logins(job, context, *login).await?,
@@ -126,10 +155,17 @@ impl MailComposition {
             }
             MailTopic::AddressTaken => {
                 let unsent = issue(Purpose::EmailChange, None).await?;
-                unsent.map(|_| MailTemplate::AddressTaken { first_name, at })
+                unsent.map(|_| MailTemplate::AddressTaken { first_name, tries: once() })
             }
             MailTopic::AddressChangeAsked => Some(MailTemplate::AddressChangeAsked { first_name, at }),
             MailTopic::AddressChanged => Some(MailTemplate::AddressChanged { first_name, at }),
+            MailTopic::Folded(FoldedNotices { topic, count, first, last, .. }) => {
+                let tries = Tries { count: *count, first: zoned(*first), last: zoned(*last) };
+                Some(match topic {
+                    FoldedTopic::AlreadyRegistered => MailTemplate::AlreadyRegistered { first_name, tries },
+                    FoldedTopic::AddressTaken => MailTemplate::AddressTaken { first_name, tries },
+                })
+            }
         })
     }
 

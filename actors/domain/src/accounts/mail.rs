@@ -1,7 +1,7 @@
 //! What a mail says and to whom. Decided when it is about to be sent; until then a mail job holds only its reason.
 
 use faceofmind_base::Timestamp;
-use faceofmind_model::{ClaimId, Email, LoginId, ReminderId, Status, User, UserId};
+use faceofmind_model::{ClaimId, Email, FoldedNotices, LoginId, ReminderId, Status, User, UserId};
 
 use super::pending_registrations::PendingRegistration;
 
@@ -33,7 +33,11 @@ pub enum MailTopic {
         has_others: bool,
     },
     /// A registration of an address that has an account.
-    AlreadyRegistered,
+    AlreadyRegistered {
+        /// Whether the registration is stored. Beyond a bound it is not, or another has replaced it: then no code is issued for it, as for a
+        /// new address.
+        is_stored: bool,
+    },
     /// A requested password reset; a code allows it.
     Reset,
     PasswordChanged,
@@ -50,13 +54,15 @@ pub enum MailTopic {
     /// A requested change, for the old address.
     AddressChangeAsked,
     AddressChanged,
+    /// Notices that had to wait.
+    Folded(FoldedNotices),
 }
 
 impl MailContext {
     /// A pending registration can be verified while the account is inactive. Its mail is in the language of the client that registered.
     pub(super) fn about(claim: PendingRegistration, user: User) -> Self {
         if user.status != Status::Inactive {
-            return Self::to(user, MailTopic::AlreadyRegistered);
+            return Self::to(user, MailTopic::AlreadyRegistered { is_stored: true });
         }
         let name = format!("{} {}", claim.first_name, claim.last_name);
         let language = claim.language.or_else(|| user.language.clone());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use faceofmind_model::{Email, UserId};
+use faceofmind_model::{Email, FoldedNotices, UserId};
 use futures_util::future::BoxFuture;
 
 use super::{MailJob, MailTemplate};
@@ -27,6 +27,9 @@ pub enum Composed {
     Nothing,
     /// It may not be sent yet: it is put off for this time, and then sent with those [like it](MailJob::alike).
     Later(Duration),
+    /// It may not be sent yet: these notices, of which it is one, are put off for this time. Where others of the kind wait already, they are
+    /// added to that job.
+    Fold(FoldedNotices, Duration),
 }
 
 /// Why a mail could not be composed. A later attempt may succeed.

@@ -8,7 +8,7 @@ use std::{
 
 use faceofmind_base::{Backoff, Timestamp};
 use faceofmind_db::StoreError;
-use faceofmind_model::MailReason;
+use faceofmind_model::{FoldedNotices, MailReason};
 use uuid::Uuid;
 
 use super::{
@@ -50,6 +50,8 @@ enum Attempted {
     Nothing,
     /// It may not be sent yet.
     PutOff(Duration),
+    /// It waits with others of its kind.
+    Folded(FoldedNotices, Duration),
 }
 
 /// Why a mail was not sent.
@@ -152,6 +154,10 @@ impl Delivery {
         let Deps { db, clock, rng, .. } = &self.deps;
         let counter = match attempted {
             Ok(Attempted::PutOff(delay)) => return queue::put_off(db, job, clock.now() + delay).await,
+            Ok(Attempted::Folded(notices, delay)) => {
+                let id = rng.uuid_v7(clock.now());
+                return queue::fold(db, job, (id, notices), clock.now() + delay).await;
+            }
             Ok(Attempted::Sent | Attempted::Nothing) => {
                 queue::mark_done(db, job).await?;
                 &self.done
@@ -186,6 +192,7 @@ impl Delivery {
             Composed::Mail(composed) => composed,
             Composed::Nothing => return Ok(Attempted::Nothing),
             Composed::Later(delay) => return Ok(Attempted::PutOff(delay)),
+            Composed::Fold(notices, delay) => return Ok(Attempted::Folded(notices, delay)),
         };
         let language = composed.language.as_deref().map(Language::nearest).unwrap_or_default();
         let envelope =

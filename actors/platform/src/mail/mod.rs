@@ -18,6 +18,6 @@ pub use compose::{ComposeError, ComposeFuture, Composed, ComposedMail, MailCompo
 pub use messages::{CountJobs, JobCounts, MailError, Poll};
 pub use queue::{Cause, MailJob, delete_password_resets, enqueue, erase};
 pub use render::{Envelope, Mail, RenderError, Renderer};
-pub use template::{DeviceLogin, MailTemplate};
+pub use template::{DeviceLogin, MailTemplate, Tries};
 pub use templates::Language;
 pub use transport::{SendError, SmtpSettings, SmtpTls, Transport};

@@ -1,5 +1,7 @@
 //! The SQL of the queue: who is mailed and why, never what.
 
+mod fold;
+
 use std::{sync::LazyLock, time::Duration};
 
 use faceofmind_base::Timestamp;
@@ -9,6 +11,7 @@ use sqlx::FromRow;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub(super) use self::fold::{fold, waiting_new_logins};
 use super::JobCounts;
 
 /// The time for which a claimed job is not claimed again. While a node sends, it renews the claim every [`CLAIM_RENEWAL`], so the claim of a
@@ -137,11 +140,21 @@ pub async fn enqueue(
     cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    insert(tx, id, reason, cause, (now, now)).await
+}
+
+async fn insert(
+    tx: &mut Tx,
+    id: Uuid,
+    reason: &MailReason,
+    cause: Cause<'_>,
+    (created, due): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
     let insert = "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at, priority, request_id) \
-        VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let occasion = serialized(reason)?;
     Ok(with_conn!(tx.connection(), c => sqlx::query(insert)
-        .bind(id.to_string()).bind(occasion).bind(reason.user()).bind(cause.client).bind(now)
+        .bind(id.to_string()).bind(occasion).bind(reason.user()).bind(cause.client).bind(created).bind(due)
         .bind(reason.priority() as i32).bind(cause.request_id)
         .execute(c).await.map(drop))?)
 }
@@ -213,23 +226,6 @@ async fn is_anything_due(db: &Database, now: Timestamp) -> Result<bool, StoreErr
     };
     let (due,): (i64,) = with_conn!(connection, c => sqlx::query_as(select).bind(now).fetch_one(c).await)?;
     Ok(due > 0)
-}
-
-/// Returns up to 1,000 other notices of new log-ins that wait for the user. One that failed waits for its own turn. No node sends one of them
-/// meanwhile, because a recipient is sent one mail at a time.
-pub(super) async fn waiting_new_logins(
-    db: &Database,
-    job: &MailJob,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Vec<(Uuid, MailReason)>, StoreError> {
-    let select = "SELECT id, occasion FROM mail_intents WHERE user_id = $1 AND id <> $2 AND dead_at IS NULL \
-        AND (attempts = 0 OR due_at <= $3) AND occasion LIKE '{\"why\":\"new_device\",%' ORDER BY id LIMIT 1000";
-    let mut reader = db.read_conn().await?;
-    let rows: Vec<(String, String)> = with_conn!(reader.connection(), c => sqlx::query_as(select)
-        .bind(user).bind(job.id.to_string()).bind(now).fetch_all(c).await)?;
-    let read = |(id, occasion): (String, String)| Some((id.parse().ok()?, serde_json::from_str(&occasion).ok()?));
-    Ok(rows.into_iter().filter_map(read).collect())
 }
 
 /// The mail is sent, with those alike, or there is no reason to send it any more.

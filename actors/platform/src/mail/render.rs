@@ -19,7 +19,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxCo
 use uuid::Uuid;
 
 use super::{
-    DeviceLogin, Language, MailTemplate,
+    DeviceLogin, Language, MailTemplate, Tries,
     sanitize::{as_typed, harmless_name, sanitize},
     templates,
 };
@@ -161,6 +161,9 @@ struct MailText {
     html: String,
 }
 
+/// A number with more digits could be taken for a code.
+const MAX_SHOWN: u32 = 99_999;
+
 /// The variables of a template. Text that clients sent is sanitized here, once, for the text part and the HTML part. A reminder goes only to
 /// its author, so its title stays as typed.
 fn template_vars(template: &MailTemplate) -> Value {
@@ -186,9 +189,14 @@ fn template_vars(template: &MailTemplate) -> Value {
             code => code.reveal(),
             minutes => expires_in_minutes,
         },
-        MailTemplate::AlreadyRegistered { first_name, at }
-        | MailTemplate::PasswordChanged { first_name, at }
-        | MailTemplate::AddressTaken { first_name, at }
+        MailTemplate::AlreadyRegistered { first_name, tries: Tries { count, first, last } }
+        | MailTemplate::AddressTaken { first_name, tries: Tries { count, first, last } } => context! {
+            first_name => harmless_name(first_name),
+            count => count.min(&MAX_SHOWN),
+            first => date_time(first),
+            last => date_time(last),
+        },
+        MailTemplate::PasswordChanged { first_name, at }
         | MailTemplate::AddressChangeAsked { first_name, at }
         | MailTemplate::AddressChanged { first_name, at } => context! {
             first_name => harmless_name(first_name),

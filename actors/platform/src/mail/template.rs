@@ -26,8 +26,8 @@ pub enum MailTemplate {
         link: Option<LinkToken>,
         expires_in_minutes: u32,
     },
-    /// To the owner of an active account whose address was registered again.
-    AlreadyRegistered { first_name: String, at: ZonedDateTime },
+    /// To the owner of an active account whose address was registered again: several times where the notices had to wait.
+    AlreadyRegistered { first_name: String, tries: Tries },
     /// The code that allows a new password.
     ResetCode { first_name: String, code: OtpCode, link: Option<LinkToken>, expires_in_minutes: u32 },
     /// The password was changed, or set after a reset.
@@ -55,8 +55,8 @@ pub enum MailTemplate {
         code: OtpCode,
         expires_in_minutes: u32,
     },
-    /// To the owner of an account whose address another account is to change to.
-    AddressTaken { first_name: String, at: ZonedDateTime },
+    /// To the owner of an account whose address other accounts are to change to: several requests where the notices had to wait.
+    AddressTaken { first_name: String, tries: Tries },
     /// To the current address: a change is requested. The new address is not named.
     AddressChangeAsked { first_name: String, at: ZonedDateTime },
     /// To the previous address: it was changed. The new address is not named.
@@ -70,6 +70,15 @@ pub struct DeviceLogin {
     /// The client IP, if known.
     pub address: Option<IpAddr>,
     pub at: ZonedDateTime,
+}
+
+/// What was tried with an address, for [`MailTemplate::AlreadyRegistered`] and [`MailTemplate::AddressTaken`].
+#[derive(Clone)]
+pub struct Tries {
+    pub count: u32,
+    pub first: ZonedDateTime,
+    /// Equal to the first if there is one.
+    pub last: ZonedDateTime,
 }
 
 impl MailTemplate {

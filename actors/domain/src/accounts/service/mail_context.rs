@@ -1,7 +1,7 @@
 //! What a mail says and to whom, read when it is about to be sent.
 
 use faceofmind_db::{ReadConn, StoreError};
-use faceofmind_model::{ClaimId, MailReason, Status, User};
+use faceofmind_model::{ClaimId, FoldedNotices, MailReason, Status, User};
 
 use super::AccountService;
 use crate::accounts::{
@@ -22,14 +22,18 @@ impl AccountService {
             | MailReason::Reminder { user, .. }
             | MailReason::AddressClaim { user, .. }
             | MailReason::AddressChangeAsked { user, .. }
-            | MailReason::AddressChanged { user, .. } => store::by_id(reader.connection(), *user).await?,
+            | MailReason::AddressChanged { user, .. }
+            | MailReason::FoldedNotices(FoldedNotices { user, .. }) => store::by_id(reader.connection(), *user).await?,
             MailReason::PasswordReset { email } => store::by_email(reader.connection(), email).await?,
         };
         let Some(Account { user, .. }) = account else { return Ok(None) };
         Ok(match &reason {
             MailReason::Registration { claim, .. } => {
-                let claim = pending_registrations::find(reader.connection(), user.id, *claim).await?;
-                claim.map(|claim| MailContext::about(claim, user))
+                let found = pending_registrations::find(reader.connection(), user.id, *claim).await?;
+                match found {
+                    Some(claim) => Some(MailContext::about(claim, user)),
+                    None => Self::unstored_registration_context(&mut reader, user).await?,
+                }
             }
             MailReason::PasswordReset { .. } => Some(MailContext::to(user, MailTopic::Reset)),
             MailReason::PasswordChanged { .. } => Some(MailContext::to(user, MailTopic::PasswordChanged)),
@@ -39,11 +43,26 @@ impl AccountService {
                 Some(MailContext::to(user, MailTopic::AddressChangeAsked).at(old))
             }
             MailReason::AddressChanged { old, .. } => Some(MailContext::to(user, MailTopic::AddressChanged).at(old)),
+            // The address of the account may have changed meanwhile.
+            MailReason::FoldedNotices(notices) => {
+                (user.email == notices.address).then(|| MailContext::to(user, MailTopic::Folded(notices.clone())))
+            }
             MailReason::Reminder { reminder, .. } => {
                 let is_active = user.status == Status::Active;
                 is_active.then(|| MailContext::to(user, MailTopic::Reminder(*reminder)))
             }
         })
+    }
+
+    /// The notice of a registration that is not stored, because the address has others. Where it has none, the owner has entered a code
+    /// meanwhile, and the registration was perhaps the owner's.
+    async fn unstored_registration_context(
+        reader: &mut ReadConn,
+        user: User,
+    ) -> Result<Option<MailContext>, StoreError> {
+        let has_others = pending_registrations::newest(reader.connection(), user.id).await?.is_some();
+        let is_notice = has_others && user.status != Status::Inactive;
+        Ok(is_notice.then(|| MailContext::to(user, MailTopic::AlreadyRegistered { is_stored: false })))
     }
 
     /// The mail to the requested address, if the request is still pending. If the address has an account, its owner gets a notice and no

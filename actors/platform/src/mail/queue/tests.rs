@@ -1,5 +1,5 @@
 use faceofmind_base::{Clock, Rng};
-use faceofmind_model::{LoginId, ReminderId};
+use faceofmind_model::{ClaimId, FoldedTopic, LoginId, ReminderId};
 use faceofmind_testing::databases;
 
 use super::*;
@@ -125,6 +125,46 @@ async fn what_waits_for_one_mail_waits_as_long_as_it() {
                 assert!(claim(&db, 8, 2, now).await.expect("claims").is_empty(), "none goes alone");
             }
         }
+    }
+}
+
+fn notices(topic: FoldedTopic, at: Timestamp) -> FoldedNotices {
+    let address = Email::parse("ada@example.org").expect("an address");
+    FoldedNotices { user: UserId(1), address, topic, count: 1, first: at, last: at }
+}
+
+/// Queues a registration, claims it, and folds its notice.
+async fn fold_one(db: &Database, notices: FoldedNotices, now: Timestamp, due: Timestamp) {
+    queue(db, [MailReason::Registration { user: UserId(1), claim: ClaimId(1) }], now).await;
+    let job = claim(db, 8, 2, now).await.expect("claims").pop().expect("one");
+    let id = Rng::system().uuid_v7(now);
+    fold(db, &MailJob { attempts: 9, ..job.clone() }, (id, notices.clone()), due).await.expect("another node has it");
+    fold(db, &job, (id, notices), due).await.expect("folds");
+}
+
+#[tokio::test]
+async fn folded_notices_of_a_kind_wait_as_one_job_with_the_first_and_the_last() {
+    for db in databases().await {
+        let now = Clock::system().now();
+        let (due, at) = (now + Duration::from_secs(600), |second| now + Duration::from_secs(second));
+        for (topic, second) in [
+            (FoldedTopic::AlreadyRegistered, 1),
+            (FoldedTopic::AddressTaken, 2),
+            (FoldedTopic::AlreadyRegistered, 3),
+            (FoldedTopic::AlreadyRegistered, 4),
+        ] {
+            fold_one(&db, notices(topic, at(second)), now, due + Duration::from_secs(second)).await;
+        }
+        assert!(claim(&db, 8, 2, due).await.expect("claims").is_empty(), "each waits until it is due");
+        let job = claim(&db, 8, 2, due + Duration::from_secs(1)).await.expect("claims").pop().expect("the first");
+        let three = FoldedNotices { count: 3, last: at(4), ..notices(FoldedTopic::AlreadyRegistered, at(1)) };
+        assert_eq!((job.reason.as_ref(), job.attempts), (Some(&MailReason::FoldedNotices(three)), 1));
+        reschedule(&db, &job, due + Duration::from_secs(600), "perhaps sent: lost").await.expect("reschedules");
+        fold_one(&db, notices(FoldedTopic::AlreadyRegistered, at(5)), now, due).await;
+        let left = count(db.read_conn().await.expect("reads").connection()).await.expect("counts");
+        assert_eq!(left.waiting, 3, "what perhaps arrived is sent again as it was");
+        let job = claim(&db, 8, 2, due).await.expect("claims").pop().expect("the last");
+        assert_eq!(job.reason, Some(MailReason::FoldedNotices(notices(FoldedTopic::AlreadyRegistered, at(5)))));
     }
 }
 

@@ -4,6 +4,7 @@ use mail_parser::{HeaderName as Name, Message as Parsed, MessageParser, MimeHead
 
 use super::*;
 
+mod folded;
 mod wording;
 
 const ADA: UserId = UserId(7);
@@ -23,6 +24,13 @@ fn envelope(to: &str) -> Envelope<'_> {
     Envelope { id: ID, user: ADA, to, date: Timestamp::from_micros(MARCH), language: Language::default() }
 }
 
+/// Returns that many tries, the first of them in March and the last an hour later.
+fn tries(count: u32) -> Tries {
+    let first = in_manila();
+    let last = if count == 1 { first.clone() } else { &first + jiff::Span::new().hours(1) };
+    Tries { count, first, last }
+}
+
 /// Returns every template, with `input` wherever text of a client goes.
 fn templates(input: &str) -> [MailTemplate; 10] {
     let (first_name, at, code) = (input.to_owned(), in_manila(), OtpCode::from_number(482_913));
@@ -36,7 +44,7 @@ fn templates(input: &str) -> [MailTemplate; 10] {
             link: None,
             expires_in_minutes: 5,
         },
-        MailTemplate::AlreadyRegistered { first_name: first_name.clone(), at: at.clone() },
+        MailTemplate::AlreadyRegistered { first_name: first_name.clone(), tries: tries(1) },
         MailTemplate::ResetCode {
             first_name: first_name.clone(),
             code: code.clone(),
@@ -59,7 +67,7 @@ fn templates(input: &str) -> [MailTemplate; 10] {
             code,
             expires_in_minutes: 5,
         },
-        MailTemplate::AddressTaken { first_name: first_name.clone(), at: at.clone() },
+        MailTemplate::AddressTaken { first_name: first_name.clone(), tries: tries(1) },
         MailTemplate::AddressChangeAsked { first_name: first_name.clone(), at: at.clone() },
         MailTemplate::AddressChanged { first_name: first_name.clone(), at: at.clone() },
         MailTemplate::Reminder { first_name, title: input.to_owned(), date: at.date() },

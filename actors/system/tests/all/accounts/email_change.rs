@@ -112,8 +112,12 @@ async fn the_owner_of_an_address_gets_a_notice_and_no_code() {
         for from in ["phone", "laptop", "old phone"] {
             test.request_email_change(ada.user.id, NEW, from).await.expect("is accepted");
         }
+        test.mail(NEW, 4).await;
+        test.advance(Duration::from_secs(601));
+        let notice = test.mail(NEW, 5).await;
+        assert!(notice.code().is_none() && notice.text.contains("already have an account"), "{}", notice.text);
         test.all_is_mailed().await;
-        assert_eq!(test.mails(NEW).len(), 4, "three in ten minutes, beside the welcome");
+        assert_eq!(test.mails(NEW).len(), 5, "three in ten minutes, beside the welcome, and the fourth after them");
     }
 }
 

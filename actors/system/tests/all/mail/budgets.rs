@@ -10,6 +10,18 @@ impl TestContext {
         enqueue(&mut tx, Rng::system().uuid_v7(now), reason, cause, now).await.expect("queues");
         tx.commit().await.expect("commits");
     }
+
+    /// Waits until only folded notices are queued, as one job for each kind.
+    async fn until_folded(&self, waiting: i64) {
+        let others = "SELECT count(*) FROM mail_intents WHERE occasion NOT LIKE '{\"why\":\"folded_notices\",%'";
+        until("the other mails are done", async || self.number(others).await == 0).await;
+        assert_eq!(self.jobs().await, JobCounts { waiting, dead: 0 });
+    }
+}
+
+/// Returns the texts that give a number of tries.
+fn folded(server: &MailServer) -> Vec<String> {
+    server.mails().into_iter().map(|mail| mail.text).filter(|text| text.contains(" times:")).collect()
 }
 
 fn on(number: u32) -> RequestContext {
@@ -63,5 +75,64 @@ async fn notices_of_new_logins_beyond_five_an_hour_become_one_mail() {
         test.advance(Duration::from_secs(3601));
         test.until_queued(0, 0).await;
         assert_eq!(server.mails().len(), before + 6, "the other six are one mail");
+    }
+}
+
+#[tokio::test]
+async fn notices_of_registrations_beyond_what_strangers_may_cause_become_one_mail() {
+    for (test, server) in contexts().await {
+        test.person_at(&server, ADA).await;
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+        test.until_queued(0, 0).await;
+        let before = server.mails().len();
+        for number in 0..15 {
+            for client in ["eve", "mallory"] {
+                test.register(ADA, PASSWORD, &format!("{client}{}", number / 6)).await;
+            }
+            test.until_folded(i64::from(number >= 5)).await;
+            test.advance(Duration::from_secs(601));
+        }
+        // The welcome mail was of a stranger.
+        assert_eq!(server.mails().len(), before + 11);
+        test.register(ADA, PASSWORD, "phone").await;
+        test.until_folded(1).await;
+        assert_eq!(server.mails().len(), before + 12, "the owner's network has a share of its own");
+        test.advance(Duration::from_secs(8 * 3600));
+        // What strangers cause meanwhile does not put it off again.
+        for number in 0..15 {
+            test.queue(&MailReason::PasswordReset { email: email(ADA) }, &format!("eve{number}")).await;
+        }
+        test.until_queued(0, 0).await;
+        let folded = folded(&server);
+        assert!(folded.len() == 1 && folded[0].contains("address, 19 times:"), "{folded:?}");
+    }
+}
+
+/// Of one network, two registrations in ten minutes are stored.
+#[tokio::test]
+async fn registrations_that_are_not_stored_are_counted_in_one_mail_of_eight_hours() {
+    for (test, server) in contexts().await {
+        test.person_at(&server, ADA).await;
+        test.until_queued(0, 0).await;
+        let before = server.mails().len();
+        let register_five_times = async || {
+            for _ in 0..5 {
+                test.register(ADA, PASSWORD, "eve").await;
+            }
+            test.until_folded(1).await;
+            test.advance(Duration::from_secs(601));
+        };
+        register_five_times().await;
+        test.until_queued(0, 0).await;
+        assert_eq!((server.mails().len(), folded(&server).len()), (before + 3, 1));
+        register_five_times().await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        test.until_folded(1).await;
+        assert_eq!(server.mails().len(), before + 5, "the second folded mail waits");
+        test.advance(Duration::from_secs(8 * 3600));
+        test.until_queued(0, 0).await;
+        let folded = folded(&server);
+        assert!(folded.len() == 2 && folded.iter().all(|text| text.contains("address, 3 times:")), "{folded:?}");
+        assert_eq!(server.mails().len(), before + 6);
     }
 }

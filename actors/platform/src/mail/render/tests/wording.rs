@@ -2,7 +2,7 @@
 
 use insta::{assert_snapshot, with_settings};
 
-use super::{Language, raw, templates, text};
+use super::{Language, folded::folded, raw, templates, text};
 
 #[test]
 fn every_mail_is_worded_as_in_its_snapshot() {
@@ -10,6 +10,9 @@ fn every_mail_is_worded_as_in_its_snapshot() {
         for language in Language::all() {
             for template in templates("Ada Lovelace") {
                 assert_snapshot!(format!("{}_{}", language.tag(), template.name()), text(&template, language));
+            }
+            for template in folded(14) {
+                assert_snapshot!(format!("{}_{}_folded", language.tag(), template.name()), text(&template, language));
             }
         }
     });

@@ -5,10 +5,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
-use crate::harness::{Person, TestApp, snapshot, tests_on_both_profiles};
+use crate::harness::{Person, TestApp, eventually, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_history_shows_the_session_with_all_that_was_recorded,
@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     detections_are_ordered_by_time,
     a_long_history_is_one_document,
     a_history_that_is_deleted_while_it_is_sent_ends_incomplete,
+    a_user_is_sent_eight_long_histories_at_a_time,
     the_history_of_another_user_is_not_found,
     an_invalid_id_is_refused_by_name,
 }
@@ -221,22 +222,60 @@ async fn a_long_history_is_one_document(app: &TestApp) {
     assert!(detections.iter().all(|one| one["voice_data"]["content"].as_str().expect("a text").len() == 9000));
 }
 
-async fn a_history_that_is_deleted_while_it_is_sent_ends_incomplete(app: &TestApp) {
-    let (ada, session) = recorded_at_length(app, 3000).await;
-    let mut stream = TcpStream::connect(app.address).await.expect("the service listens");
-    let path = format!("/api/v1/sessions/{session}/history");
-    let head =
-        format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n", ada.access);
+/// Requests a history and reads the status alone, which is 200. The socket buffers little of the rest.
+async fn begin_history(app: &TestApp, person: &Person, session: i64) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
+    let mut stream = socket.connect(app.address).await.expect("the service listens");
+    let (path, token) = (format!("/api/v1/sessions/{session}/history"), &person.access);
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("written");
     let mut first = [0; 12];
     stream.read_exact(&mut first).await.expect("begins");
     assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
+/// What ends a complete chunked body.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+async fn a_history_that_is_deleted_while_it_is_sent_ends_incomplete(app: &TestApp) {
+    let (ada, session) = recorded_at_length(app, 3000).await;
+    let mut stream = begin_history(app, &ada, session).await;
     ada.delete(&format!("/sessions/{session}")).await.assert_status(200);
     let mut read = Vec::new();
     // A reset may end it as well.
     drop(stream.read_to_end(&mut read).await);
-    assert!(!read.ends_with(b"\r\n0\r\n\r\n"), "{} bytes", read.len());
+    assert!(!read.ends_with(LAST_CHUNK), "{} bytes", read.len());
     assert!(read.len() < 3000 * 9000, "{} bytes", read.len());
+}
+
+/// An unread history of 7 MB is more than the sockets buffer. It ends after a pause of 10 s, so everything is prepared before.
+async fn a_user_is_sent_eight_long_histories_at_a_time(app: &TestApp) {
+    let (ada, unread) = recorded_at_length(app, 800).await;
+    let bob = app.verified("bob").await;
+    let [of_ada, short, of_bob] = [ada.start_session().await, ada.start_session().await, bob.start_session().await];
+    for (session, detections) in [(of_ada, 257), (short, 256), (of_bob, 257)] {
+        app.detect(session, app.env.clock.now().to_jiff(), "calm", detections).await;
+    }
+    let status = async |person: &Person, session: i64| person.get(&format!("/sessions/{session}/history")).await.status;
+    let next_is_sent = async || (status(&ada, of_ada).await == 200).then_some(());
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(begin_history(app, &ada, unread).await);
+    }
+    let refused = ada.get(&format!("/sessions/{of_ada}/history")).await.assert_status(429);
+    assert_eq!(refused.kind(), "too-many-waiting");
+    assert_eq!((status(&bob, of_bob).await, status(&ada, short).await), (200, 200), "of others, and in one page");
+    open.pop();
+    eventually("a reader that leaves makes its place free", next_is_sent).await;
+
+    open.push(begin_history(app, &ada, unread).await);
+    assert_eq!(status(&ada, of_ada).await, 429);
+    let mut read = Vec::new();
+    open[0].read_to_end(&mut read).await.expect("the rest");
+    assert!(read.ends_with(LAST_CHUNK) && read.len() > 800 * 9000, "{} bytes", read.len());
+    eventually("a history that is sent makes its place free", next_is_sent).await;
 }
 
 async fn the_history_of_another_user_is_not_found(app: &TestApp) {

@@ -168,18 +168,21 @@ pub(super) async fn read(
     after: Option<HistoryCursor>,
 ) -> Result<History, SessionError> {
     let session = queries::get(db, user, id).await?;
-    let rows = page(db, id, after).await?;
-    let last = rows.last().filter(|_| rows.len() == PAGE_SIZE);
+    let mut rows = page(db, id, after).await?;
+    let is_last = rows.len() <= PAGE_SIZE;
+    rows.truncate(PAGE_SIZE);
+    let last = rows.last().filter(|_| !is_last);
     let next = last.map(|&Row { timestamp, id, .. }| HistoryCursor { timestamp, id });
     Ok(History { session, detections: rows.into_iter().map(|row| row.decrypt(keyring)).collect(), next })
 }
 
+/// Returns up to a page, and one row more if another page follows.
 async fn page(db: &Database, session: SessionId, after: Option<HistoryCursor>) -> Result<Vec<Row>, StoreError> {
-    let mut reader = db.read_conn().await?;
+    let (mut reader, limit) = (db.read_conn().await?, PAGE_SIZE as i64 + 1);
     let rows = with_conn!(reader.connection(), c => match after {
-        None => sqlx::query_as(FIRST_PAGE.as_str()).bind(session).bind(PAGE_SIZE as i64).fetch_all(c).await,
+        None => sqlx::query_as(FIRST_PAGE.as_str()).bind(session).bind(limit).fetch_all(c).await,
         Some(HistoryCursor { timestamp, id }) => {
-            let next = sqlx::query_as(NEXT_PAGE.as_str()).bind(session).bind(PAGE_SIZE as i64);
+            let next = sqlx::query_as(NEXT_PAGE.as_str()).bind(session).bind(limit);
             next.bind(timestamp).bind(id).fetch_all(c).await
         }
     });

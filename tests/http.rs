@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
+    time::timeout,
 };
 
 use crate::harness::{Program, TestApp, tests_on_both_profiles};
@@ -20,6 +22,7 @@ tests_on_both_profiles! {
     fixed_pages_are_sent_once_and_confirmed_afterwards,
     time_zone_and_language_can_be_read_where_they_are_written,
     connections_of_one_client_leave_places_for_others,
+    a_head_request_takes_no_place_of_the_event_streams,
 }
 
 /// Sends a request and reads one response with a body of JSON.
@@ -201,4 +204,27 @@ async fn connections_of_one_client_leave_places_for_others(app: &TestApp) {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let exited = serving.terminate().await;
     assert_eq!(exited.errors.matches("X-Forwarded-For ignored").count(), 1, "{exited:?}");
+}
+
+/// A user may have eight streams open. The head of a stream is all of the answer, and waits for no event.
+async fn a_head_request_takes_no_place_of_the_event_streams(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let head = format!(
+        "HEAD /api/v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+        ada.access
+    );
+    let nine_heads = async || {
+        let answers = join_all((0..9).map(|_| app.raw(head.as_bytes())));
+        for answer in timeout(Duration::from_secs(5), answers).await.expect("each is answered at once") {
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+            assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+        }
+    };
+    nine_heads().await;
+    let streams = join_all((0..8).map(|_| ada.api(Method::GET, "/events").stream())).await;
+    assert!(streams.iter().all(|stream| stream.status == 200));
+    // A request that took a place, if only for a moment, would find none.
+    nine_heads().await;
+    ada.get("/events").await.assert_status(429);
+    drop(streams);
 }

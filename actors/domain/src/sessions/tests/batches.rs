@@ -57,6 +57,28 @@ async fn the_largest_batches_fit_into_their_statements() {
     }
 }
 
+/// A batch takes four commands, and keys are in the order of the batches.
+#[tokio::test]
+async fn a_command_waits_for_one_command_of_each_other_user_however_many_those_have_queued() {
+    for test in contexts_with(Settings { max_batch_rows: 4, ..Settings::default() }).await {
+        let [ada, bob, carol] =
+            [test.user("ada@x.org").await, test.user("bob@x.org").await, test.user("c@x.org").await];
+        let (held, ahead) = test.hold(carol).await;
+        let of_ada: Vec<_> = (0..20).map(|_| test.ask_to_start(ada)).collect();
+        test.until_waiting(20).await;
+        let of_bob = test.ask_to_start(bob);
+        test.until_waiting(21).await;
+        test.release(held).await;
+        ahead.await.expect("no panic").expect("starts");
+        let of_bob = of_bob.await.expect("no panic").expect("starts").id;
+        let mut before = 0;
+        for asked in of_ada {
+            before += usize::from(asked.await.expect("no panic").expect("starts").id < of_bob);
+        }
+        assert!(before < 4, "{before} of Ada's 20 were written before Bob's one");
+    }
+}
+
 #[tokio::test]
 async fn within_a_batch_one_users_commands_keep_their_order() {
     for test in contexts().await {

@@ -1,5 +1,6 @@
 mod figures;
 mod sentences;
+mod turns;
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,14 @@
 //! The most mails of a day.
 
+use faceofmind_domain::reminders::{CreateReminder, NewReminder, Reminder};
+use faceofmind_model::ReminderId;
+use faceofmind_platform::idempotency::StoredResponse;
+use faceofmind_testing::on_day;
+
 use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl TestContext {
     async fn queue(&self, reason: &MailReason, client: &str) {
@@ -16,6 +24,17 @@ impl TestContext {
         let others = "SELECT count(*) FROM mail_intents WHERE occasion NOT LIKE '{\"why\":\"folded_notices\",%'";
         until("the other mails are done", async || self.number(others).await == 0).await;
         assert_eq!(self.jobs().await, JobCounts { waiting, dead: 0 });
+    }
+
+    /// Creates a reminder that counts as sent.
+    async fn sent_reminder(&self, user: UserId) -> ReminderId {
+        let (title, description) = ("Breathe".into(), "Ten times".into());
+        let new = NewReminder { title, description, reminder_time: on_day("2100-01-01"), is_active: true };
+        let respond = |reminder: Reminder| StoredResponse { status: 201, body: reminder.id.to_string() };
+        let message = CreateReminder { user, new, key: None, respond };
+        let response = self.system.modules.reminders.ask(message).await.expect("creates");
+        self.run("UPDATE reminder_schedules SET told_at = due_at").await;
+        ReminderId(response.body.parse().expect("an id"))
     }
 }
 
@@ -134,5 +153,56 @@ async fn registrations_that_are_not_stored_are_counted_in_one_mail_of_eight_hour
         let folded = folded(&server);
         assert!(folded.len() == 2 && folded.iter().all(|text| text.contains("address, 3 times:")), "{folded:?}");
         assert_eq!(server.mails().len(), before + 6);
+    }
+}
+
+/// A day of reminders is over from one morning to the next.
+#[tokio::test]
+async fn fifty_reminders_are_mailed_in_twenty_hours_and_what_comes_after_is_dropped() {
+    for (test, server) in contexts().await {
+        let user = test.person_at(&server, ADA).await;
+        let reminder = MailReason::Reminder { user, reminder: test.sent_reminder(user).await };
+        let before = server.mails().len();
+        for _ in 0..52 {
+            test.queue(&reminder, "").await;
+        }
+        test.until_queued(0, 0).await;
+        assert_eq!(server.mails().len(), before + 50);
+        test.advance(20 * HOUR - MINUTE);
+        test.queue(&reminder, "").await;
+        test.queue(&MailReason::PasswordChanged { user }, "").await;
+        test.until_queued(0, 0).await;
+        assert_eq!(server.mails().len(), before + 51, "the notice alone");
+        test.advance(MINUTE);
+        test.queue(&reminder, "").await;
+        test.until_queued(0, 0).await;
+        assert_eq!(server.mails().len(), before + 52);
+    }
+}
+
+/// A client gets two codes in 10 minutes, which would let 288 mails pass in a day.
+#[tokio::test]
+async fn networks_that_the_account_knows_cause_twenty_four_mails_in_a_day() {
+    for (test, server) in contexts().await {
+        test.person_at(&server, ADA).await;
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+        test.until_queued(0, 0).await;
+        let before = server.mails().len();
+        let reset = MailReason::PasswordReset { email: email(ADA) };
+        for mailed in [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 24] {
+            for _ in 0..2 {
+                test.queue(&reset, "phone").await;
+            }
+            test.until_queued(0, 0).await;
+            assert_eq!(server.mails().len(), before + mailed);
+            test.advance(10 * MINUTE);
+        }
+        test.queue(&reset, "eve").await;
+        test.until_queued(0, 0).await;
+        assert_eq!(server.mails().len(), before + 25, "strangers have a share of their own");
+        test.advance(22 * HOUR);
+        test.queue(&reset, "phone").await;
+        test.until_queued(0, 0).await;
+        assert_eq!(server.mails().len(), before + 26, "another day");
     }
 }

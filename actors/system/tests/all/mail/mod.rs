@@ -8,7 +8,7 @@ use faceofmind_model::{MailReason, RequestContext, UserId};
 use faceofmind_platform::mail::{Cause, CountJobs, JobCounts, MailError, enqueue};
 use faceofmind_runtime::AskError;
 
-use crate::support::{MailServer, PASSWORD, Received, TestContext, client, email, settings, until};
+use crate::support::{HANG_UP, MailServer, PASSWORD, Received, TestContext, client, email, settings, until};
 
 mod budgets;
 mod crashes;

@@ -23,6 +23,31 @@ async fn a_mail_is_retried_with_backoff_as_the_same_mail() {
     }
 }
 
+/// Each further attempt may be a further copy.
+#[tokio::test]
+async fn a_mail_that_may_have_arrived_is_sent_again_after_ten_minutes_and_not_before() {
+    for (test, server) in contexts().await {
+        let mails_to_ada = || server.mails().iter().filter(|mail| mail.to == ADA).count();
+        server.answers(|to| if to == ADA { HANG_UP } else { "250 taken" });
+        test.register(ADA, PASSWORD, "phone").await;
+        test.until_retried(1).await;
+        test.advance(Duration::from_secs(570));
+        // It is claimed after the clock was set, together with all that is due.
+        test.register(BOB, PASSWORD, "phone").await;
+        test.until_queued(1, 0).await;
+        assert_eq!(
+            test.number("SELECT count(*) FROM mail_intents WHERE attempts > 1").await,
+            0,
+            "it is not claimed again"
+        );
+        server.answers(|_| "250 taken");
+        test.advance(Duration::from_secs(30));
+        test.until_queued(0, 0).await;
+        let (mails, copies) = (server.mails(), mails_to_ada());
+        assert!(copies == 2 && mails.first().map(|mail| &mail.id) == mails.last().map(|mail| &mail.id), "{mails:?}");
+    }
+}
+
 /// As after a restart, by another node, or when a wake-up was lost.
 #[tokio::test]
 async fn a_job_without_a_wake_up_is_sent() {

@@ -14,8 +14,11 @@ use tokio::{
 
 use super::Received;
 
-/// The reply to a mail to that address. An empty reply means that the server says nothing more.
+/// The reply to a mail to that address. An empty reply means that the server says nothing more. [`HANG_UP`] means that it closes.
 type Rule = dyn Fn(&str) -> &'static str + Send + Sync;
+
+/// Instead of a reply: the connection ends after the mail, which may have been accepted.
+pub(crate) const HANG_UP: &str = "hang up";
 
 /// An SMTP server without encryption or password.
 pub(crate) struct MailServer {
@@ -83,8 +86,10 @@ async fn serve(client: TcpStream, state: Arc<State>) -> Option<()> {
             let mail = mail(&mut stream).await?;
             let answer = state.rule.lock().expect("no test panicked with it").clone()(&mail.to);
             state.mails.lock().expect("no test panicked with it").push(mail);
-            if answer.is_empty() {
-                std::future::pending().await
+            match answer {
+                "" => std::future::pending().await,
+                HANG_UP => return None,
+                _ => {}
             }
             stream.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
         }

@@ -35,7 +35,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 mod mail_server;
-pub(crate) use mail_server::MailServer;
+pub(crate) use mail_server::{HANG_UP, MailServer};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

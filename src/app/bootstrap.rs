@@ -311,3 +311,6 @@ pub(super) fn http_config(
         stopping,
     }
 }
+
+#[cfg(test)]
+mod tests;

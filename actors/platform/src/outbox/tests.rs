@@ -17,6 +17,7 @@ mod erasure;
 mod feed;
 mod jetstream;
 mod refill;
+mod retention;
 
 const ADA: UserId = UserId(1);
 const BOB: UserId = UserId(2);

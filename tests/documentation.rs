@@ -373,6 +373,19 @@ fn the_unit_allows_a_descriptor_for_each_connection() {
     assert!(number_in("docs/faceofmind.service", "\nLimitNOFILE=") > CONNECTIONS);
 }
 
+/// NATS else acknowledges a message up to two minutes before it is on disk.
+#[test]
+fn the_composed_nats_acknowledges_no_message_before_it_is_on_disk() {
+    let compose: serde_norway::Value = serde_norway::from_str(&document("docker-compose.yml")).expect("YAML");
+    let nats = &compose["services"]["nats"];
+    let read = nats["command"].as_sequence().expect("a list").iter().skip_while(|word| *word != "--config").nth(1);
+    assert_eq!(read, Some(&nats["configs"][0]["target"]), "the server reads the file that is mounted");
+    let config = &compose["configs"][nats["configs"][0]["source"].as_str().expect("a name")]["content"];
+    let jetstream = config.as_str().and_then(|text| text.split_once("jetstream {")).expect("a block").1;
+    let settings: Vec<_> = jetstream.lines().map(str::trim).take_while(|line| *line != "}").collect();
+    assert!(settings.contains(&"sync_interval: always"), "{settings:?}");
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = document("README.md").lines().count();

@@ -20,6 +20,7 @@ tests_on_production! {
     a_password_or_a_token_in_the_url_authenticates,
     a_credentials_file_authenticates,
     a_tls_server_is_trusted_if_its_certificate_authority_is,
+    a_gap_of_the_stream_is_shown_until_it_is_accepted,
 }
 
 async fn a_password_or_a_token_in_the_url_authenticates(app: &TestApp) {
@@ -58,6 +59,41 @@ async fn a_tls_server_is_trusted_if_its_certificate_authority_is(app: &TestApp) 
     let login = ConnectOptions::new().require_tls(true).add_root_certificates(PathBuf::from(&authority));
     let settings = [("NATS_URL", url.as_str()), ("SSL_CERT_FILE", &authority)];
     assert_publishes(app, &ada, &settings, &consumer(&server, login).await).await;
+}
+
+/// The stream is lost while the service is stopped, and the outbox no longer holds the first two events.
+async fn a_gap_of_the_stream_is_shown_until_it_is_accepted(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    ada.start_session().await;
+    app.wait_until_published().await;
+    let shown = async |app: &TestApp| {
+        let operators = app.client().at(app.operators.expect("an operator listener"));
+        let metrics = operators.call(Method::GET, "/metrics").send().await.assert_status(200).text;
+        metrics.lines().find_map(|line| line.strip_prefix("faceofmind_events_gaps ")).map(str::to_owned)
+    };
+    assert_eq!(shown(app).await.as_deref(), Some("0"));
+    app.stop().await;
+    app.execute("DELETE FROM events WHERE position < 3").await;
+    let (login, server) = app.env.nats().and_then(|url| url.strip_prefix("nats://")?.split_once('@')).expect("a URL");
+    let (user, password) = login.split_once(':').expect("user:password");
+    let login = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    let context = jetstream::new(login.connect(server).await.expect("NATS accepts the login"));
+    context.delete_stream("FACEOFMIND").await.expect("the stream is there");
+
+    let node = app.another_node(&[]).await;
+    let up = json!({ "status": "ready", "database": "up", "codes": "up", "events": "up", "mail": "up" });
+    let mut degraded = up.clone();
+    (degraded["status"], degraded["event_gaps"]) = (json!("degraded"), json!(1));
+    let is = async |expected: &Value| {
+        (node.client().call(Method::GET, "/ready").send().await.json == *expected).then_some(())
+    };
+    eventually("the gap is shown", || is(&degraded)).await;
+    assert_eq!(shown(&node).await.as_deref(), Some("1"));
+    let accepted = Program::in_env(&app.env, &[]).run(&["events", "accept-gaps"], "").await;
+    assert!(accepted.code == Some(0) && accepted.output.contains("1 gaps accepted"), "{accepted:?}");
+    eventually("no gap is shown", || is(&up)).await;
+    assert_eq!(shown(&node).await.as_deref(), Some("0"));
+    node.stop().await;
 }
 
 /// A verified user of a service that has stopped. The tests run the program in the same environment.

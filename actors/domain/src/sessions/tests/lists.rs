@@ -71,3 +71,27 @@ async fn reads_do_not_wait_for_a_pending_write() {
         ahead.await.expect("no panic").expect("starts");
     }
 }
+
+/// The pool has four connections. One holds the lock that the reads wait for.
+#[tokio::test]
+async fn long_reads_leave_connections_for_other_statements() {
+    for test in contexts().await.into_iter().filter(|test| matches!(test.db, Database::Postgres(_))) {
+        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
+        let id = test.start(ada).await.id;
+        let mut lock = test.db.begin().await.expect("begins");
+        lock.on_postgres(sqlx::query("LOCK TABLE emotion_detections")).await.expect("locks");
+        let asking: Vec<_> =
+            (0..8).map(|_| test.ask(move |sessions| async move { sessions.history(ada, id).await })).collect();
+        testing::until("six wait until others have been read", async || test.reads.waiting() == 6).await;
+        let others = async {
+            let started = test.start(bob).await;
+            assert_eq!(test.sessions.get(bob, started.id).await.expect("is there"), started);
+        };
+        tokio::time::timeout(Duration::from_secs(2), others).await.expect("a connection is left");
+        assert!(asking.iter().all(|asked| !asked.is_finished()));
+        lock.rollback().await.expect("releases it");
+        for asked in asking {
+            asked.await.expect("no panic").expect("reads");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use faceofmind_model::{
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
-use faceofmind_runtime::{AskError, Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use faceofmind_runtime::{AskError, FairGate, Handle, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -39,6 +39,7 @@ mod sessions;
 
 struct TestContext {
     db: Database,
+    reads: FairGate,
     sessions: Client,
     clock: Clock,
     tree: SupervisorHandle,
@@ -55,12 +56,14 @@ async fn contexts_with(settings: Settings) -> Vec<TestContext> {
         let (clock, rng) = (Clock::system(), Rng::system());
         let time = (clock.clone(), rng.clone());
         let (_, suggestions, _) = SuggestionEngine::new(suggestions::Settings::default(), None, time);
-        let (handle, child) = SessionTracker::new(settings, suggestions, testing::platform(&db, &clock));
+        let platform = testing::platform(&db, &clock);
+        let reads = platform.reads.clone();
+        let (handle, child) = SessionTracker::new(settings, suggestions, platform);
         let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
         let policy = RestartPolicy { max_restarts: 100, backoff, ..RestartPolicy::default() };
         let spec = SupervisorSpec { children: vec![child], policy, clock: clock.clone(), rng };
         let tree = Supervisor::start(spec).await.expect("starts");
-        contexts.push(TestContext { db, sessions: Client(handle), clock, tree });
+        contexts.push(TestContext { db, reads, sessions: Client(handle), clock, tree });
     }
     contexts
 }

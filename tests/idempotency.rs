@@ -1,9 +1,10 @@
 //! `Idempotency-Key`: a request that is sent twice takes effect once.
 
+use faceofmind_domain::sessions::{ArmFailPoint, FailPointSite};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Response, TestApp, concurrently, logs, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, concurrently, eventually, logs, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     the_same_key_and_body_get_the_stored_response,
@@ -18,6 +19,7 @@ tests_on_both_profiles! {
     anonymous_calls_ignore_keys,
     calls_with_one_key_record_once,
     a_refused_request_leaves_the_key_unused,
+    the_key_of_a_write_whose_outcome_is_unknown_tells_the_outcome,
     stored_responses_are_encrypted,
     a_stored_response_whose_encryption_key_is_missing_is_not_replayed,
 }
@@ -73,6 +75,29 @@ async fn a_refused_request_leaves_the_key_unused(app: &TestApp) {
         ada.post_with_key(&path, "one", &body).await.assert_status(404);
     }
     assert_eq!(app.row_count("idempotency_keys").await, 1);
+}
+
+/// The session tracker panics, once before and once after the commit.
+async fn the_key_of_a_write_whose_outcome_is_unknown_tells_the_outcome(app: &TestApp) {
+    app.allow_restarts();
+    let ada = app.verified("ada").await;
+    for (sessions, site) in (1..).zip([FailPointSite::Written, FailPointSite::Committed]) {
+        let key = format!("{site:?}");
+        let fail_point = app.sessions.ask(ArmFailPoint { site, min_commands: 1 }).await.expect("arms");
+        let unknown = start(&ada, &key, "{}").await.assert_status(504);
+        assert_eq!((unknown.kind(), unknown.header("retry-after")), ("outcome-unknown", ""), "{key}");
+        assert!(!fail_point.is_armed(), "{key}");
+        let is_done = site == FailPointSite::Committed;
+        assert_eq!(app.row_count("sessions").await, sessions - i64::from(!is_done), "{key}");
+        let told = eventually("the session tracker is restarted", async || {
+            let told = start(&ada, &key, "{}").await;
+            (told.status != 503).then_some(told)
+        });
+        let told = told.await.assert_status(201);
+        assert_eq!(start(&ada, &key, "{}").await.assert_status(201).text, told.text, "{key}");
+        assert_eq!(app.row_count("sessions").await, sessions, "{key}: no second row");
+        assert_eq!(app.number("SELECT max(id) FROM sessions").await, told.number_of("id"), "{key}");
+    }
 }
 
 async fn stored_responses_are_encrypted(app: &TestApp) {

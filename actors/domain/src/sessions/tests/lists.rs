@@ -76,12 +76,18 @@ async fn reads_do_not_wait_for_a_pending_write() {
 #[tokio::test]
 async fn long_reads_leave_connections_for_other_statements() {
     for test in contexts().await.into_iter().filter(|test| matches!(test.db, Database::Postgres(_))) {
-        let (ada, bob) = (test.user("ada@example.org").await, test.user("bob@example.org").await);
-        let id = test.start(ada).await.id;
+        let (ada, eve) = (test.user("ada@example.org").await, test.user("eve@example.org").await);
+        let bob = test.user("bob@example.org").await;
+        let sessions = [(ada, test.start(ada).await.id), (eve, test.start(eve).await.id)];
         let mut lock = test.db.begin().await.expect("begins");
         lock.on_postgres(sqlx::query("LOCK TABLE emotion_detections")).await.expect("locks");
-        let asking: Vec<_> =
-            (0..8).map(|_| test.ask(move |sessions| async move { sessions.history(ada, id).await })).collect();
+        // One user has one of the two places at a time.
+        let asking: Vec<_> = (0..8)
+            .map(|number| {
+                let (user, id) = sessions[number % 2];
+                test.ask(move |sessions| async move { sessions.history(user, id).await })
+            })
+            .collect();
         testing::until("six wait until others have been read", async || test.reads.waiting() == 6).await;
         let others = async {
             let started = test.start(bob).await;

@@ -274,9 +274,10 @@ const BOUNDS: &[(&str, &str, &[&str])] = &[
     (
         "reads that grow",
         "actors/platform/src/platform.rs",
-        &["RESERVED_CONNECTIONS: usize = ", "MAX_WAITING_READS: usize = "],
+        &["RESERVED_CONNECTIONS: usize = ", "MAX_WAITING_READS: usize = ", "MAX_READS_OF_USER: usize = "],
     ),
     ("rows in one batch", "actors/db/src/bulk.rs", &["MAX_ROWS: usize = "]),
+    ("rows in one batch", "actors/domain/src/sessions/commands.rs", &["MAX_ROWS_IN_BATCH: usize = "]),
     ("detections deleted", "actors/domain/src/sessions/large_deletion.rs", &["PORTION: usize = "]),
     ("detections in one request", "actors/domain/src/sessions/detection.rs", &["MAX_DETECTIONS_PER_REQUEST: usize = "]),
     ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = "]),

@@ -1,5 +1,5 @@
 use faceofmind_base::{Clock, Rng};
-use faceofmind_model::{ClaimId, FoldedTopic, LoginId, ReminderId};
+use faceofmind_model::{ClaimId, FoldedNotices, FoldedTopic, LoginId, ReminderId};
 use faceofmind_testing::databases;
 
 use super::*;

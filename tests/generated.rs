@@ -9,8 +9,8 @@ use crate::{
 };
 
 tests_on_both_profiles! {
-    what_the_document_allows_is_read with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", ORIGIN)],
-    what_the_document_forbids_is_refused with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", ORIGIN)],
+    what_the_document_allows_is_read with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", super::ORIGIN)],
+    what_the_document_forbids_is_refused with [("RATE_LIMITS", "off"), ("CORS_ORIGINS", super::ORIGIN)],
 }
 
 /// Valid bodies and queries of each operation.

@@ -28,7 +28,7 @@ async fn a_stream_that_was_lost_is_filled_again(app: &TestApp) {
         }
         app.wait_until_published().await;
         nats.kill().await;
-        nats.lose_store();
+        nats.store = tempfile::tempdir().expect("a temporary folder");
         for _ in 0..SESSIONS {
             ada.start_session().await;
         }

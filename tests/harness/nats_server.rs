@@ -18,7 +18,8 @@ use super::{eventually, test_services};
 pub(crate) struct NatsServer {
     pub(crate) port: u16,
     options: Vec<String>,
-    store: TempDir,
+    /// A test may replace the folder of a killed server.
+    pub(crate) store: TempDir,
     process: Option<Child>,
 }
 
@@ -45,11 +46,6 @@ impl NatsServer {
     pub(crate) async fn kill(&mut self) {
         let mut process = self.process.take().expect("the server runs");
         process.kill().await.expect("the server runs");
-    }
-
-    /// Removes what a killed server has stored.
-    pub(crate) fn lose_store(&mut self) {
-        self.store = tempfile::tempdir().expect("a temporary folder");
     }
 
     /// Starts the server at the same port with its stored messages.

@@ -9,7 +9,7 @@ use faceofmind_platform::{
     idempotency::{self, StoredResponse},
 };
 use faceofmind_runtime::{
-    Actor, AskError, ChildSpec, FailPoint, FlushGuard, FlushId, Handle, Handler, Message, ReplyTo, TaskSet,
+    Actor, AskError, ChildSpec, FailPoint, FlushGuard, Handle, Handler, Message, ReplyTo, TaskSet,
 };
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;

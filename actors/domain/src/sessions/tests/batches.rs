@@ -197,6 +197,10 @@ async fn a_locked_user_delays_nobody_elses_starts() {
     }
 }
 
+fn many(number: usize) -> Vec<Detection> {
+    (0..number).map(|_| detection("calm", "")).collect()
+}
+
 #[tokio::test]
 async fn a_large_command_delays_its_own_session_alone_and_keeps_its_place() {
     for test in contexts().await {
@@ -205,9 +209,8 @@ async fn a_large_command_delays_its_own_session_alone_and_keeps_its_place() {
         let (large, other) = (test.start(ada).await.id, test.start(ada).await.id);
         let mut holder = test.db.begin().await.expect("begins");
         holder.on_postgres(sqlx::query("LOCK TABLE facial_data IN SHARE MODE")).await.expect("locks");
-        let many = || vec![detection("calm", ""); 200];
         let [first, second] = [(), ()].map(|()| {
-            let (context, all) = (command(ada, None), many());
+            let (context, all) = (command(ada, None), many(200));
             test.ask(move |sessions| async move { sessions.detect(context, large, all).await })
         });
         test.until(|seen| seen["large"] == 1).await;
@@ -237,7 +240,7 @@ async fn large_commands_are_written_when_the_tracker_stops() {
         let (held, ahead) = test.hold(ada).await;
         let asking: Vec<_> = (0..3)
             .map(|_| {
-                let (context, all) = (command(ada, None), vec![detection("calm", ""); 200]);
+                let (context, all) = (command(ada, None), many(200));
                 test.ask(move |sessions| async move { sessions.detect(context, id, all).await })
             })
             .collect();

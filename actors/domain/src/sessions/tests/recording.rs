@@ -130,17 +130,17 @@ async fn rows_and_not_commands_count_towards_a_batch() {
         let ada = test.user("ada@example.org").await;
         let id = test.start(ada).await.id;
         let (held, _ahead) = test.hold(ada).await;
-        let many = || (0..200).map(|_| detection("happy", "")).collect();
-        let asking: Vec<_> = (0..5)
+        let many = || (0..100).map(|_| detection("happy", "")).collect();
+        let asking: Vec<_> = (0..11)
             .map(|_| test.ask(move |sessions| async move { sessions.detect(command(ada, None), id, many()).await }))
             .collect();
-        test.until_waiting(5).await;
+        test.until_waiting(11).await;
         test.release(held).await;
         for asked in asking {
             asked.await.expect("no panic").expect("detects");
         }
         let seen = test.observed().await.expect("observed");
-        assert_eq!(seen["writes"]["batches"], 5, "two alone, then two, two and one");
+        assert_eq!(seen["writes"]["batches"], 5, "two alone, then five, five and one");
     }
 }
 

@@ -49,9 +49,9 @@ pub struct Settings {
 
 /// Connections of the pool that long reads leave free.
 const RESERVED_CONNECTIONS: usize = 2;
-/// The most of the other connections that the long reads of one user have at a time, where there are twice as many. With more, the reads of one
-/// client would take the processors of the database from everybody, also from those that wait for no connection.
-const MAX_READS_OF_USER: usize = 2;
+/// The most long reads of one user at a time. With more, one client would take the processors of the database from everybody, also from those that
+/// wait for no connection.
+const MAX_READS_OF_USER: usize = 1;
 /// The most long reads that wait.
 const MAX_WAITING_READS: usize = 1024;
 
@@ -111,7 +111,7 @@ impl Platform {
         let (mailer, transport, renderer) = (Mailer::handle(), Arc::new(transport), Arc::new(renderer));
         let places = db.max_connections().saturating_sub(RESERVED_CONNECTIONS).max(1);
         let platform = Self {
-            reads: FairGate::with_share("reads", places, (places / 2).clamp(1, MAX_READS_OF_USER), MAX_WAITING_READS),
+            reads: FairGate::with_share("reads", places, MAX_READS_OF_USER, MAX_WAITING_READS),
             db,
             publisher,
             events,

@@ -15,6 +15,7 @@ pub struct FairGate(Arc<Gate>);
 
 struct Gate {
     name: &'static str,
+    places: usize,
     state: Mutex<GateState>,
 }
 
@@ -113,7 +114,7 @@ impl FairGate {
 
     fn with(name: &'static str, places: usize, share: Option<Share>, capacity: usize) -> Self {
         let state = GateState { free: places, share, came_when_full: 0, waiting: FairQueue::new(capacity) };
-        Self(Arc::new(Gate { name, state: Mutex::new(state) }))
+        Self(Arc::new(Gate { name, places, state: Mutex::new(state) }))
     }
 
     /// Takes a place if one is free, whatever the share of its caller.
@@ -156,6 +157,16 @@ impl FairGate {
     /// As [`pass`](Self::pass), and [`AskError::TimedOut`].
     pub async fn pass_soon(&self, caller: Caller) -> Result<GatePass, AskError> {
         timeout(MAX_QUEUED, self.pass(caller)).await.unwrap_or(Err(AskError::TimedOut(self.0.name)))
+    }
+
+    /// Whether the caller has its share of the places.
+    pub fn has_given_share_to(&self, caller: &Caller) -> bool {
+        self.state().share.as_ref().is_some_and(|share| !share.is_left(caller))
+    }
+
+    /// The number of places that are taken.
+    pub fn taken(&self) -> usize {
+        self.0.places - self.state().free
     }
 
     /// The number of callers that wait.
@@ -214,14 +225,16 @@ mod tests {
         let first = gate.pass(caller("a")).await.expect("its share");
         let mut second = std::pin::pin!(gate.pass(caller("a")));
         assert!(futures_util::poll!(&mut second).is_pending(), "two places are free, and it has its share");
+        assert!(gate.has_given_share_to(&caller("a")) && !gate.has_given_share_to(&caller("b")));
         let of_b = gate.pass(caller("b")).await.expect("a place is free");
+        assert_eq!(gate.taken(), 2);
         drop(of_b);
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(first);
         let second = second.await.expect("its turn");
         let (_b, _c) = (gate.pass(caller("b")).await.expect("free"), gate.pass(caller("c")).await.expect("free"));
         drop(second);
-        assert_eq!(gate.state().free, 1);
+        assert_eq!(gate.taken(), 2);
     }
 
     #[tokio::test]

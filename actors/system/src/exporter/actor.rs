@@ -1,11 +1,11 @@
-//! The actor: which users have an export in progress.
+//! The actor: which exports are in progress.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use faceofmind_db::export::{ExportAborted, FinalChunk, JsonWriter};
 use faceofmind_model::UserId;
-use faceofmind_platform::Platform;
-use faceofmind_runtime::{Actor, AskError, ChildSpec, Handle, Handler, ReplyTo, TaskSet};
+use faceofmind_platform::{Platform, caller};
+use faceofmind_runtime::{Actor, AskError, ChildSpec, FairGate, GatePass, Handle, Handler, ReplyTo, TaskSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::{
     contents::{Contents, ModuleExport},
-    messages::{Ended, Export, ExportError},
+    messages::{Export, ExportError},
 };
 
 const NAME: &str = "exporter";
@@ -47,8 +47,8 @@ pub struct Status {
 pub struct Exporter {
     settings: Settings,
     contents: Arc<Contents>,
-    handle: Handle<Self>,
-    users: HashSet<UserId>,
+    /// One export of each user passes at a time. A user who asks again waits a moment: whoever asks without a pause is answered once in that time.
+    gate: FairGate,
     /// Not awaited at a stop: an export that is still being read is truncated.
     tasks: TaskSet,
 }
@@ -56,27 +56,14 @@ pub struct Exporter {
 impl Exporter {
     /// Returns the handle, and the actor to supervise. An export lists what these modules write, in this order.
     pub fn new(settings: Settings, modules: Vec<ModuleExport>, deps: Platform) -> (Handle<Self>, ChildSpec) {
-        let handle = Handle::new(NAME, CAPACITY, DEADLINE);
-        let (own, contents) = (handle.clone(), Arc::new(Contents { modules, deps }));
+        let (handle, contents) = (Handle::new(NAME, CAPACITY, DEADLINE), Arc::new(Contents { modules, deps }));
         let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
             contents: Arc::clone(&contents),
-            handle: own.clone(),
-            users: HashSet::new(),
+            gate: FairGate::with_share(NAME, settings.max_concurrent, 1, CAPACITY),
             tasks: TaskSet::default(),
         });
         (handle, child)
-    }
-
-    fn admit(&mut self, user: UserId) -> Result<ExportGuard, ExportError> {
-        if self.users.contains(&user) {
-            return Err(ExportError::InProgress);
-        }
-        if self.users.len() >= self.settings.max_concurrent {
-            return Err(AskError::Busy(NAME).into());
-        }
-        self.users.insert(user);
-        Ok(ExportGuard { user, handle: self.handle.clone() })
     }
 }
 
@@ -84,40 +71,46 @@ impl Actor for Exporter {
     type Status = Status;
 
     fn status(&self) -> Status {
-        Status { in_progress: self.users.len(), panics: self.tasks.panics() }
+        Status { in_progress: self.gate.taken(), panics: self.tasks.panics() }
     }
 }
 
 impl Handler<Export> for Exporter {
-    fn handle(&mut self, Export { user }: Export, reply: ReplyTo<Export>) {
-        match self.admit(user) {
-            Ok(guard) => {
-                let span = reply.span().clone();
-                let export = run(Arc::clone(&self.contents), self.settings.timeout, guard, reply);
-                self.tasks.spawn(export.instrument(span));
+    fn handle(&mut self, Export { user }: Export, mut reply: ReplyTo<Export>) {
+        let (contents, gate, max_time) = (Arc::clone(&self.contents), self.gate.clone(), self.settings.timeout);
+        let span = reply.span().clone();
+        let export = async move {
+            let passed = tokio::select! {
+                passed = pass(&gate, user) => passed,
+                () = reply.closed() => return,
+            };
+            match passed {
+                Ok(pass) => run(contents, max_time, (user, pass), reply).await,
+                Err(error) => reply.send(Err(error)),
             }
-            Err(error) => reply.send(Err(error)),
-        }
+        };
+        self.tasks.spawn(export.instrument(span));
     }
 }
 
-impl Handler<Ended> for Exporter {
-    fn handle(&mut self, Ended { user }: Ended, _: ReplyTo<Ended>) {
-        self.users.remove(&user);
-    }
+/// Waits until an export of the user may begin, for a moment.
+async fn pass(gate: &FairGate, user: UserId) -> Result<GatePass, ExportError> {
+    let caller = caller::user(user);
+    gate.pass_soon(caller.clone()).await.map_err(|_| {
+        if gate.has_given_share_to(&caller) { ExportError::InProgress } else { AskError::Busy(NAME).into() }
+    })
 }
 
 /// Replies with the reader's end, then writes.
-async fn run(contents: Arc<Contents>, max_time: Duration, guard: ExportGuard, reply: ReplyTo<Export>) {
+async fn run(contents: Arc<Contents>, max_time: Duration, (user, pass): (UserId, GatePass), reply: ReplyTo<Export>) {
     let snapshot = match contents.deps.db.snapshot().await {
         Ok(snapshot) => snapshot,
         Err(error) => return reply.send(Err(error.into())),
     };
     let (writer, stream) = JsonWriter::open();
-    let user = guard.user;
     reply.send(Ok(stream));
     match timeout(max_time, contents.write(user, snapshot, writer)).await {
-        Ok(Ok(last)) => finish(last, guard).await,
+        Ok(Ok(last)) => finish(last, pass).await,
         Ok(Err(ExportAborted::ReaderGone)) => tracing::info!("export aborted: its reader has gone"),
         Ok(Err(error @ ExportAborted::ReaderTooSlow)) => tracing::info!(%error, "export truncated"),
         Ok(Err(ExportAborted::Store(error))) => tracing::error!(%error, "export truncated: the data could not be read"),
@@ -126,21 +119,9 @@ async fn run(contents: Arc<Contents>, max_time: Duration, guard: ExportGuard, re
 }
 
 /// Frees the user's place before the reader sees the end, so that the reader may ask again at once.
-async fn finish(last: FinalChunk, guard: ExportGuard) {
-    drop(guard);
+async fn finish(last: FinalChunk, pass: GatePass) {
+    drop(pass);
     if let Err(error) = last.send().await {
         tracing::info!(%error, "export aborted");
-    }
-}
-
-/// Held by an export in progress. Dropping it tells the actor that the export has ended.
-struct ExportGuard {
-    user: UserId,
-    handle: Handle<Exporter>,
-}
-
-impl Drop for ExportGuard {
-    fn drop(&mut self) {
-        self.handle.tell(Ended { user: self.user });
     }
 }

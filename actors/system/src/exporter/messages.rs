@@ -22,20 +22,10 @@ pub enum ExportError {
     /// An export of this user is in progress.
     #[error("an export of this user is in progress")]
     InProgress,
-    /// [`AskError::Busy`] when as many exports are in progress as there may be.
+    /// [`AskError::Busy`] when, for a while, as many exports are in progress as there may be.
     #[error(transparent)]
     Ask(#[from] AskError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// An export has ended.
-pub(super) struct Ended {
-    pub(super) user: UserId,
-}
-
-impl Message for Ended {
-    type Output = ();
-    type Error = AskError;
 }

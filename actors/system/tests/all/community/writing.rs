@@ -1,14 +1,25 @@
 //! Writing, updating and deleting.
 
+use faceofmind_db::with_conn;
+use sqlx::AssertSqlSafe;
+
 use super::*;
 
-/// Rebuilds the tables with their rows as some legacy databases have them, without cascades.
+/// Rebuilds the tables with their rows as some legacy databases have them, without cascades. On one connection: SQLite looks for the new name in
+/// the schema that its connection knows, where the dropped table may still be.
 async fn without_cascades(test: &TestContext) {
+    let mut tx = test.db.begin().await.expect("begins");
     for table in ["community_comments", "community_posts"] {
-        test.run(&format!("CREATE TABLE bare_{table} AS SELECT * FROM {table}")).await;
-        test.run(&format!("DROP TABLE {table}")).await;
-        test.run(&format!("ALTER TABLE bare_{table} RENAME TO {table}")).await;
+        for sql in [
+            format!("CREATE TABLE bare_{table} AS SELECT * FROM {table}"),
+            format!("DROP TABLE {table}"),
+            format!("ALTER TABLE bare_{table} RENAME TO {table}"),
+        ] {
+            let sql = AssertSqlSafe(sql);
+            with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
+        }
     }
+    tx.commit().await.expect("commits");
 }
 
 #[tokio::test]

@@ -53,17 +53,6 @@ pub mod validators;
 #[cfg(test)]
 mod testing;
 
-/// The sections of the documentation, each with what it is about. A router names its own by `oapi_tag`.
-pub const TAGS: &[(&str, &str)] = &[
-    ("auth", "Registration, login and logout, codes and passwords"),
-    ("users", "Accounts"),
-    ("sessions", "Sessions, detections, and the suggestions and charts that follow from them"),
-    ("events", "Events as they are published"),
-    ("posts", "Posts and comments of the community"),
-    ("reminders", "Reminders"),
-    ("root", "Health and readiness of the service"),
-];
-
 /// The documented routes, without state, because the OpenAPI document is made of them too.
 pub fn routes() -> Router {
     let mut resources = vec![auth::router(), users::router(), sessions::router(), community::router()];

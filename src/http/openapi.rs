@@ -14,7 +14,6 @@ use salvo::{
 };
 
 use super::{
-    TAGS,
     problem::{document_problem_bodies, document_status},
     validators::enum_schemas,
 };
@@ -30,6 +29,17 @@ const DESCRIPTION: &str = "Accounts, sessions and emotions of FaceofMind.\n\nErr
     (RFC 9457): branch on `type`, show `detail`. Times are RFC 3339 with an offset, ids are integers. Every path \
     works with and without a slash at its end, and `HEAD` works where `GET` does. The header `Allow` of `OPTIONS` and of \
     a 405 lists the methods of a path.";
+
+/// The sections of the documentation, each with what it is about. A router names its own by `oapi_tag`.
+const TAGS: &[(&str, &str)] = &[
+    ("auth", "Registration, login and logout, codes and passwords"),
+    ("users", "Accounts"),
+    ("sessions", "Sessions, detections, and the suggestions and charts that follow from them"),
+    ("events", "Events as they are published"),
+    ("posts", "Posts and comments of the community"),
+    ("reminders", "Reminders"),
+    ("root", "Health and readiness of the service"),
+];
 
 /// The document of these routes.
 pub fn document(routes: &Router) -> OpenApi {

@@ -49,7 +49,7 @@ pub struct Settings {
 
 /// Connections of the pool that long reads leave free.
 const RESERVED_CONNECTIONS: usize = 2;
-/// The most long reads of one user at a time. With more, one client would take the processors of the database from everybody, also from those that
+/// The most long reads of one user at a time. With more, one client would take the processors of the database from all others, also from those that
 /// wait for no connection.
 const MAX_READS_OF_USER: usize = 1;
 /// The most long reads that wait.

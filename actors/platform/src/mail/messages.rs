@@ -4,7 +4,7 @@ use faceofmind_db::StoreError;
 use faceofmind_runtime::{AskError, Message};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::MailJob;
+use super::{JobCounts, MailJob};
 
 /// Looks for jobs that are due. Tell it after the commit of [`enqueue`](super::enqueue). Without it the job waits for up to a second.
 pub struct Poll;
@@ -20,14 +20,6 @@ pub struct CountJobs;
 impl Message for CountJobs {
     type Output = JobCounts;
     type Error = MailError;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JobCounts {
-    /// Jobs that wait for their first or their next attempt.
-    pub waiting: i64,
-    /// Dead letters.
-    pub dead: i64,
 }
 
 /// Why the queue could not be read.

@@ -15,8 +15,8 @@ pub mod transport;
 
 pub use actor::{Deps, Mailer, Status};
 pub use compose::{ComposeError, ComposeFuture, Composed, ComposedMail, MailComposer};
-pub use messages::{CountJobs, JobCounts, MailError, Poll};
-pub use queue::{Cause, MailJob, delete_password_resets, enqueue, erase};
+pub use messages::{CountJobs, MailError, Poll};
+pub use queue::{Cause, JobCounts, MailJob, delete_password_resets, enqueue, erase};
 pub use render::{Envelope, Mail, RenderError, Renderer};
 pub use template::{DeviceLogin, MailTemplate, Tries};
 pub use templates::Language;

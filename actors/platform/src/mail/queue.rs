@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub(super) use self::fold::{fold, waiting_new_logins};
-use super::JobCounts;
 
 /// The time for which a claimed job is not claimed again. While a node sends, it renews the claim every [`CLAIM_RENEWAL`], so the claim of a
 /// node that died lapses, and that of a slow mail server does not. PostgreSQL's clock decides, so the clocks of the nodes may differ.
@@ -97,6 +96,15 @@ pub struct MailJob {
     pub attempts: u32,
     /// The waiting notices of the same kind to the same user. They are done with this one.
     pub alike: Vec<(Uuid, MailReason)>,
+}
+
+/// The numbers of jobs in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Jobs that wait for their first or their next attempt.
+    pub waiting: i64,
+    /// Dead letters.
+    pub dead: i64,
 }
 
 #[derive(FromRow)]

@@ -47,7 +47,7 @@ pub struct Status {
 pub struct Exporter {
     settings: Settings,
     contents: Arc<Contents>,
-    /// One export of each user passes at a time. A user who asks again waits a moment: whoever asks without a pause is answered once in that time.
+    /// One export of each user passes at a time. A user who asks again waits a moment, so that a client which asks without a pause costs little.
     gate: FairGate,
     /// Not awaited at a stop: an export that is still being read is truncated.
     tasks: TaskSet,

@@ -146,7 +146,7 @@ async fn register_system(registry: &mut Registry, state: &AppState) {
     if let Ok(events) = events {
         gauge(registry, "events_backlog", "Events that wait to be published", events.backlog.events);
         gauge(registry, "events_dead", "Events that NATS refused or that cannot be read", events.backlog.refused);
-        let help = "Gaps of the stream that the outbox could not fill, until they are accepted";
+        let help = "Gaps between the stream and the outbox, until they are accepted";
         gauge(registry, "events_gaps", help, count(events.gaps.len()));
     }
     if let Ok(accounts) = modules.accounts.status().await {

@@ -25,7 +25,7 @@ pub struct Dependencies {
     pub codes: bool,
     pub mail: bool,
     pub events: bool,
-    /// The gaps of the stream that the outbox could not fill.
+    /// The gaps between the stream and the outbox.
     pub event_gaps: usize,
 }
 

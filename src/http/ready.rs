@@ -34,7 +34,7 @@ pub struct Readiness {
     pub events: &'static str,
     /// Sending of mail: `up` or `down`. While it is down, mails wait in the queue.
     pub mail: &'static str,
-    /// How many gaps the stream has that the outbox could not fill, until an operator accepts them. Absent when there is none.
+    /// How many gaps there are between the stream and the outbox, until an operator accepts them. Absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[salvo(schema(required = false))]
     pub event_gaps: Option<usize>,

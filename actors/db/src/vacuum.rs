@@ -17,6 +17,9 @@ const RESERVE: u64 = 16 << 20;
 /// A checkpoint waits at most 250 ms for readers, because it holds up every writer.
 const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 
+/// A rewrite waits longer for a writer of another process.
+const REWRITE_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
+
 impl Database {
     /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy
     /// behind, and [truncates its log](Self::checkpoint_wal). Writers wait for as long as copying the file takes. Does nothing on
@@ -45,6 +48,7 @@ impl Database {
         let mut is_truncated = truncate_wal(&mut connection).await?;
         if let Some(statement) = statement.filter(|_| is_truncated) {
             ensure_space(pool.connect_options().get_filename(), size(&mut connection).await?)?;
+            sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut connection).await?;
             sqlx::query(statement).execute(&mut connection).await?;
             is_truncated = truncate_wal(&mut connection).await?;
         }

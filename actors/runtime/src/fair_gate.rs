@@ -97,7 +97,7 @@ impl GateState {
 /// A place behind a [`FairGate`]. Dropping it lets the next caller pass.
 pub struct GatePass {
     gate: FairGate,
-    /// `None` where the gate gives every caller all its places.
+    /// `None` where [`FairGate::try_pass`] took it, which counts for no share.
     caller: Option<Caller>,
 }
 

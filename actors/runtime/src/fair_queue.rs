@@ -2,7 +2,8 @@
 //!
 //! *Guarantees*: callers are served by turns, so the work of one waits for at most one piece of each other caller, however much any of them has
 //! queued. A lone caller may use the whole queue. When the queue is full, the newest work of the caller with most waiting gives way to a
-//! newcomer. However many callers wait, each step but [`FairQueue::retain`] costs the logarithm of their number.
+//! newcomer. However many callers wait, each step costs the logarithm of their number, except [`FairQueue::retain`],
+//! and [`FairQueue::pop_of`] for the callers that it passes over.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},

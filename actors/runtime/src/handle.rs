@@ -159,7 +159,8 @@ impl<A: Actor> Handle<A> {
         *self.0.actor_ref.write().unwrap_or_else(PoisonError::into_inner) = actor_ref;
     }
 
-    pub(crate) fn record_batch_size(&self, size: usize) {
+    /// Records the number of commands that one flush writes, in the metrics of the actor.
+    pub fn record_batch_size(&self, size: usize) {
         if let Some(metrics) = self.0.metrics.get() {
             metrics.record_batch_size(self.0.name, size);
         }

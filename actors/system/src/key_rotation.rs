@@ -37,8 +37,11 @@ pub async fn rotate(
         reencrypt(db, &mut pass).await?;
         pass.finish();
     }
-    if let Err(error) = db.vacuum().await {
-        tracing::warn!(%error, "failed to vacuum the database file, which still holds texts under old keys; run the rotation again");
+    let again = "the database file still holds texts under old keys; run the rotation again";
+    match db.vacuum().await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("vacuum not done, because an export is being read: {again}"),
+        Err(error) => tracing::warn!(%error, "vacuum failed: {again}"),
     }
     Ok(())
 }

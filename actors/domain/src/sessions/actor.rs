@@ -62,9 +62,9 @@ pub struct Status {
     pub pending: usize,
     /// Large commands that wait, each to be written alone.
     pub large: usize,
-    /// Commands that wait for a row that another transaction holds.
+    /// Commands that wait for a row that another transaction holds, and those behind them or behind a large one.
     pub held: usize,
-    /// Commands in the batch that is being written.
+    /// Commands in the batch that is being written, without a large one.
     pub in_flight: usize,
     /// Commands in the last batch.
     pub last_batch: usize,
@@ -129,6 +129,7 @@ impl SessionTracker {
     fn flush(&mut self) {
         if let Some((batch, guard)) = self.queues.next_batch() {
             self.last_batch = batch.len();
+            self.handle.record_batch_size(batch.len());
             self.write(batch, guard);
         }
     }

@@ -77,13 +77,15 @@ pub(super) struct PendingCommand {
     pub(super) context: CommandContext,
     pub(super) command: Command,
     pub(super) caller: Box<dyn Caller>,
-    /// Set for a large command from the time when its batch would have been written.
+    /// A later command has a greater number.
+    pub(super) number: u64,
+    /// Set while it is a large command that waits for its turn or is being written.
     hold: Option<LaneHold>,
 }
 
 impl PendingCommand {
     pub(super) fn new(context: CommandContext, command: Command, caller: impl Caller + 'static) -> Self {
-        Self { context, command, caller: Box::new(caller), hold: None }
+        Self { context, command, caller: Box::new(caller), number: 0, hold: None }
     }
 
     /// The existing session that it changes, and the user that must own it.
@@ -106,9 +108,13 @@ impl PendingCommand {
         if self.is_large() { 1 } else { self.command.rows() }
     }
 
-    /// Holds up the commands behind it in its lane, until it is dropped.
+    /// Holds up the commands behind it in its lane, until it leaves the lane or is dropped.
     pub(super) fn hold_lane(&mut self, lanes: &HeldLanes) {
-        self.hold.get_or_insert_with(|| lanes.hold(self.command.lane(self.context.user)));
+        self.hold = Some(lanes.hold(self.lane()));
+    }
+
+    pub(super) fn leave_lane(&mut self) {
+        self.hold = None;
     }
 
     /// What it is carried out in order with.

@@ -1,25 +1,31 @@
 //! Where commands wait: for the next batch, for a turn of their own, or behind others of their lane.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use faceofmind_db::MAX_ROWS;
 use faceofmind_platform::caller;
 use faceofmind_runtime::{Actor, AskError, Batch, FlushGuard, FlushId, Handle, Handler, Message};
 
-use super::commands::{ACTOR, HeldLanes, Lane, PendingCommand};
+use super::commands::{ACTOR, HeldLanes, PendingCommand};
 
 /// The commands that are not being written.
 ///
 /// A batch takes what many callers sent, and one is written at a time. A large command would make a batch take long for all of them. So it leaves
-/// its batch, and is written alone, beside the batches, one at a time. Commands of one lane keep their order.
+/// its batch, and is written alone, beside the batches, one at a time.
+///
+/// *Guarantees*: commands of one lane are written in the order of their arrival. None is written while an earlier one of its lane is held, or is a
+/// large one that waits or is being written; large ones of a lane wait in their order.
 pub(super) struct CommandQueues {
+    /// How many commands have come.
+    arrived: u64,
     batch: Batch<PendingCommand>,
     /// Large commands that wait for the end of the batch in which they were: it may hold earlier commands of their lanes.
     behind_batch: Vec<PendingCommand>,
     large: Batch<PendingCommand>,
     large_lanes: HeldLanes,
-    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them or behind a large command.
-    held: Vec<PendingCommand>,
+    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them or behind a large command, by
+    /// their numbers.
+    held: BTreeMap<u64, PendingCommand>,
 }
 
 /// A batch is written.
@@ -47,17 +53,19 @@ impl CommandQueues {
         let (flushed, large_flushed) = (handle.clone(), handle.clone());
         let refuse = |late: PendingCommand| late.caller.reply(Err(AskError::TimedOut(ACTOR).into()));
         Self {
+            arrived: 0,
             batch: Batch::new(max_rows.clamp(1, MAX_ROWS), move |flush| flushed.tell(Flushed(flush)))
-                .record_sizes(handle)
                 .refuse_late(refuse),
             behind_batch: Vec::new(),
             large: Batch::new(1, move |flush| large_flushed.tell(LargeFlushed(flush))).refuse_late(refuse),
             large_lanes: HeldLanes::default(),
-            held: Vec::new(),
+            held: BTreeMap::new(),
         }
     }
 
-    pub(super) fn push(&mut self, pending: PendingCommand) {
+    pub(super) fn push(&mut self, mut pending: PendingCommand) {
+        self.arrived += 1;
+        pending.number = self.arrived;
         let weight = pending.weight();
         self.batch.push_weighted(caller::user(pending.context.user), pending, weight);
     }
@@ -68,9 +76,12 @@ impl CommandQueues {
         Some((self.set_aside(batch), guard))
     }
 
-    /// Returns the next large command, unless one is being written or none waits.
+    /// Returns the next large command, unless one is being written or none waits. It has none where that one must wait behind a held one.
     pub(super) fn next_large(&mut self) -> Option<(Vec<PendingCommand>, FlushGuard)> {
-        self.large.start_flush()
+        let (large, guard) = self.large.start_flush()?;
+        let (behind_held, large) = large.into_iter().partition(|pending| self.is_behind_held(pending));
+        self.hold(behind_held);
+        Some((large, guard))
     }
 
     /// A batch is written, and with it all that was before its large commands.
@@ -93,12 +104,15 @@ impl CommandQueues {
 
     /// Keeps commands that could not be written yet. Those behind them in their lanes wait too.
     pub(super) fn hold(&mut self, held: Vec<PendingCommand>) {
-        self.held.extend(held);
+        for mut pending in held {
+            pending.leave_lane();
+            self.held.insert(pending.number, pending);
+        }
     }
 
     /// Puts the held commands before all others.
     pub(super) fn retry_held(&mut self) {
-        for pending in std::mem::take(&mut self.held).into_iter().rev() {
+        for pending in std::mem::take(&mut self.held).into_values().rev() {
             let weight = pending.weight();
             self.batch.push_front_weighted(pending, weight);
         }
@@ -126,14 +140,11 @@ impl CommandQueues {
 
     /// Returns the commands of a batch without its large ones, and without those that must wait behind others.
     fn set_aside(&mut self, batch: Vec<PendingCommand>) -> Vec<PendingCommand> {
-        let mut held: HashSet<Lane> = self.held.iter().map(PendingCommand::lane).collect();
         let mut rest = Vec::with_capacity(batch.len());
         for mut pending in batch {
-            let lane = pending.lane();
-            let is_behind_large = !pending.is_large() && self.large_lanes.are_holding(lane);
-            if held.contains(&lane) || is_behind_large {
-                held.insert(lane);
-                self.held.push(pending);
+            let is_behind_large = !pending.is_large() && self.large_lanes.are_holding(pending.lane());
+            if is_behind_large || self.is_behind_held(&pending) {
+                self.hold(vec![pending]);
             } else if pending.is_large() {
                 pending.hold_lane(&self.large_lanes);
                 self.behind_batch.push(pending);
@@ -142,6 +153,10 @@ impl CommandQueues {
             }
         }
         rest
+    }
+
+    fn is_behind_held(&self, pending: &PendingCommand) -> bool {
+        self.held.range(..pending.number).any(|(_, held)| held.lane() == pending.lane())
     }
 
     /// Gives the large commands their turns.

@@ -53,15 +53,18 @@ impl Relay {
             }
             arrived.splice(0..0, known.pending);
         }
-        let position = position.unwrap_or(0);
-        self.report_unknown(position, unknown_at_end).await?;
-        Ok(StreamEnd { arrived, position })
+        let end = StreamEnd { arrived, position: position.unwrap_or(0) };
+        if unknown_at_end > 0 && !refill::has_deletions_to_publish(&self.db).await? {
+            self.report_unknown(&end, unknown_at_end).await?;
+        }
+        Ok(end)
     }
 
     /// Stores and logs that the stream goes on after what the database knows. Its positions will be those of other events.
-    async fn report_unknown(&self, position: i64, messages: usize) -> Result<(), OutboxError> {
-        let Some(messages) = i64::try_from(messages).ok().filter(|messages| *messages > 0) else { return Ok(()) };
-        let (first_position, last_position) = (position + 1, position + messages);
+    async fn report_unknown(&self, end: &StreamEnd, messages: usize) -> Result<(), OutboxError> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let last_known = end.position.saturating_add(number(end.arrived.len()));
+        let (first_position, last_position) = (last_known + 1, last_known.saturating_add(number(messages)));
         refill::add_gap(&self.db, EventGap { first_position, last_position, found_at: self.clock.now() }).await?;
         tracing::error!(
             messages,

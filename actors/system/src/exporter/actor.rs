@@ -18,6 +18,8 @@ use super::{
 
 const NAME: &str = "exporter";
 const CAPACITY: usize = 256;
+/// The most exports that wait. Of more, the newest of the user with most gives way, so that one user does not fill the mailbox.
+const MAX_WAITING: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The bounds of exports.
@@ -60,7 +62,7 @@ impl Exporter {
         let child = ChildSpec::ready(handle.clone(), move || Self {
             settings,
             contents: Arc::clone(&contents),
-            gate: FairGate::with_share(NAME, settings.max_concurrent, 1, CAPACITY),
+            gate: FairGate::with_share(NAME, settings.max_concurrent, 1, MAX_WAITING),
             tasks: TaskSet::default(),
         });
         (handle, child)

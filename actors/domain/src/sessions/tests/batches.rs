@@ -257,5 +257,51 @@ async fn large_commands_are_written_when_the_tracker_stops() {
         for asked in [ahead, ending] {
             asked.await.expect("no panic").expect("is written");
         }
+        assert_eq!(test.events(ada).await.last(), Some(&format!("session.ended session/{id}")));
+    }
+}
+
+#[tokio::test]
+async fn a_large_command_whose_row_is_held_keeps_its_place_and_is_written_when_it_is_free() {
+    for test in contexts().await {
+        let Database::Postgres(_) = &test.db else { continue };
+        let ada = test.user("ada@example.org").await;
+        let id = test.start(ada).await.id;
+        let holder = lock_row(&test, "SELECT id FROM sessions WHERE id = $1 FOR UPDATE", id.0).await;
+        let [first, second] = [(), ()].map(|()| {
+            test.ask(move |sessions| async move { sessions.detect(command(ada, None), id, many(200)).await })
+        });
+        test.until(|seen| seen["held"].as_u64() == Some(2)).await;
+        let ending = test.ask(move |sessions| async move { sessions.end(ada, id).await });
+        test.until(|seen| seen["held"].as_u64() == Some(3)).await;
+        holder.rollback().await.expect("releases it");
+        for recording in [first, second] {
+            recording.await.expect("no panic").expect("records");
+        }
+        ending.await.expect("no panic").expect("ends");
+        let events = test.events(ada).await;
+        assert_eq!(events.last(), Some(&format!("session.ended session/{id}")), "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_command_does_not_overtake_a_deletion_that_takes_several_batches() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let id = test.start(ada).await.id;
+        for _ in 0..3 {
+            test.sessions.detect(command(ada, None), id, many(1000)).await.expect("records");
+        }
+        let (held, ahead) = test.hold(ada).await;
+        let deleting = test.ask(move |sessions| async move { sessions.delete(ada, id).await });
+        test.until_waiting(1).await;
+        let recording =
+            test.ask(move |sessions| async move { sessions.detect(command(ada, None), id, many(200)).await });
+        test.until_waiting(2).await;
+        test.release(held).await;
+        deleting.await.expect("no panic").expect("deletes");
+        let too_late = recording.await.expect("no panic");
+        assert!(matches!(too_late, Err(SessionError::NotFound)), "{too_late:?}");
+        ahead.await.expect("no panic").expect("starts");
     }
 }

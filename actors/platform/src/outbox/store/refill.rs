@@ -15,9 +15,14 @@ const FIRST_KEPT: &str = "SELECT position, published_at FROM events WHERE positi
 const DELETED_USERS: &str = "SELECT user_id FROM events WHERE position IS NOT NULL AND envelope LIKE $1";
 const ADD_GAP: &str = "INSERT INTO event_gaps (first_position, last_position, found_at) VALUES ($1, $2, $3) \
      ON CONFLICT (first_position) DO NOTHING";
-const GAPS: &str = "SELECT first_position, last_position, found_at FROM event_gaps ORDER BY first_position LIMIT 10";
+const GAPS: &str = "SELECT first_position, last_position, found_at FROM event_gaps WHERE last_position >= first_position \
+     ORDER BY first_position LIMIT 10";
 const SWEEP_GAPS: &str = "DELETE FROM event_gaps WHERE found_at < $1";
-const ACCEPT_GAPS: &str = "DELETE FROM event_gaps";
+/// An accepted gap stays for its time as an empty one, so that the next comparison does not find it again.
+const ACCEPT_GAPS: &str =
+    "UPDATE event_gaps SET last_position = first_position - 1 WHERE last_position >= first_position";
+const DELETIONS_TO_PUBLISH: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM events WHERE position IS NULL AND envelope LIKE $1 LIMIT 1) AS pending";
 
 /// Positions of events that the stream lost and that the outbox no longer held, so that no consumer can read them; or of events at the stream's
 /// end that the database did not know, because it had been restored to an earlier time.
@@ -59,6 +64,14 @@ pub(in crate::outbox) async fn deleted_users(db: &Database) -> Result<Vec<UserId
     Ok(users.into_iter().map(|(user,)| user).collect())
 }
 
+/// Whether a `user.deleted` waits to be published. Messages of that user, whose rows are deleted, are still to be erased from the stream.
+pub(in crate::outbox) async fn has_deletions_to_publish(db: &Database) -> Result<bool, StoreError> {
+    let mut reader = db.read_conn().await?;
+    let (pending,): (i64,) = with_conn!(reader.connection(), c =>
+        sqlx::query_as(DELETIONS_TO_PUBLISH).bind(format!("%\"{USER_DELETED}\"%")).fetch_one(c).await)?;
+    Ok(pending > 0)
+}
+
 /// Stores a gap, once.
 pub(in crate::outbox) async fn add_gap(db: &Database, gap: EventGap) -> Result<(), StoreError> {
     let mut tx = db.begin().await?;
@@ -78,7 +91,7 @@ pub(in crate::outbox) async fn sweep_gaps(tx: &mut Tx, before: Timestamp) -> Res
     Ok(with_conn!(tx.connection(), c => sqlx::query(SWEEP_GAPS).bind(before).execute(c).await.map(drop))?)
 }
 
-/// Forgets all gaps, and returns their number. An operator accepts so that these events are lost.
+/// Ends all gaps, and returns their number. An operator accepts so that these events are lost.
 ///
 /// # Errors
 /// [`StoreError`].

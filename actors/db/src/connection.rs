@@ -10,7 +10,10 @@ use sqlx::{
     query::Query,
 };
 use sqlx_core::transaction::TransactionManager as _;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
 
 use crate::{
     StoreError,
@@ -121,7 +124,7 @@ impl StatementState {
     /// [`sqlx::Error::PoolTimedOut`] at the deadline, and the statement's own errors.
     pub async fn run<T>(&mut self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
         self.is_running = true;
-        let result = tokio::time::timeout(self.deadline, statement).await;
+        let result = timeout(self.deadline, statement).await;
         self.is_running = result.is_err();
         result.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(|error| {
             if let Some(last_break) = &self.last_break {
@@ -147,6 +150,9 @@ impl Connection<'_> {
     }
 }
 
+/// How long a connection that goes back to its pool may take to answer.
+const RETURN_DEADLINE: Duration = Duration::from_secs(2);
+
 /// A connection of the pool. Dropped while a statement may be running on it, it is closed.
 #[derive(Debug)]
 pub struct Pooled<DB: sqlx::Database> {
@@ -168,8 +174,15 @@ impl<DB: sqlx::Database> Pooled<DB> {
 impl<DB: sqlx::Database> Drop for Pooled<DB> {
     fn drop(&mut self) {
         if self.state.is_running {
-            self.connection.close_on_drop();
+            return self.connection.close_on_drop();
         }
+        // *Why* not by its own drop: sqlx waits without a deadline for the answer of a connection, which keeps its place in the pool meanwhile.
+        let (returning, last_break) = (self.connection.return_to_pool(), self.state.last_break.clone());
+        tokio::spawn(async move {
+            if let (Err(_), Some(last_break)) = (timeout(RETURN_DEADLINE, returning).await, last_break) {
+                last_break.record();
+            }
+        });
     }
 }
 

@@ -107,6 +107,20 @@ async fn a_silent_connection_is_given_up_and_replaced() {
     assert_all_answer(&db, 5).await;
 }
 
+/// sqlx asks a connection that goes back to the pool whether it answers.
+#[tokio::test]
+async fn a_connection_that_falls_silent_before_it_goes_back_leaves_its_place() {
+    let (db, proxy) = behind_proxy().await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(db.read_conn().await.expect("a connection"));
+    }
+    proxy.silence();
+    drop(silent);
+    assert_all_answer(&db, 7).await;
+    timeout(Duration::from_secs(5), db.close()).await.expect("no connection is waited for");
+}
+
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_may_have_been_done() {
     let (db, proxy) = behind_proxy().await;

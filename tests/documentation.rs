@@ -280,7 +280,7 @@ const BOUNDS: &[(&str, &str, &[&str])] = &[
     ("rows in one batch", "actors/domain/src/sessions/commands.rs", &["MAX_ROWS_IN_BATCH: usize = "]),
     ("detections deleted", "actors/domain/src/sessions/large_deletion.rs", &["PORTION: usize = "]),
     ("detections in one request", "actors/domain/src/sessions/detection.rs", &["MAX_DETECTIONS_PER_REQUEST: usize = "]),
-    ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = "]),
+    ("one session history", "actors/domain/src/sessions/history.rs", &["PAGE_SIZE: usize = ", "PAGE_BYTES: usize = "]),
     ("session histories", "src/http/state.rs", &["MAX_HISTORIES: usize = ", "MAX_HISTORIES_OF_USER: usize = "]),
     ("texts over", "actors/domain/src/suggestions/crisis.rs", &["MAX_WAITING: usize = "]),
     ("different emotions", "actors/domain/src/sessions/counts.rs", &["MAX_DISTINCT: usize = "]),

@@ -164,6 +164,12 @@ impl FairGate {
         self.state().share.as_ref().is_some_and(|share| !share.is_left(caller))
     }
 
+    /// Whether a caller waits that lacks nothing but a free place.
+    pub fn is_full_for_others(&self) -> bool {
+        let state = self.state();
+        state.free == 0 && state.waiting.any_of(|caller| state.share.as_ref().is_none_or(|share| share.is_left(caller)))
+    }
+
     /// The number of places that are taken.
     pub fn taken(&self) -> usize {
         self.0.places - self.state().free
@@ -233,7 +239,13 @@ mod tests {
         drop(first);
         let second = second.await.expect("its turn");
         let (_b, _c) = (gate.pass(caller("b")).await.expect("free"), gate.pass(caller("c")).await.expect("free"));
+        let mut third = std::pin::pin!(gate.pass(caller("a")));
+        assert!(futures_util::poll!(&mut third).is_pending() && !gate.is_full_for_others(), "it waits for itself");
+        let mut of_d = Box::pin(gate.pass(caller("d")));
+        assert!(futures_util::poll!(&mut of_d).is_pending() && gate.is_full_for_others());
+        drop(of_d);
         drop(second);
+        drop(third.await.expect("its turn"));
         assert_eq!(gate.taken(), 2);
     }
 

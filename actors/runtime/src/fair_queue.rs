@@ -105,6 +105,13 @@ impl<W> FairQueue<W> {
         self.groups.take_turn(&group, |callers| callers.take_turn(&key, VecDeque::pop_front)).flatten().flatten()
     }
 
+    /// Whether a caller of this kind waits.
+    pub fn any_of(&self, is_meant: impl Fn(&Caller) -> bool) -> bool {
+        self.groups.by_turn().any(|(group, callers)| {
+            callers.by_turn().any(|(key, _)| is_meant(&Caller { group: Arc::clone(group), key: Arc::clone(key) }))
+        })
+    }
+
     /// Drops the work that is no longer wanted.
     pub fn retain(&mut self, is_wanted: impl Fn(&W) -> bool) {
         self.groups.change_all(|callers| callers.change_all(|works| works.retain(&is_wanted)));
@@ -393,6 +400,7 @@ mod tests {
         assert_eq!(queue.pop_of(|caller| *caller.key != *"a1"), Some("a2"));
         assert_eq!(queue.pop_of(|caller| *caller.group != *"a"), Some("b1"));
         assert_eq!(queue.pop_of(|caller| *caller.key == *"c1"), None);
+        assert!(queue.any_of(|caller| *caller.key == *"a1") && !queue.any_of(|caller| *caller.key == *"a2"));
         assert_eq!(rest(&mut queue), ["a1", "b1"]);
     }
 

@@ -6,6 +6,7 @@ use faceofmind_base::{Timestamp, id};
 use faceofmind_db::{Database, StoreError, with_conn};
 use faceofmind_model::{UserId, emotion};
 use faceofmind_platform::encryption::Keyring;
+use futures_util::TryStreamExt as _;
 
 use super::{
     detection::voice_aad,
@@ -27,8 +28,10 @@ id! {
     SuggestionId
 }
 
-/// Detections in a page. With voice texts of the greatest length a page takes some 10 MB, with usual ones 200 KB.
+/// Detections in a page.
 const PAGE_SIZE: usize = 256;
+/// A page with so many bytes of texts ends, however few its detections are. Usual ones have a third.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Legacy databases hold several faces, voices and suggestions of one detection. The newest of each counts.
 const DETECTIONS: &str = "SELECT d.id, d.timestamp, f.id AS face_id, f.emotion, v.id AS voice_id, v.content, \
@@ -141,6 +144,11 @@ impl Suggestion {
 }
 
 impl Row {
+    /// The bytes of its texts, as stored.
+    fn size(&self) -> usize {
+        [&self.emotion, &self.content, &self.suggestion, &self.url].into_iter().flatten().map(String::len).sum()
+    }
+
     fn decrypt(self, keyring: &Keyring) -> DetectionRecord {
         let content = self.content.and_then(|stored| decrypt_voice(keyring, self.id, &stored));
         let url = self.url.unwrap_or_default();
@@ -168,25 +176,35 @@ pub(super) async fn read(
     after: Option<HistoryCursor>,
 ) -> Result<History, SessionError> {
     let session = queries::get(db, user, id).await?;
-    let mut rows = page(db, id, after).await?;
-    let is_last = rows.len() <= PAGE_SIZE;
-    rows.truncate(PAGE_SIZE);
+    let (rows, is_last) = page(db, id, after).await?;
     let last = rows.last().filter(|_| !is_last);
     let next = last.map(|&Row { timestamp, id, .. }| HistoryCursor { timestamp, id });
     Ok(History { session, detections: rows.into_iter().map(|row| row.decrypt(keyring)).collect(), next })
 }
 
-/// Returns up to a page, and one row more if another page follows.
-async fn page(db: &Database, session: SessionId, after: Option<HistoryCursor>) -> Result<Vec<Row>, StoreError> {
+/// Returns a page, and whether it is the last one. Of a row more, which shows that another page follows, nothing is kept.
+async fn page(db: &Database, session: SessionId, after: Option<HistoryCursor>) -> Result<(Vec<Row>, bool), StoreError> {
     let (mut reader, limit) = (db.read_conn().await?, PAGE_SIZE as i64 + 1);
-    let rows = with_conn!(reader.connection(), c => match after {
-        None => sqlx::query_as(FIRST_PAGE.as_str()).bind(session).bind(limit).fetch_all(c).await,
-        Some(HistoryCursor { timestamp, id }) => {
-            let next = sqlx::query_as(NEXT_PAGE.as_str()).bind(session).bind(limit);
-            next.bind(timestamp).bind(id).fetch_all(c).await
+    let page = with_conn!(reader.connection(), c => {
+        let query = sqlx::query_as(if after.is_none() { FIRST_PAGE.as_str() } else { NEXT_PAGE.as_str() });
+        let query = query.bind(session).bind(limit);
+        let query = match after {
+            None => query,
+            Some(HistoryCursor { timestamp, id }) => query.bind(timestamp).bind(id),
+        };
+        let mut rows = query.fetch(c);
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        loop {
+            let row: Option<Row> = rows.try_next().await?;
+            let Some(row) = row else { break Ok((page, true)) };
+            if page.len() == PAGE_SIZE || bytes >= PAGE_BYTES {
+                break Ok((page, false));
+            }
+            bytes += row.size();
+            page.push(row);
         }
     });
-    Ok(rows?)
+    Ok(page?)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) struct Delivery {
 }
 
 /// A server that fails now and then would otherwise get all mails that it has put off, again and again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What became of an attempt that did not fail.
 enum Attempted {

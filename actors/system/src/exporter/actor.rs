@@ -22,6 +22,9 @@ const CAPACITY: usize = 256;
 const MAX_WAITING: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often an export looks whether others wait for its place.
+const GIVES_WAY_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The bounds of exports.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -29,11 +32,13 @@ pub struct Settings {
     pub max_concurrent: usize,
     /// The longest that one export may take. A slower reader gets a truncated document.
     pub timeout: Duration,
+    /// An export that takes longer gives way when all places are taken and another user waits, so that slow readers do not hold them.
+    pub gives_way_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_concurrent: 4, timeout: Duration::from_secs(600) }
+        Self { max_concurrent: 4, timeout: Duration::from_secs(600), gives_way_after: Duration::from_secs(30) }
     }
 }
 
@@ -79,7 +84,7 @@ impl Actor for Exporter {
 
 impl Handler<Export> for Exporter {
     fn handle(&mut self, Export { user }: Export, mut reply: ReplyTo<Export>) {
-        let (contents, gate, max_time) = (Arc::clone(&self.contents), self.gate.clone(), self.settings.timeout);
+        let (contents, gate, settings) = (Arc::clone(&self.contents), self.gate.clone(), self.settings);
         let span = reply.span().clone();
         let export = async move {
             let passed = tokio::select! {
@@ -87,7 +92,14 @@ impl Handler<Export> for Exporter {
                 () = reply.closed() => return,
             };
             match passed {
-                Ok(pass) => run(contents, max_time, (user, pass), reply).await,
+                Ok(pass) => {
+                    tokio::select! {
+                        () = run(contents, settings.timeout, (user, pass), reply) => {}
+                        () = gives_way(&gate, settings.gives_way_after) => {
+                            tracing::info!("export truncated: its reader is slow, and other users wait");
+                        }
+                    }
+                }
                 Err(error) => reply.send(Err(error)),
             }
         };
@@ -101,6 +113,14 @@ async fn pass(gate: &FairGate, user: UserId) -> Result<GatePass, ExportError> {
     gate.pass_soon(caller.clone()).await.map_err(|_| {
         if gate.has_given_share_to(&caller) { ExportError::InProgress } else { AskError::Busy(NAME).into() }
     })
+}
+
+/// Returns when an export has taken that long and another user waits for its place.
+async fn gives_way(gate: &FairGate, after: Duration) {
+    tokio::time::sleep(after).await;
+    while !gate.is_full_for_others() {
+        tokio::time::sleep(GIVES_WAY_INTERVAL).await;
+    }
 }
 
 /// Replies with the reader's end, then writes.

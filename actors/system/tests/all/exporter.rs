@@ -179,6 +179,19 @@ async fn an_export_that_is_read_too_slowly_is_truncated() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_gives_way_to_another_user_and_not_to_itself() {
+    let settings = Settings { max_concurrent: 1, gives_way_after: Duration::from_millis(50), ..Settings::default() };
+    for test in contexts(settings).await {
+        let (ada, bob) = (test.talkative("ada@example.org").await, test.talkative("bob@example.org").await);
+        let unread = test.export(ada).await.expect("starts");
+        assert!(matches!(test.export(ada).await, Err(ExportError::InProgress)));
+        test.whole(bob).await;
+        assert_eq!(read(unread).await.1, Err(Truncated));
+        test.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_export_of_an_unknown_user_is_truncated() {
     for test in contexts(Settings::default()).await {
         let unknown = UserId(4_000_000);

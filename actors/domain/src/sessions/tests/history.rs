@@ -135,3 +135,26 @@ async fn an_undecryptable_text_leaves_the_others_readable() {
         assert_eq!(kept.voice.as_ref().expect("a voice").1, "plain words");
     }
 }
+
+/// With 256 detections it would hold some 10 MB.
+#[tokio::test]
+async fn a_page_with_long_texts_ends_early() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let id = test.start(ada).await.id;
+        let said = |number: usize| format!("{number} {}", "\u{e9}".repeat(9_000));
+        let all = (0..60).map(|number| recording::detection("calm", &said(number))).collect();
+        test.sessions.detect(command(ada, None), id, all).await.expect("records");
+        let (mut after, mut read, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = test.sessions.0.ask(GetHistory { user: ada, session: id, after }).await.expect("reads");
+            assert!(page.detections.len() <= 20, "{}", page.detections.len());
+            read.extend(page.detections.into_iter().filter_map(|detection| detection.voice).map(|(_, said)| said));
+            (after, pages) = (page.next, pages + 1);
+            if after.is_none() {
+                break;
+            }
+        }
+        assert!(pages > 3 && read == (0..60).map(said).collect::<Vec<_>>(), "{pages}, {}", read.len());
+    }
+}

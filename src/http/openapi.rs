@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the endpoints.
 //!
 //! Extractors and [`super::problem`] describe what each operation takes and its errors. This file adds the rest of the
-//! document and the body of every error, and [`headers`] the headers that operations share. The ids of operations and
+//! document and the body of every error, and `headers.rs` the headers that operations share. The ids of operations and
 //! the names of schemas are written out where they are declared; a test fails for one that is not.
 
 use salvo::{

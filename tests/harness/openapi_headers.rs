@@ -13,8 +13,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// What HTTP itself adds to a response: its framing (RFC 9112 §6), the fate of the connection (RFC 9110 §7.6.1) and the time of sending
-/// (RFC 9110 §6.6.1). `Content-Type` is documented by the keys of `content`; OpenAPI ignores it among headers.
-const EXEMPT: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];
+/// (RFC 9110 §6.6.1), and the name of a proxy (RFC 9110 §10.2.4). `Content-Type` is documented by the keys of `content`; OpenAPI ignores it among
+/// headers.
+const EXEMPT: [&str; 6] = ["connection", "content-length", "content-type", "date", "server", "transfer-encoding"];
 
 /// The violations of the document by these headers. A response that it does not describe, such as a page or a 405, has none.
 pub(crate) fn violations(method: &Method, path: &str, status: u16, headers: &HeaderMap) -> Vec<String> {

@@ -1,11 +1,8 @@
 //! How much may be open at a time, in all and for one caller. What finds no place is refused and does not wait.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{AskError, Caller};
+use crate::{AskError, Caller, KeyCounts};
 
 /// What is open at a time. Clones share it.
 #[derive(Clone, Debug)]
@@ -13,7 +10,7 @@ pub struct ConcurrencyLimit {
     name: &'static str,
     max: usize,
     max_per_caller: usize,
-    open: Arc<Mutex<HashMap<Caller, usize>>>,
+    open: Arc<Mutex<KeyCounts<Caller>>>,
 }
 
 /// A place of a caller. Dropping it makes it free.
@@ -35,39 +32,29 @@ impl ConcurrencyLimit {
     /// [`AskError::OverShare`] when the caller has as many as it may, [`AskError::Busy`] when no place is free.
     pub fn acquire(&self, caller: Caller) -> Result<ConcurrencyPermit, AskError> {
         let mut open = self.open();
-        if open.get(&caller).is_some_and(|own| *own >= self.max_per_caller) {
+        if open.of(&caller) >= self.max_per_caller {
             return Err(AskError::OverShare(self.name));
         }
-        if total(&open) >= self.max {
+        if open.total() >= self.max {
             return Err(AskError::Busy(self.name));
         }
-        *open.entry(caller.clone()).or_default() += 1;
+        open.add(caller.clone());
         Ok(ConcurrencyPermit { limit: self.clone(), caller })
     }
 
     /// The number of places that are taken.
     pub fn taken(&self) -> usize {
-        total(&self.open())
+        self.open().total()
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Caller, usize>> {
+    fn open(&self) -> MutexGuard<'_, KeyCounts<Caller>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn total(open: &HashMap<Caller, usize>) -> usize {
-    open.values().sum()
-}
-
 impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        let mut open = self.limit.open();
-        if let Some(own) = open.get_mut(&self.caller) {
-            *own -= 1;
-            if *own == 0 {
-                open.remove(&self.caller);
-            }
-        }
+        self.limit.open().remove(&self.caller);
     }
 }
 

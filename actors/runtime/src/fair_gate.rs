@@ -1,14 +1,13 @@
 //! A gate limits how many callers use a resource at a time.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::{AskError, Caller, FairQueue, MAX_QUEUED};
+use crate::{AskError, Caller, FairQueue, KeyCounts, MAX_QUEUED};
 
 /// Lets up to a number of callers pass at a time. The others wait by turns. Clones share it.
 pub struct FairGate(Arc<Gate>);
@@ -21,29 +20,31 @@ struct Gate {
 
 struct GateState {
     free: usize,
-    share: Option<Share>,
+    share: Share,
     /// Callers that came to a full queue since those that had left it were last looked for.
     came_when_full: usize,
-    waiting: FairQueue<(Caller, oneshot::Sender<Result<GatePass, AskError>>)>,
+    waiting: FairQueue<Waiting>,
 }
 
-/// The places that each caller has, and the most that it may have.
-struct Share {
-    max: usize,
-    taken: HashMap<Caller, usize>,
-}
+type Waiting = oneshot::Sender<Result<GatePass, AskError>>;
+
+/// The most places of one caller. `None`: a caller may have all, and none is counted.
+struct Share(Option<(usize, KeyCounts<Caller>)>);
 
 impl Share {
     fn is_left(&self, caller: &Caller) -> bool {
-        self.taken.get(caller).is_none_or(|taken| *taken < self.max)
+        self.0.as_ref().is_none_or(|(max, taken)| taken.of(caller) < *max)
+    }
+
+    fn take(&mut self, caller: &Caller) {
+        if let Some((_, taken)) = &mut self.0 {
+            taken.add(caller.clone());
+        }
     }
 
     fn give_back(&mut self, caller: &Caller) {
-        if let Some(taken) = self.taken.get_mut(caller) {
-            *taken -= 1;
-            if *taken == 0 {
-                self.taken.remove(caller);
-            }
+        if let Some((_, taken)) = &mut self.0 {
+            taken.remove(caller);
         }
     }
 }
@@ -51,31 +52,25 @@ impl Share {
 impl GateState {
     /// Takes a place for the caller, if one is free and it has fewer than its share.
     fn take(&mut self, caller: &Caller) -> bool {
-        if self.free == 0 || self.share.as_ref().is_some_and(|share| !share.is_left(caller)) {
-            return false;
+        let may_pass = self.free > 0 && self.share.is_left(caller);
+        if may_pass {
+            self.free -= 1;
+            self.share.take(caller);
         }
-        self.free -= 1;
-        if let Some(share) = &mut self.share {
-            *share.taken.entry(caller.clone()).or_default() += 1;
-        }
-        true
+        may_pass
     }
 
     fn give_back(&mut self, caller: Option<&Caller>) {
         self.free += 1;
-        if let (Some(share), Some(caller)) = (&mut self.share, caller) {
-            share.give_back(caller);
+        if let Some(caller) = caller {
+            self.share.give_back(caller);
         }
     }
 
     /// Takes a place for the caller whose turn it is, of those that wait and have fewer than their share.
-    fn take_next(&mut self) -> Option<(Caller, oneshot::Sender<Result<GatePass, AskError>>)> {
+    fn take_next(&mut self) -> Option<(Caller, Waiting)> {
         loop {
-            let share = self.share.as_ref();
-            let (caller, next) = match share {
-                None => self.waiting.pop()?,
-                Some(share) => self.waiting.pop_of(|caller| share.is_left(caller))?,
-            };
+            let (caller, next) = self.waiting.pop_of(|caller| self.share.is_left(caller))?;
             if !next.is_closed() && self.take(&caller) {
                 return Some((caller, next));
             }
@@ -88,7 +83,7 @@ impl GateState {
             return;
         }
         if self.came_when_full == 0 {
-            self.waiting.retain(|(_, waiting)| !waiting.is_closed());
+            self.waiting.retain(|waiting| !waiting.is_closed());
         }
         self.came_when_full = (self.came_when_full + 1) % self.waiting.capacity().div_ceil(16).max(1);
     }
@@ -104,15 +99,15 @@ pub struct GatePass {
 impl FairGate {
     /// Returns a gate with `places`, before which at most `capacity` callers wait.
     pub fn new(name: &'static str, places: usize, capacity: usize) -> Self {
-        Self::with(name, places, None, capacity)
+        Self::with(name, places, Share(None), capacity)
     }
 
     /// Returns a gate that gives no caller more than `share` of its `places` at a time, although others are free.
     pub fn with_share(name: &'static str, places: usize, share: usize, capacity: usize) -> Self {
-        Self::with(name, places, Some(Share { max: share, taken: HashMap::new() }), capacity)
+        Self::with(name, places, Share(Some((share, KeyCounts::default()))), capacity)
     }
 
-    fn with(name: &'static str, places: usize, share: Option<Share>, capacity: usize) -> Self {
+    fn with(name: &'static str, places: usize, share: Share, capacity: usize) -> Self {
         let state = GateState { free: places, share, came_when_full: 0, waiting: FairQueue::new(capacity) };
         Self(Arc::new(Gate { name, places, state: Mutex::new(state) }))
     }
@@ -137,10 +132,9 @@ impl FairGate {
             }
             let (sender, passed) = oneshot::channel();
             state.forget_gone();
-            if let Some(displaced) = state.waiting.push(caller.clone(), (caller, sender)) {
+            if let Some(displaced) = state.waiting.push(caller, sender) {
                 let error = displaced.error(name);
-                let (_, sender) = displaced.work;
-                drop(sender.send(Err(error)));
+                drop(displaced.work.send(Err(error)));
             }
             passed
         };
@@ -161,13 +155,13 @@ impl FairGate {
 
     /// Whether the caller has its share of the places.
     pub fn has_given_share_to(&self, caller: &Caller) -> bool {
-        self.state().share.as_ref().is_some_and(|share| !share.is_left(caller))
+        !self.state().share.is_left(caller)
     }
 
     /// Whether a caller waits that lacks nothing but a free place.
     pub fn is_full_for_others(&self) -> bool {
         let state = self.state();
-        state.free == 0 && state.waiting.any_of(|caller| state.share.as_ref().is_none_or(|share| share.is_left(caller)))
+        state.free == 0 && state.waiting.any_of(|caller| state.share.is_left(caller))
     }
 
     /// The number of places that are taken.

@@ -94,21 +94,22 @@ impl<W> FairQueue<W> {
         None
     }
 
-    /// Takes the next work of a caller that may have it. The others keep their turns; their number counts in what this costs.
-    pub fn pop_of(&mut self, is_ready: impl Fn(&Caller) -> bool) -> Option<W> {
-        let of_group = |(group, callers): (&Arc<str>, &Rota<VecDeque<W>>)| {
-            let mut of_group =
-                callers.by_turn().map(|(key, _)| Caller { group: Arc::clone(group), key: Arc::clone(key) });
-            of_group.find(|caller| is_ready(caller))
-        };
-        let Caller { group, key } = self.groups.by_turn().find_map(of_group)?;
-        self.groups.take_turn(&group, |callers| callers.take_turn(&key, VecDeque::pop_front)).flatten().flatten()
+    /// Takes the next work of a caller that may have it, and returns both. The others keep their turns; their number counts in what this costs.
+    pub fn pop_of(&mut self, is_ready: impl Fn(&Caller) -> bool) -> Option<(Caller, W)> {
+        let caller = self.callers().find(is_ready)?;
+        let work = self.groups.take_turn(&caller.group, |callers| callers.take_turn(&caller.key, VecDeque::pop_front));
+        Some((caller, work.flatten().flatten()?))
     }
 
     /// Whether a caller of this kind waits.
     pub fn any_of(&self, is_meant: impl Fn(&Caller) -> bool) -> bool {
-        self.groups.by_turn().any(|(group, callers)| {
-            callers.by_turn().any(|(key, _)| is_meant(&Caller { group: Arc::clone(group), key: Arc::clone(key) }))
+        self.callers().any(|caller| is_meant(&caller))
+    }
+
+    /// Those that wait, by turn.
+    fn callers(&self) -> impl Iterator<Item = Caller> {
+        self.groups.by_turn().flat_map(|(group, callers)| {
+            callers.by_turn().map(|(key, _)| Caller { group: Arc::clone(group), key: Arc::clone(key) })
         })
     }
 
@@ -266,148 +267,4 @@ impl<L: Work> Work for Rota<L> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Callers whose names begin alike are a group: `a1` and `a2`.
-    fn caller(name: &str) -> Caller {
-        Caller::in_group(&name[..1], name)
-    }
-
-    fn queue(capacity: usize, work: &[&'static str]) -> FairQueue<&'static str> {
-        let mut queue = FairQueue::new(capacity);
-        for name in work {
-            assert_eq!(queue.push(caller(name), *name), None);
-        }
-        queue
-    }
-
-    fn rest(queue: &mut FairQueue<&'static str>) -> Vec<&'static str> {
-        let mut popped = Vec::new();
-        while let Some(work) = queue.pop() {
-            popped.push(work);
-        }
-        assert!(queue.is_empty());
-        popped
-    }
-
-    #[test]
-    fn callers_are_served_by_turns_and_groups_share_a_turn() {
-        let mut queue = queue(9, &["a1", "a1", "a1", "a2", "a2", "b1", "b1", "c1"]);
-        assert_eq!(rest(&mut queue), ["a1", "b1", "c1", "a2", "b1", "a1", "a2", "a1"]);
-    }
-
-    #[test]
-    fn the_newest_work_of_the_largest_caller_gives_way() {
-        let mut full = queue(4, &["a1", "a1", "a1", "b1"]);
-        assert_eq!(full.push(caller("c1"), "c1"), Some(Displaced { work: "a1", is_over_share: true }));
-        assert_eq!(full.push(caller("a1"), "late"), Some(Displaced { work: "late", is_over_share: true }));
-        assert_eq!(rest(&mut full), ["a1", "b1", "c1", "a1"]);
-    }
-
-    #[test]
-    fn many_networks_of_one_group_displace_one_another_and_no_other_group() {
-        let mut full = queue(4, &["a1", "a2", "a3", "b1"]);
-        assert_eq!(full.push(caller("a4"), "a4"), Some(Displaced { work: "a4", is_over_share: true }));
-        assert_eq!(full.push(caller("c1"), "c1"), Some(Displaced { work: "a3", is_over_share: true }));
-        assert_eq!(rest(&mut full), ["a1", "b1", "c1", "a2"]);
-    }
-
-    #[test]
-    fn among_equal_callers_the_newcomer_finds_no_place() {
-        let mut full = queue(3, &["a1", "b1", "c1"]);
-        assert_eq!(full.push(caller("d1"), "d1"), Some(Displaced { work: "d1", is_over_share: false }));
-        assert_eq!(full.len(), 3);
-    }
-
-    /// The same by the simplest means: one list, in the order of arrival.
-    #[derive(Default)]
-    struct Model {
-        waiting: Vec<(u64, u64)>,
-        turns: Vec<u64>,
-    }
-
-    impl Model {
-        fn push(&mut self, caller: u64, work: u64) {
-            if !self.turns.contains(&caller) {
-                self.turns.push(caller);
-            }
-            self.waiting.push((caller, work));
-        }
-
-        fn pop(&mut self) -> Option<u64> {
-            let caller = *self.turns.first()?;
-            let first = self.waiting.iter().position(|(of, _)| *of == caller)?;
-            let (_, work) = self.waiting.remove(first);
-            self.turns.remove(0);
-            self.turns.push(caller);
-            self.forget_empty();
-            Some(work)
-        }
-
-        fn displace(&mut self, newcomer: u64) -> u64 {
-            let size = |caller: u64| self.waiting.iter().filter(|(of, _)| *of == caller).count();
-            let largest = self.turns.iter().map(|caller| size(*caller)).max().expect("there is work");
-            let last = self.turns.iter().rfind(|caller| size(**caller) == largest).expect("the largest");
-            let victim = if size(newcomer) == largest { newcomer } else { *last };
-            let newest = self.waiting.iter().rposition(|(of, _)| *of == victim).expect("it waits");
-            let (_, work) = self.waiting.remove(newest);
-            self.forget_empty();
-            work
-        }
-
-        fn forget_empty(&mut self) {
-            self.turns.retain(|caller| self.waiting.iter().any(|(of, _)| of == caller));
-        }
-    }
-
-    #[test]
-    fn the_queue_does_what_a_simple_list_does() {
-        let (mut queue, mut model) = (FairQueue::new(12), Model::default());
-        let mut state = 7_u64;
-        for work in 0..20_000 {
-            // Knuth's MMIX generator.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (caller, choice) = ((state >> 33) % 7, (state >> 40) % 10);
-            if choice < 6 {
-                model.push(caller, work);
-                let displaced = (model.waiting.len() > 12).then(|| model.displace(caller));
-                let found = queue.push(Caller::alone(caller.to_string()), work).map(|displaced| displaced.work);
-                assert_eq!(found, displaced, "step {work}");
-            } else if choice < 9 {
-                assert_eq!(queue.pop(), model.pop(), "step {work}");
-            } else {
-                queue.retain(|work| work % 5 != 0);
-                model.waiting.retain(|(_, work)| work % 5 != 0);
-                model.forget_empty();
-            }
-            assert_eq!(queue.len(), model.waiting.len());
-        }
-    }
-
-    #[test]
-    fn unwanted_work_uses_up_no_turn() {
-        let mut queue = queue(9, &["a1", "a1", "b1"]);
-        assert_eq!(queue.push(caller("a1"), "late"), None);
-        let mut left = Vec::new();
-        assert_eq!(queue.pop_wanted(|work| *work == "late", |work| left.push(work)), Some("late"));
-        assert_eq!((left, rest(&mut queue)), (vec!["a1", "a1"], vec!["b1"]));
-    }
-
-    #[test]
-    fn a_caller_that_is_not_ready_keeps_its_turn() {
-        let mut queue = queue(9, &["a1", "a2", "b1", "b1"]);
-        assert_eq!(queue.pop_of(|caller| *caller.key != *"a1"), Some("a2"));
-        assert_eq!(queue.pop_of(|caller| *caller.group != *"a"), Some("b1"));
-        assert_eq!(queue.pop_of(|caller| *caller.key == *"c1"), None);
-        assert!(queue.any_of(|caller| *caller.key == *"a1") && !queue.any_of(|caller| *caller.key == *"a2"));
-        assert_eq!(rest(&mut queue), ["a1", "b1"]);
-    }
-
-    #[test]
-    fn unwanted_work_leaves_its_place() {
-        let mut queue = queue(4, &["a1", "a2", "b1"]);
-        queue.retain(|work| *work != "a1" && *work != "b1");
-        assert_eq!((queue.len(), rest(&mut queue)), (1, vec!["a2"]));
-    }
-}
+mod tests;

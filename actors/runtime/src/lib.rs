@@ -9,6 +9,7 @@
 //! | [`TaskSet`], [`BackgroundTask`] | work beside the mailbox: once, or periodically |
 //! | [`Batch`] | group commit: many commands in one flush |
 //! | [`ConcurrencyLimit`] | how much may be open at a time, in all and for one caller |
+//! | [`KeyCounts`] | counts by key |
 //! | [`FairQueue`], [`FairGate`] | a bounded queue that is fair between callers, and a gate before a scarce resource |
 //! | [`RuntimeMetrics`] | rate, times and outcomes of each message type |
 //! | [`panics`] | what a log may say of a panic |
@@ -25,6 +26,7 @@ pub mod fail_point;
 pub mod fair_gate;
 pub mod fair_queue;
 pub mod handle;
+pub mod key_counts;
 pub mod message;
 pub mod metrics;
 pub mod panics;
@@ -42,6 +44,7 @@ pub use fail_point::FailPoint;
 pub use fair_gate::{FairGate, GatePass};
 pub use fair_queue::{Caller, Displaced, FairQueue};
 pub use handle::Handle;
+pub use key_counts::KeyCounts;
 pub use message::{MAX_QUEUED, Message, ReplyTo};
 pub use metrics::RuntimeMetrics;
 pub use service::{Service, ServiceActor, ServiceStatus};

@@ -1,13 +1,10 @@
 //! Commands that wait for a batch.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use faceofmind_model::UserId;
 use faceofmind_platform::idempotency::StoredResponse;
-use faceofmind_runtime::{AskError, Message, ReplyTo};
+use faceofmind_runtime::{AskError, KeyCounts, Message, ReplyTo};
 use tracing::Span;
 
 use super::{
@@ -133,20 +130,20 @@ pub(super) enum Lane {
 
 /// The lanes of large commands that are not done. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct HeldLanes(Arc<Mutex<HashMap<Lane, usize>>>);
+pub(super) struct HeldLanes(Arc<Mutex<KeyCounts<Lane>>>);
 
 impl HeldLanes {
     fn hold(&self, lane: Lane) -> LaneHold {
-        *self.lanes().entry(lane).or_default() += 1;
+        self.lanes().add(lane);
         LaneHold { lanes: self.clone(), lane }
     }
 
     /// Whether a large command of the lane is not done.
     pub(super) fn are_holding(&self, lane: Lane) -> bool {
-        self.lanes().contains_key(&lane)
+        self.lanes().of(&lane) > 0
     }
 
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, usize>> {
+    fn lanes(&self) -> MutexGuard<'_, KeyCounts<Lane>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,13 +156,7 @@ struct LaneHold {
 
 impl Drop for LaneHold {
     fn drop(&mut self) {
-        let mut lanes = self.lanes.lanes();
-        if let Some(holds) = lanes.get_mut(&self.lane) {
-            *holds -= 1;
-            if *holds == 0 {
-                lanes.remove(&self.lane);
-            }
-        }
+        self.lanes.lanes().remove(&self.lane);
     }
 }
 

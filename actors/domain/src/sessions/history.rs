@@ -30,7 +30,7 @@ id! {
 
 /// Detections in a page.
 const PAGE_SIZE: usize = 256;
-/// A page with so many bytes of texts ends, however few its detections are. Usual ones have a third.
+/// A page ends when its texts have that many bytes, even if it holds few detections. A usual page holds a third of them.
 const PAGE_BYTES: usize = 256 << 10;
 
 /// Legacy databases hold several faces, voices and suggestions of one detection. The newest of each counts.

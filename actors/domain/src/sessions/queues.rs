@@ -1,12 +1,12 @@
 //! Where commands wait: for the next batch, for a turn of their own, or behind others of their lane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use faceofmind_db::MAX_ROWS;
 use faceofmind_platform::caller;
 use faceofmind_runtime::{Actor, AskError, Batch, FlushGuard, FlushId, Handle, Handler, Message};
 
-use super::commands::{ACTOR, HeldLanes, PendingCommand};
+use super::commands::{ACTOR, HeldLanes, Lane, PendingCommand};
 
 /// The commands that are not being written.
 ///
@@ -23,9 +23,9 @@ pub(super) struct CommandQueues {
     behind_batch: Vec<PendingCommand>,
     large: Batch<PendingCommand>,
     large_lanes: HeldLanes,
-    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them or behind a large command, by
-    /// their numbers.
-    held: BTreeMap<u64, PendingCommand>,
+    /// Commands whose rows another transaction holds, deletions that take several batches, and those behind them or behind a large command: of
+    /// each lane by their numbers.
+    held: HashMap<Lane, BTreeMap<u64, PendingCommand>>,
 }
 
 /// A batch is written.
@@ -59,7 +59,7 @@ impl CommandQueues {
             behind_batch: Vec::new(),
             large: Batch::new(1, move |flush| large_flushed.tell(LargeFlushed(flush))).refuse_late(refuse),
             large_lanes: HeldLanes::default(),
-            held: BTreeMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -106,13 +106,14 @@ impl CommandQueues {
     pub(super) fn hold(&mut self, held: Vec<PendingCommand>) {
         for mut pending in held {
             pending.leave_lane();
-            self.held.insert(pending.number, pending);
+            self.held.entry(pending.lane()).or_default().insert(pending.number, pending);
         }
     }
 
     /// Puts the held commands before all others.
     pub(super) fn retry_held(&mut self) {
-        for pending in std::mem::take(&mut self.held).into_values().rev() {
+        let held: BTreeMap<_, _> = self.held.drain().flat_map(|(_, of_lane)| of_lane).collect();
+        for pending in held.into_values().rev() {
             let weight = pending.weight();
             self.batch.push_front_weighted(pending, weight);
         }
@@ -130,7 +131,7 @@ impl CommandQueues {
 
     /// How many are held.
     pub(super) fn held(&self) -> usize {
-        self.held.len()
+        self.held.values().map(BTreeMap::len).sum()
     }
 
     /// Whether a batch is being written.
@@ -156,7 +157,8 @@ impl CommandQueues {
     }
 
     fn is_behind_held(&self, pending: &PendingCommand) -> bool {
-        self.held.range(..pending.number).any(|(_, held)| held.lane() == pending.lane())
+        let first = self.held.get(&pending.lane()).and_then(BTreeMap::first_key_value);
+        first.is_some_and(|(number, _)| *number < pending.number)
     }
 
     /// Gives the large commands their turns.

@@ -197,8 +197,15 @@ async fn a_locked_user_delays_nobody_elses_starts() {
     }
 }
 
-fn many(number: usize) -> Vec<Detection> {
-    (0..number).map(|_| detection("calm", "")).collect()
+/// Asks to record that many detections.
+fn ask_to_detect(
+    test: &TestContext,
+    user: UserId,
+    session: SessionId,
+    number: usize,
+) -> JoinHandle<Result<DetectionsRecorded, SessionError>> {
+    let all = (0..number).map(|_| detection("calm", "")).collect();
+    test.ask(move |sessions| async move { sessions.detect(command(user, None), session, all).await })
 }
 
 #[tokio::test]
@@ -209,10 +216,7 @@ async fn a_large_command_delays_its_own_session_alone_and_keeps_its_place() {
         let (large, other) = (test.start(ada).await.id, test.start(ada).await.id);
         let mut holder = test.db.begin().await.expect("begins");
         holder.on_postgres(sqlx::query("LOCK TABLE facial_data IN SHARE MODE")).await.expect("locks");
-        let [first, second] = [(), ()].map(|()| {
-            let (context, all) = (command(ada, None), many(200));
-            test.ask(move |sessions| async move { sessions.detect(context, large, all).await })
-        });
+        let [first, second] = [(), ()].map(|()| ask_to_detect(&test, ada, large, 200));
         test.until(|seen| seen["large"] == 1).await;
         let ending = test.ask(move |sessions| async move { sessions.end(ada, large).await });
         test.until(|seen| seen["held"] == 1).await;
@@ -238,12 +242,7 @@ async fn large_commands_are_written_when_the_tracker_stops() {
         let ada = test.user("ada@example.org").await;
         let id = test.start(ada).await.id;
         let (held, ahead) = test.hold(ada).await;
-        let asking: Vec<_> = (0..3)
-            .map(|_| {
-                let (context, all) = (command(ada, None), many(200));
-                test.ask(move |sessions| async move { sessions.detect(context, id, all).await })
-            })
-            .collect();
+        let asking: Vec<_> = (0..3).map(|_| ask_to_detect(&test, ada, id, 200)).collect();
         test.until_waiting(3).await;
         let ending = test.ask(move |sessions| async move { sessions.end(ada, id).await });
         test.until_waiting(4).await;
@@ -268,9 +267,7 @@ async fn a_large_command_whose_row_is_held_keeps_its_place_and_is_written_when_i
         let ada = test.user("ada@example.org").await;
         let id = test.start(ada).await.id;
         let holder = lock_row(&test, "SELECT id FROM sessions WHERE id = $1 FOR UPDATE", id.0).await;
-        let [first, second] = [(), ()].map(|()| {
-            test.ask(move |sessions| async move { sessions.detect(command(ada, None), id, many(200)).await })
-        });
+        let [first, second] = [(), ()].map(|()| ask_to_detect(&test, ada, id, 200));
         test.until(|seen| seen["held"].as_u64() == Some(2)).await;
         let ending = test.ask(move |sessions| async move { sessions.end(ada, id).await });
         test.until(|seen| seen["held"].as_u64() == Some(3)).await;
@@ -290,13 +287,12 @@ async fn a_large_command_does_not_overtake_a_deletion_that_takes_several_batches
         let ada = test.user("ada@example.org").await;
         let id = test.start(ada).await.id;
         for _ in 0..3 {
-            test.sessions.detect(command(ada, None), id, many(1000)).await.expect("records");
+            ask_to_detect(&test, ada, id, 1000).await.expect("no panic").expect("records");
         }
         let (held, ahead) = test.hold(ada).await;
         let deleting = test.ask(move |sessions| async move { sessions.delete(ada, id).await });
         test.until_waiting(1).await;
-        let recording =
-            test.ask(move |sessions| async move { sessions.detect(command(ada, None), id, many(200)).await });
+        let recording = ask_to_detect(&test, ada, id, 200);
         test.until_waiting(2).await;
         test.release(held).await;
         deleting.await.expect("no panic").expect("deletes");

@@ -101,15 +101,15 @@ pub struct StatementState {
     is_behind_pooler: bool,
 }
 
-impl Default for StatementState {
-    fn default() -> Self {
-        Self { is_running: false, deadline: SQLITE_DEADLINE, last_break: None, is_behind_pooler: false }
-    }
-}
-
 impl StatementState {
-    pub(crate) fn on_postgres(is_behind_pooler: bool) -> Self {
-        Self { deadline: POSTGRES_DEADLINE, is_behind_pooler, ..Self::default() }
+    /// Of a connection to PostgreSQL, in a pool if it has one's `last_break`.
+    pub(crate) fn on_postgres(last_break: Option<LastBreak>, is_behind_pooler: bool) -> Self {
+        Self { is_running: false, deadline: POSTGRES_DEADLINE, last_break, is_behind_pooler }
+    }
+
+    /// Of a connection to SQLite.
+    pub(crate) fn on_sqlite() -> Self {
+        Self { is_running: false, deadline: SQLITE_DEADLINE, last_break: None, is_behind_pooler: false }
     }
 
     /// The connection as [`with_conn!`](crate::with_conn) hands it to a query.
@@ -161,12 +161,7 @@ pub struct Pooled<DB: sqlx::Database> {
 }
 
 impl<DB: sqlx::Database> Pooled<DB> {
-    /// A connection to SQLite, or one to PostgreSQL whose breaks are recorded.
-    pub(crate) fn new(connection: PoolConnection<DB>, last_break: Option<LastBreak>, is_behind_pooler: bool) -> Self {
-        let state = match last_break {
-            Some(_) => StatementState { last_break, ..StatementState::on_postgres(is_behind_pooler) },
-            None => StatementState::default(),
-        };
+    pub(crate) fn new(connection: PoolConnection<DB>, state: StatementState) -> Self {
         Self { connection, state }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     ReadConn, StoreError, Tx,
-    connection::{LastBreak, Pooled, PooledTx, is_broken},
+    connection::{LastBreak, Pooled, PooledTx, StatementState, is_broken},
 };
 
 /// The size and behaviour of a connection pool.
@@ -79,7 +79,8 @@ impl PostgresPool {
     }
 
     async fn acquire(&self) -> Result<Pooled<Postgres>, sqlx::Error> {
-        Ok(Pooled::new(self.pool.acquire().await?, Some(self.last_break.clone()), self.is_behind_pooler))
+        let state = StatementState::on_postgres(Some(self.last_break.clone()), self.is_behind_pooler);
+        Ok(Pooled::new(self.pool.acquire().await?, state))
     }
 
     async fn read_conn(&self) -> Result<ReadConn, sqlx::Error> {
@@ -201,7 +202,7 @@ impl Database {
             Self::Sqlite(pool, writer) => {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 enter_write()?;
-                let connection = Pooled::new(pool.acquire().await?, None, false);
+                let connection = Pooled::new(pool.acquire().await?, StatementState::on_sqlite());
                 let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
@@ -215,7 +216,9 @@ impl Database {
     pub async fn read_conn(&self) -> Result<ReadConn, StoreError> {
         match self {
             Self::Postgres(pool) => Ok(pool.read_conn().await?),
-            Self::Sqlite(pool, _) => Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, None, false))),
+            Self::Sqlite(pool, _) => {
+                Ok(ReadConn::Sqlite(Pooled::new(pool.acquire().await?, StatementState::on_sqlite())))
+            }
         }
     }
 

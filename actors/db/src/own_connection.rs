@@ -21,11 +21,11 @@ impl Database {
         Ok(match self {
             Self::Postgres(pool) => {
                 let connection = with_connect_timeout(pool.connect()).await?;
-                OwnConn::Postgres(connection, StatementState::on_postgres(pool.is_behind_pooler))
+                OwnConn::Postgres(connection, StatementState::on_postgres(None, pool.is_behind_pooler))
             }
             Self::Sqlite(pool, _) => {
                 let connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
-                OwnConn::Sqlite(connection, StatementState::default())
+                OwnConn::Sqlite(connection, StatementState::on_sqlite())
             }
         })
     }

@@ -29,7 +29,7 @@ impl Database {
     /// # Errors
     /// [`StoreError`], also, before anything is copied, where the disk has no space for it.
     pub async fn vacuum(&self) -> Result<bool, StoreError> {
-        self.checkpoint_after(Some("VACUUM")).await
+        self.checkpoint(true).await
     }
 
     /// Moves the write-ahead log of an SQLite file into the file and truncates it. Returns false while an older snapshot is being read,
@@ -38,18 +38,18 @@ impl Database {
     /// # Errors
     /// [`StoreError`].
     pub async fn checkpoint_wal(&self) -> Result<bool, StoreError> {
-        self.checkpoint_after(None).await
+        self.checkpoint(false).await
     }
 
-    async fn checkpoint_after(&self, statement: Option<&'static str>) -> Result<bool, StoreError> {
+    async fn checkpoint(&self, rewrites_file: bool) -> Result<bool, StoreError> {
         let Self::Sqlite(pool, writer) = self else { return Ok(true) };
         let _write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let mut connection = SqliteConnection::connect_with(&pool.connect_options()).await?;
         let mut is_truncated = truncate_wal(&mut connection).await?;
-        if let Some(statement) = statement.filter(|_| is_truncated) {
+        if rewrites_file && is_truncated {
             ensure_space(pool.connect_options().get_filename(), size(&mut connection).await?)?;
             sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut connection).await?;
-            sqlx::query(statement).execute(&mut connection).await?;
+            sqlx::query("VACUUM").execute(&mut connection).await?;
             is_truncated = truncate_wal(&mut connection).await?;
         }
         connection.close().await?;

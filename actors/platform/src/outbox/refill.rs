@@ -64,16 +64,9 @@ impl Relay {
     async fn report_unknown(&self, end: &StreamEnd, messages: usize) -> Result<(), OutboxError> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let last_known = end.position.saturating_add(number(end.arrived.len()));
-        let (first_position, last_position) = (last_known + 1, last_known.saturating_add(number(messages)));
-        refill::add_gap(&self.db, EventGap { first_position, last_position, found_at: self.clock.now() }).await?;
-        tracing::error!(
-            messages,
-            first_position,
-            last_position,
-            "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
-             events that it does not know, or another client publishes to the stream. `faceofmind events accept-gaps` accepts that"
-        );
-        Ok(())
+        let what = "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
+            events that it does not know, or another client publishes to the stream";
+        self.add_gap(last_known + 1, last_known.saturating_add(number(messages)), what).await
     }
 
     /// Publishes again the events that the outbox holds and the stream has lost.
@@ -114,16 +107,17 @@ impl Relay {
     async fn report_gap(&self, position: i64, since: Timestamp) -> Result<(), OutboxError> {
         let Some((kept, published_at)) = refill::first_kept(&self.db, position).await? else { return Ok(()) };
         if kept > position + 1 && published_at > since {
-            let gap = EventGap { first_position: position + 1, last_position: kept - 1, found_at: self.clock.now() };
-            refill::add_gap(&self.db, gap).await?;
-            let EventGap { first_position, last_position, .. } = gap;
-            tracing::error!(
-                first_position,
-                last_position,
-                "the stream has lost events that the outbox no longer holds; consumers must read again what they hold. \
-                 `faceofmind events accept-gaps` accepts that"
-            );
+            let what =
+                "the stream has lost events that the outbox no longer holds; consumers must read again what they hold";
+            self.add_gap(position + 1, kept - 1, what).await?;
         }
+        Ok(())
+    }
+
+    /// Stores a gap, and logs what it is.
+    async fn add_gap(&self, first_position: i64, last_position: i64, what: &str) -> Result<(), OutboxError> {
+        refill::add_gap(&self.db, EventGap { first_position, last_position, found_at: self.clock.now() }).await?;
+        tracing::error!(first_position, last_position, "{what}. `faceofmind events accept-gaps` accepts that");
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use faceofmind_testing::on_day;
 
 use super::*;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -38,6 +39,14 @@ impl TestContext {
     }
 }
 
+/// Creates a user who has logged in, and returns how many mails that caused.
+async fn logged_in(test: &TestContext, server: &MailServer) -> usize {
+    test.person_at(server, ADA).await;
+    test.log_in(ADA, PASSWORD).await.expect("logs in");
+    test.until_queued(0, 0).await;
+    server.mails().len()
+}
+
 /// Returns the texts that give a number of tries.
 fn folded(server: &MailServer) -> Vec<String> {
     server.mails().into_iter().map(|mail| mail.text).filter(|text| text.contains(" times:")).collect()
@@ -51,17 +60,14 @@ fn on(number: u32) -> RequestContext {
 #[tokio::test]
 async fn what_strangers_cause_has_a_bound_and_uses_up_nothing_of_the_owner() {
     for (test, server) in contexts().await {
-        test.person_at(&server, ADA).await;
-        test.log_in(ADA, PASSWORD).await.expect("logs in");
-        test.until_queued(0, 0).await;
-        let before = server.mails().len();
+        let before = logged_in(&test, &server).await;
         let reset = MailReason::PasswordReset { email: email(ADA) };
         for number in 0..15 {
             for client in ["eve", "mallory"] {
                 test.queue(&reset, &format!("{client}{}", number / 6)).await;
             }
             test.until_queued(0, 0).await;
-            test.advance(Duration::from_secs(601));
+            test.advance(10 * MINUTE + SECOND);
         }
         // At most one more: the welcome mail was of a stranger, because no log-in came before it.
         let mailed = server.mails().len() - before;
@@ -91,7 +97,7 @@ async fn notices_of_new_logins_beyond_five_an_hour_become_one_mail() {
             }
         }
         assert_eq!(server.mails().len(), before + 5);
-        test.advance(Duration::from_secs(3601));
+        test.advance(HOUR + SECOND);
         test.until_queued(0, 0).await;
         assert_eq!(server.mails().len(), before + 6, "the other six are one mail");
     }
@@ -100,23 +106,20 @@ async fn notices_of_new_logins_beyond_five_an_hour_become_one_mail() {
 #[tokio::test]
 async fn notices_of_registrations_beyond_what_strangers_may_cause_become_one_mail() {
     for (test, server) in contexts().await {
-        test.person_at(&server, ADA).await;
-        test.log_in(ADA, PASSWORD).await.expect("logs in");
-        test.until_queued(0, 0).await;
-        let before = server.mails().len();
+        let before = logged_in(&test, &server).await;
         for number in 0..15 {
             for client in ["eve", "mallory"] {
                 test.register(ADA, PASSWORD, &format!("{client}{}", number / 6)).await;
             }
             test.until_folded(i64::from(number >= 5)).await;
-            test.advance(Duration::from_secs(601));
+            test.advance(10 * MINUTE + SECOND);
         }
         // The welcome mail was of a stranger.
         assert_eq!(server.mails().len(), before + 11);
         test.register(ADA, PASSWORD, "phone").await;
         test.until_folded(1).await;
         assert_eq!(server.mails().len(), before + 12, "the owner's network has a share of its own");
-        test.advance(Duration::from_secs(8 * 3600));
+        test.advance(8 * HOUR);
         // What strangers cause meanwhile does not put it off again.
         for number in 0..15 {
             test.queue(&MailReason::PasswordReset { email: email(ADA) }, &format!("eve{number}")).await;
@@ -139,7 +142,7 @@ async fn registrations_that_are_not_stored_are_counted_in_one_mail_of_eight_hour
                 test.register(ADA, PASSWORD, "eve").await;
             }
             test.until_folded(1).await;
-            test.advance(Duration::from_secs(601));
+            test.advance(10 * MINUTE + SECOND);
         };
         register_five_times().await;
         test.until_queued(0, 0).await;
@@ -148,7 +151,7 @@ async fn registrations_that_are_not_stored_are_counted_in_one_mail_of_eight_hour
         tokio::time::sleep(Duration::from_secs(2)).await;
         test.until_folded(1).await;
         assert_eq!(server.mails().len(), before + 5, "the second folded mail waits");
-        test.advance(Duration::from_secs(8 * 3600));
+        test.advance(8 * HOUR);
         test.until_queued(0, 0).await;
         let folded = folded(&server);
         assert!(folded.len() == 2 && folded.iter().all(|text| text.contains("address, 3 times:")), "{folded:?}");
@@ -184,10 +187,7 @@ async fn fifty_reminders_are_mailed_in_twenty_hours_and_what_comes_after_is_drop
 #[tokio::test]
 async fn networks_that_the_account_knows_cause_twenty_four_mails_in_a_day() {
     for (test, server) in contexts().await {
-        test.person_at(&server, ADA).await;
-        test.log_in(ADA, PASSWORD).await.expect("logs in");
-        test.until_queued(0, 0).await;
-        let before = server.mails().len();
+        let before = logged_in(&test, &server).await;
         let reset = MailReason::PasswordReset { email: email(ADA) };
         for mailed in [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 24] {
             for _ in 0..2 {

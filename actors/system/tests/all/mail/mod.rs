@@ -44,7 +44,7 @@ impl TestContext {
         until("the queue holds these jobs", async || self.jobs().await == JobCounts { waiting, dead }).await;
     }
 
-    /// Waits for so many mails in flight, or more: those that become slow leave their places to others.
+    /// Waits until at least that many mails are in flight. A mail that becomes slow leaves its place to another, so there may be more.
     async fn until_in_flight(&self, mails: usize) {
         let in_flight =
             async || self.system.platform.mailer.status().await.is_ok_and(|status| status.in_flight >= mails);

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     an_admin_is_created_with_a_password_from_standard_input,
     an_admin_is_not_created_twice_nor_with_a_bad_password,
     serve_prints_its_address_and_its_parts,
+    a_log_that_is_not_read_delays_no_request,
     the_shipped_program_serves_in_production,
     sigterm_drains_running_requests,
     ctrl_c_drains_running_requests,
@@ -109,6 +110,22 @@ async fn rest(stream: &mut TcpStream) -> String {
     let all = stream.read_to_end(&mut read);
     timeout(Duration::from_secs(10), all).await.expect("in time").expect("readable");
     String::from_utf8_lossy(&read).into_owned()
+}
+
+/// The test reads standard error when the program ends; a pipe holds 64 KiB.
+async fn a_log_that_is_not_read_delays_no_request(app: &TestApp) {
+    const REQUESTS: usize = 1000;
+    app.stop().await;
+    let serving = Program::in_env(&app.env, &[]).serve(&["serve", "--port", "0"]).await;
+    let client = app.client().at(serving.address());
+    for _ in 0..REQUESTS {
+        client.call(Method::GET, "/").send().await.assert_status(200);
+    }
+    let exited = serving.terminate().await;
+    let lines: Vec<Value> = exited.errors.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let requests = lines.iter().filter(|line| line["message"] == "request finished" && line["span"]["path"] == "/");
+    assert_eq!(requests.count(), REQUESTS);
+    assert!(exited.errors.len() > 2 * (64 << 10), "{} bytes would fit into the pipe", exited.errors.len());
 }
 
 /// Production refuses the test hooks, so every other test runs in development.

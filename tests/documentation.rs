@@ -305,6 +305,7 @@ const BOUNDS: &[(&str, &str, &[&str])] = &[
     ("attempts to send a mail", "actors/platform/src/mail/delivery.rs", &["MAX_ATTEMPTS: u32 = "]),
     ("cached logins and users", "actors/platform/src/auth_cache/mod.rs", &["CAPACITY: u64 = "]),
     ("rate-limit counters while Redis", "actors/platform/src/rate_limit/actor.rs", &["max_local_counters: "]),
+    ("log lines", "src/logging/line_queue.rs", &["MAX_BYTES: usize = ", "MAX_BYTES_OF_INFO: usize = "]),
     ("requests to the suggestions endpoint", "actors/domain/src/suggestions/actor.rs", &["max_concurrent: "]),
     ("pending registrations", "actors/domain/src/accounts/pending_registrations.rs", &["MAX_PENDING: i64 = "]),
     ("reminders", "actors/domain/src/reminders/reminder.rs", &["MAX_REMINDERS: i64 = "]),

@@ -5,7 +5,6 @@ mod asyncapi;
 mod config;
 mod events;
 mod keys;
-mod logging;
 mod migrate;
 mod openapi;
 mod serve;
@@ -14,7 +13,10 @@ use std::{env, error::Error, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{ConfigSources, SettingError, Settings};
+use crate::{
+    logging,
+    settings::{ConfigSources, SettingError, Settings},
+};
 
 /// The error of any command.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -69,7 +71,9 @@ enum Command {
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let command = command.unwrap_or(Command::Serve(serve::Arguments::default()));
-    command.run(sources(config)).unwrap_or_else(|failure| failed(&*failure))
+    let exit = command.run(sources(config));
+    logging::flush();
+    exit.unwrap_or_else(|failure| failed(&*failure))
 }
 
 fn sources(config: Option<PathBuf>) -> ConfigSources {

@@ -22,6 +22,7 @@ use super::{
     problem::Problem,
     state::{AppState, State},
 };
+use crate::logging;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -126,6 +127,8 @@ impl Metrics {
         gauge(&mut registry, "http_requests_waiting", help, count(self.admission.waiting()));
         register_system(&mut registry, &state).await;
         register_pool(&mut registry, &state.platform.db);
+        let help = "Log lines that were left out because standard error is read too slowly";
+        counter(&mut registry, "log_lines_left_out", help, logging::lines_left_out());
         let mut text = String::new();
         encode(&mut text, &registry).map_err(|_| Problem::internal())?;
         Ok(text)
@@ -157,9 +160,7 @@ async fn register_system(registry: &mut Registry, state: &AppState) {
         registry.register_with_unit("erasure_age", help, Unit::Seconds, gauge);
     }
     if let Ok(codes) = platform.otp.status().await {
-        let wrong = Counter::<u64>::default();
-        wrong.inc_by(codes.service.invalid);
-        registry.register("codes_wrong", "Wrong one-time codes that were entered", wrong);
+        counter(registry, "codes_wrong", "Wrong one-time codes that were entered", codes.service.invalid);
         let help = "Whether wrong codes over all accounts have risen, so that strangers are slowed down";
         gauge(registry, "codes_alarm", help, i64::from(codes.service.alarm));
     }
@@ -216,6 +217,12 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
     let gauge = Gauge::<i64>::default();
     gauge.set(value);
     registry.register(name, help, gauge);
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
 }
 
 fn count(number: usize) -> i64 {

@@ -1,23 +1,48 @@
-//! Logs go to standard error, so that standard output has only the output of a command.
+//! Logs go to standard error, so that standard output has only the output of a command. Lines are written by a thread of
+//! their own: a request neither waits for standard error nor pays for a system call.
 
-use std::io::{self, IsTerminal};
+mod json;
+mod line_queue;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
-use super::Failure;
+use self::{json::JsonLines, line_queue::LineQueue};
 use crate::settings::Service;
 
+/// How long a program that ends waits until its last lines are written.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
+
+static LINES: LazyLock<LineQueue> = LazyLock::new(LineQueue::default);
+
 /// Starts logging: readable lines on a terminal, JSON elsewhere and in production.
-pub(super) fn init(service: &Service) -> Result<(), Failure> {
+pub(crate) fn init(service: &Service) -> Result<(), Box<dyn Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&service.log_filter)?;
-    let log = fmt().with_env_filter(filter).with_writer(io::stderr);
+    LINES.write_to(io::stderr())?;
+    let log = fmt().with_env_filter(filter).with_writer(LINES.clone());
     if is_json(service, io::stderr().is_terminal()) {
-        log.json().flatten_event(true).with_span_list(false).finish().try_init()?;
+        log.fmt_fields(JsonLines).event_format(JsonLines).finish().try_init()?;
     } else {
         log.compact().finish().try_init()?;
     }
     log_panics();
     Ok(())
+}
+
+/// Waits until all lines are written, but for no more than a second.
+pub(crate) fn flush() {
+    LINES.flush(LAST_LINES_WITHIN);
+}
+
+/// The lines that were left out because standard error was read too slowly.
+pub(crate) fn lines_left_out() -> u64 {
+    LINES.left_out()
 }
 
 /// Logs each panic without its message, because that may quote users. The supervisor logs the messages that are safe.
@@ -26,6 +51,7 @@ fn log_panics() {
         let location = panic.location().map(ToString::to_string);
         let thread = std::thread::current();
         tracing::error!(location, thread = thread.name(), "a thread panicked");
+        flush();
     }));
 }
 

@@ -1,7 +1,7 @@
 //! Lines that wait to be written by a thread. What is logged while the thread writes is written next, all at once.
 //!
-//! The queue is bounded. Lines of level INFO and below may fill half of it, so that they leave room for warnings however
-//! many they are. A line that finds no room is left out and counted: no caller waits.
+//! The queue is bounded. Lines of level INFO and below may fill half of it, so that they leave space for warnings however
+//! many they are. A line that finds no space is left out and counted: no caller waits.
 
 use std::{
     io::{self, Write},
@@ -61,7 +61,7 @@ impl LineQueue {
         waited.unwrap_or_else(PoisonError::into_inner).0.flushing = false;
     }
 
-    /// The lines that found no room.
+    /// The lines that found no space.
     pub(super) fn left_out(&self) -> u64 {
         self.0.lock().left_out
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_not_read_leave_room_for_warnings_and_are_counted() {
+    fn lines_that_are_not_read_leave_space_for_warnings_and_are_counted() {
         let (queue, _output) = slow_queue();
         let info = vec![b'.'; 1 << 10];
         for _ in 0..2 * MAX_BYTES / info.len() {

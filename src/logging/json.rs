@@ -124,36 +124,17 @@ impl Write for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
     use serde_json::{Value, json};
     use tracing_subscriber::fmt;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::logging::testing::CapturedLog;
 
     /// The lines that `work` logs, without their times.
     fn lines(work: impl FnOnce()) -> Vec<Value> {
-        let log = Log::default();
-        let written = log.clone();
-        let subscriber = fmt().fmt_fields(JsonLines).event_format(JsonLines).with_writer(move || log.clone()).finish();
+        let log = CapturedLog::default();
+        let subscriber = fmt().fmt_fields(JsonLines).event_format(JsonLines).with_writer(log.clone()).finish();
         tracing::subscriber::with_default(subscriber, work);
-        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("UTF-8");
         let line = |line: &str| {
             let mut line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
             let time = line["timestamp"].take();
@@ -162,7 +143,7 @@ mod tests {
             line.as_object_mut().expect("an object").remove("timestamp");
             line
         };
-        text.lines().map(line).collect()
+        log.text().lines().map(line).collect()
     }
 
     #[test]

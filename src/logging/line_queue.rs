@@ -32,14 +32,16 @@ struct Shared {
     state: Mutex<State>,
     /// Told when the first line arrives, and when a flush begins.
     filled: Condvar,
-    /// Told when all lines have been written.
+    /// Told when lines have been written.
     written: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
-    writing: bool,
+    /// The bytes that have been queued since the start, and how many of them are written.
+    queued: usize,
+    written: usize,
     flushing: bool,
     left_out: u64,
 }
@@ -51,13 +53,13 @@ impl LineQueue {
         thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_lines(output)).map(drop)
     }
 
-    /// Waits until every line is written, or for this long.
+    /// Waits until the lines that were queued before are written, or for this long.
     pub(super) fn flush(&self, longest: Duration) {
         let mut state = self.0.lock();
         state.flushing = true;
         self.0.filled.notify_all();
-        let is_behind = |state: &mut State| state.writing || !state.lines.is_empty();
-        let waited = self.0.written.wait_timeout_while(state, longest, is_behind);
+        let until = state.queued;
+        let waited = self.0.written.wait_timeout_while(state, longest, |state| state.written < until);
         waited.unwrap_or_else(PoisonError::into_inner).0.flushing = false;
     }
 
@@ -80,6 +82,7 @@ impl Shared {
         }
         let was_empty = state.lines.is_empty();
         state.lines.extend_from_slice(line);
+        state.queued += line.len();
         drop(state);
         if was_empty {
             self.filled.notify_all();
@@ -99,21 +102,16 @@ impl Shared {
         }
     }
 
-    /// Waits for lines and swaps them with the empty buffer. Gives the number of those left out until now.
+    /// Counts `lines` as written, waits for others and puts them there. Returns how many were left out until now.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
+        let mut state = self.lock();
+        state.written += lines.len();
+        self.written.notify_all();
         lines.clear();
         lines.shrink_to(KEPT_BYTES);
-        let mut state = self.lock();
-        state.writing = false;
-        if state.lines.is_empty() {
-            self.written.notify_all();
-        }
-        let waited = self.filled.wait_while(state, |state| state.lines.is_empty());
-        let gathered =
-            self.filled
-                .wait_timeout_while(waited.unwrap_or_else(PoisonError::into_inner), GATHER, |state| !state.flushing);
+        state = self.filled.wait_while(state, |state| state.lines.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let gathered = self.filled.wait_timeout_while(state, GATHER, |state| !state.flushing);
         state = gathered.unwrap_or_else(PoisonError::into_inner).0;
-        state.writing = true;
         mem::swap(&mut state.lines, lines);
         state.left_out
     }
@@ -186,8 +184,8 @@ mod tests {
     fn lines_are_written_in_order_and_those_that_waited_at_once() {
         let (queue, output) = slow_queue();
         queue.0.push(b"one\n", MAX_BYTES);
-        // The thread has taken the first line once the others can no longer be part of its write.
-        while !queue.0.lock().writing {
+        // What is queued after the thread has taken the first line is not part of its write.
+        while !queue.0.lock().lines.is_empty() {
             thread::yield_now();
         }
         queue.0.push(b"two\n", MAX_BYTES);

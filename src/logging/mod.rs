@@ -3,6 +3,8 @@
 
 mod json;
 mod line_queue;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::{
     error::Error,

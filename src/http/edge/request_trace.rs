@@ -101,16 +101,15 @@ fn log(status: StatusCode, latency: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{LazyLock, Mutex, PoisonError},
-    };
+    use std::sync::LazyLock;
 
     use salvo::{Router, handler};
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
-    use crate::http::testing::{Served, answer};
+    use crate::{
+        http::testing::{Served, answer},
+        logging::testing::CapturedLog,
+    };
 
     #[handler]
     async fn nothing() {}
@@ -151,7 +150,7 @@ mod tests {
         let api = Served::api(routes).await;
         answer(api.get("/api/users/4711?token=secret").header("x-request-id", "known-route")).await;
         answer(api.get("/api/secret").header("x-request-id", "no-route")).await;
-        let text = log.lines_of(&["known-route", "no-route"]);
+        let text = lines_of(&["known-route", "no-route"], &log);
         for part in [
             "request_id=\"known-route\"",
             "path=\"/api/users/{id}\"",
@@ -167,12 +166,9 @@ mod tests {
 
     /// The log of all tests of this process. A thread-local subscriber would miss lines of call sites that another
     /// thread registers first.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    fn log() -> Log {
-        static LOG: LazyLock<Log> = LazyLock::new(|| {
-            let log = Log::default();
+    fn log() -> CapturedLog {
+        static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
+            let log = CapturedLog::default();
             let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
             tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
             log
@@ -180,29 +176,8 @@ mod tests {
         LOG.clone()
     }
 
-    impl Log {
-        fn lines_of(&self, ids: &[&str]) -> String {
-            let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let text = String::from_utf8_lossy(&bytes);
-            text.lines().filter(|line| ids.iter().any(|id| line.contains(id))).map(|line| format!("{line}\n")).collect()
-        }
-    }
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Log {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
+    fn lines_of(ids: &[&str], log: &CapturedLog) -> String {
+        let text = log.text();
+        text.lines().filter(|line| ids.iter().any(|id| line.contains(id))).map(|line| format!("{line}\n")).collect()
     }
 }

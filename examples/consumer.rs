@@ -11,8 +11,9 @@ use futures_util::TryStreamExt;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let options = ConnectOptions::with_user_and_password(env::var("NATS_USER")?, env::var("NATS_PASSWORD")?);
-    let context = jetstream::new(options.connect(env::var("NATS_URL")?).await?);
+    let setting = |name: &str| env::var(name).map_err(|error| format!("{name}: {error}"));
+    let options = ConnectOptions::with_user_and_password(setting("NATS_USER")?, setting("NATS_PASSWORD")?);
+    let context = jetstream::new(options.connect(setting("NATS_URL")?).await?);
     let durable = Config { durable_name: Some("example".into()), ..Config::default() };
     let consumer = context.get_stream("FACEOFMIND").await?.get_or_create_consumer("example", durable).await?;
     let (mut messages, mut seen) = (consumer.messages().await?, HashSet::new()); // yours: a table with a unique key

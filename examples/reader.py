@@ -1,4 +1,6 @@
 import http.client, os, sys, time, urllib.request
+if not {"API", "TOKEN"} <= os.environ.keys():
+    sys.exit("set API to the address that ends in /api/v1, and TOKEN to an access token")
 event, last, bearer = "", "", "Bearer " + os.environ["TOKEN"]
 while True:  # until 401: the login has ended, or the token, without which no stream is opened again
     request = urllib.request.Request(os.environ["API"] + "/events", headers={"Authorization": bearer, "Last-Event-ID": last})
@@ -15,6 +17,6 @@ while True:  # until 401: the login has ended, or the token, without which no st
                     last = value
     except (OSError, http.client.HTTPException) as error:  # refused, broken off, 429, 503
         if isinstance(error, BrokenPipeError) or getattr(error, "code", None) == 401:
-            raise
+            sys.exit(f"ended: {error}")
         print("again after:", error, file=sys.stderr)
     time.sleep(1)

@@ -96,7 +96,9 @@ impl App {
     async fn listen(&mut self, edge: &HttpConfig) -> Result<(), StartError> {
         let site = router::public_routes(http::routes).hoop(affix_state::inject(self.state.clone()));
         let clients = OpenConnections::new(edge.connections.clone(), edge.metrics.connections.clone());
-        let public = Server::bind(self.address, router::public_service(site, edge), edge.limits, clients).await?;
+        let public =
+            Server::bind("HOST or PORT", self.address, router::public_service(site, edge), edge.limits, clients)
+                .await?;
         self.address = public.address;
         self.listeners.push(run(public));
         if let Some(address) = &mut self.operator_address {
@@ -104,7 +106,8 @@ impl App {
                 .hoop(affix_state::inject(self.state.clone()));
             let few = ConnectionLimits { max: OPERATOR_CONNECTIONS, share: OPERATOR_CONNECTIONS, ..Default::default() };
             let few = OpenConnections::new(few, ConnectionMetrics::default());
-            let operators = Server::bind(*address, router::admin_service(site, edge), edge.limits, few).await?;
+            let operators =
+                Server::bind("OPERATOR_ADDR", *address, router::admin_service(site, edge), edge.limits, few).await?;
             *address = operators.address;
             self.listeners.push(run(operators));
         }

@@ -109,12 +109,12 @@ async fn a_missing_key_is_named(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn without_a_database_there_is_nothing_to_rotate() {
+async fn without_a_database_keys_say_how_to_create_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let environment = [("DATA_DIR", data.to_str().expect("UTF-8"))];
     let exited = Program::with_only(&environment).run(&["keys", "status"], "").await;
-    assert!(exited.code == Some(0) && exited.output.contains("does not exist yet"), "{exited:?}");
+    assert!(exited.code == Some(1) && exited.errors.contains("does not exist yet: run"), "{exited:?}");
     assert!(!data.exists(), "the command creates no files");
 }
 

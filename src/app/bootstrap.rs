@@ -96,7 +96,7 @@ pub(super) fn database(settings: &Settings) -> Result<Database, StartError> {
 
 /// Connects once, so that the start fails with the reason if the database cannot be reached.
 pub(super) async fn check_database(db: &Database) -> Result<(), StartError> {
-    db.check_connectivity().await.map_err(|failure| StartError::part("DATABASE_URL")(failure.to_string()))
+    db.check_connectivity().await.map_err(|failure| StartError::unreachable("DATABASE_URL", failure))
 }
 
 fn redis(settings: &Settings) -> Result<Option<RedisServer>, StartError> {
@@ -113,7 +113,7 @@ pub(super) async fn nats(settings: &Settings) -> Result<Option<NatsConnection>, 
     let credentials = settings.events.nats_creds_file.clone();
     let settings = nats::Settings { credentials, ..nats::Settings::new(SecretString::from(urls.join(","))) };
     let connected = NatsConnection::connect(&settings).await;
-    connected.map(Some).map_err(|failure| StartError::part("NATS_URL")(failure.to_string()))
+    connected.map(Some).map_err(|failure| StartError::unreachable("NATS_URL", failure))
 }
 
 fn transport(settings: &Settings) -> Result<Transport, StartError> {
@@ -155,7 +155,7 @@ fn public_url(settings: &Settings) -> String {
     given.unwrap_or_else(|| {
         let url = format!("http://{}", SocketAddr::new(http.host, http.port));
         if settings.service.environment.is_production() {
-            tracing::warn!(url, "links in mails lead to the address of the public port; set PUBLIC_URL");
+            tracing::warn!("links in mails lead to HOST and PORT, which users may not reach: set PUBLIC_URL");
         }
         url
     })

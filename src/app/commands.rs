@@ -3,14 +3,17 @@
 use std::{io::Write as _, process::ExitCode};
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_db::migrations::{self, Migration};
-use faceofmind_domain::accounts::CreateAdmin;
+use faceofmind_db::{
+    Database,
+    migrations::{self, Migration},
+};
+use faceofmind_domain::accounts::{AccountError, CreateAdmin};
 use faceofmind_model::Email;
 use faceofmind_system::{ActorSet, ActorSystem};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{App, StartError, bootstrap};
+use super::{App, StartError, bootstrap, instance_lock::InstanceLock};
 use crate::settings::{DatabaseUrl, Settings, create_private_dir};
 
 /// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h). The process manager should start the program again.
@@ -85,37 +88,54 @@ pub(super) fn println_stdout(text: &str) {
     let _closed = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Whether the database is a file that does not exist. If so, prints that.
-pub(super) fn database_file_missing(settings: &Settings) -> bool {
-    let DatabaseUrl::Sqlite(path) = settings.database_url() else { return false };
-    let missing = !path.exists();
-    if missing {
-        let path = path.display();
-        println_stdout(&format!("{path} does not exist yet; `faceofmind migrate` and `faceofmind serve` create it"));
+/// Opens the database for a command that creates none.
+pub(super) async fn existing_database(settings: &Settings) -> Result<Database, StartError> {
+    match settings.database_url() {
+        DatabaseUrl::Sqlite(path) if !path.exists() => Err(StartError::NoDatabase(path)),
+        _ => open_database(settings).await,
     }
-    missing
+}
+
+async fn open_database(settings: &Settings) -> Result<Database, StartError> {
+    let db = bootstrap::database(settings)?;
+    bootstrap::check_database(&db).await?;
+    Ok(db)
+}
+
+/// Opens the database for a command that relies on the schema of this program.
+pub(super) async fn migrated_database(settings: &Settings) -> Result<Database, StartError> {
+    let db = existing_database(settings).await?;
+    check_schema(&db).await?;
+    Ok(db)
+}
+
+pub(super) async fn check_schema(db: &Database) -> Result<(), StartError> {
+    let is_current = migrations::status(db).await?.iter().all(|migration| migration.applied);
+    if is_current { Ok(()) } else { Err(StartError::Outdated) }
 }
 
 /// Applies or reverts migrations, or only lists them.
 pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
-    if action == MigrateAction::Status && database_file_missing(settings) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if settings.database_url().is_embedded() {
-        create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
-    }
-    let db = bootstrap::database(settings)?;
-    bootstrap::check_database(&db).await?;
-    match action {
-        MigrateAction::Up => migrations::migrate(&db).await?,
-        MigrateAction::Status => {}
-        MigrateAction::Down { force } => {
-            let reverted = migrations::down(&db, force).await?;
-            let line =
-                reverted.map_or("nothing to revert".to_owned(), |migration| format!("reverted {}", line(&migration)));
-            println_stdout(&line);
+    let db = match action {
+        MigrateAction::Up => {
+            if settings.database_url().is_embedded() {
+                create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
+            }
+            let db = open_database(settings).await?;
+            migrations::migrate(&db).await?;
+            db
         }
-    }
+        MigrateAction::Status => existing_database(settings).await?,
+        MigrateAction::Down { force } => {
+            let db = existing_database(settings).await?;
+            let _alone = InstanceLock::acquire(&settings.database_url())?;
+            let reverted = migrations::down(&db, force).await?;
+            println_stdout(&reverted.map_or("nothing to revert".to_owned(), |Migration { version, name, .. }| {
+                format!("reverted {version:04} {name}")
+            }));
+            db
+        }
+    };
     migrations::status(&db).await?.iter().for_each(|migration| println_stdout(&line(migration)));
     db.close().await;
     Ok(ExitCode::SUCCESS)
@@ -141,7 +161,10 @@ pub(crate) async fn create_admin(settings: &Settings, admin: NewAdmin) -> Result
     let created = system.modules.accounts.ask(CreateAdmin { email, password, first_name, last_name }).await;
     system.tree.stop(settings.http.shutdown_timeout).await;
     db.close().await;
-    let user = created?;
+    let user = created.map_err(|error| match error {
+        AccountError::EmailTaken => StartError::AdminExists,
+        error => error.into(),
+    })?;
     println_stdout(&format!("{} is an active admin with the id {}", user.email.as_str(), user.id));
     Ok(ExitCode::SUCCESS)
 }

@@ -28,6 +28,19 @@ pub enum StartError {
         /// What is wrong.
         cause: String,
     },
+    /// A server that a setting names does not answer.
+    #[error(
+        "{setting}: {cause}. Check that the server runs, that this machine reaches it, and that the setting is right"
+    )]
+    Unreachable {
+        /// The name of the setting.
+        setting: &'static str,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The SQLite file of the service does not exist.
+    #[error("{} does not exist yet: run `faceofmind migrate` or `faceofmind serve`, which create it", .0.display())]
+    NoDatabase(PathBuf),
     /// Another process serves this SQLite file.
     #[error("{} is served by another process: stop that one, or give this one a database of its own by DATABASE_URL or DATA_DIR. \
              Several nodes share a PostgreSQL database", .0.display())]
@@ -38,6 +51,11 @@ pub enum StartError {
     /// The service cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] CannotListen),
+    /// An account has the address of the new admin.
+    #[error(
+        "an account has this e-mail address: give another --email, or let an admin change the role of that account"
+    )]
+    AdminExists,
     /// The account was not created.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -62,6 +80,10 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn unreachable(setting: &'static str, cause: impl ToString) -> Self {
+        Self::Unreachable { setting, cause: cause.to_string() }
+    }
+
     pub(super) fn part(setting: &'static str) -> impl FnOnce(String) -> Self {
         move |cause| Self::Part { setting, cause }
     }

@@ -2,14 +2,14 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use faceofmind_db::{Database, migrations};
+use faceofmind_db::Database;
 use faceofmind_platform::encryption::{Keyring, RotationStats};
 use faceofmind_system::key_rotation;
 use tokio::time::Instant;
 
 use super::{
-    StartError, bootstrap,
-    commands::{database_file_missing, println_stdout},
+    StartError,
+    commands::{check_schema, existing_database, println_stdout},
 };
 use crate::settings::{Secrets, Settings};
 
@@ -27,12 +27,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints how many texts each key encrypts, after a rotation if that is the action.
 pub(crate) async fn keys(settings: &Settings, action: KeysAction) -> Result<ExitCode, StartError> {
-    if database_file_missing(settings) {
-        return Ok(ExitCode::SUCCESS);
-    }
+    let db = existing_database(settings).await?;
     let keyring = keyring(settings)?;
-    let db = bootstrap::database(settings)?;
-    bootstrap::check_database(&db).await?;
+    check_schema(&db).await?;
     let result = run(&db, &keyring, action).await;
     db.close().await;
     result.map(|()| ExitCode::SUCCESS)
@@ -45,9 +42,6 @@ fn keyring(settings: &Settings) -> Result<Keyring, StartError> {
 }
 
 async fn run(db: &Database, keyring: &Keyring, action: KeysAction) -> Result<(), StartError> {
-    if migrations::status(db).await?.iter().any(|migration| !migration.applied) {
-        return Err(StartError::Outdated);
-    }
     if action == KeysAction::Rotate {
         rotate(db, keyring).await?;
     }

@@ -8,15 +8,17 @@ use std::{
 };
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{Database, migrations};
 use faceofmind_platform::outbox::{self, EventTail, OutboxError, SubjectPattern};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 
-use super::{StartError, bootstrap, commands::println_stdout};
-use crate::settings::{DatabaseUrl, Settings};
+use super::{
+    StartError, bootstrap,
+    commands::{migrated_database, println_stdout},
+};
+use crate::settings::Settings;
 
 /// Prints events until SIGTERM or Ctrl-C, or until the reader of standard output closes it.
 pub(crate) async fn tail(
@@ -28,7 +30,7 @@ pub(crate) async fn tail(
     let tail = match bootstrap::nats(settings).await? {
         Some(nats) => EventTail::of_stream(nats, &subjects, since).await.map_err(StartError::Events)?,
         None => {
-            let outbox = EventTail::of_outbox(open_migrated_database(settings).await?, subjects, since);
+            let outbox = EventTail::of_outbox(migrated_database(settings).await?, subjects, since);
             outbox.await.map_err(StartError::Events)?
         }
     };
@@ -41,7 +43,7 @@ pub(crate) async fn tail(
 
 /// Forgets the gaps of the stream.
 pub(crate) async fn accept_event_gaps(settings: &Settings) -> Result<ExitCode, StartError> {
-    let db = open_migrated_database(settings).await?;
+    let db = migrated_database(settings).await?;
     let accepted = outbox::accept_gaps(&db).await?;
     db.close().await;
     println_stdout(&format!("{accepted} gaps accepted"));
@@ -75,20 +77,4 @@ fn printer() -> mpsc::Sender<Line> {
         }
     });
     printer
-}
-
-/// Opens the database with the outbox. It must exist and be up to date.
-async fn open_migrated_database(settings: &Settings) -> Result<Database, StartError> {
-    if let DatabaseUrl::Sqlite(path) = settings.database_url()
-        && !path.exists()
-    {
-        let cause = format!("{} does not exist yet; `faceofmind serve` creates it", path.display());
-        return Err(StartError::part("DATABASE_URL")(cause));
-    }
-    let db = bootstrap::database(settings)?;
-    bootstrap::check_database(&db).await?;
-    if migrations::status(&db).await?.iter().any(|migration| !migration.applied) {
-        return Err(StartError::Outdated);
-    }
-    Ok(db)
 }

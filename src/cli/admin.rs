@@ -50,7 +50,7 @@ enum PasswordError {
     Differ,
     #[error("no password was given; type one, or give it as the first line of standard input")]
     Empty,
-    #[error("the password cannot be read")]
+    #[error("the password cannot be read; give it as the first line of standard input")]
     Read(#[from] io::Error),
 }
 

@@ -210,7 +210,7 @@ impl From<AskError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
+            StoreError::Unavailable(_) | StoreError::TimedOut(_) | StoreError::SchemaTooOld { .. } => {
                 if let Some(left_out) = sample("database") {
                     tracing::warn!(%error, left_out, "request failed: dependency unavailable");
                 }

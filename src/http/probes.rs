@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use faceofmind_db::Database;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -62,7 +63,7 @@ impl Dependencies {
         let platform = &state.platform;
         let publisher = async { platform.publisher.status().await.ok() };
         let (database, codes, mail, publisher) = tokio::join!(
-            is_up(platform.db.is_up()),
+            database_is_up(&platform.db),
             is_up(platform.codes.is_up()),
             is_up(platform.transport.is_up()),
             timeout(PROBE_TIMEOUT, publisher),
@@ -72,6 +73,17 @@ impl Dependencies {
         let event_gaps = publisher.map_or(0, |status| status.gaps.len());
         Self { database, codes, mail, events, event_gaps }
     }
+}
+
+/// Logs the reason where it is down.
+async fn database_is_up(db: &Database) -> bool {
+    let reason = match timeout(PROBE_TIMEOUT, db.probe()).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it did not answer in time".to_owned(),
+    };
+    tracing::warn!(reason, "the database cannot serve");
+    false
 }
 
 async fn is_up(probe: impl Future<Output = bool>) -> bool {

@@ -26,7 +26,7 @@ pub fn router() -> Router {
 pub struct Readiness {
     /// `ready`; `degraded`: serving, but a dependency is down; `unavailable`: not serving.
     pub status: &'static str,
-    /// The database: `up`, or `down` where it does not answer or takes no writes.
+    /// The database: `up`, or `down` where it does not answer, takes no writes or lacks a migration.
     pub database: &'static str,
     /// One-time codes and rate limits: `up` or `down`.
     pub codes: &'static str,

@@ -74,25 +74,27 @@ impl ServerHandle {
 
 /// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}; choose another HOST, PORT or OPERATOR_ADDR")]
+#[error("cannot listen on {address}: {cause}; choose another {settings}")]
 pub struct CannotListen {
+    settings: &'static str,
     address: SocketAddr,
     cause: String,
 }
 
 impl Server {
-    /// Binds an address to a service.
+    /// Binds an address to a service. `settings` names the settings that hold the address.
     ///
     /// # Errors
     /// When the address is in use, not local or not permitted.
     pub async fn bind(
+        settings: &'static str,
         address: SocketAddr,
         mut service: Service,
         limits: Limits,
         connections: Arc<OpenConnections>,
     ) -> Result<Self, CannotListen> {
         service.hoops.insert(0, Arc::new(CountRequests(Arc::clone(&connections))));
-        let cannot = |cause: &dyn ToString| CannotListen { address, cause: cause.to_string() };
+        let cannot = |cause: &dyn ToString| CannotListen { settings, address, cause: cause.to_string() };
         let bound = ClosableListener::bind(address, Arc::clone(&connections), limits.headers).await;
         let (listener, shutdown) = bound.map_err(|error| cannot(&error))?;
         let address = listener.address().map_err(|error| cannot(&error))?;
@@ -154,7 +156,7 @@ mod tests {
         limits: Limits,
     ) -> (SocketAddr, salvo::server::ServerHandle, tokio::task::JoinHandle<io::Result<()>>) {
         let any = ([127, 0, 0, 1], 0).into();
-        let server = Server::bind(any, Service::new(router), limits, open()).await.expect("a free port");
+        let server = Server::bind("PORT", any, Service::new(router), limits, open()).await.expect("a free port");
         let (address, handle) = (server.address, server.handle.inner.clone());
         (address, handle, tokio::spawn(server.run()))
     }
@@ -171,8 +173,9 @@ mod tests {
     async fn a_connection_made_before_the_socket_closes_is_served() {
         let any = ([127, 0, 0, 1], 0).into();
         let limits = Limits::default();
-        let server =
-            Server::bind(any, Service::new(Router::new().get(hello)), limits, open()).await.expect("a free port");
+        let server = Server::bind("PORT", any, Service::new(Router::new().get(hello)), limits, open())
+            .await
+            .expect("a free port");
         let (address, handle) = (server.address, server.handle.clone());
         let running = tokio::spawn(server.run());
         let mut connections = Vec::new();
@@ -217,8 +220,10 @@ mod tests {
     async fn port_0_is_any_free_port_and_the_error_of_a_taken_one_names_it() {
         let (address, handle, _) = serve(Router::new().get(hello), Limits::default()).await;
         assert_ne!(address.port(), 0);
-        let taken =
-            Server::bind(address, Service::new(Router::new()), Limits::default(), open()).await.err().expect("taken");
+        let taken = Server::bind("PORT", address, Service::new(Router::new()), Limits::default(), open())
+            .await
+            .err()
+            .expect("taken");
         assert!(taken.to_string().starts_with(&format!("cannot listen on {address}: ")), "{taken}");
         handle.stop_forceful();
     }

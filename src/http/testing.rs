@@ -59,8 +59,9 @@ impl Served {
     pub(crate) async fn with(routes: fn() -> Router, config: HttpConfig) -> Self {
         let service = public_service(public_routes(routes), &config);
         let connections = OpenConnections::new(config.connections.clone(), config.metrics.connections.clone());
-        let server =
-            Server::bind(([127, 0, 0, 1], 0).into(), service, config.limits, connections).await.expect("a free port");
+        let server = Server::bind("PORT", ([127, 0, 0, 1], 0).into(), service, config.limits, connections)
+            .await
+            .expect("a free port");
         let (address, handle) = (server.address, server.handle.inner.clone());
         tokio::spawn(server.run());
         Self { address, handle, client: Client::new() }

@@ -20,6 +20,14 @@ pub enum StoreError {
          Set DATABASE_STATEMENT_CACHE=0, or name the server itself"
     )]
     UnexpectedPooler,
+    /// A migration was reverted, or a backup of an earlier version restored, while the program ran.
+    #[error("the database is at migration {last}, and this program needs {needed}: run `faceofmind migrate`")]
+    SchemaTooOld {
+        /// The last migration of the database.
+        last: i64,
+        /// The last migration of this program.
+        needed: i64,
+    },
     /// A concurrent change won: what the statement relied on is gone.
     #[error("a concurrent change won")]
     Conflict,

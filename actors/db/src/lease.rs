@@ -9,7 +9,7 @@ use std::time::Duration;
 use faceofmind_base::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use crate::{Database, StoreError, Tx, with_conn};
+use crate::{Connection, Database, StoreError, Tx, with_conn};
 
 /// `$3` is the lease's length in microseconds. A lease that lasts for more than two lengths was written by a clock that was ahead: earlier
 /// versions wrote their own.
@@ -22,6 +22,7 @@ const ACQUIRE_POSTGRES: &str = "INSERT INTO leases (name, holder, expires_at) \
 const ACQUIRE_SQLITE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $4 + $3) \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
      WHERE leases.holder = excluded.holder OR leases.expires_at < $4 RETURNING holder";
+const HOLDER: &str = "SELECT holder FROM leases WHERE expires_at > clock_timestamp() ORDER BY name LIMIT 1";
 const RELEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
 
 /// Acquires or renews the lease `name` for `length`. Returns false while another holder has it. `now` is the time for SQLite, whose file has
@@ -67,6 +68,19 @@ pub async fn acquire_in_tx(
             .bind(name).bind(holder).bind(micros).bind(now).fetch_optional(c).await)?,
     };
     Ok(held.is_some())
+}
+
+/// Returns a holder of any lease on PostgreSQL, and keeps others from acquiring one until the transaction ends. None on SQLite, whose file has
+/// one process.
+pub(crate) async fn lock_and_get_holder(tx: &mut Tx) -> Result<Option<String>, StoreError> {
+    tx.on_postgres(sqlx::query("LOCK TABLE leases IN SHARE MODE")).await?;
+    match tx.connection() {
+        Connection::Postgres(c, state) => {
+            let held: Option<(String,)> = sqlx::query_as(HOLDER).fetch_optional(state.executor(c)).await?;
+            Ok(held.map(|(holder,)| holder))
+        }
+        Connection::Sqlite(..) => Ok(None),
+    }
 }
 
 /// Releases the lease, so that another node may lead at once.

@@ -8,8 +8,11 @@ use sqlx::{
     migrate::{MigrateError, Migration as SqlMigration, MigrationType, Migrator},
 };
 
-use crate::{Connection, Database, StoreError, Tx, with_conn};
+use crate::{Connection, Database, StoreError, Tx, lease, with_conn};
 
+/// The migration that creates the table of leases.
+const LEASES: i64 = 2;
+/// The number 9 was never used.
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| with_ways_back(&sqlx::migrate!("../../migrations/postgres")));
 /// Its own files, and for each version without one the file of PostgreSQL with the types of SQLite.
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
@@ -93,6 +96,12 @@ pub enum MigrationError {
         /// The number of its rows.
         rows: i64,
     },
+    /// A service runs on the database. Reverting a migration would break its statements.
+    #[error(
+        "a service uses the database (`{0}` leads its nodes): stop every node, then run this again. A node that was killed leads until its \
+         lease expires"
+    )]
+    InUse(String),
     /// The database did not answer or rejected a statement; nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -143,12 +152,18 @@ pub async fn status(db: &Database) -> Result<Vec<Migration>, MigrationError> {
 /// Reverts the last applied migration and returns it, or `None` when none is applied.
 ///
 /// # Errors
-/// [`MigrationError::WouldLoseData`] when a table that it drops holds rows, unless `force`.
+/// [`MigrationError::WouldLoseData`] when a table that it drops holds rows, unless `force`. [`MigrationError::InUse`] while a node leads on
+/// PostgreSQL; of an SQLite file, the caller must be the only process.
 pub async fn down(db: &Database, force: bool) -> Result<Option<Migration>, MigrationError> {
     let mut tx = begin_locked(db).await?;
     let applied = applied(&mut tx).await?;
     let Some(last) = up_migrations(db).filter(|up| applied.contains(&up.version)).last() else { return Ok(None) };
     let before = applied.iter().copied().filter(|&version| version < last.version).max().unwrap_or(0);
+    if applied.contains(&LEASES)
+        && let Some(holder) = lease::lock_and_get_holder(&mut tx).await?
+    {
+        return Err(MigrationError::InUse(holder));
+    }
     if !force {
         ensure_no_data_loss(&mut tx, db, last.version).await?;
     }
@@ -160,6 +175,11 @@ pub async fn down(db: &Database, force: bool) -> Result<Option<Migration>, Migra
     .map_err(explain)?;
     tx.commit().await?;
     Ok(Some(Migration { version: last.version, name: last.description.to_string(), applied: false }))
+}
+
+/// The version of the last built-in migration.
+pub(crate) fn last_version(db: &Database) -> i64 {
+    up_migrations(db).map(|up| up.version).max().unwrap_or_default()
 }
 
 fn built_in_for(db: &Database) -> &'static Migrator {

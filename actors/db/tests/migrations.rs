@@ -1,7 +1,10 @@
 //! Migrations on both databases.
 
+use std::time::Duration;
+
 use faceofmind_base::Clock;
 use faceofmind_db::{
+    StoreError, lease,
     migrations::{MigrationError, down, migrate, status},
     with_conn,
 };
@@ -66,5 +69,31 @@ async fn two_concurrent_runs_both_succeed() {
         let (one, other) = tokio::join!(migrate(&db), migrate(&db));
         one.expect("first");
         other.expect("second");
+    }
+}
+
+/// The node may be between two statements. A node that was killed has a lease for some seconds.
+#[tokio::test]
+async fn no_migration_is_reverted_while_a_node_leads() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let (now, length) = (Clock::system().now(), Duration::from_secs(60));
+    assert!(lease::acquire(&db, "publisher", "node 1", now, length).await.expect("acquires"));
+    for force in [false, true] {
+        let refused = down(&db, force).await.expect_err("a node leads");
+        assert!(matches!(&refused, MigrationError::InUse(holder) if holder == "node 1"), "{refused}");
+    }
+    lease::release(&db, "publisher", "node 1").await.expect("releases");
+    assert!(down(&db, false).await.expect("reverts").is_some());
+}
+
+#[tokio::test]
+async fn a_database_without_the_last_migration_is_not_up() {
+    for db in testing::databases().await {
+        assert!(db.is_up().await);
+        let last = down(&db, false).await.expect("reverts").expect("a step").version;
+        let probed = db.probe().await.expect_err("the schema is older");
+        assert!(matches!(probed, StoreError::SchemaTooOld { needed, .. } if needed == last), "{probed}");
+        migrate(&db).await.expect("migrates");
+        assert!(db.is_up().await);
     }
 }

@@ -118,8 +118,20 @@ async fn lists_are_newest_first_and_link_to_the_next_page(app: &TestApp) {
     for number in 0..5 {
         comments.insert(0, ada.comment(ids[0], &format!("no. {number}")).await);
     }
-    for (path, ids) in [("/posts/".to_owned(), ids.clone()), (comments_of(ids[0]), comments)] {
-        assert_eq!(each(&ada.get(&path).await.assert_status(200), "id"), ids);
+    let (mut sessions, mut reminders) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        sessions.insert(0, ada.start_session().await);
+        let reminder = json!({ "title": "Breathe", "reminder_time": "2091-03-01" });
+        reminders.insert(0, ada.post("/reminders/", reminder).await.assert_status(201).number_of("id"));
+    }
+    let lists = [
+        ("/sessions/", sessions),
+        ("/reminders/", reminders),
+        ("/posts/", ids.clone()),
+        (&comments_of(ids[0]), comments),
+    ];
+    for (path, ids) in lists {
+        assert_eq!(each(&ada.get(path).await.assert_status(200), "id"), ids);
         assert_eq!(each(&ada.get(&format!("{path}?skip=1&limit=2")).await.assert_status(200), "id"), ids[1..3]);
         let (mut pages, mut query) = (Vec::new(), Some("?limit=2".to_owned()));
         while let Some(here) = query {

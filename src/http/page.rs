@@ -1,5 +1,6 @@
 //! Lists that are arrays, page by page: the query says which part, and the header `Link` where the next page begins.
 
+use faceofmind_model::{PageRequest, UserId};
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
     http::{HeaderValue, header::LINK},
@@ -28,13 +29,10 @@ request! {
     }
 }
 
-request! {
-    /// Which part of a short list to return, newest first.
-    pub struct OffsetQuery {
-        /// How many of the newest items to skip.
-        skip: Offset = 0,
-        /// How many items to return, 1 to 100. Larger means 100.
-        limit: Option<Clamped<1, 100>>,
+impl PageQuery {
+    /// What to ask an actor for on behalf of this user.
+    pub fn request<Id>(self, reader: UserId, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
+        PageRequest { reader, after: self.after.map(id), skip: self.skip, limit: self.limit }
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     fields::request,
     helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
-    page::OffsetQuery,
+    page::{Page, PageQuery},
     path::PathId,
     problem::Problem,
     query::Query,
@@ -112,16 +112,12 @@ async fn create(
     Ok(IdempotentResponse::from(created).with_helplines(&helplines))
 }
 
-/// Lists the user's reminders, newest first; 100 by default.
+/// Lists the user's reminders, newest first.
 #[endpoint(operation_id = "reminders_list")]
-async fn list(
-    state: State<AppState>,
-    caller: Caller,
-    query: Query<OffsetQuery>,
-) -> Result<Json<Vec<ReminderView>>, Problem> {
-    let (user, skip, limit) = (caller.user.id, query.0.skip, query.0.limit.unwrap_or(100));
-    let listed = state.modules.reminders.ask(ListReminders { user, skip, limit }).await?;
-    Ok(Json(listed.into_iter().map(ReminderView::from).collect()))
+async fn list(state: State<AppState>, caller: Caller, query: Query<PageQuery>) -> Result<Page<ReminderView>, Problem> {
+    let limit = query.0.limit;
+    let page = state.modules.reminders.ask(ListReminders(query.0.request(caller.user.id, ReminderId))).await?;
+    Ok(Page::new(limit, page.results.into_iter().map(ReminderView::from), page.next.map(|id| id.0)))
 }
 
 /// Returns a reminder.

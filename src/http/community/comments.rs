@@ -10,7 +10,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{editor, new_content, page_request};
+use super::{editor, new_content};
 use crate::http::{
     body::Body,
     caller::Caller,
@@ -88,7 +88,7 @@ async fn list(
     query: Query<PageQuery>,
 ) -> Result<Page<CommentView>, Problem> {
     let limit = query.0.limit;
-    let message = ListComments { post: PostId(id.0), page: page_request(&caller, query.0, CommentId) };
+    let message = ListComments { post: PostId(id.0), page: query.0.request(caller.user.id, CommentId) };
     let page = state.modules.community.ask(message).await?;
     Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
 }

@@ -1,9 +1,9 @@
 //! `/posts`: the community's posts and comments.
 
-use faceofmind_domain::community::{Editor, NewContent, PageRequest};
+use faceofmind_domain::community::{Editor, NewContent};
 use salvo::{Router, oapi::RouterExt};
 
-use crate::http::{caller::Caller, idempotency::Idempotency, page::PageQuery};
+use crate::http::{caller::Caller, idempotency::Idempotency};
 
 mod comments;
 mod posts;
@@ -24,8 +24,4 @@ fn new_content(caller: &Caller, key: Idempotency, content: String) -> NewContent
 
 fn editor(caller: &Caller) -> Editor {
     Editor { user: caller.user.id, is_admin: caller.is_admin() }
-}
-
-fn page_request<Id>(caller: &Caller, query: PageQuery, id: impl FnOnce(i64) -> Id) -> PageRequest<Id> {
-    PageRequest { reader: caller.user.id, after: query.after.map(id), skip: query.skip, limit: query.limit }
 }

@@ -10,7 +10,7 @@ use salvo::{
 };
 use serde::Serialize;
 
-use super::{editor, new_content, page_request};
+use super::{editor, new_content};
 use crate::http::{
     body::Body,
     caller::Caller,
@@ -79,7 +79,7 @@ pub(super) async fn list(
     query: Query<PageQuery>,
 ) -> Result<Page<PostView>, Problem> {
     let limit = query.0.limit;
-    let page = state.modules.community.ask(ListPosts(page_request(&caller, query.0, PostId))).await?;
+    let page = state.modules.community.ask(ListPosts(query.0.request(caller.user.id, PostId))).await?;
     Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
 }
 

@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::sessions::{
     self, CommandContext, CountSessions, DeleteSession, EndSession, GetSession, ListSessions, Session, StartSession,
 };
-use faceofmind_model::SessionId;
+use faceofmind_model::{PageRequest, SessionId};
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -15,14 +15,16 @@ use serde::Serialize;
 use crate::http::{
     body::Body,
     caller::Caller,
+    cursor::Cursor,
     fields::request,
     idempotency::Idempotency,
-    page::OffsetQuery,
+    page::Page,
     path::PathId,
     problem::Problem,
     query::Query,
     responses::{IdempotentResponse, MessageBody, respond, stored},
     state::{AppState, State},
+    validators::{Clamped, Offset},
 };
 
 mod charts;
@@ -115,16 +117,29 @@ impl From<sessions::SessionSummary> for SessionSummary {
     }
 }
 
-/// Lists the user's sessions, newest first; 5 by default.
+request! {
+    /// Which of the sessions to return, newest first.
+    struct SessionsQuery {
+        /// Where the page begins: `after` in the `Link` of the previous page.
+        after: Option<Cursor>,
+        /// How many sessions to skip from there.
+        skip: Offset = 0,
+        /// The size of the page, 1 to 100; 5 by default. Larger means 100.
+        limit: Clamped<1, 100> = 5,
+    }
+}
+
+/// Lists the user's sessions, newest first.
 #[endpoint(operation_id = "sessions_list")]
 async fn list(
     state: State<AppState>,
     caller: Caller,
-    query: Query<OffsetQuery>,
-) -> Result<Json<Vec<SessionSummary>>, Problem> {
-    let (skip, limit) = (query.0.skip, query.0.limit.unwrap_or(5));
-    let sessions = state.modules.sessions.ask(ListSessions { user: caller.user.id, skip, limit }).await?;
-    Ok(Json(sessions.into_iter().map(SessionSummary::from).collect()))
+    query: Query<SessionsQuery>,
+) -> Result<Page<SessionSummary>, Problem> {
+    let SessionsQuery { after, skip, limit } = query.0;
+    let request = PageRequest { reader: caller.user.id, after: after.map(SessionId), skip, limit };
+    let page = state.modules.sessions.ask(ListSessions(request)).await?;
+    Ok(Page::new(limit, page.results.into_iter().map(SessionSummary::from), page.next.map(|id| id.0)))
 }
 
 /// The number of sessions.

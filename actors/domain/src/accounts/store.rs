@@ -126,11 +126,15 @@ pub async fn lock_key_share(tx: &mut Tx, id: UserId) -> Result<bool, StoreError>
     Ok(locked.is_some())
 }
 
+/// SQLite uses the index of unusual roles only where the query has its condition.
+pub(super) const OTHER_ADMIN: &str =
+    "SELECT id FROM users WHERE role = 'admin' AND role <> 'user' AND status = 'active' AND id <> $1 LIMIT 1";
+
 /// Whether there is another active admin. Requires the lock that every transaction takes before it may remove one.
 pub(super) async fn has_other_admin(tx: &mut Tx, id: UserId) -> Result<bool, StoreError> {
-    let select = "SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active' AND id <> $1";
-    let (others,): (i64,) = with_conn!(tx.connection(), c => sqlx::query_as(select).bind(id).fetch_one(c).await)?;
-    Ok(others > 0)
+    let other: Option<(UserId,)> =
+        with_conn!(tx.connection(), c => sqlx::query_as(OTHER_ADMIN).bind(id).fetch_optional(c).await)?;
+    Ok(other.is_some())
 }
 
 /// Writes the user's row and bumps its revision.

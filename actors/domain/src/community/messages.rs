@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use faceofmind_db::StoreError;
-use faceofmind_model::{CommentId, PostId, UserId, event::EventContext};
+use faceofmind_model::{CommentId, Page, PageRequest, PostId, UserId, event::EventContext};
 use faceofmind_platform::{
     idempotency::{IdempotencyKey, StoredResponse},
     rate_limit::RateLimitError,
 };
 use faceofmind_runtime::{AskError, messages};
 
-use super::{Comment, Editor, Page, PageRequest, Post};
+use super::{Comment, Editor, Post};
 
 /// The content of a new post or comment.
 pub struct NewContent {

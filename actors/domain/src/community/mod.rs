@@ -5,7 +5,6 @@
 mod actor;
 mod export;
 mod messages;
-mod page;
 mod post;
 mod service;
 mod store;
@@ -17,7 +16,6 @@ pub use messages::{
     CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts, NewContent,
     UpdateComment, UpdatePost,
 };
-pub use page::{Page, PageRequest};
 pub use post::{Comment, Editor, Post};
 pub use service::CommunityService;
 pub use store::erase;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use faceofmind_db::Tx;
 use faceofmind_model::{
-    CommentId, PostId,
+    CommentId, Page, PostId,
     event::{CommunityEvent, DomainEvent},
 };
 use faceofmind_platform::{
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts,
-    NewContent, Page, Post, Settings, UpdateComment, UpdatePost,
+    NewContent, Post, Settings, UpdateComment, UpdatePost,
     store::{comments, posts},
 };
 use crate::accounts;

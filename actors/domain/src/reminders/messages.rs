@@ -1,7 +1,7 @@
 //! What the reminder scheduler can be asked. Messages have no `Debug`, because they hold what a user wrote.
 
 use faceofmind_db::StoreError;
-use faceofmind_model::{ReminderId, UserId};
+use faceofmind_model::{Page, PageRequest, ReminderId, UserId};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
 use faceofmind_runtime::{AskError, messages};
 
@@ -36,12 +36,8 @@ pub struct GetReminder {
     pub id: ReminderId,
 }
 
-/// Lists up to `limit` reminders of the user, newest first, after the `skip` newest.
-pub struct ListReminders {
-    pub user: UserId,
-    pub skip: u32,
-    pub limit: u32,
-}
+/// Lists the reminders of the reader, newest first.
+pub struct ListReminders(pub PageRequest<ReminderId>);
 
 /// Reads a sent reminder for its mail. None when it is deleted, switched off or scheduled for another time.
 pub struct FindSentReminder(pub ReminderId);
@@ -52,7 +48,7 @@ messages! {
     UpdateReminder => Reminder;
     DeleteReminder => ();
     GetReminder => Reminder;
-    ListReminders => Vec<Reminder>;
+    ListReminders => Page<Reminder, ReminderId>;
     FindSentReminder => Option<Reminder>;
 }
 

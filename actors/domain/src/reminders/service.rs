@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use faceofmind_db::{StoreError, Tx};
-use faceofmind_model::UserId;
+use faceofmind_model::{Page, ReminderId, UserId};
 use faceofmind_platform::{
     Platform,
     idempotency::{self, StoredResponse},
@@ -95,9 +95,9 @@ impl ReminderService {
 
     pub(super) async fn list(
         &self,
-        ListReminders { user, skip, limit }: ListReminders,
-    ) -> Result<Vec<Reminder>, ReminderError> {
-        Ok(store::list(self.deps.db.read_conn().await?.connection(), user, skip, limit).await?)
+        ListReminders(page): ListReminders,
+    ) -> Result<Page<Reminder, ReminderId>, ReminderError> {
+        Ok(store::list(self.deps.db.read_conn().await?.connection(), page).await?)
     }
 
     pub(super) async fn find_sent(

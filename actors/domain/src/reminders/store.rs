@@ -5,7 +5,7 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, StoreError, Tx, with_conn};
-use faceofmind_model::{ReminderId, UserId};
+use faceofmind_model::{Page, PageRequest, ReminderId, UserId};
 
 use super::{NewReminder, Reminder};
 
@@ -24,7 +24,8 @@ const INSERT: &str = columns!(
 );
 const COUNT: &str = "SELECT count(*) FROM reminders WHERE user_id = $1";
 const GET: &str = columns!("SELECT", "FROM reminders WHERE id = $1 AND user_id = $2");
-const LIST: &str = columns!("SELECT", "FROM reminders WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3");
+pub(super) const LIST: &str =
+    columns!("SELECT", "FROM reminders WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4");
 const LOCK: &str = columns!("UPDATE reminders SET title = title WHERE id = $1 AND user_id = $2 RETURNING", "");
 const SAVE: &str =
     "UPDATE reminders SET title = $2, description = $3, reminder_time = $4, is_active = $5 WHERE id = $1";
@@ -60,13 +61,12 @@ pub(super) async fn get(
 /// Lists newest first.
 pub(super) async fn list(
     connection: Connection<'_>,
-    user: UserId,
-    skip: u32,
-    limit: u32,
-) -> Result<Vec<Reminder>, StoreError> {
-    Ok(with_conn!(connection, c => sqlx::query_as(LIST)
-        .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
-        .fetch_all(c).await)?)
+    request: PageRequest<ReminderId>,
+) -> Result<Page<Reminder, ReminderId>, StoreError> {
+    let rows = with_conn!(connection, c => sqlx::query_as(LIST)
+        .bind(request.reader).bind(request.after.unwrap_or(ReminderId(i64::MAX))).bind(request.rows()).bind(i64::from(request.skip))
+        .fetch_all(c).await)?;
+    Ok(request.page(rows, |reminder: &Reminder| reminder.id))
 }
 
 /// Locks the user's reminder until the transaction ends, and reads it.

@@ -338,9 +338,9 @@ impl Handler<CountSessions> for SessionTracker {
 }
 
 impl Handler<ListSessions> for SessionTracker {
-    fn handle(&mut self, ListSessions { user, skip, limit }: ListSessions, reply: ReplyTo<ListSessions>) {
+    fn handle(&mut self, ListSessions(page): ListSessions, reply: ReplyTo<ListSessions>) {
         let deps = Arc::clone(&self.deps);
-        self.read(user, reply, async move { Ok(queries::list(&deps.db, user, skip, limit).await?) });
+        self.read(page.reader, reply, async move { Ok(queries::list(&deps.db, page).await?) });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the session tracker can be asked. Messages have no `Debug`, because many hold what a user said.
 
 use faceofmind_db::StoreError;
-use faceofmind_model::{UserId, event::EventContext};
+use faceofmind_model::{Page, PageRequest, UserId, event::EventContext};
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
 use faceofmind_runtime::{AskError, messages};
 use jiff::tz::TimeZone;
@@ -99,12 +99,8 @@ pub struct CountSessions {
     pub user: UserId,
 }
 
-/// Lists up to `limit` sessions of the user, newest first, after the `skip` newest.
-pub struct ListSessions {
-    pub user: UserId,
-    pub skip: u32,
-    pub limit: u32,
-}
+/// Lists the sessions of the reader, newest first.
+pub struct ListSessions(pub PageRequest<SessionId>);
 
 /// Reads a session with a page of what is recorded in it.
 #[derive(Clone, Copy)]
@@ -141,7 +137,7 @@ messages! {
     DeleteSession => StoredResponse;
     GetSession => Session;
     CountSessions => u64;
-    ListSessions => Vec<SessionSummary>;
+    ListSessions => Page<SessionSummary, SessionId>;
     GetHistory => History;
     GetDayStats => Vec<DayStats>;
     Diagnose => Diagnosis;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use faceofmind_db::{Database, ReadConn, StoreError, with_conn};
-use faceofmind_model::UserId;
+use faceofmind_model::{Page, PageRequest, UserId};
 use futures_util::TryStreamExt as _;
 
 use super::{
@@ -14,10 +14,12 @@ use super::{
 
 const GET: &str = "SELECT id, user_id, start_time, end_time FROM sessions WHERE id = $1 AND user_id = $2";
 const COUNT: &str = "SELECT count(*) FROM sessions WHERE user_id = $1";
-const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
+/// The ids of the page first, from the index: PostgreSQL evaluates what a row of the result consists of also for the rows before the offset.
+pub(super) const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
     (SELECT w.suggestion FROM emotion_detections d JOIN wellness_suggestions w ON w.detection_id = d.id \
      WHERE d.session_id = s.id ORDER BY w.id LIMIT 1) AS suggestion \
-    FROM sessions s WHERE s.user_id = $1 ORDER BY s.id DESC LIMIT $2 OFFSET $3";
+    FROM (SELECT id FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4) AS page \
+    JOIN sessions s ON s.id = page.id ORDER BY s.id DESC";
 static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
     let sql = "SELECT s.id, f.emotion, count(*), max(d.timestamp), max(d.id) \
         FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
@@ -46,17 +48,20 @@ pub(super) async fn count(db: &Database, user: UserId) -> Result<u64, StoreError
 
 pub(super) async fn list(
     db: &Database,
-    user: UserId,
-    skip: u32,
-    limit: u32,
-) -> Result<Vec<SessionSummary>, StoreError> {
+    request: PageRequest<SessionId>,
+) -> Result<Page<SessionSummary, SessionId>, StoreError> {
+    let user = request.reader;
     let mut reader = db.read_conn().await?;
     let rows: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(PAGE)
-        .bind(user).bind(i64::from(limit)).bind(i64::from(skip))
+        .bind(user).bind(request.after.unwrap_or(SessionId(i64::MAX))).bind(request.rows()).bind(i64::from(request.skip))
         .fetch_all(c).await)?;
-    let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-    let counts = count_emotions(&mut reader, user, oldest.session.id, newest.session.id).await?;
-    Ok(rows.into_iter().map(|row| to_summary(row, &counts)).collect())
+    let page = request.page(rows, |row: &Row| row.session.id);
+    let counts = match (page.results.first(), page.results.last()) {
+        (Some(newest), Some(oldest)) => count_emotions(&mut reader, user, oldest.session.id, newest.session.id).await?,
+        _ => HashMap::new(),
+    };
+    let results = page.results.into_iter().map(|row| to_summary(row, &counts)).collect();
+    Ok(Page { results, next: page.next })
 }
 
 fn to_summary(row: Row, counts: &HashMap<SessionId, EmotionCounts>) -> SessionSummary {

@@ -149,14 +149,16 @@ pub async fn end_all(
     Ok(ended.into_iter().map(|(id,)| id).collect())
 }
 
+const LIVE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM logins WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC"
+);
+const HAS_LOGIN_FROM: &str = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND (CAST($2 AS text) IS NULL OR device = $2) AND address = $3)";
+
 /// Returns the user's logins that have neither ended nor expired, newest first.
 pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp) -> Result<Vec<Login>, StoreError> {
-    let select = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM logins WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC"
-    );
-    Ok(with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(now).fetch_all(c).await)?)
+    Ok(with_conn!(connection, c => sqlx::query_as(LIVE).bind(user).bind(now).fetch_all(c).await)?)
 }
 
 /// Whether the user logged in with that device from that network (a rate limit key) within the retention period.
@@ -178,10 +180,7 @@ async fn has_login(
             with_conn!(connection, c => sqlx::query_scalar(select).bind(user).bind(device).fetch_all(c).await)?;
         return Ok(addresses.iter().any(|address| rate_limit_key(address) == network));
     }
-    let select = "SELECT EXISTS \
-        (SELECT 1 FROM logins WHERE user_id = $1 AND ($2 IS NULL OR device = $2) AND address = $3)";
-    let (has,): (bool,) =
-        with_conn!(connection, c => sqlx::query_as(select).bind(user).bind(device).bind(network).fetch_one(c).await)?;
+    let (has,): (bool,) = with_conn!(connection, c => sqlx::query_as(HAS_LOGIN_FROM).bind(user).bind(device).bind(network).fetch_one(c).await)?;
     Ok(has)
 }
 
@@ -211,4 +210,26 @@ pub async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
 /// Drops the fraction of a second: tokens and rotations are dated in whole seconds.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.seconds() * 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn live_logins_are_found_among_many_that_have_ended() {
+        let db = testing::databases().await.pop().expect("PostgreSQL");
+        let user = testing::user(&db, "ada@example.org").await;
+        let logins = format!(
+            "INSERT INTO logins (user_id, created_at, rotated_at, last_used_at, expires_at, ended_at, device, address) \
+             SELECT {user}, now(), now(), now(), now() + interval '1 day', CASE WHEN number % 1000 > 0 THEN now() END, 'phone', \
+                    '10.0.' || number / 256 || '.' || number % 256 FROM generate_series(1, 5000) AS number"
+        );
+        testing::fill(&db, &[&logins]).await;
+        let live = testing::pages_touched(&db, LIVE, &format!("{user}, now()")).await;
+        assert!(live < 20, "{live}");
+        let known = testing::pages_touched(&db, HAS_LOGIN_FROM, &format!("{user}, null, '10.0.1.1'")).await;
+        assert!(known < 10, "{known}");
+    }
 }

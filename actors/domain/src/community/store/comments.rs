@@ -2,12 +2,14 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, StoreError, Tx, with_conn};
-use faceofmind_model::{CommentId, PostId, UserId};
+use faceofmind_model::{CommentId, Page, PageRequest, PostId, UserId};
 
-use crate::community::{Comment, NewContent, Page, PageRequest};
+use crate::community::{Comment, NewContent};
 
-const PAGE: &str = "SELECT id, post_id, user_id, content, created_at, updated_at FROM community_comments \
-    WHERE post_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4";
+/// The ids of the page first, from the index, so that no text before the offset is read.
+const PAGE: &str = "SELECT c.id, c.post_id, c.user_id, c.content, c.created_at, c.updated_at FROM \
+    (SELECT id FROM community_comments WHERE post_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4) AS page \
+    JOIN community_comments c ON c.id = page.id ORDER BY c.id DESC";
 const GET: &str = "SELECT id, post_id, user_id, content, created_at, updated_at FROM community_comments WHERE id = $1";
 const AUTHOR: &str = "SELECT user_id FROM community_comments WHERE id = $1 AND post_id = $2";
 const LOCK: &str = "SELECT user_id FROM community_comments WHERE id = $1 AND post_id = $2 FOR UPDATE";

@@ -2,23 +2,27 @@
 
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Connection, StoreError, Tx, with_conn};
-use faceofmind_model::{PostId, UserId};
+use faceofmind_model::{Page, PageRequest, PostId, UserId};
 
-use crate::community::{NewContent, Page, PageRequest, Post};
+use crate::community::{NewContent, Post};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, p.user_id, p.content, p.created_at, p.updated_at, ",
             "(SELECT count(*) FROM community_comments c WHERE c.post_id = p.id) AS comment_count ",
-            "FROM community_posts p ",
+            "FROM ",
             $rest
         )
     };
 }
 
-const PAGE: &str = select!("WHERE p.id < $1 ORDER BY p.id DESC LIMIT $2 OFFSET $3");
-const FIND: &str = select!("WHERE p.id = $1");
+/// The ids of the page first, from the index: PostgreSQL counts comments also of the rows before the offset.
+const PAGE: &str = select!(
+    "(SELECT id FROM community_posts WHERE id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3) AS page \
+     JOIN community_posts p ON p.id = page.id ORDER BY p.id DESC"
+);
+const FIND: &str = select!("community_posts p WHERE p.id = $1");
 const AUTHOR: &str = "SELECT user_id FROM community_posts WHERE id = $1";
 const LOCK: &str = "SELECT user_id FROM community_posts WHERE id = $1 FOR UPDATE";
 const INSERT: &str =
@@ -79,4 +83,29 @@ pub(in crate::community) async fn delete(tx: &mut Tx, id: PostId) -> Result<(), 
         with_conn!(tx.connection(), c => sqlx::query(sql).bind(id).execute(c).await.map(drop))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn a_page_far_back_counts_the_comments_of_its_own_posts_alone() {
+        let db = testing::databases().await.pop().expect("PostgreSQL");
+        let user = testing::user(&db, "ada@example.org").await;
+        let posts = format!(
+            "INSERT INTO community_posts (user_id, content, created_at, updated_at) \
+             SELECT {user}, repeat('long ', 100), now(), now() FROM generate_series(1, 5000)"
+        );
+        let comments = format!(
+            "INSERT INTO community_comments (post_id, user_id, content, created_at, updated_at) \
+             SELECT id, {user}, 'short', now(), now() FROM community_posts"
+        );
+        testing::fill(&db, &[&posts, &comments]).await;
+        let pages = async |skip| testing::pages_touched(&db, PAGE, &format!("{}, 6, {skip}", i64::MAX)).await;
+        let (first, far_back) = (pages(0).await, pages(4990).await);
+        // The posts before the offset take some 400 pages where PostgreSQL reads them too, and their comments would take 10,000.
+        assert!(far_back < first + 1000, "{far_back} against {first}");
+    }
 }

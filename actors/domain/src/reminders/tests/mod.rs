@@ -17,6 +17,7 @@ use crate::testing::{self, at, on_day, set, until};
 mod backfill;
 mod crashes;
 mod dispatch;
+mod growth;
 mod writing;
 
 const START: &str = "2031-03-03T02:00:00Z";

@@ -50,13 +50,15 @@ async fn a_list_skips_and_limits() {
         for _ in 0..5 {
             ids.insert(0, test.start(ada).await.id);
         }
-        let page = async |skip, limit| -> Vec<_> {
-            let listed = test.sessions.list(ada, skip, limit).await.expect("lists");
-            listed.into_iter().map(|listed| listed.id).collect()
+        let page = async |after, skip, limit| {
+            let page = test.sessions.page(PageRequest { reader: ada, after, skip, limit }).await.expect("lists");
+            (page.results.into_iter().map(|listed| listed.id).collect::<Vec<_>>(), page.next)
         };
-        assert_eq!(page(0, 2).await, ids[..2]);
-        assert_eq!(page(2, 100).await, ids[2..]);
-        assert!(page(5, 5).await.is_empty() && page(0, 0).await.is_empty());
+        assert_eq!(page(None, 0, 2).await, (ids[..2].to_vec(), Some(ids[1])));
+        assert_eq!(page(Some(ids[1]), 0, 2).await, (ids[2..4].to_vec(), Some(ids[3])));
+        assert_eq!(page(Some(ids[1]), 1, 2).await, (ids[3..].to_vec(), None));
+        assert_eq!(page(None, 2, 100).await, (ids[2..].to_vec(), None));
+        assert_eq!(page(None, 5, 5).await, (vec![], None));
         assert_eq!(test.sessions.count(ada).await.expect("counts"), 5);
     }
 }

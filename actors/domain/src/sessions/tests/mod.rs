@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use faceofmind_base::{Backoff, Clock, Rng};
 use faceofmind_db::{Database, Tx, with_conn};
 use faceofmind_model::{
-    UserId,
+    Page, PageRequest, UserId,
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::idempotency::{IdempotencyKey, StoredResponse};
@@ -30,6 +30,7 @@ mod batches;
 mod charts;
 mod crashes;
 mod failures;
+mod growth;
 mod history;
 mod idempotent;
 mod lists;
@@ -165,7 +166,12 @@ impl Client {
     }
 
     async fn list(&self, user: UserId, skip: u32, limit: u32) -> Result<Vec<SessionSummary>, SessionError> {
-        self.0.ask(ListSessions { user, skip, limit }).await
+        let page = self.page(PageRequest { reader: user, after: None, skip, limit }).await?;
+        Ok(page.results)
+    }
+
+    async fn page(&self, request: PageRequest<SessionId>) -> Result<Page<SessionSummary, SessionId>, SessionError> {
+        self.0.ask(ListSessions(request)).await
     }
 
     async fn history(&self, user: UserId, session: SessionId) -> Result<History, SessionError> {

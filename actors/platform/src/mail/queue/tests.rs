@@ -226,3 +226,14 @@ async fn a_claim_lasts_from_when_it_is_made() {
         assert!(until >= now + CLAIM_TIMEOUT + Duration::from_millis(500), "it waited for a second");
     }
 }
+
+#[tokio::test]
+async fn a_poll_reads_the_first_entry_of_each_index() {
+    let db = databases().await.pop().expect("PostgreSQL");
+    let jobs = "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at, dead_at, claimed_until) \
+         SELECT 'job ' || number, 'reminder', number, '', now(), now() + interval '1 day', CASE WHEN number % 2 = 0 THEN now() END, \
+                CASE WHEN number % 500 = 1 THEN now() + interval '1 hour' END FROM generate_series(1, 20000) AS number";
+    faceofmind_testing::fill(&db, &[jobs]).await;
+    let pages = faceofmind_testing::pages_touched(&db, first_due!("clock_timestamp()"), "now()").await;
+    assert!(pages < 10, "{pages}");
+}

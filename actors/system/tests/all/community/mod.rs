@@ -6,10 +6,10 @@ use faceofmind_base::Clock;
 use faceofmind_db::Database;
 use faceofmind_domain::community::{
     Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, Editor, GetPost, ListPosts,
-    NewContent, Page, PageRequest, Post, Settings, UpdateComment, UpdatePost, erase,
+    NewContent, Post, Settings, UpdateComment, UpdatePost, erase,
 };
 use faceofmind_model::{
-    CommentId, PostId, UserId,
+    CommentId, Page, PageRequest, PostId, UserId,
     event::{EventContext, Initiator},
 };
 use faceofmind_platform::{

@@ -1,11 +1,11 @@
 //! Pages of a list, newest first.
 
-use faceofmind_model::UserId;
+use crate::UserId;
 
 /// Which rows of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest<Id> {
-    /// Whose share of the reads it takes.
+    /// The user who reads, whose share of the reads it takes.
     pub reader: UserId,
     /// Only rows older than this one, which may be deleted. None: from the newest on.
     pub after: Option<Id>,
@@ -18,6 +18,7 @@ pub struct PageRequest<Id> {
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T, Id> {
+    /// The rows.
     pub results: Vec<T>,
     /// The last id of this page, when another page follows.
     pub next: Option<Id>,
@@ -25,12 +26,12 @@ pub struct Page<T, Id> {
 
 impl<Id> PageRequest<Id> {
     /// The number of rows to read: one more than the page holds shows that another page follows.
-    pub(super) fn rows(&self) -> i64 {
+    pub fn rows(&self) -> i64 {
         i64::from(self.limit.max(1)) + 1
     }
 
-    /// Makes the page from [that many rows](Self::rows).
-    pub(super) fn page<T>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> Id) -> Page<T, Id> {
+    /// Makes the page from [that many rows](Self::rows). `id` tells the id of a row.
+    pub fn page<T>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> Id) -> Page<T, Id> {
         let limit = self.limit.max(1) as usize;
         let next = (rows.len() > limit).then(|| id(&rows[limit - 1]));
         rows.truncate(limit);

@@ -4,7 +4,7 @@ use faceofmind_base::Timestamp;
 use faceofmind_domain::sessions::{
     self, CommandContext, CountSessions, DeleteSession, EndSession, GetSession, ListSessions, Session, StartSession,
 };
-use faceofmind_model::{PageRequest, SessionId};
+use faceofmind_model::SessionId;
 use salvo::{
     Router, Writer,
     oapi::{RouterExt, ToSchema, endpoint},
@@ -18,7 +18,7 @@ use crate::http::{
     cursor::Cursor,
     fields::request,
     idempotency::Idempotency,
-    page::Page,
+    page::{Page, PageQuery},
     path::PathId,
     problem::Problem,
     query::Query,
@@ -137,7 +137,7 @@ async fn list(
     query: Query<SessionsQuery>,
 ) -> Result<Page<SessionSummary>, Problem> {
     let SessionsQuery { after, skip, limit } = query.0;
-    let request = PageRequest { reader: caller.user.id, after: after.map(SessionId), skip, limit };
+    let request = PageQuery { after, skip, limit }.request(caller.user.id, SessionId);
     let page = state.modules.sessions.ask(ListSessions(request)).await?;
     Ok(Page::new(limit, page.results.into_iter().map(SessionSummary::from), page.next.map(|id| id.0)))
 }

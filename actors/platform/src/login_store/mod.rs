@@ -154,7 +154,8 @@ const LIVE: &str = concat!(
     columns!(),
     " FROM logins WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC"
 );
-const HAS_LOGIN_FROM: &str = "SELECT EXISTS (SELECT 1 FROM logins WHERE user_id = $1 AND (CAST($2 AS text) IS NULL OR device = $2) AND address = $3)";
+const HAS_LOGIN_FROM: &str = "SELECT EXISTS \
+    (SELECT 1 FROM logins WHERE user_id = $1 AND (CAST($2 AS text) IS NULL OR device = $2) AND address = $3)";
 
 /// Returns the user's logins that have neither ended nor expired, newest first.
 pub async fn list_live(connection: Connection<'_>, user: UserId, now: Timestamp) -> Result<Vec<Login>, StoreError> {
@@ -180,7 +181,8 @@ async fn has_login(
             with_conn!(connection, c => sqlx::query_scalar(select).bind(user).bind(device).fetch_all(c).await)?;
         return Ok(addresses.iter().any(|address| rate_limit_key(address) == network));
     }
-    let (has,): (bool,) = with_conn!(connection, c => sqlx::query_as(HAS_LOGIN_FROM).bind(user).bind(device).bind(network).fetch_one(c).await)?;
+    let (has,): (bool,) = with_conn!(connection, c => sqlx::query_as(HAS_LOGIN_FROM)
+        .bind(user).bind(device).bind(network).fetch_one(c).await)?;
     Ok(has)
 }
 

@@ -11,7 +11,7 @@ tests_on_both_profiles! {
     ready_reports_every_part,
     the_documentation_pages_load_nothing_from_other_hosts,
     the_openapi_document_is_served,
-    metrics_are_served_to_operators_only,
+    metrics_are_served_to_operators_only with [("LIMIT_POSTS_PER_HOUR", "1")],
     the_operator_listener_can_be_disabled with [("OPERATOR_ADDR", "")],
     long_responses_are_compressed_on_request,
     a_stopping_service_completes_running_requests,
@@ -81,7 +81,10 @@ async fn the_openapi_document_is_served(app: &TestApp) {
 
 async fn metrics_are_served_to_operators_only(app: &TestApp) {
     let operator = app.client().at(app.operators.expect("an operator listener"));
-    app.verified("ada").await;
+    let ada = app.verified("ada").await;
+    for status in [201, 429] {
+        ada.post("/posts/", json!({ "content": "one" })).await.assert_status(status);
+    }
     let metrics = get(&operator, "/metrics").await.assert_status(200);
     assert!(metrics.text.lines().any(|line| line.starts_with("# TYPE ")), "{}", metrics.text);
     for actor in
@@ -101,6 +104,7 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
         "faceofmind_database_connections ",
         "faceofmind_mail_waiting ",
         "faceofmind_erasure_age_seconds 0",
+        "faceofmind_rate_limit_refusals_total{limit=\"posts\"} 1",
     ] {
         assert!(metrics.text.contains(sample), "{sample}: {}", metrics.text);
     }

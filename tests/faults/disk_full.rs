@@ -25,10 +25,42 @@ use crate::{
 };
 
 const DISKS: usize = 3;
+const MIB: u64 = 1 << 20;
 
 #[test]
 fn a_full_disk_refuses_writes_until_it_is_freed() {
     run_test(Profile::Embedded, &[], |app| Box::pin(fill_and_free(app)));
+}
+
+#[test]
+fn an_erasure_on_a_nearly_full_disk_is_done_and_leaves_no_trace_once_there_is_space() {
+    run_test(Profile::Embedded, &[], |app| Box::pin(erase_and_free(app)));
+}
+
+async fn erase_and_free(app: &TestApp) {
+    let (ada, bob) = (app.verified("ada").await, app.verified("bob").await);
+    ada.post("/posts/", json!({ "content": "zephyrine ".repeat(500) })).await.assert_status(201);
+    app.wait_until_mailed().await;
+    app.stop().await;
+    let service = OnSmallDisk::start(app, 48 * MIB).await;
+    let [ada, bob] = [ada, bob].map(|person| person.using(person.client.at(service.address)));
+    // Enough to write, and too little for a second copy of the file.
+    let filler = service.fill(4 * MIB);
+    let erased = ada.post("/users/me/erase", json!({ "current_password": ada.password })).await;
+    erased.assert_status(200);
+    ada.log_in().await.assert_status(401);
+    for _ in 0..20 {
+        bob.post("/sessions/", json!({})).await.assert_status(201);
+    }
+    eventually("the service asks for space", async || service.wants_rewrite().then_some(())).await;
+    fs::remove_file(filler).expect("removed");
+    let freed = Instant::now();
+    eventually("the file is rewritten", async || (!service.wants_rewrite()).then_some(())).await;
+    assert!(freed.elapsed() < HEALED, "it took {:?}", freed.elapsed());
+    for trace in ["zephyrine", &ada.email] {
+        assert_eq!(service.files_with(trace), [PathBuf::new(); 0], "{trace}");
+    }
+    bob.post("/sessions/", json!({})).await.assert_status(201);
 }
 
 async fn fill_and_free(app: &TestApp) {
@@ -36,12 +68,12 @@ async fn fill_and_free(app: &TestApp) {
     app.wait_until_mailed().await;
     app.stop().await;
     app.allow_failures();
-    let service = OnSmallDisk::start(app).await;
+    let service = OnSmallDisk::start(app, 8 * MIB).await;
     let ada = ada.using(ada.client.at(service.address));
     let sessions = RefCell::new(Vec::new());
     for _ in 0..DISKS {
         assert_eq!(start(&ada, &sessions).await, 201);
-        let filler = service.fill();
+        let filler = service.fill(0);
         eventually("a write is refused", async || (start(&ada, &sessions).await == 503).then_some(())).await;
         ada.get("/sessions/").await.assert_status(200);
         eventually("the service reports it", async || (readiness(&ada).await == "down").then_some(())).await;
@@ -73,7 +105,7 @@ async fn start(person: &Person, acknowledged: &RefCell<Vec<i64>>) -> u16 {
     response.status
 }
 
-/// The program with a copy of the data directory on a disk of 8 MiB.
+/// The program with a copy of the data directory on a disk of its own.
 struct OnSmallDisk {
     address: SocketAddr,
     /// The disk, as this process sees it.
@@ -82,17 +114,19 @@ struct OnSmallDisk {
 }
 
 /// Mounts the disk where only the program sees it.
-const MOUNT: &str =
-    "mount -t tmpfs -o size=8m none \"$DATA_DIR\" && cp -a \"$ORIGINAL\"/. \"$DATA_DIR\" && exec \"$PROGRAM\" serve";
+const MOUNT: &str = "mount -t tmpfs -o size=\"$BYTES\" none \"$DATA_DIR\" && \
+    cp -a \"$ORIGINAL\"/. \"$DATA_DIR\" && exec \"$PROGRAM\" serve";
 
 impl OnSmallDisk {
-    async fn start(app: &TestApp) -> Self {
+    /// Starts the program on a disk of that many bytes.
+    async fn start(app: &TestApp, bytes: u64) -> Self {
         let original = app.env.data_dir();
         let disk = original.with_extension("disk");
         fs::create_dir(&disk).expect("a folder");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--map-root-user", "sh", "-c", MOUNT]);
         command.envs(app.env.environment(&[("RUST_LOG", "error")]));
+        command.env("BYTES", bytes.to_string());
         command.env("ORIGINAL", original).env("DATA_DIR", &disk).env("PROGRAM", env!("CARGO_BIN_EXE_faceofmind"));
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("unshare starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
@@ -110,12 +144,30 @@ impl OnSmallDisk {
         Self { address, disk, _process: process }
     }
 
-    /// Writes a file until the disk is full.
-    fn fill(&self) -> PathBuf {
+    /// Writes a file until the disk has only that many bytes left.
+    fn fill(&self, left: u64) -> PathBuf {
         let path = self.disk.join("filler");
         let mut file = File::create(&path).expect("a file");
         while file.write_all(&[1; 1024]).is_ok() {}
+        let length = file.metadata().expect("a size").len();
+        file.set_len(length.saturating_sub(left)).expect("shortened");
         path
+    }
+
+    /// Whether deleted rows are to be removed from the database file. Its head says so (sqlite.org/fileformat.html, "user version").
+    fn wants_rewrite(&self) -> bool {
+        let file = fs::read(self.disk.join("faceofmind.db")).expect("readable");
+        file[60..64] != [0; 4]
+    }
+
+    /// The files that contain this text.
+    fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.disk).expect("readable").map(|entry| entry.expect("an entry").path());
+        let contains = |path: &PathBuf| {
+            let bytes = fs::read(path).expect("readable");
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        files.filter(|path| path.is_file()).filter(contains).collect()
     }
 }
 

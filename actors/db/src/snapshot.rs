@@ -56,6 +56,13 @@ mod tests {
         tx.commit().await.expect("commits");
     }
 
+    /// Requests a vacuum in a transaction, which it commits or not.
+    async fn request_vacuum(db: &Database, commits: bool) {
+        let mut tx = db.begin().await.expect("begins");
+        tx.request_vacuum().await.expect("requests");
+        if commits { tx.commit().await } else { tx.rollback().await }.expect("ends");
+    }
+
     async fn counted(snapshot: &mut Snapshot) -> i64 {
         let sql = "SELECT count(*) FROM said";
         let (rows,): (i64,) =
@@ -78,6 +85,9 @@ mod tests {
         let mut snapshot = db.snapshot().await.expect("connects");
         assert_eq!(counted(&mut snapshot).await, 1);
         run(&db, "DELETE FROM said").await;
+        request_vacuum(&db, false).await;
+        assert!(!db.is_vacuum_due().await.expect("reads"));
+        request_vacuum(&db, true).await;
         assert_eq!(counted(&mut snapshot).await, 1, "the snapshot is older than the deletion");
         assert!(holds(), "the log holds the row while the snapshot is open");
         let log = || std::fs::metadata(folder.path().join("test.db-wal")).expect("a log").len();
@@ -85,7 +95,9 @@ mod tests {
         assert!(!db.vacuum().await.expect("asks"));
         assert_eq!(log(), before, "nothing is copied that would stay in the log");
         snapshot.close().await.expect("closes");
+        assert!(db.is_vacuum_due().await.expect("reads"), "it is not done");
         assert!(db.vacuum().await.expect("asks") && !holds());
+        assert!(!db.is_vacuum_due().await.expect("reads"));
         assert_eq!(counted(&mut db.snapshot().await.expect("connects")).await, 0);
         db.close().await;
     }

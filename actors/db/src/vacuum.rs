@@ -9,7 +9,7 @@ use std::{
 
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::{Database, StoreError};
+use crate::{Connection, Database, StoreError, Tx, with_conn};
 
 /// Space that a rewrite of the file leaves to other work, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -20,7 +20,39 @@ const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 /// A rewrite waits longer for a writer of another process.
 const REWRITE_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
 
+/// A request for a rewrite is kept in the head of the file, in a number that SQLite leaves to programs (sqlite.org/pragma.html#pragma_user_version).
+const REQUEST: &str = "PRAGMA user_version = 1";
+const REQUEST_DONE: &str = "PRAGMA user_version = 0";
+
+impl Tx {
+    /// Requests a [vacuum](Database::vacuum) of an SQLite file, from the commit on. The request outlives the process. Does nothing on
+    /// PostgreSQL.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn request_vacuum(&mut self) -> Result<(), StoreError> {
+        match self.connection() {
+            Connection::Postgres(..) => Ok(()),
+            sqlite @ Connection::Sqlite(..) => Ok(sqlite.run(REQUEST).await?),
+        }
+    }
+}
+
 impl Database {
+    /// Whether a vacuum was [requested](Tx::request_vacuum) and not yet done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_vacuum_due(&self) -> Result<bool, StoreError> {
+        if let Self::Postgres(_) = self {
+            return Ok(false);
+        }
+        let mut reader = self.read_conn().await?;
+        let select = "SELECT user_version FROM pragma_user_version()";
+        let (requests,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(select).fetch_one(c).await)?;
+        Ok(requests > 0)
+    }
+
     /// Removes every trace of deleted rows from an SQLite file: rewrites the file, because a row that moves to another page leaves a copy
     /// behind, and [truncates its log](Self::checkpoint_wal). Writers wait for as long as copying the file takes. Does nothing on
     /// PostgreSQL, which vacuums by itself. Returns false while an older snapshot is being read: call it again later. Where that is known
@@ -51,6 +83,9 @@ impl Database {
             sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut connection).await?;
             sqlx::query("VACUUM").execute(&mut connection).await?;
             is_truncated = truncate_wal(&mut connection).await?;
+            if is_truncated {
+                sqlx::query(REQUEST_DONE).execute(&mut connection).await?;
+            }
         }
         connection.close().await?;
         Ok(is_truncated)

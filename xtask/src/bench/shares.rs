@@ -94,11 +94,18 @@ fn shares(env: &BenchEnv) -> Result<Vec<Share>> {
         share("posts", post_flood("/api/v1/posts/", &post_of(100))?, post("/api/v1/posts/", &post_of(100))?),
         share("bodies of 1 MB", post_flood("/api/v1/posts/", &post_of(1_000_000))?, get("/api/v1/auth/me")?),
         share("exports", flood("/api/v1/users/me/export")?, get("/api/v1/users/me/export")?),
+        share("password resets by mail", post_flood("/api/v1/auth/request-password-reset", &reset())?, log_in()?),
+        share("event streams", flood("/api/v1/events")?, post("/api/v1/sessions/", "{}")?),
+        share("new connections", flood("/health")?.over_new_connections()?, get("/api/v1/auth/me")?),
     ])
 }
 
 fn wrong_password() -> String {
     json!({ "email": HISTORY.email, "password": "not-the-password" }).to_string()
+}
+
+fn reset() -> String {
+    json!({ "email": HISTORY.email }).to_string()
 }
 
 /// zxcvbn tries every character that each of these may stand for.

@@ -85,9 +85,18 @@ impl Load {
 
     /// The same from this address.
     pub(crate) fn from(self, client_ip: &str) -> Result<Self> {
+        self.with_header("X-Forwarded-For", client_ip)
+    }
+
+    /// The same, each request over a new connection.
+    pub(crate) fn over_new_connections(self) -> Result<Self> {
+        self.with_header("Connection", "close")
+    }
+
+    fn with_header(self, name: &str, value: &str) -> Result<Self> {
         let mut text = fs::read_to_string(&self.script)?;
-        text.push_str(&format!("wrk.headers[\"X-Forwarded-For\"] = \"{client_ip}\"\n"));
-        let script = self.script.with_extension(format!("{client_ip}.lua"));
+        text.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
+        let script = self.script.with_extension(format!("{value}.lua"));
         fs::write(&script, text)?;
         Ok(Self { script, ..self })
     }

@@ -28,8 +28,8 @@ const ERASURE: &str = "erasure";
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Erasures that another node or an earlier run has left unfinished are looked for this often.
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
-/// The pause after a rewrite of the database file, in which other writes proceed.
-const VACUUM_INTERVAL: Duration = Duration::from_secs(10);
+/// A rewrite of the database file that could not be done is tried again after this.
+const VACUUM_INTERVAL: Duration = Duration::from_secs(4);
 
 /// What is observable beside the requests.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -68,7 +68,7 @@ impl Service for AccountService {
                 service.sweep().await
             }),
             BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
-                service.vacuum_when_requested().await
+                service.vacuum_when_due().await
             }),
         ]
     }

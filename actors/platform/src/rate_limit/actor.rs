@@ -1,6 +1,6 @@
 //! The actor: requests that arrive during a round trip to the counters go together in the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_runtime::{
@@ -69,6 +69,8 @@ pub struct Status {
     pub degraded: bool,
     /// Requests that wait for the next round trip.
     pub waiting: usize,
+    /// Refused requests since the program started, by the name of the limit.
+    pub refusals: BTreeMap<&'static str, u64>,
     /// Round trips since the actor started.
     pub round_trips: u64,
     /// Round trips that panicked since the actor started.
@@ -126,7 +128,7 @@ impl RateLimiter {
 
 fn counter_request(keys: &KeyedHash, RateLimitKey { limit, subject }: &RateLimitKey) -> CounterRequest {
     let Limit { name, max, window } = *limit;
-    CounterRequest { name: keys.of(&[name, subject]), max, window }
+    CounterRequest { name: keys.of(&[name, subject]), limit: name, max, window }
 }
 
 impl Actor for RateLimiter {
@@ -137,6 +139,7 @@ impl Actor for RateLimiter {
             counters: self.store.kind(),
             degraded: self.store.is_degraded(),
             waiting: self.batch.pending(),
+            refusals: self.store.refusals(),
             round_trips: self.round_trips,
             panics: self.tasks.panics(),
             sweep: self.sweep.status(),

@@ -1,6 +1,11 @@
 //! The counters: in the database, in Redis, or on this node while Redis is away.
 
-use std::{error::Error, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, StoreError};
@@ -46,12 +51,24 @@ pub(super) struct CounterStore {
     counters: Counters,
     local: LocalCounters,
     degraded: watch::Sender<bool>,
+    /// By the name of the limit.
+    refusals: Arc<Mutex<BTreeMap<&'static str, u64>>>,
     clock: Clock,
 }
 
 impl CounterStore {
     pub(super) fn new(counters: Counters, max_local_counters: u64, clock: Clock) -> Self {
-        Self { counters, local: LocalCounters::new(max_local_counters), degraded: watch::Sender::new(false), clock }
+        let (local, degraded) = (LocalCounters::new(max_local_counters), watch::Sender::new(false));
+        Self { counters, local, degraded, refusals: Arc::default(), clock }
+    }
+
+    /// Returns how many requests each limit refused.
+    pub(super) fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count_refusal(&self, limit: &'static str) {
+        *self.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
     }
 
     /// Whether this node counts alone because Redis is away.
@@ -85,7 +102,10 @@ impl CounterStore {
         };
         let outcome = |decision| match decision {
             Decision::Counted(counted) => Ok(Reservation { counted, is_local }),
-            Decision::Refused { retry_after } => Err(RateLimitError::Exceeded { retry_after }),
+            Decision::Refused { limit, retry_after } => {
+                self.count_refusal(limit);
+                Err(RateLimitError::Exceeded { retry_after })
+            }
         };
         Ok(decisions.into_iter().map(outcome).collect())
     }

@@ -126,6 +126,8 @@ async fn when_one_of_two_limits_is_reached_the_other_counts_nothing() {
         both.extend(keys(&[THREE], "her phone"));
         assert_eq!(passed(&node, 20, both).await, 3);
         assert_eq!(passed(&node, 20, keys(&[FIVE], "ada")).await, 2);
+        let refusals = node.limiter.status().await.expect("the actor runs").refusals;
+        assert_eq!(refusals, [("five", 18), ("three", 17)].into());
         node.stop().await;
     }
 }

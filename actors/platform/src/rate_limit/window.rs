@@ -31,6 +31,8 @@ impl Limit {
 pub(super) struct CounterRequest {
     /// The counter: a keyed hash.
     pub(super) name: String,
+    /// The name of the limit.
+    pub(super) limit: &'static str,
     pub(super) max: u32,
     pub(super) window: Duration,
 }
@@ -46,7 +48,11 @@ pub(super) struct Counted {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Counted(Vec<Counted>),
-    Refused { retry_after: Duration },
+    /// `limit` is the name of the full limit whose window ends last, after `retry_after`.
+    Refused {
+        limit: &'static str,
+        retry_after: Duration,
+    },
 }
 
 /// The state of a counter.
@@ -62,13 +68,15 @@ pub(super) type Windows = BTreeMap<String, Window>;
 /// Counts the uses of one caller in `windows`, which hold all their counters.
 pub(super) fn count(requests: &[CounterRequest], windows: &mut Windows, now: Timestamp) -> Decision {
     let counted: Vec<_> = requests.iter().map(|request| add(request, windows, now)).collect();
-    let full =
-        requests.iter().filter_map(|request| windows.get(&request.name).filter(|w| w.count > i64::from(request.max)));
-    match full.map(|window| window.expires_at.since(now)).max() {
+    let full = requests.iter().filter_map(|request| {
+        let window = windows.get(&request.name).filter(|window| window.count > i64::from(request.max))?;
+        Some((window.expires_at.since(now), request.limit))
+    });
+    match full.max() {
         None => Decision::Counted(counted),
-        Some(retry_after) => {
+        Some((retry_after, limit)) => {
             counted.iter().for_each(|counted| subtract(counted, windows));
-            Decision::Refused { retry_after }
+            Decision::Refused { limit, retry_after }
         }
     }
 }
@@ -93,9 +101,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
-    fn requests(uses: &[(&str, u32, u64)]) -> Vec<CounterRequest> {
-        let request = |&(name, max, secs): &(&str, u32, u64)| CounterRequest {
-            name: name.to_owned(),
+    fn requests(uses: &[(&'static str, u32, u64)]) -> Vec<CounterRequest> {
+        let request = |&(limit, max, secs): &(&'static str, u32, u64)| CounterRequest {
+            name: limit.to_owned(),
+            limit,
             max,
             window: Duration::from_secs(secs),
         };
@@ -108,7 +117,7 @@ mod tests {
         let first = count(&requests(&[("a", 5, 10), ("b", 1, 20), ("c", 1, 30)]), &mut windows, NOW);
         assert!(matches!(first, Decision::Counted(counted) if counted.len() == 3));
         let second = count(&requests(&[("a", 5, 10), ("b", 1, 20), ("c", 1, 30)]), &mut windows, NOW);
-        assert_eq!(second, Decision::Refused { retry_after: Duration::from_secs(30) });
+        assert_eq!(second, Decision::Refused { limit: "c", retry_after: Duration::from_secs(30) });
         assert_eq!(windows.values().map(|window| window.count).collect::<Vec<_>>(), [1, 1, 1]);
     }
 

@@ -20,6 +20,7 @@ const SLICE_ROWS: usize = 5_000;
 impl AccountService {
     /// Erases a user that [`store::lock_for_delete`] has locked. Where rows remain, [`Self::continue_erasures`] removes them.
     pub(super) async fn erase(&self, tx: &mut Tx, user: &User, events: &EventContext) -> Result<(), AccountError> {
+        tx.request_vacuum().await?;
         let slice = ErasureSlice { user: user.id, email: Some(&user.email), max_rows: SLICE_ROWS };
         if (self.hooks.erase)(tx, slice).await? {
             return Ok(erasures::start(tx, user.id, events, self.deps.clock.now()).await?);
@@ -66,6 +67,7 @@ impl AccountService {
     async fn erase_slice(&self, user: UserId) -> Result<bool, AccountError> {
         let mut tx = self.deps.db.begin().await?;
         let Some(events) = erasures::lock(&mut tx, user).await? else { return Ok(false) };
+        tx.request_vacuum().await?;
         let rows_remain = (self.hooks.erase)(&mut tx, ErasureSlice { user, email: None, max_rows: SLICE_ROWS }).await?;
         if !rows_remain {
             self.finish_erasure(&mut tx, user, &events).await?;

@@ -16,6 +16,9 @@ use crate::accounts::{AccountError, GetUser, pending_email_changes, pending_regi
 /// lapses after the same time, so that its registrant does not learn of the account.
 const UNVERIFIED_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The pause after a rewrite of the database file, in which other writes proceed.
+const VACUUM_PAUSE: Duration = Duration::from_secs(6);
+
 impl AccountService {
     pub(in crate::accounts) async fn sweep(&self) -> Result<(), AccountError> {
         let now = self.deps.clock.now();
@@ -77,15 +80,14 @@ impl AccountService {
     }
 
     /// Waits until a user was erased, then rewrites the database file, so that the file no longer holds what was deleted. Several erasures
-    /// share one rewrite. An unfinished rewrite is requested again.
-    pub(in crate::accounts) async fn vacuum_when_requested(&self) -> Result<(), StoreError> {
-        self.vacuum_requested.notified().await;
-        let vacuumed = self.deps.db.vacuum().await;
-        if !matches!(vacuumed, Ok(true)) {
-            self.vacuum_requested.notify_one();
+    /// share one rewrite. The file keeps the request until the rewrite is done, also by a later process.
+    pub(in crate::accounts) async fn vacuum_when_due(&self) -> Result<(), StoreError> {
+        while !self.deps.db.is_vacuum_due().await? {
+            self.vacuum_requested.notified().await;
         }
-        if vacuumed? {
+        if self.deps.db.vacuum().await? {
             tracing::info!("vacuum after erasure finished");
+            tokio::time::sleep(VACUUM_PAUSE).await;
         } else {
             tracing::info!("vacuum after erasure incomplete: deleted data is being read; it will run again");
         }

@@ -73,12 +73,12 @@ fn decide(
         if was_counted {
             counted.push(Counted { name: request.name.clone(), expires_at });
         } else {
-            wait = wait.max(Some(expires_at.since(now)));
+            wait = wait.max(Some((expires_at.since(now), request.limit)));
         }
     }
     match wait {
         None => (Decision::Counted(counted), Vec::new()),
-        Some(retry_after) => (Decision::Refused { retry_after }, counted),
+        Some((retry_after, limit)) => (Decision::Refused { limit, retry_after }, counted),
     }
 }
 

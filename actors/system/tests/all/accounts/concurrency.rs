@@ -121,6 +121,41 @@ async fn reads_do_not_wait_for_writes() {
     }
 }
 
+/// PostgreSQL ends a wait for a row. On SQLite, whose one writer is held, the request's own deadline does.
+#[tokio::test]
+async fn an_erasure_and_a_new_password_that_are_refused_for_lack_of_time_are_never_written() {
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        assert!(test.is_good(&phone).await, "the first use of a token is written");
+        let ada = phone.user.id;
+        let mut held = test.db.begin().await.expect("begins");
+        lock(&mut held, ada).await;
+        let (erased, changed) = tokio::join!(
+            test.system.modules.accounts.ask(delete(ada)),
+            test.change_password(&phone, (*phone.user).clone())
+        );
+        assert!(
+            matches!(
+                erased,
+                Err(AccountError::Ask(AskError::TimedOut(_)) | AccountError::Store(StoreError::TimedOut(_)))
+            ),
+            "{erased:?}"
+        );
+        assert!(
+            matches!(
+                changed,
+                Err(PasswordError::Ask(AskError::TimedOut(_)) | PasswordError::Store(StoreError::TimedOut(_)))
+            ),
+            "{changed:?}"
+        );
+        held.rollback().await.expect("releases");
+        // A write that still waited for the row would come before this one.
+        test.change(ada, first_name("Augusta")).await.expect("changes");
+        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified"]);
+        test.log_in(ADA, PASSWORD).await.expect("logs in");
+    }
+}
+
 #[tokio::test]
 async fn callers_of_a_registry_that_dies_get_an_error_at_once() {
     for test in contexts().await {

@@ -76,6 +76,40 @@ async fn an_erased_user_is_gone_at_once_and_the_rows_follow_although_the_actor_d
     }
 }
 
+/// One at a time, each waits for at most one slice.
+#[tokio::test]
+async fn an_erasure_of_many_rows_refuses_no_registration() {
+    for test in contexts().await {
+        let ada = test.person(ADA).await.id;
+        test.record_many(ada).await;
+        test.system.modules.accounts.ask(delete(ada)).await.expect("erases");
+        let mut registered = 0;
+        while test.erasures().await > 0 {
+            registered += 1;
+            test.register(&format!("{registered}@example.org"), PASSWORD, &format!("client {registered}")).await;
+        }
+        assert!(registered > 1, "the erasure ended too soon for this test");
+    }
+}
+
+/// While an export is read, the file cannot be rewritten.
+#[tokio::test]
+async fn a_file_that_a_process_did_not_rewrite_is_rewritten_by_the_next_one() {
+    for test in contexts().await.into_iter().filter(|test| matches!(test.db, Database::Sqlite(..))) {
+        let ada = test.person(ADA).await.id;
+        let mut export = test.db.snapshot().await.expect("connects");
+        let read = "SELECT count(*) FROM users";
+        let _users: (i64,) =
+            with_conn!(export.connection(), c => sqlx::query_as(read).fetch_one(c).await).expect("reads");
+        test.system.modules.accounts.ask(delete(ada)).await.expect("erases");
+        test.system.tree.stop(Duration::from_secs(10)).await;
+        export.close().await.expect("closes");
+        assert!(test.db.is_vacuum_due().await.expect("reads"));
+        let next = TestContext::open(test.db.clone()).await;
+        until("the file is rewritten", async || !next.db.is_vacuum_due().await.expect("reads")).await;
+    }
+}
+
 #[tokio::test]
 async fn an_erasure_that_a_stopped_node_left_is_finished_at_the_start_in_the_name_of_its_initiator() {
     for test in contexts().await {

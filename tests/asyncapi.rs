@@ -18,6 +18,21 @@ async fn the_asyncapi_document_in_the_repository_is_what_the_program_prints() {
     assert!(stored == printed.output, "run `cargo run -- asyncapi > docs/asyncapi.yaml` and look at what has changed");
 }
 
+/// Words that YAML 1.1 reads as a boolean and YAML 1.2 as a text.
+const BOOLEANS_OF_YAML_1_1: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+
+fn ambiguous_words(yaml: &str) -> Vec<&str> {
+    let lines = yaml.lines().map(|line| line.trim().trim_start_matches("- "));
+    let keys_and_values = lines.flat_map(|line| <[&str; 2]>::from(line.split_once(": ").unwrap_or(("", line))));
+    keys_and_values.filter(|word| BOOLEANS_OF_YAML_1_1.contains(&word.to_lowercase().as_str())).collect()
+}
+
+#[test]
+fn readers_of_yaml_1_1_and_1_2_read_the_same() {
+    assert_eq!(ambiguous_words(include_str!("../docs/asyncapi.yaml")), [""; 0]);
+    assert_eq!(ambiguous_words("a: off\n- Yes\non: 1\nb: 'no'\nc: on duty\n"), ["off", "Yes", "on"]);
+}
+
 fn examples() -> Vec<(String, Value)> {
     let mut examples = Vec::new();
     for (name, message) in DOCUMENT["components"]["messages"].as_object().expect("messages") {

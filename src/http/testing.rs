@@ -83,10 +83,15 @@ impl Served {
 
     /// Writes these bytes and reads until the server closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        self.raw_until(bytes, |_| false).await
+    }
+
+    /// Sends these bytes and reads what the server sends until that is enough or the server closes.
+    pub(crate) async fn raw_until(&self, bytes: &[u8], is_enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.expect("the server listens");
         stream.write_all(bytes).await.expect("the server reads");
         let mut read = Vec::new();
-        stream.read_to_end(&mut read).await.expect("the server answers and closes");
+        while !is_enough(&read) && stream.read_buf(&mut read).await.expect("the server answers") > 0 {}
         read
     }
 }

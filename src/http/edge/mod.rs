@@ -160,6 +160,7 @@ mod tests {
     const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     /// HEADERS of stream 1, the whole request: `GET http /api`, of the authority `x` (RFC 7541, appendix A).
     const GET: &[u8] = &[0, 0, 11, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x04, 4, b'/', b'a', b'p', b'i', 0x41, 1, b'x'];
+    const HEADERS: u8 = 1;
     const GOAWAY: u8 = 7;
 
     #[handler]
@@ -187,7 +188,8 @@ mod tests {
         let api = Served::with(routes, config).await;
         assert_eq!(answer(api.get("/api")).await.header("connection"), "close");
         let http2 = [HTTP2_PREFACE, EMPTY_SETTINGS, GET].concat();
-        let types = frame_types(&api.raw(&http2).await);
-        assert!(types.contains(&1) && types.contains(&GOAWAY), "{types:?}");
+        let answered = |read: &[u8]| [HEADERS, GOAWAY].iter().all(|kind| frame_types(read).contains(kind));
+        let read = api.raw_until(&http2, answered).await;
+        assert!(answered(&read), "{:?}", frame_types(&read));
     }
 }

@@ -151,7 +151,7 @@ async fn an_erasure_and_a_new_password_that_are_refused_for_lack_of_time_are_nev
         held.rollback().await.expect("releases");
         // A write that still waited for the row would come before this one.
         test.change(ada, first_name("Augusta")).await.expect("changes");
-        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified"]);
+        assert_eq!(test.event_names(ada).await, ["user.registered", "user.verified", "user.updated"]);
         test.log_in(ADA, PASSWORD).await.expect("logs in");
     }
 }

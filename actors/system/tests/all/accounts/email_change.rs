@@ -113,6 +113,7 @@ async fn the_owner_of_an_address_gets_a_notice_and_no_code() {
             test.request_email_change(ada.user.id, NEW, from).await.expect("is accepted");
         }
         test.mail(NEW, 4).await;
+        test.until_put_off(1).await;
         test.advance(Duration::from_secs(601));
         let notice = test.mail(NEW, 5).await;
         assert!(notice.code().is_none() && notice.text.contains("already have an account"), "{}", notice.text);

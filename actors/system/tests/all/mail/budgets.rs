@@ -97,9 +97,7 @@ async fn notices_of_new_logins_beyond_five_an_hour_become_one_mail() {
             }
         }
         assert_eq!(server.mails().len(), before + 5);
-        // A clock that moves lets the claims on SQLite lapse, so none may be in flight.
-        let put_off = "SELECT count(*) FROM mail_intents WHERE attempts = 0 AND due_at > created_at";
-        until("the other six wait", async || test.number(put_off).await == 6).await;
+        test.until_put_off(6).await;
         test.advance(HOUR + SECOND);
         test.until_queued(0, 0).await;
         assert_eq!(server.mails().len(), before + 6, "the other six are one mail");

@@ -181,6 +181,13 @@ impl TestContext {
         .await;
     }
 
+    /// Waits until that many mails are put off. *Why* before the clock is moved: what is being decided meanwhile would be put off from the later time on, and
+    /// claims on SQLite lapse by that clock.
+    pub(crate) async fn until_put_off(&self, mails: i64) {
+        let put_off = "SELECT count(*) FROM mail_intents WHERE attempts = 0 AND due_at > created_at";
+        until("the mails are put off", async || self.number(put_off).await == mails).await;
+    }
+
     pub(crate) async fn register(&self, address: &str, password: &str, from: &str) {
         let registration = Register {
             email: email(address),

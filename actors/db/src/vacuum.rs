@@ -85,6 +85,8 @@ impl Database {
             is_truncated = truncate_wal(&mut connection).await?;
             if is_truncated {
                 sqlx::query(REQUEST_DONE).execute(&mut connection).await?;
+                // Into the file, where tools read it. If a reader has begun, the next checkpoint does so.
+                truncate_wal(&mut connection).await?;
             }
         }
         connection.close().await?;

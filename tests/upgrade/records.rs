@@ -5,11 +5,12 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Upgraded, fixture, keyed};
-use crate::harness::{Program, RECORDED, TestApp, tests_on_both_profiles};
+use crate::harness::{Program, RECORDED, TestApp, eventually, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     a_stored_response_is_replayed_byte_for_byte,
     what_was_said_is_still_read,
+    what_was_detected_is_counted,
     keys_are_rotated,
     an_export_is_what_it_was,
     an_erasure_takes_all_that_was_stored_before,
@@ -60,6 +61,18 @@ async fn expect_histories(upgraded: &Upgraded, app: &TestApp) {
 async fn what_was_said_is_still_read(app: &TestApp) {
     let upgraded = Upgraded::start(app).await;
     expect_histories(&upgraded, &upgraded.app).await;
+    upgraded.end().await;
+}
+
+/// The counts of emotions are younger than the earlier version.
+async fn what_was_detected_is_counted(app: &TestApp) {
+    let upgraded = Upgraded::start(app).await;
+    let app = &upgraded.app;
+    let faces = app.row_count("facial_data").await;
+    assert!(faces > 0, "the fixture has detections");
+    eventually("they are counted", async || (app.row_count("uncounted_sessions").await == 0).then_some(())).await;
+    let counted = app.number("SELECT CAST(sum(detections) AS bigint) FROM emotion_counts").await;
+    assert_eq!(counted, faces);
     upgraded.end().await;
 }
 

@@ -61,6 +61,10 @@ async fn fill_other_tables(app: &TestApp, person: &Person, word: &str) {
     ))
     .await;
     app.execute(&format!(
+        "INSERT INTO uncounted_sessions (session_id, user_id) SELECT min(id), {id} FROM sessions WHERE user_id = {id}"
+    ))
+    .await;
+    app.execute(&format!(
         "INSERT INTO mail_intents (id, occasion, user_id, client, created_at, due_at) \
          VALUES ('00000000-0000-7000-8000-{id:012}', '{{\"why\":\"password_changed\",\"user\":{id}}}', {id}, '', {past}, {future})"
     ))

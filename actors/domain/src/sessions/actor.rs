@@ -9,7 +9,8 @@ use faceofmind_platform::{
     idempotency::{self, StoredResponse},
 };
 use faceofmind_runtime::{
-    Actor, AskError, ChildSpec, FailPoint, FlushGuard, Handle, Handler, Message, ReplyTo, TaskSet,
+    Actor, AskError, BackgroundTask, BackgroundTaskStatus, ChildSpec, FailPoint, FlushGuard, Handle, Handler, Message,
+    ReplyTo, TaskSet,
 };
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -20,6 +21,7 @@ use super::{
     batch_writer::{BatchWriter, WriteCounts},
     charts,
     commands::{ACTOR, Caller, Command, Enqueue, PendingCommand},
+    counting,
     detection::Detection,
     failpoint::FailPointSite,
     history,
@@ -71,6 +73,8 @@ pub struct Status {
     /// Tasks that panicked since the actor started.
     pub panics: u64,
     pub writes: WriteCounts,
+    /// Counts the detections of older and of changed sessions.
+    pub counting: BackgroundTaskStatus,
 }
 
 pub struct SessionTracker {
@@ -81,6 +85,7 @@ pub struct SessionTracker {
     last_batch: usize,
     writer: Arc<BatchWriter>,
     tasks: TaskSet,
+    counting: BackgroundTask,
     #[cfg(any(test, feature = "test-hooks"))]
     fail_point: FailPoint<FailPointSite>,
 }
@@ -109,6 +114,7 @@ impl SessionTracker {
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
             tasks: TaskSet::default(),
+            counting: counting::task(&deps),
             deps,
             handle,
             #[cfg(any(test, feature = "test-hooks"))]
@@ -193,6 +199,7 @@ impl Actor for SessionTracker {
             last_batch: self.last_batch,
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
+            counting: self.counting.status(),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What was detected on each day, and in a window as a whole. One statement, whatever the number of detections: the database counts by day
-//! and emotion.
+//! What was detected on each day, and in a window as a whole. One statement, whatever the number of detections: the database adds up the
+//! counts of each quarter of an hour (migration 13), and counts the detections of uncounted sessions.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
@@ -12,12 +12,15 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use super::{
-    counts::{CountRow, EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER},
+    counts::{
+        COUNTED, CountRow, EMOTION, EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER,
+        UNCOUNTED_DETECTIONS,
+    },
     window::{DayRange, Window},
 };
 
 /// One text for each number of days.
-static COUNT: LazyLock<Vec<String>> = LazyLock::new(|| (1..=Window::MAX_DAYS).map(count_by_day).collect());
+pub(super) static COUNT: LazyLock<Vec<String>> = LazyLock::new(|| (1..=Window::MAX_DAYS).map(count_by_day).collect());
 
 /// What was detected on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,9 @@ async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<
         for boundary in days.boundaries() {
             query = query.bind(boundary);
         }
+        for quarter in days.quarters() {
+            query = query.bind(quarter);
+        }
         let mut rows = query.fetch(c);
         while let Some((day, emotion, count, latest, detection)) = rows.try_next().await? {
             if let Some(counts) = usize::try_from(day).ok().and_then(|day| counts.get_mut(day)) {
@@ -90,17 +96,21 @@ async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<
     Ok(counts)
 }
 
-/// `$1` is the user, `$2` the start of the first day, and so on; the last parameter is the end of the last day. Detections are found from
-/// their session by index, so that detections outside of the days cost one index look-up a session.
+/// `$1` is the user, `$2` the start of the first day, and so on to the end of the last day; then follow [`DayRange::quarters`]. The counts of a
+/// quarter belong to the day of its last detection, since no day begins within a quarter.
 fn count_by_day(days: usize) -> String {
+    let (end, first_quarter, end_quarter) = (days + 2, days + 3, days + 4);
     format!(
-        "SELECT day, emotion, count(*), max(at), max(id) FROM \
-         (SELECT CAST({day} AS bigint) AS day, f.emotion, d.timestamp AS at, d.id \
-          FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
-          WHERE s.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
-         GROUP BY day, emotion ORDER BY count(*) DESC, max(id) DESC",
-        day = day_of("d.timestamp", 0, days),
-        end = days + 2,
+        "SELECT day, emotion, CAST(sum(detections) AS bigint) AS times, max(latest), max(detection_id) AS last FROM \
+         (SELECT CAST({day_of_count} AS bigint) AS day, c.emotion, c.detections, c.latest, c.detection_id \
+          FROM emotion_counts c \
+          WHERE c.user_id = $1 AND c.quarter >= ${first_quarter} AND c.quarter < ${end_quarter} AND {COUNTED} \
+          UNION ALL \
+          SELECT CAST({day_of_detection} AS bigint), {EMOTION}, 1, d.timestamp, d.id FROM {UNCOUNTED_DETECTIONS} \
+          WHERE u.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
+         GROUP BY day, emotion ORDER BY times DESC, last DESC",
+        day_of_count = day_of("c.latest", 0, days),
+        day_of_detection = day_of("d.timestamp", 0, days),
     )
 }
 

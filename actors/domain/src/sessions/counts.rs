@@ -11,6 +11,16 @@ use super::session::DetectionId;
 pub(super) const LATEST_FACE_FILTER: &str = "NOT EXISTS (SELECT 1 FROM facial_data newer \
     WHERE newer.detection_id = f.detection_id AND newer.id > f.id)";
 
+/// A condition for a row `c` of `emotion_counts`. Of an uncounted session there may be some, written by a transaction that began before.
+pub(super) const COUNTED: &str = "NOT EXISTS (SELECT 1 FROM uncounted_sessions u WHERE u.session_id = c.session_id)";
+
+/// Detections `d` with their faces `f` in uncounted sessions `u`.
+pub(super) const UNCOUNTED_DETECTIONS: &str = "uncounted_sessions u JOIN emotion_detections d ON d.session_id = u.session_id \
+    JOIN facial_data f ON f.detection_id = d.id";
+
+/// The emotion of a face `f`, as `emotion_counts` has it.
+pub(super) const EMOTION: &str = "substr(f.emotion, 1, 500)";
+
 /// The most emotions that are counted for themselves, beyond which only known ones are. Clients choose the names, so there may be as many as
 /// detections.
 const MAX_DISTINCT: usize = 1000;

@@ -8,6 +8,7 @@
 //! | `messages`, `actor` | what the tracker can be asked, and how it handles it |
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
 //! | `large_deletion` | what a large session holds, deleted in portions |
+//! | `counting` | counts the detections of older and of changed sessions in the background |
 //! | `row_locks` | the rows of a batch, locked without waiting |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
 //! | `session`, `detection`, `feedback`, `window`, `counts` | values and rules |
@@ -19,6 +20,7 @@ mod batch_tx;
 mod batch_writer;
 mod charts;
 mod commands;
+mod counting;
 mod counts;
 mod decide;
 mod detection;

@@ -74,6 +74,8 @@ impl FromStr for Window {
     }
 }
 
+const MICROS_PER_QUARTER: i64 = 15 * 60 * 1_000_000;
+
 /// Consecutive days, each from its start to the start of the next: mostly 23, 24 or 25 hours. A day that the zone skipped (Samoa had no
 /// 30 December 2011) is listed and has length 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,13 @@ impl DayRange {
     /// One more than there are days.
     pub(super) fn boundaries(&self) -> &[Timestamp] {
         &self.boundaries
+    }
+
+    /// The first quarter of an hour since 1970 in these days, and the first one after them. Every day of the last fifty years begins with a quarter,
+    /// in every zone.
+    pub(super) fn quarters(&self) -> [i64; 2] {
+        let ends = [self.boundaries.first(), self.boundaries.last()];
+        ends.map(|at| at.map_or(0, |at| at.micros().div_euclid(MICROS_PER_QUARTER)))
     }
 
     /// All days as one.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use faceofmind_base::Timestamp;
 use jiff::{ToSpan, civil::Date};
 
-use super::{super::charts, *};
+use super::{
+    super::{charts, counting},
+    *,
+};
 
 /// Zones whose clocks change by half an hour, by two hours, or at midnight, that skipped a day, or that never change. Zones whose clocks once
 /// fell back from after midnight to before it (St. John's until 2011) are omitted, because a date occurred twice there.
@@ -186,11 +189,18 @@ async fn charts_equal_a_count_by_hand() {
             let of_bob = [i64::from(number) * 10 + 9];
             test.insert_sessions(ada, &of_ada).await;
             test.insert_sessions(bob, &of_bob).await;
-            let seen = case.detections(&of_ada);
+            let mut seen = case.detections(&of_ada);
             test.insert(&seen).await;
             test.insert(&case.detections(&of_bob)).await;
             seen_somewhere += check(&test.db, &case, ada, &seen).await;
+            for _ in 0..case.rng.random_below(4) {
+                test.change(&case, &mut seen, &of_ada).await;
+                seen_somewhere += check(&test.db, &case, ada, &seen).await;
+            }
+            counting::count_all(&test.db).await.expect("counts");
+            check(&test.db, &case, ada, &seen).await;
         }
+        assert_eq!(test.number("SELECT count(*) FROM uncounted_sessions").await, 0);
     }
     assert!(seen_somewhere > 100, "the cases hold something: {seen_somewhere}");
 }
@@ -215,6 +225,66 @@ async fn check(db: &Database, case: &Case, user: UserId, seen: &[Seen]) -> usize
 }
 
 impl TestContext {
+    /// Changes what was detected, by plain SQL as other programs may, and `seen` alike.
+    async fn change(&self, case: &Case, seen: &mut Vec<Seen>, sessions: &[i64]) {
+        let rng = &case.rng;
+        let some = |seen: &[Seen]| pick(rng, &(0..seen.len()).collect::<Vec<_>>());
+        match rng.random_below(8) {
+            0 => counting::count_all(&self.db).await.expect("counts"),
+            // As before migration 13.
+            1 => {
+                let ids = sessions.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+                self.run(&format!("DELETE FROM emotion_counts WHERE session_id IN ({ids})")).await;
+                self.run(&format!(
+                    "INSERT INTO uncounted_sessions (session_id, user_id) SELECT id, user_id FROM sessions \
+                     WHERE id IN ({ids}) ON CONFLICT DO NOTHING"
+                ))
+                .await;
+            }
+            // A detection that comes late.
+            2 => {
+                let id = 1 + seen.iter().map(|seen| seen.id).max().unwrap_or(sessions[0] * 1000);
+                let late =
+                    Seen { id, session: pick(rng, sessions), at: case.moment(), faces: vec![pick(rng, &EMOTIONS)] };
+                self.insert(std::slice::from_ref(&late)).await;
+                seen.push(late);
+            }
+            _ if seen.is_empty() => {}
+            3 => {
+                let gone = seen.swap_remove(some(seen));
+                self.run(&format!("DELETE FROM emotion_detections WHERE id = {}", gone.id)).await;
+            }
+            4 => {
+                let changed = some(seen);
+                seen[changed].faces.clear();
+                self.run(&format!("DELETE FROM facial_data WHERE detection_id = {}", seen[changed].id)).await;
+            }
+            5 => {
+                let (changed, face) = (some(seen), pick(rng, &EMOTIONS));
+                let id = seen[changed].id;
+                seen[changed].faces.push(face);
+                self.run(&format!("INSERT INTO facial_data (detection_id, emotion) VALUES ({id}, '{face}')")).await;
+            }
+            6 => {
+                let (changed, face) = (some(seen), pick(rng, &EMOTIONS));
+                let Seen { id, faces, .. } = &mut seen[changed];
+                faces.fill(face);
+                self.run(&format!("UPDATE facial_data SET emotion = '{face}' WHERE detection_id = {id}")).await;
+            }
+            _ => {
+                let (changed, session, at) = (some(seen), pick(rng, sessions), case.moment());
+                let Seen { id, .. } = seen[changed];
+                (seen[changed].session, seen[changed].at) = (session, at);
+                let sql = "UPDATE emotion_detections SET session_id = $1, timestamp = $2 WHERE id = $3";
+                let mut tx = self.db.begin().await.expect("begins");
+                with_conn!(tx.connection(), c =>
+                    sqlx::query(sql).bind(session).bind(at).bind(id).execute(c).await.map(drop))
+                .expect("updates");
+                tx.commit().await.expect("commits");
+            }
+        }
+    }
+
     async fn insert_sessions(&self, user: UserId, ids: &[i64]) {
         let sql = rows("INSERT INTO sessions (id, user_id, start_time) VALUES", ids.len(), 3);
         let mut tx = self.db.begin().await.expect("begins");
@@ -231,7 +301,7 @@ impl TestContext {
 
     async fn insert(&self, seen: &[Seen]) {
         let faces: Vec<_> = seen.iter().flat_map(|seen| seen.faces.iter().map(|face| (seen.id, *face))).collect();
-        if seen.is_empty() || faces.is_empty() {
+        if seen.is_empty() {
             return;
         }
         let mut tx = self.db.begin().await.expect("begins");
@@ -244,15 +314,17 @@ impl TestContext {
             query.execute(c).await.map(drop)
         })
         .expect("inserts");
-        let sql = rows("INSERT INTO facial_data (detection_id, emotion) VALUES", faces.len(), 2);
-        with_conn!(tx.connection(), c => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for (detection, face) in faces {
-                query = query.bind(detection).bind(face);
-            }
-            query.execute(c).await.map(drop)
-        })
-        .expect("inserts");
+        if !faces.is_empty() {
+            let sql = rows("INSERT INTO facial_data (detection_id, emotion) VALUES", faces.len(), 2);
+            with_conn!(tx.connection(), c => {
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                for (detection, face) in faces {
+                    query = query.bind(detection).bind(face);
+                }
+                query.execute(c).await.map(drop)
+            })
+            .expect("inserts");
+        }
         tx.commit().await.expect("commits");
     }
 }

@@ -1,6 +1,9 @@
 //! What is read does not grow with the history of a user.
 
-use super::{super::queries, *};
+use super::{
+    super::{charts, queries},
+    *,
+};
 use crate::testing::{fill, pages_touched};
 
 const SESSIONS: usize = 20_000;
@@ -20,6 +23,37 @@ async fn long_history(db: &Database) -> (i64, i64) {
     let oldest = "SELECT min(id) FROM sessions";
     let oldest = with_conn!(reader.connection(), c => sqlx::query_scalar(oldest).fetch_one(c).await);
     (user, oldest.expect("sessions"))
+}
+
+/// Twenty detections of today, and as many sessions of older days as there are.
+#[tokio::test]
+async fn a_chart_touches_no_more_pages_the_longer_the_history_is() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let user = testing::user(&db, "grace@example.org").await.0;
+    let today = format!(
+        "INSERT INTO sessions (user_id, start_time) SELECT {user}, '2026-11-23T08:00:00Z' FROM generate_series(1, 20)"
+    );
+    let detections = "INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions";
+    let faces = "INSERT INTO facial_data (detection_id, emotion) SELECT id, 'happy' FROM emotion_detections";
+    fill(&db, &[&today, detections, faces]).await;
+    let pages = async || {
+        let sql = charts::COUNT[0].as_str();
+        let day = "'2026-11-23T00:00:00Z', '2026-11-24T00:00:00Z'";
+        let [first, end] = [1_795_392_000 / 900, 1_795_478_400 / 900];
+        pages_touched(&db, sql, &format!("{user}, {day}, {first}, {end}")).await
+    };
+    let short = pages().await;
+    let older = format!(
+        "INSERT INTO sessions (user_id, start_time) \
+         SELECT {user}, timestamptz '2026-11-22T08:00:00Z' - n * interval '1 hour' FROM generate_series(1, {SESSIONS}) n"
+    );
+    let detections = "INSERT INTO emotion_detections (session_id, timestamp) \
+                      SELECT id, start_time FROM sessions WHERE start_time < '2026-11-23'";
+    let faces = "INSERT INTO facial_data (detection_id, emotion) SELECT id, 'sad' FROM emotion_detections d \
+                 WHERE NOT EXISTS (SELECT 1 FROM facial_data f WHERE f.detection_id = d.id)";
+    fill(&db, &[&older, detections, faces]).await;
+    let long = pages().await;
+    assert!(long <= short + 20, "{long} against {short}");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use crate::{
 
 mod batches;
 mod charts;
+mod counting;
 mod crashes;
 mod failures;
 mod growth;
@@ -310,6 +311,21 @@ impl TestContext {
     }
 
     /// Recreates the tables that belong to a session without cascades, as some legacy databases have them.
+    async fn run(&self, sql: &str) {
+        let mut tx = self.db.begin().await.expect("begins");
+        let statement = AssertSqlSafe(sql.to_owned());
+        with_conn!(tx.connection(), c => sqlx::query(statement).execute(c).await.map(drop))
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        tx.commit().await.expect("commits");
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let mut reader = self.db.read_conn().await.expect("a connection");
+        let statement = AssertSqlSafe(sql.to_owned());
+        with_conn!(reader.connection(), c => sqlx::query_scalar(statement).fetch_one(c).await)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
     async fn without_cascades(&self) {
         let mut tx = self.db.begin().await.expect("begins");
         for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback", "detection_details"] {

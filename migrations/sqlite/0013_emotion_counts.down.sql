@@ -1,0 +1,10 @@
+drop trigger uncount_changed_session;
+drop trigger uncount_changed_detection;
+drop trigger uncount_changed_face;
+drop trigger forget_deleted_session;
+drop trigger uncount_deleted_detection;
+drop trigger uncount_deleted_face;
+drop trigger uncount_second_face;
+drop trigger count_face;
+drop table uncounted_sessions;
+drop table emotion_counts;

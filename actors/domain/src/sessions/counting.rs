@@ -25,7 +25,7 @@ const MAX_DETECTIONS: i64 = 5_000;
 /// The next uncounted sessions, and the number of their detections, at most one more than [`MAX_DETECTIONS`].
 const NEXT: &str = "SELECT u.session_id, (SELECT count(*) FROM \
      (SELECT 1 FROM emotion_detections d WHERE d.session_id = u.session_id LIMIT 5001) AS first) \
-    FROM uncounted_sessions u WHERE u.session_id > $1 ORDER BY u.session_id LIMIT 64";
+    FROM uncounted_sessions u WHERE u.session_id > $1 ORDER BY u.session_id LIMIT 256";
 const LOCK: &str = "SELECT id FROM sessions WHERE id IN (VALUES {rows}) ORDER BY id";
 static LOCK_ON_SQLITE: LazyLock<BulkStatement> = LazyLock::new(|| BulkStatement::new(LOCK, 1, 1));
 /// Everything that writes into a session locks it: the service, and the triggers of the counts.
@@ -79,11 +79,11 @@ async fn next(db: &Database, last: SessionId) -> Result<Vec<SessionId>, StoreErr
     let mut reader = db.read_conn().await?;
     let rows: Vec<(SessionId, i64)> =
         with_conn!(reader.connection(), c => sqlx::query_as(NEXT).bind(last).fetch_all(c).await)?;
-    let mut room = MAX_DETECTIONS;
+    let mut left = MAX_DETECTIONS;
     let fits = |&(session, detections): &(SessionId, i64)| {
-        let is_first = room == MAX_DETECTIONS;
-        room -= detections;
-        (room >= 0 || is_first).then_some(session)
+        let is_first = left == MAX_DETECTIONS;
+        left -= detections;
+        (left >= 0 || is_first).then_some(session)
     };
     Ok(rows.iter().map_while(fits).collect())
 }

@@ -2,10 +2,14 @@
 -- triggers, so that rows that other programs write are counted too. A session whose detections were changed or deleted, or that is older than
 -- this migration, is uncounted: what reads counts its detections instead, until the service has counted them again.
 --
--- What changes the counts of a session locks the session first. So two programs that write into it wait for each other, and for what counts it.
+-- What changes the counts of a session locks the session before. So two programs that write into it wait for each other, and for what counts
+-- it. The service locks a session before it writes anything into it. Another program has its rows first; where both wait for each other,
+-- PostgreSQL ends one of the two, and the service repeats its own.
+--
+-- The functions run as the owner of the tables, so that a program needs no rights on those of the counts.
 create table emotion_counts (
     session_id bigint not null,
-    -- Quarters of an hour since 1970. Every day of every time zone begins with one.
+    -- Quarters of an hour since 1970. Since 1980 every day of every time zone begins with one.
     quarter bigint not null,
     -- As it was sent, up to 500 characters.
     emotion text not null,
@@ -23,16 +27,39 @@ create table uncounted_sessions (
 );
 create index uncounted_sessions_of_user on uncounted_sessions (user_id, session_id);
 
--- In the order in which the service locks them. A batch of a running node has locked its sessions before it writes anything else.
-lock table sessions in exclusive mode;
-lock table emotion_detections in share row exclusive mode;
-lock table facial_data in share row exclusive mode;
+-- Before the tables are locked, because it takes the longest.
+insert into uncounted_sessions (session_id, user_id) select id, user_id from sessions;
+
+-- Running nodes lock sessions before detections, and other programs may delete detections before sessions. So a wait is short, and frees what
+-- was locked. EXCLUSIVE also waits for the locks of rows, which a batch of a running node takes first.
+do $$
+begin
+    perform set_config('lock_timeout', '200ms', true);
+    for attempt in 1..300 loop
+        begin
+            lock table sessions in exclusive mode;
+            lock table emotion_detections in share row exclusive mode;
+            lock table facial_data in share row exclusive mode;
+            perform set_config('lock_timeout', '0', true);
+            return;
+        exception when lock_not_available or deadlock_detected then
+            perform pg_sleep(0.1);
+        end;
+    end loop;
+    raise exception 'the tables of sessions are in use; stop the long transaction on them, and migrate again';
+end $$;
+
+-- Sessions that were started or deleted meanwhile.
+insert into uncounted_sessions (session_id, user_id) select id, user_id from sessions s
+    where not exists (select 1 from uncounted_sessions u where u.session_id = s.id);
+delete from uncounted_sessions u where not exists (select 1 from sessions s where s.id = u.session_id);
 
 create function quarter_of(at timestamptz) returns bigint language sql immutable parallel safe as $$
     select floor(extract(epoch from at) / 900)::bigint
 $$;
 
-create function uncount_sessions(ids bigint[]) returns void language plpgsql as $$
+create function uncount_sessions(ids bigint[]) returns void language plpgsql
+    security definer set search_path from current as $$
 begin
     perform 1 from sessions where id = any (ids) order by id for no key update;
     delete from emotion_counts where session_id = any (ids);
@@ -42,7 +69,8 @@ begin
 end $$;
 
 -- A second face replaces the first one of its detection. Only tools write one, so its session is counted anew.
-create function count_faces() returns trigger language plpgsql as $$
+create function count_faces() returns trigger language plpgsql
+    security definer set search_path from current as $$
 declare
     ids bigint[];
 begin
@@ -58,7 +86,7 @@ begin
     insert into emotion_counts as known (session_id, quarter, emotion, user_id, detections, latest, detection_id)
         select d.session_id, quarter_of(d.timestamp), left(a.emotion, 500), s.user_id, count(*), max(d.timestamp), max(d.id)
         from added a join emotion_detections d on d.id = a.detection_id join sessions s on s.id = d.session_id
-        where d.timestamp is not null and a.emotion is not null
+        where isfinite(d.timestamp) and a.emotion is not null
             and not exists (select 1 from uncounted_sessions u where u.session_id = d.session_id)
         group by 1, 2, 3, 4
         on conflict (session_id, quarter, emotion) do update set
@@ -70,7 +98,8 @@ end $$;
 create trigger count_faces after insert on facial_data
     referencing new table as added for each statement execute function count_faces();
 
-create function uncount_deleted_faces() returns trigger language plpgsql as $$
+create function uncount_deleted_faces() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     perform uncount_sessions(array(
         select distinct d.session_id from removed r join emotion_detections d on d.id = r.detection_id));
@@ -79,7 +108,8 @@ end $$;
 create trigger uncount_deleted_faces after delete on facial_data
     referencing old table as removed for each statement execute function uncount_deleted_faces();
 
-create function uncount_deleted_detections() returns trigger language plpgsql as $$
+create function uncount_deleted_detections() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     perform uncount_sessions(array(select distinct session_id from removed));
     return null;
@@ -87,7 +117,8 @@ end $$;
 create trigger uncount_deleted_detections after delete on emotion_detections
     referencing old table as removed for each statement execute function uncount_deleted_detections();
 
-create function forget_deleted_sessions() returns trigger language plpgsql as $$
+create function forget_deleted_sessions() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     delete from emotion_counts where session_id in (select id from removed);
     delete from uncounted_sessions where session_id in (select id from removed);
@@ -97,7 +128,8 @@ create trigger forget_deleted_sessions after delete on sessions
     referencing old table as removed for each statement execute function forget_deleted_sessions();
 
 -- The service changes none of these.
-create function uncount_changed_face() returns trigger language plpgsql as $$
+create function uncount_changed_face() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     perform uncount_sessions(array(
         select distinct session_id from emotion_detections where id in (old.detection_id, new.detection_id)));
@@ -107,7 +139,8 @@ create trigger uncount_changed_face after update on facial_data for each row
     when ((old.detection_id, old.emotion) is distinct from (new.detection_id, new.emotion))
     execute function uncount_changed_face();
 
-create function uncount_changed_detection() returns trigger language plpgsql as $$
+create function uncount_changed_detection() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     perform uncount_sessions(array[old.session_id, new.session_id]);
     return null;
@@ -116,7 +149,8 @@ create trigger uncount_changed_detection after update on emotion_detections for 
     when ((old.session_id, old.timestamp) is distinct from (new.session_id, new.timestamp))
     execute function uncount_changed_detection();
 
-create function uncount_changed_session() returns trigger language plpgsql as $$
+create function uncount_changed_session() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     perform uncount_sessions(array[new.id]);
     return null;
@@ -125,7 +159,8 @@ create trigger uncount_changed_session after update on sessions for each row
     when (old.user_id is distinct from new.user_id)
     execute function uncount_changed_session();
 
-create function forget_all_counts() returns trigger language plpgsql as $$
+create function forget_all_counts() returns trigger language plpgsql
+    security definer set search_path from current as $$
 begin
     delete from emotion_counts;
     delete from uncounted_sessions u where not exists (select 1 from sessions s where s.id = u.session_id);
@@ -134,5 +169,3 @@ end $$;
 create trigger forget_all_counts after truncate on sessions execute function forget_all_counts();
 create trigger forget_all_counts after truncate on emotion_detections execute function forget_all_counts();
 create trigger forget_all_counts after truncate on facial_data execute function forget_all_counts();
-
-insert into uncounted_sessions (session_id, user_id) select id, user_id from sessions;

@@ -3,7 +3,7 @@
 -- this migration, is uncounted: what reads counts its detections instead, until the service has counted them again.
 create table emotion_counts (
     session_id integer not null,
-    -- Quarters of an hour since 1970. Every day of every time zone begins with one.
+    -- Quarters of an hour since 1970. Since 1980 every day of every time zone begins with one.
     quarter integer not null,
     -- As it was sent, up to 500 characters.
     emotion text not null,

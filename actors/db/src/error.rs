@@ -60,9 +60,14 @@ impl StoreError {
         self.database_error().is_some_and(DatabaseError::is_unique_violation)
     }
 
-    /// Whether one row of a batch may be to blame, so that the others can be written without it.
+    /// Whether one row of a batch may be to blame, so that the others can be written without it. Another transaction may have waited for that row
+    /// while this one waited for the other: the database has ended one of the two.
     pub fn is_row_error(&self) -> bool {
-        matches!(self, Self::Rejected(_) | Self::Corrupt(_))
+        match self {
+            Self::Rejected(_) | Self::Corrupt(_) => true,
+            Self::Unavailable(sqlx::Error::Database(ended)) => ended.code().is_some_and(|code| code == DEADLOCK),
+            _ => false,
+        }
     }
 
     /// Why a COMMIT failed. An answer of the database is an outcome, unless the server was ending.
@@ -108,6 +113,9 @@ pub(crate) const SERVER_ENDS: &str = "57P";
 
 /// PostgreSQL's `read_only_sql_transaction`.
 pub(crate) const READ_ONLY: &str = "25006";
+
+/// PostgreSQL's `deadlock_detected`.
+const DEADLOCK: &str = "40P01";
 
 /// PostgreSQL's `lock_not_available` and `query_canceled`.
 const TIMEOUT_CODES: [&str; 2] = ["55P03", "57014"];

@@ -10,6 +10,9 @@ use faceofmind_db::{
 };
 use faceofmind_testing as testing;
 
+/// The migration that makes the counts of emotions.
+const COUNTS: i64 = 13;
+
 #[tokio::test]
 async fn an_empty_database_migrates_up_and_down_again() {
     for db in testing::empty_databases().await {
@@ -42,6 +45,33 @@ async fn a_down_migration_drops_rows_only_by_force() {
         };
         assert!(matches!(refused, MigrationError::WouldLoseData { rows: 1, .. }), "{refused}");
         assert!(down(&db, true).await.expect("forced").is_some());
+    }
+}
+
+/// The counts of emotions follow from the detections, which stay.
+#[tokio::test]
+async fn what_follows_from_other_rows_is_dropped_without_force_and_made_again() {
+    for db in testing::databases().await {
+        testing::user(&db, "ada@example.org").await;
+        let mut tx = db.begin().await.expect("begins");
+        for insert in [
+            "INSERT INTO sessions (user_id, start_time) SELECT id, created_at FROM users",
+            "INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions",
+            "INSERT INTO facial_data (detection_id, emotion) SELECT id, 'calm' FROM emotion_detections",
+        ] {
+            with_conn!(tx.connection(), c => sqlx::query(insert).execute(c).await.map(drop)).expect("inserts");
+        }
+        tx.commit().await.expect("commits");
+        let rows = async |sql: &'static str| -> i64 {
+            let mut reader = db.read_conn().await.expect("a connection");
+            with_conn!(reader.connection(), c => sqlx::query_scalar(sql).fetch_one(c).await).expect("counts")
+        };
+        assert_eq!(rows("SELECT detections FROM emotion_counts").await, 1);
+        while down(&db, false).await.expect("nothing is lost").expect("a step").version > COUNTS {}
+        migrate(&db).await.expect("migrates");
+        let again =
+            rows("SELECT count(*) FROM facial_data").await + rows("SELECT count(*) FROM uncounted_sessions").await;
+        assert_eq!(again, 2, "the session is to be counted");
     }
 }
 

@@ -11,8 +11,9 @@ use super::session::DetectionId;
 pub(super) const LATEST_FACE_FILTER: &str = "NOT EXISTS (SELECT 1 FROM facial_data newer \
     WHERE newer.detection_id = f.detection_id AND newer.id > f.id)";
 
-/// A condition for a row `c` of `emotion_counts`. Of an uncounted session there may be some, written by a transaction that began before.
-pub(super) const COUNTED: &str = "NOT EXISTS (SELECT 1 FROM uncounted_sessions u WHERE u.session_id = c.session_id)";
+/// A condition for a row `c` of `emotion_counts` of the user `$1`. An uncounted session may have such rows, where another program wrote one while its
+/// session was uncounted. As a list, which is read once whatever the plan.
+pub(super) const COUNTED: &str = "c.session_id NOT IN (SELECT session_id FROM uncounted_sessions WHERE user_id = $1)";
 
 /// Detections `d` with their faces `f` in uncounted sessions `u`.
 pub(super) const UNCOUNTED_DETECTIONS: &str = "uncounted_sessions u JOIN emotion_detections d ON d.session_id = u.session_id \

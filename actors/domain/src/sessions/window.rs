@@ -103,8 +103,7 @@ impl DayRange {
         &self.boundaries
     }
 
-    /// The first quarter of an hour since 1970 in these days, and the first one after them. Every day of the last fifty years begins with a quarter,
-    /// in every zone.
+    /// The first quarter of an hour since 1970 in these days, and the first one after them. Since 1980 every day of every zone begins with one.
     pub(super) fn quarters(&self) -> [i64; 2] {
         let ends = [self.boundaries.first(), self.boundaries.last()];
         ends.map(|at| at.map_or(0, |at| at.micros().div_euclid(MICROS_PER_QUARTER)))

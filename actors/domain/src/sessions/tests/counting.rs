@@ -9,14 +9,14 @@ use super::{
 };
 
 /// What the counts say, and what a count of the detections by their newest faces says, in counted sessions.
-const KEPT: &str = "SELECT session_id || ' ' || emotion || ' ' || sum(detections) || ' ' || max(detection_id) \
+const KEPT: &str = "SELECT session_id || ' ' || user_id || ' ' || emotion || ' ' || sum(detections) || ' ' || max(detection_id) \
     FROM emotion_counts c WHERE NOT EXISTS (SELECT 1 FROM uncounted_sessions u WHERE u.session_id = c.session_id) \
-    GROUP BY session_id, emotion";
-const RIGHT: &str = "SELECT d.session_id || ' ' || f.emotion || ' ' || count(*) || ' ' || max(d.id) \
-    FROM emotion_detections d JOIN facial_data f ON f.detection_id = d.id \
+    GROUP BY session_id, user_id, emotion";
+const RIGHT: &str = "SELECT d.session_id || ' ' || s.user_id || ' ' || f.emotion || ' ' || count(*) || ' ' || max(d.id) \
+    FROM sessions s JOIN emotion_detections d ON d.session_id = s.id JOIN facial_data f ON f.detection_id = d.id \
     WHERE NOT EXISTS (SELECT 1 FROM uncounted_sessions u WHERE u.session_id = d.session_id) \
     AND NOT EXISTS (SELECT 1 FROM facial_data newer WHERE newer.detection_id = d.id AND newer.id > f.id) \
-    GROUP BY d.session_id, f.emotion";
+    GROUP BY d.session_id, s.user_id, f.emotion";
 const UNCOUNTED: &str = "SELECT count(*) FROM uncounted_sessions";
 const COUNTS: &str = "SELECT count(*) FROM emotion_counts";
 const WRITERS: usize = 4;
@@ -82,11 +82,13 @@ async fn older_sessions_are_counted_but_none_that_another_writes_into_or_that_is
             writing.rollback().await.expect("ends");
             test.uncount_all().await;
         }
+        let portion = counting::next(&test.db, SessionId(0)).await.expect("reads");
+        assert_eq!(portion.len(), 2);
         let mut erasing = test.db.begin().await.expect("begins");
         assert!(!store::erase(&mut erasing, bob, 1000).await.expect("erases"));
         erasing.commit().await.expect("commits");
         assert_eq!(test.number(UNCOUNTED).await, 1, "what is gone is not to be counted");
-        counting::count_all(&test.db).await.expect("counts");
+        counting::count_some(&test.db, &portion).await.expect("counts");
         assert_eq!((test.number(COUNTS).await, test.number(UNCOUNTED).await), (1, 0));
         test.assert_counts_are_right().await;
         test.tree.stop(Duration::from_secs(5)).await;

@@ -310,7 +310,6 @@ impl TestContext {
         self.texts(sql, detection, suggestion).await;
     }
 
-    /// Recreates the tables that belong to a session without cascades, as some legacy databases have them.
     async fn run(&self, sql: &str) {
         let mut tx = self.db.begin().await.expect("begins");
         let statement = AssertSqlSafe(sql.to_owned());
@@ -326,6 +325,7 @@ impl TestContext {
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Recreates the tables that belong to a session without cascades, as some legacy databases have them.
     async fn without_cascades(&self) {
         let mut tx = self.db.begin().await.expect("begins");
         for table in ["facial_data", "voice_data", "wellness_suggestions", "feedback", "detection_details"] {

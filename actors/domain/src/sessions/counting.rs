@@ -76,18 +76,26 @@ pub(super) async fn count_all(db: &Database) -> Result<(), StoreError> {
         }
         (last, portions) = (end, portions + 1);
         if portions.is_power_of_two() {
-            analyze(db).await?;
+            analyze(db).await;
         }
         tokio::time::sleep(begun.elapsed().max(MIN_REST)).await;
     }
-    if portions > 0 { analyze(db).await } else { Ok(()) }
+    if portions > 0 {
+        analyze(db).await;
+    }
+    Ok(())
 }
 
 /// Tells PostgreSQL how the tables have grown, by which it chooses indexes. It does so by itself only after a while.
-async fn analyze(db: &Database) -> Result<(), StoreError> {
-    let mut tx = db.begin().await?;
-    tx.on_postgres(sqlx::query("ANALYZE emotion_counts, uncounted_sessions")).await?;
-    tx.commit().await
+async fn analyze(db: &Database) {
+    let analyzed = async {
+        let mut tx = db.begin().await?;
+        tx.on_postgres(sqlx::query("ANALYZE emotion_counts, uncounted_sessions")).await?;
+        tx.commit().await
+    };
+    if let Err(error) = analyzed.await {
+        tracing::debug!(%error, "failed to analyze the counts of emotions; PostgreSQL does so later");
+    }
 }
 
 /// Returns the uncounted sessions after `last` that one transaction counts.

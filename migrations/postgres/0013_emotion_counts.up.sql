@@ -6,7 +6,8 @@
 -- it. The service locks a session before it writes anything into it. Another program has its rows first; where both wait for each other,
 -- PostgreSQL ends one of the two, and the service repeats its own.
 --
--- The functions run as the owner of the tables, so that a program needs no rights on those of the counts.
+-- The functions run as the owner of the tables, so that a program needs no rights on those of the counts. They find rows by index: a plan
+-- that a connection made while the tables were small would read all of them later.
 create table emotion_counts (
     session_id bigint not null,
     -- Quarters of an hour since 1970. Since 1980 every day of every time zone begins with one.
@@ -59,7 +60,8 @@ create function quarter_of(at timestamptz) returns bigint language sql immutable
 $$;
 
 create function uncount_sessions(ids bigint[]) returns void language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform 1 from sessions where id = any (ids) order by id for no key update;
     delete from emotion_counts where session_id = any (ids);
@@ -70,7 +72,8 @@ end $$;
 
 -- A second face replaces the first one of its detection. Only tools write one, so its session is counted anew.
 create function count_faces() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     ids bigint[];
 begin
@@ -99,7 +102,8 @@ create trigger count_faces after insert on facial_data
     referencing new table as added for each statement execute function count_faces();
 
 create function uncount_deleted_faces() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform uncount_sessions(array(
         select distinct d.session_id from removed r join emotion_detections d on d.id = r.detection_id));
@@ -109,7 +113,8 @@ create trigger uncount_deleted_faces after delete on facial_data
     referencing old table as removed for each statement execute function uncount_deleted_faces();
 
 create function uncount_deleted_detections() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform uncount_sessions(array(select distinct session_id from removed));
     return null;
@@ -118,7 +123,8 @@ create trigger uncount_deleted_detections after delete on emotion_detections
     referencing old table as removed for each statement execute function uncount_deleted_detections();
 
 create function forget_deleted_sessions() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     delete from emotion_counts where session_id in (select id from removed);
     delete from uncounted_sessions where session_id in (select id from removed);
@@ -129,7 +135,8 @@ create trigger forget_deleted_sessions after delete on sessions
 
 -- The service changes none of these.
 create function uncount_changed_face() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform uncount_sessions(array(
         select distinct session_id from emotion_detections where id in (old.detection_id, new.detection_id)));
@@ -140,7 +147,8 @@ create trigger uncount_changed_face after update on facial_data for each row
     execute function uncount_changed_face();
 
 create function uncount_changed_detection() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform uncount_sessions(array[old.session_id, new.session_id]);
     return null;
@@ -150,7 +158,8 @@ create trigger uncount_changed_detection after update on emotion_detections for 
     execute function uncount_changed_detection();
 
 create function uncount_changed_session() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform uncount_sessions(array[new.id]);
     return null;
@@ -160,7 +169,8 @@ create trigger uncount_changed_session after update on sessions for each row
     execute function uncount_changed_session();
 
 create function forget_all_counts() returns trigger language plpgsql
-    security definer set search_path from current as $$
+    security definer set search_path from current
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     delete from emotion_counts;
     delete from uncounted_sessions u where not exists (select 1 from sessions s where s.id = u.session_id);

@@ -67,7 +67,6 @@ impl AccountService {
     async fn erase_slice(&self, user: UserId) -> Result<bool, AccountError> {
         let mut tx = self.deps.db.begin().await?;
         let Some(events) = erasures::lock(&mut tx, user).await? else { return Ok(false) };
-        tx.request_vacuum().await?;
         let rows_remain = (self.hooks.erase)(&mut tx, ErasureSlice { user, email: None, max_rows: SLICE_ROWS }).await?;
         if !rows_remain {
             self.finish_erasure(&mut tx, user, &events).await?;
@@ -77,6 +76,7 @@ impl AccountService {
     }
 
     async fn finish_erasure(&self, tx: &mut Tx, user: UserId, events: &EventContext) -> Result<(), AccountError> {
+        tx.request_vacuum().await?;
         store::delete(tx, user).await?;
         Ok(self.record(tx, events, UserEvent::Deleted { user_id: user }).await?)
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use crate::{Connection, Database, StoreError, Tx, with_conn};
 
@@ -20,9 +20,9 @@ const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 /// A rewrite waits longer for a writer of another process.
 const REWRITE_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
 
-/// A request for a rewrite is kept in the head of the file, in a number that SQLite leaves to programs (sqlite.org/pragma.html#pragma_user_version).
-const REQUEST: &str = "PRAGMA user_version = 1";
-const REQUEST_DONE: &str = "PRAGMA user_version = 0";
+/// The requests for a rewrite are counted in the head of the file, in a number that SQLite leaves to programs
+/// (sqlite.org/pragma.html#pragma_user_version). *Why* a count: a rewrite must not end a request that another process has made meanwhile.
+const REQUESTS: &str = "SELECT user_version FROM pragma_user_version()";
 
 impl Tx {
     /// Requests a [vacuum](Database::vacuum) of an SQLite file, from the commit on. The request outlives the process. Does nothing on
@@ -33,7 +33,7 @@ impl Tx {
     pub async fn request_vacuum(&mut self) -> Result<(), StoreError> {
         match self.connection() {
             Connection::Postgres(..) => Ok(()),
-            sqlite @ Connection::Sqlite(..) => Ok(sqlite.run(REQUEST).await?),
+            Connection::Sqlite(c, state) => Ok(state.run(add_request(c)).await?),
         }
     }
 }
@@ -48,8 +48,7 @@ impl Database {
             return Ok(false);
         }
         let mut reader = self.read_conn().await?;
-        let select = "SELECT user_version FROM pragma_user_version()";
-        let (requests,): (i64,) = with_conn!(reader.connection(), c => sqlx::query_as(select).fetch_one(c).await)?;
+        let (requests,): (i32,) = with_conn!(reader.connection(), c => sqlx::query_as(REQUESTS).fetch_one(c).await)?;
         Ok(requests > 0)
     }
 
@@ -80,18 +79,49 @@ impl Database {
         let mut is_truncated = truncate_wal(&mut connection).await?;
         if rewrites_file && is_truncated {
             ensure_space(pool.connect_options().get_filename(), size(&mut connection).await?)?;
-            sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut connection).await?;
-            sqlx::query("VACUUM").execute(&mut connection).await?;
-            is_truncated = truncate_wal(&mut connection).await?;
-            if is_truncated {
-                sqlx::query(REQUEST_DONE).execute(&mut connection).await?;
-                // Into the file, where tools read it. If a reader has begun, the next checkpoint does so.
-                truncate_wal(&mut connection).await?;
-            }
+            is_truncated = rewrite(&mut connection).await?;
         }
         connection.close().await?;
         Ok(is_truncated)
     }
+}
+
+/// Rewrites the file, and ends the requests for it. Returns false while an older snapshot is being read.
+async fn rewrite(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let counted = requests(connection).await?;
+    sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut *connection).await?;
+    sqlx::query("VACUUM").execute(&mut *connection).await?;
+    let is_truncated = truncate_wal(connection).await?;
+    if is_truncated {
+        end_requests(connection, counted).await?;
+        // Into the file, where tools read it. If a reader has begun, the next checkpoint does so.
+        truncate_wal(connection).await?;
+    }
+    Ok(is_truncated)
+}
+
+async fn requests(connection: &mut SqliteConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar(REQUESTS).fetch_one(connection).await
+}
+
+async fn set_requests(connection: &mut SqliteConnection, requests: i32) -> Result<(), sqlx::Error> {
+    let set = AssertSqlSafe(format!("PRAGMA user_version = {requests}"));
+    sqlx::raw_sql(set).execute(connection).await.map(drop)
+}
+
+async fn add_request(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let requests = requests(connection).await?;
+    set_requests(connection, requests.checked_add(1).unwrap_or(1)).await
+}
+
+/// Ends the requests that were counted before the rewrite. If another process has made one since, all stay.
+async fn end_requests(connection: &mut SqliteConnection, counted: i32) -> Result<(), sqlx::Error> {
+    sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut *connection).await?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    if requests(&mut tx).await? == counted {
+        set_requests(&mut tx, 0).await?;
+    }
+    tx.commit().await
 }
 
 /// Returns false while an older snapshot is being read.
@@ -149,6 +179,31 @@ fn ensure(size: u64, path: &Path) -> Result<(), sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PoolSettings;
+
+    async fn request_vacuum(db: &Database) {
+        let mut tx = db.begin().await.expect("begins");
+        tx.request_vacuum().await.expect("requests");
+        tx.commit().await.expect("commits");
+    }
+
+    /// A key rotation vacuums in a process of its own, so no permit of the service keeps an erasure waiting for it.
+    #[tokio::test]
+    async fn a_request_that_comes_while_a_vacuum_is_under_way_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("test.db");
+        let service = Database::sqlite(&file, PoolSettings::default());
+        request_vacuum(&service).await;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+        let mut rotation = SqliteConnection::connect_with(&options).await.expect("opens");
+        let counted = requests(&mut rotation).await.expect("reads");
+        request_vacuum(&service).await;
+        end_requests(&mut rotation, counted).await.expect("ends those that it counted");
+        assert!(service.is_vacuum_due().await.expect("reads"), "the second request is lost");
+        assert!(rewrite(&mut rotation).await.expect("rewrites"));
+        assert!(!service.is_vacuum_due().await.expect("reads"));
+        service.close().await;
+    }
 
     #[test]
     fn a_rewrite_needs_space_for_two_copies_and_a_reserve() {

@@ -12,7 +12,6 @@ use faceofmind_runtime::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::Notify;
 
 use super::{
     AccountHooks, ChangePassword, ConfirmEmailChange, CreateAdmin, DeleteUser, GetCredentials, GetMailContext, GetUser,
@@ -28,7 +27,7 @@ const ERASURE: &str = "erasure";
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Erasures that another node or an earlier run has left unfinished are looked for this often.
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
-/// A rewrite of the database file that could not be done is tried again after this.
+/// The period in which the database file is asked whether it is to be rewritten.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(4);
 
 /// What is observable beside the requests.
@@ -44,8 +43,7 @@ pub type UserRegistry = ServiceActor<AccountService>;
 impl AccountService {
     /// Returns the actor's handle, and the actor to supervise.
     pub fn actor(settings: Settings, hooks: AccountHooks, deps: Platform) -> (Handle<UserRegistry>, ChildSpec) {
-        let (vacuum_requested, oldest_erasure) = (Notify::new(), Mutex::default());
-        UserRegistry::new(Arc::new(Self { settings, hooks, deps, vacuum_requested, oldest_erasure }))
+        UserRegistry::new(Arc::new(Self { settings, hooks, deps, oldest_erasure: Mutex::default() }))
     }
 }
 
@@ -68,7 +66,7 @@ impl Service for AccountService {
                 service.sweep().await
             }),
             BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
-                service.vacuum_when_due().await
+                service.vacuum_if_due().await
             }),
         ]
     }

@@ -103,7 +103,6 @@ impl AccountService {
         let pending = pending_email_changes::pending(tx.connection(), id, self.deps.clock.now()).await?;
         self.erase(&mut tx, &user, &events).await?;
         self.commit(tx, id).await?;
-        self.vacuum_requested.notify_one();
         Ok(pending.map(|(_, address)| address).into_iter().chain([user.email]).collect())
     }
 

@@ -127,7 +127,7 @@ impl AccountService {
         if pending.is_none_or(|(pending, _)| pending != claim) {
             return Err(AccountError::InvalidCode);
         }
-        let evicted = self.evict_unverified_holder(&mut tx, address).await?;
+        self.evict_unverified_holder(&mut tx, address).await?;
         if !store::set_address(&mut tx, *user, address).await? {
             return Ok(None);
         }
@@ -139,9 +139,6 @@ impl AccountService {
         let notice = MailReason::AddressChanged { user: *user, old: old.clone() };
         self.queue_mail(&mut tx, &notice, context).await?;
         self.commit(tx, *user).await?;
-        if evicted {
-            self.vacuum_requested.notify_one();
-        }
         Ok(Some((account.user, old)))
     }
 
@@ -153,20 +150,19 @@ impl AccountService {
         pending_email_changes::delete(tx, account.user.id).await
     }
 
-    /// Erases an account that holds the address without ever having verified it. Returns whether there was one.
-    async fn evict_unverified_holder(&self, tx: &mut Tx, address: &Email) -> Result<bool, AccountError> {
-        let Some(holder) = store::by_email(tx.connection(), address).await? else { return Ok(false) };
+    /// Erases an account that holds the address without ever having verified it.
+    async fn evict_unverified_holder(&self, tx: &mut Tx, address: &Email) -> Result<(), AccountError> {
+        let Some(holder) = store::by_email(tx.connection(), address).await? else { return Ok(()) };
         let id = holder.user.id;
         // Checked before the lock is taken, so that two users who request each other's address do not deadlock.
         if !store::is_never_verified(tx.connection(), id).await? {
             return Err(AccountError::EmailTaken);
         }
-        let Some(holder) = store::lock_for_delete(tx, id).await? else { return Ok(false) };
+        let Some(holder) = store::lock_for_delete(tx, id).await? else { return Ok(()) };
         if !store::is_never_verified(tx.connection(), id).await? {
             return Err(AccountError::EmailTaken);
         }
         // The event names the system as its initiator, so that it does not reveal which account took the address.
-        self.erase(tx, &holder.user, &EventContext::new(Initiator::System)).await?;
-        Ok(true)
+        self.erase(tx, &holder.user, &EventContext::new(Initiator::System)).await
     }
 }

@@ -59,7 +59,6 @@ impl AccountService {
     async fn continue_erasure(&self, user: UserId) -> Result<(), AccountError> {
         while self.erase_slice(user).await? {}
         self.deps.publisher.tell(Wake);
-        self.vacuum_requested.notify_one();
         Ok(())
     }
 

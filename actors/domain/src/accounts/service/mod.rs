@@ -17,7 +17,6 @@ use faceofmind_platform::{
     rate_limit::Limit,
 };
 use secrecy::SecretString;
-use tokio::sync::Notify;
 
 use super::{
     AccountError, AccountHooks, Credentials, GetCredentials, GetUser, ListUsers, PasswordPolicy, UserPage, listing,
@@ -48,8 +47,6 @@ pub struct AccountService {
     pub(super) settings: Settings,
     pub(super) hooks: AccountHooks,
     pub(super) deps: Platform,
-    /// Notified when rows of a user were erased: the database file is to be rewritten.
-    pub(super) vacuum_requested: Notify,
     /// When the oldest erasure that is not finished was requested, as last read.
     pub(super) oldest_erasure: Mutex<Option<Timestamp>>,
 }

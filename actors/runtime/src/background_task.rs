@@ -12,14 +12,22 @@ use faceofmind_base::{Clock, Rng, Timestamp};
 use futures_util::FutureExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::{sync::Notify, task::AbortHandle, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
 
 use crate::panics::static_message;
+
+/// A failure like the one before it is logged again after this long.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Work that runs periodically and on demand, one run at a time. Dropping it ends the work.
 ///
 /// It runs first at once, then about every `period`, jittered so that several nodes do not run together. A run that fails or panics is
-/// logged and kept in the status; the next one comes at its time.
+/// logged, like failures in a row at most every 10 minutes, and kept in the status; the next one comes at its time. The first success after
+/// failures is logged too.
 #[derive(Debug)]
 pub struct BackgroundTask {
     status: Arc<Mutex<BackgroundTaskStatus>>,
@@ -58,14 +66,13 @@ impl BackgroundTask {
         let (status, wake) = (Arc::new(Mutex::new(status)), Arc::new(Notify::new()));
         let (own_status, own_wake) = (Arc::clone(&status), Arc::clone(&wake));
         let task = tokio::spawn(async move {
+            let mut failures = Failures::default();
             loop {
                 let error = match AssertUnwindSafe(work(context.clone())).catch_unwind().await {
                     Ok(result) => result.err().map(|error| error.to_string()),
                     Err(panic) => Some(static_message(&*panic).to_owned()),
                 };
-                if let Some(error) = &error {
-                    tracing::warn!(task = name, error, "background task failed; it will run again");
-                }
+                failures.log(name, error.as_deref());
                 let now = clock.now();
                 let finish = |status: &mut BackgroundTaskStatus| {
                     status.runs += 1;
@@ -103,6 +110,42 @@ impl BackgroundTask {
 impl Drop for BackgroundTask {
     fn drop(&mut self) {
         self.abort.abort();
+    }
+}
+
+/// The failures since the last success.
+#[derive(Debug, Default)]
+struct Failures {
+    number: u64,
+    /// What was logged last, and when.
+    logged: Option<(String, Instant)>,
+}
+
+impl Failures {
+    fn log(&mut self, task: &'static str, error: Option<&str>) {
+        if let Some(error) = error {
+            if self.count(error) {
+                tracing::warn!(task, error, failures = self.number, "background task failed; it will run again");
+            }
+        } else if self.number > 0 {
+            tracing::info!(task, failures = self.number, "background task succeeded after failures");
+            *self = Self::default();
+        }
+    }
+
+    /// Counts a failure, and returns whether it is to be logged. Texts that differ only in numbers, such as the space that a disk has left, are
+    /// alike.
+    fn count(&mut self, error: &str) -> bool {
+        self.number += 1;
+        let (text, now) = (error.replace(|character: char| character.is_ascii_digit(), ""), Instant::now());
+        if let Some((logged, at)) = &self.logged
+            && *logged == text
+            && now.duration_since(*at) < REPEAT_INTERVAL
+        {
+            return false;
+        }
+        self.logged = Some((text, now));
+        true
     }
 }
 
@@ -146,6 +189,24 @@ mod tests {
         assert_eq!(run_until(&task, 1).await.last_error.as_deref(), Some("an impossible state"));
         task.run_now();
         assert!(run_until(&task, 2).await.last_error.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_like_the_last_one_is_logged_every_10_minutes_until_a_success() {
+        let mut failures = Failures::default();
+        for (after, error, is_logged) in [
+            (0, "3 MiB are free", true),
+            (4, "2 MiB are free", false),
+            (4, "the disk is read-only", true),
+            (4, "the disk is read-only", false),
+            (600, "the disk is read-only", true),
+        ] {
+            tokio::time::advance(Duration::from_secs(after)).await;
+            assert_eq!(failures.count(error), is_logged, "{failures:?}");
+        }
+        assert_eq!(failures.number, 5);
+        failures.log("test", None);
+        assert!(failures.count("the disk is read-only"), "{failures:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,10 +12,7 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use super::{
-    counts::{
-        COUNTED, CountRow, EMOTION, EmotionCounts, EmotionStats, IntensityCounts, LATEST_FACE_FILTER,
-        UNCOUNTED_DETECTIONS,
-    },
+    counts::{CountRow, EmotionCounts, EmotionStats, IntensityCounts, add_up},
     window::{DayRange, Window},
 };
 
@@ -100,18 +97,12 @@ async fn count_emotions(db: &Database, user: UserId, days: &DayRange) -> Result<
 /// quarter belong to the day of its last detection, since no day begins within a quarter.
 fn count_by_day(days: usize) -> String {
     let (end, first_quarter, end_quarter) = (days + 2, days + 3, days + 4);
-    format!(
-        "SELECT day, emotion, CAST(sum(detections) AS bigint) AS times, max(latest), max(detection_id) AS last FROM \
-         (SELECT CAST({day_of_count} AS bigint) AS day, c.emotion, c.detections, c.latest, c.detection_id \
-          FROM emotion_counts c \
-          WHERE c.user_id = $1 AND c.quarter >= ${first_quarter} AND c.quarter < ${end_quarter} AND {COUNTED} \
-          UNION ALL \
-          SELECT CAST({day_of_detection} AS bigint), {EMOTION}, 1, d.timestamp, d.id FROM {UNCOUNTED_DETECTIONS} \
-          WHERE u.user_id = $1 AND d.timestamp >= $2 AND d.timestamp < ${end} AND {LATEST_FACE_FILTER}) AS seen \
-         GROUP BY day, emotion ORDER BY times DESC, last DESC",
-        day_of_count = day_of("c.latest", 0, days),
-        day_of_detection = day_of("d.timestamp", 0, days),
-    )
+    let counts = format!(
+        "emotion_counts c WHERE c.user_id = $1 AND c.quarter >= ${first_quarter} AND c.quarter < ${end_quarter}"
+    );
+    let uncounted = format!("d.timestamp >= $2 AND d.timestamp < ${end}");
+    let day = |at| format!("CAST({} AS bigint)", day_of(at, 0, days));
+    add_up([&day("c.latest"), &day("d.timestamp")], &counts, &uncounted)
 }
 
 /// SQL for the index of the day of `at` among the days from `first` to before `end`, by binary search.

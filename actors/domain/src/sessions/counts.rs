@@ -11,16 +11,27 @@ use super::session::DetectionId;
 pub(super) const LATEST_FACE_FILTER: &str = "NOT EXISTS (SELECT 1 FROM facial_data newer \
     WHERE newer.detection_id = f.detection_id AND newer.id > f.id)";
 
-/// A condition for a row `c` of `emotion_counts` of the user `$1`. An uncounted session may have such rows, where another program wrote one while its
-/// session was uncounted. As a list, which is read once whatever the plan.
-pub(super) const COUNTED: &str = "c.session_id NOT IN (SELECT session_id FROM uncounted_sessions WHERE user_id = $1)";
-
-/// Detections `d` with their faces `f` in uncounted sessions `u`.
-pub(super) const UNCOUNTED_DETECTIONS: &str = "uncounted_sessions u JOIN emotion_detections d ON d.session_id = u.session_id \
-    JOIN facial_data f ON f.detection_id = d.id";
-
 /// The emotion of a face `f`, as `emotion_counts` has it.
 pub(super) const EMOTION: &str = "substr(f.emotion, 1, 500)";
+
+/// Returns the statement that adds up what was detected in sessions of the user `$1`, as [`CountRow`]s with the most frequent emotion first. `counts`
+/// follows FROM and selects rows `c` of `emotion_counts`. `uncounted` is a condition for detections `d` in uncounted sessions `u`. `keys` are what a
+/// row of either belongs to.
+///
+/// An uncounted session may have counts too, where another program wrote one while its session was uncounted. They are left out by a list, which is
+/// read once whatever the plan.
+pub(super) fn add_up([counted_key, uncounted_key]: [&str; 2], counts: &str, uncounted: &str) -> String {
+    format!(
+        "SELECT key, emotion, CAST(sum(detections) AS bigint) AS times, max(latest), max(detection_id) AS last FROM \
+         (SELECT {counted_key} AS key, c.emotion, c.detections, c.latest, c.detection_id FROM {counts} \
+          AND c.session_id NOT IN (SELECT session_id FROM uncounted_sessions WHERE user_id = $1) \
+          UNION ALL \
+          SELECT {uncounted_key}, {EMOTION}, 1, d.timestamp, d.id FROM uncounted_sessions u \
+          JOIN emotion_detections d ON d.session_id = u.session_id JOIN facial_data f ON f.detection_id = d.id \
+          WHERE u.user_id = $1 AND {uncounted} AND {LATEST_FACE_FILTER}) AS seen \
+         GROUP BY key, emotion ORDER BY times DESC, last DESC"
+    )
+}
 
 /// The most emotions that are counted for themselves, beyond which only known ones are. Clients choose the names, so there may be as many as
 /// detections.

@@ -7,7 +7,7 @@ use faceofmind_model::{Page, PageRequest, UserId};
 use futures_util::TryStreamExt as _;
 
 use super::{
-    counts::{COUNTED, CountRow, EMOTION, EmotionCounts, EmotionStats, LATEST_FACE_FILTER, UNCOUNTED_DETECTIONS},
+    counts::{CountRow, EmotionCounts, EmotionStats, add_up},
     messages::SessionError,
     session::{Session, SessionId, SessionSummary, first_sentence},
 };
@@ -21,16 +21,10 @@ pub(super) const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time,
     FROM (SELECT id FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4) AS page \
     JOIN sessions s ON s.id = page.id ORDER BY s.id DESC";
 static EMOTIONS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT session_id, emotion, CAST(sum(detections) AS bigint) AS times, max(latest), max(detection_id) AS last FROM \
-         (SELECT c.session_id, c.emotion, c.detections, c.latest, c.detection_id \
-          FROM sessions s JOIN emotion_counts c ON c.session_id = s.id \
-          WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3 AND {COUNTED} \
-          UNION ALL \
-          SELECT u.session_id, {EMOTION}, 1, d.timestamp, d.id FROM {UNCOUNTED_DETECTIONS} \
-          WHERE u.user_id = $1 AND u.session_id BETWEEN $2 AND $3 AND {LATEST_FACE_FILTER}) AS seen \
-         GROUP BY session_id, emotion ORDER BY times DESC, last DESC"
-    )
+    let counts =
+        "sessions s JOIN emotion_counts c ON c.session_id = s.id WHERE s.user_id = $1 AND s.id BETWEEN $2 AND $3";
+    let uncounted = "u.session_id BETWEEN $2 AND $3";
+    add_up(["c.session_id", "u.session_id"], counts, uncounted)
 });
 
 #[derive(sqlx::FromRow)]

@@ -104,7 +104,7 @@ async fn metrics_are_served_to_operators_only(app: &TestApp) {
         "faceofmind_database_connections ",
         "faceofmind_mail_waiting ",
         "faceofmind_erasure_age_seconds 0",
-        "faceofmind_rate_limit_refusals_total{limit=\"posts\"} 1",
+        "faceofmind_rate_limit_full_total{limit=\"posts\"} 1",
     ] {
         assert!(metrics.text.contains(sample), "{sample}: {}", metrics.text);
     }

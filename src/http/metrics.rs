@@ -166,17 +166,18 @@ async fn register_system(registry: &mut Registry, state: &AppState) {
     }
     if let Ok(codes) = platform.otp.status().await {
         counter(registry, "codes_wrong", "Wrong one-time codes that were entered", codes.service.invalid);
-        let help = "Mails without a code, because the address or the client has had as many as it may";
+        let help = "Codes that were not issued, because the address or the client has had as many as it may";
         counter(registry, "codes_over_quota", help, codes.service.over_quota);
         let help = "Whether wrong codes over all accounts have risen, so that strangers are slowed down";
         gauge(registry, "codes_alarm", help, i64::from(codes.service.alarm));
     }
     if let Ok(limiter) = platform.limiter.status().await {
-        let refusals = Family::<LimitLabels, Counter>::default();
-        for (limit, refused) in limiter.refusals {
-            refusals.get_or_create(&LimitLabels { limit }).inc_by(refused);
+        let found_full = Family::<LimitLabels, Counter>::default();
+        for (limit, times) in limiter.found_full {
+            found_full.get_or_create(&LimitLabels { limit }).inc_by(times);
         }
-        registry.register("rate_limit_refusals", "Requests and mails that a rate limit refused", refusals);
+        let help = "How often a rate limit was found full, also by a check that refuses nothing";
+        registry.register("rate_limit_full", help, found_full);
     }
     if let Ok(exporter) = modules.exporter.status().await {
         gauge(registry, "exports_open", "Exports that are being read", count(exporter.in_progress));

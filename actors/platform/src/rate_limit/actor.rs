@@ -69,8 +69,8 @@ pub struct Status {
     pub degraded: bool,
     /// Requests that wait for the next round trip.
     pub waiting: usize,
-    /// Refused requests since the program started, by the name of the limit.
-    pub refusals: BTreeMap<&'static str, u64>,
+    /// How often each limit was found full since the program started, by its name. Also where that refused nothing.
+    pub found_full: BTreeMap<&'static str, u64>,
     /// Round trips since the actor started.
     pub round_trips: u64,
     /// Round trips that panicked since the actor started.
@@ -139,7 +139,7 @@ impl Actor for RateLimiter {
             counters: self.store.kind(),
             degraded: self.store.is_degraded(),
             waiting: self.batch.pending(),
-            refusals: self.store.refusals(),
+            found_full: self.store.found_full(),
             round_trips: self.round_trips,
             panics: self.tasks.panics(),
             sweep: self.sweep.status(),

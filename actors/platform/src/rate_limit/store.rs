@@ -52,23 +52,23 @@ pub(super) struct CounterStore {
     local: LocalCounters,
     degraded: watch::Sender<bool>,
     /// By the name of the limit.
-    refusals: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    found_full: Arc<Mutex<BTreeMap<&'static str, u64>>>,
     clock: Clock,
 }
 
 impl CounterStore {
     pub(super) fn new(counters: Counters, max_local_counters: u64, clock: Clock) -> Self {
         let (local, degraded) = (LocalCounters::new(max_local_counters), watch::Sender::new(false));
-        Self { counters, local, degraded, refusals: Arc::default(), clock }
+        Self { counters, local, degraded, found_full: Arc::default(), clock }
     }
 
-    /// Returns how many requests each limit refused.
-    pub(super) fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns how often each limit was found full.
+    pub(super) fn found_full(&self) -> BTreeMap<&'static str, u64> {
+        self.found_full.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count_refusal(&self, limit: &'static str) {
-        *self.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
+    fn count_full(&self, limit: &'static str) {
+        *self.found_full.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
     }
 
     /// Whether this node counts alone because Redis is away.
@@ -103,7 +103,7 @@ impl CounterStore {
         let outcome = |decision| match decision {
             Decision::Counted(counted) => Ok(Reservation { counted, is_local }),
             Decision::Refused { limit, retry_after } => {
-                self.count_refusal(limit);
+                self.count_full(limit);
                 Err(RateLimitError::Exceeded { retry_after })
             }
         };

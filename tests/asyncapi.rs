@@ -22,8 +22,9 @@ async fn the_asyncapi_document_in_the_repository_is_what_the_program_prints() {
 const BOOLEANS_OF_YAML_1_1: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
 
 fn ambiguous_words(yaml: &str) -> Vec<&str> {
-    let lines = yaml.lines().map(|line| line.trim().trim_start_matches("- "));
-    let keys_and_values = lines.flat_map(|line| <[&str; 2]>::from(line.split_once(": ").unwrap_or(("", line))));
+    let lines = yaml.lines().map(|line| line.trim_start_matches([' ', '-']).trim_end());
+    let keys_and_values =
+        lines.flat_map(|line| <[&str; 2]>::from(line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""))));
     keys_and_values.filter(|word| BOOLEANS_OF_YAML_1_1.contains(&word.to_lowercase().as_str())).collect()
 }
 
@@ -31,6 +32,8 @@ fn ambiguous_words(yaml: &str) -> Vec<&str> {
 fn readers_of_yaml_1_1_and_1_2_read_the_same() {
     assert_eq!(ambiguous_words(include_str!("../docs/asyncapi.yaml")), [""; 0]);
     assert_eq!(ambiguous_words("a: off\n- Yes\non: 1\nb: 'no'\nc: on duty\n"), ["off", "Yes", "on"]);
+    let nested = "on:\n  - - no\n    - off\n  - n:\n      y: 1\n  - 'on':\n      - on duty\n";
+    assert_eq!(ambiguous_words(nested), ["on", "no", "off", "n", "y"]);
 }
 
 fn examples() -> Vec<(String, Value)> {

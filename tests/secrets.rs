@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Response, TestApp, tests_on_both_profiles};
+use crate::harness::{Response, TestApp, files_below, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     responses_events_and_logs_contain_no_secret,
@@ -66,7 +66,7 @@ async fn data_files_are_accessible_to_the_service_user_only(app: &TestApp) {
     let ada = app.register("ada").await;
     app.mail_to(&ada.email).await;
     let mut extensions = Vec::new();
-    for path in app.env.files() {
+    for path in files_below(&app.env.data_dir()) {
         let mode = path.metadata().expect("it exists").permissions().mode() & 0o777;
         assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
         extensions.push(path.extension().unwrap_or_default().to_string_lossy().into_owned());

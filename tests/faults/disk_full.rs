@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     HEALED,
-    harness::{Person, Profile, TestApp, eventually, run_test},
+    harness::{Person, Profile, TestApp, eventually, files_with, run_test},
 };
 
 const DISKS: usize = 3;
@@ -58,7 +58,7 @@ async fn erase_and_free(app: &TestApp) {
     eventually("the file is rewritten", async || (!service.wants_rewrite()).then_some(())).await;
     assert!(freed.elapsed() < HEALED, "it took {:?}", freed.elapsed());
     for trace in ["zephyrine", &ada.email] {
-        let found = service.files_with(trace);
+        let found = files_with(&service.disk, trace);
         assert!(found.is_empty(), "{trace} is in {found:?}");
     }
     bob.post("/sessions/", json!({})).await.assert_status(201);
@@ -159,16 +159,6 @@ impl OnSmallDisk {
     fn wants_rewrite(&self) -> bool {
         let file = fs::read(self.disk.join("faceofmind.db")).expect("readable");
         file[60..64] != [0; 4]
-    }
-
-    /// The files that contain this text.
-    fn files_with(&self, text: &str) -> Vec<PathBuf> {
-        let files = fs::read_dir(&self.disk).expect("readable").map(|entry| entry.expect("an entry").path());
-        let contains = |path: &PathBuf| {
-            let bytes = fs::read(path).expect("readable");
-            bytes.windows(text.len()).any(|window| window == text.as_bytes())
-        };
-        files.filter(|path| path.is_file()).filter(contains).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `client`, `response` | HTTP requests; the checks that hold for every response |
 //! | `person` | people who register, log in and administer |
 //! | `mail`, `logs` | received mails; the captured log |
+//! | `files` | the files that a service wrote |
 //! | `database` | the stored rows, and the schema of the database |
 //! | `detections` | detections at any time |
 //! | `statements` | the SQL statements of a request |
@@ -31,6 +32,7 @@ mod detections;
 mod event_consumer;
 mod event_stream;
 mod events;
+mod files;
 pub(crate) mod logs;
 mod mail;
 pub(crate) mod nats_server;
@@ -53,6 +55,7 @@ pub(crate) use database::{RECORDED, owned_by};
 pub(crate) use event_consumer::EventConsumer;
 pub(crate) use event_stream::{EventStream, Frame};
 pub(crate) use events::ReceivedEvent;
+pub(crate) use files::{files_below, files_with};
 pub(crate) use mail::Mail;
 pub(crate) use nats_server::NatsServer;
 pub(crate) use person::Person;

@@ -142,18 +142,6 @@ impl TestEnv {
         format!("198.18.{}.{}", number / 250, number % 250 + 1)
     }
 
-    /// Every file and folder in the data directory.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let (mut paths, mut folders) = (Vec::new(), vec![self.data_dir()]);
-        while let Some(folder) = folders.pop() {
-            let entries = std::fs::read_dir(&folder).expect("readable");
-            let entries: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-            folders.extend(entries.iter().filter(|path| path.is_dir()).cloned());
-            paths.extend(entries);
-        }
-        paths
-    }
-
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.path().to_owned()
     }

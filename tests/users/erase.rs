@@ -1,11 +1,9 @@
 //! `POST /users/me/erase`
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::{fill_other_tables, record_everything, user_tables};
-use crate::harness::{Person, Response, TestApp, eventually, snapshot, tests_on_both_profiles};
+use crate::harness::{Person, Response, TestApp, eventually, files_with, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
     an_erased_user_leaves_no_data_behind,
@@ -44,15 +42,6 @@ async fn columns_with(app: &TestApp, text: &str) -> Vec<String> {
         }
     }
     found
-}
-
-/// The files of the data directory that contain this text.
-fn files_with(app: &TestApp, text: &str) -> Vec<PathBuf> {
-    let contains = |path: &PathBuf| {
-        let bytes = std::fs::read(path).expect("readable");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    };
-    app.env.files().into_iter().filter(|path| path.is_file()).filter(contains).collect()
 }
 
 /// The rows of two users are written side by side, so that the pages of the SQLite file hold both.
@@ -100,17 +89,18 @@ async fn an_erased_user_leaves_no_data_behind(app: &TestApp) {
         rows_of_others.push((table, rows));
     }
 
+    let folder = app.env.data_dir();
     // Only mails contain the old address, and the embedded profile alone keeps mails as files.
-    assert!(!app.is_embedded() || !files_with(app, &old_email).is_empty(), "{old_email} was stored");
+    assert!(!app.is_embedded() || !files_with(&folder, &old_email).is_empty(), "{old_email} was stored");
     let texts = [new_email.as_str(), "Zerlina", "Quillfeather", "gloamful"];
     for text in texts {
         assert!(!columns_with(app, text).await.is_empty(), "{text} was stored");
-        assert!(!app.is_embedded() || !files_with(app, text).is_empty(), "{text} was stored");
+        assert!(!app.is_embedded() || !files_with(&folder, text).is_empty(), "{text} was stored");
     }
     erase(&zoe, &zoe.password).await.assert_status(200);
     for text in texts.into_iter().chain([old_email.as_str()]) {
         assert_eq!(columns_with(app, text).await, [""; 0], "{text}");
-        eventually("the database file is rewritten", async || files_with(app, text).is_empty().then_some(())).await;
+        eventually("the database file is rewritten", async || files_with(&folder, text).is_empty().then_some(())).await;
     }
     let events = format!("SELECT count(*) FROM events WHERE user_id = {NEXT_ID}");
     eventually("only the event of the deletion is left", async || (app.number(&events).await == 1).then_some(())).await;

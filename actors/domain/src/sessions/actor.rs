@@ -3,38 +3,36 @@
 use std::{sync::Arc, time::Duration};
 
 use faceofmind_db::MAX_ROWS;
-use faceofmind_model::UserId;
 use faceofmind_platform::{
-    Platform, caller,
+    Platform,
     idempotency::{self, StoredResponse},
 };
 use faceofmind_runtime::{
     Actor, AskError, BackgroundTask, BackgroundTaskStatus, ChildSpec, FailPoint, FlushGuard, Handle, Handler, Message,
     ReplyTo, TaskSet,
 };
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::Instrument as _;
 
 use super::{
     batch_writer::{BatchWriter, WriteCounts},
-    charts,
     commands::{ACTOR, Caller, Command, Enqueue, PendingCommand},
     counting,
     detection::Detection,
     failpoint::FailPointSite,
-    history,
     messages::{
-        AdviceLocale, CommandContext, CountSessions, DeleteSession, Diagnose, EndSession, GetDayStats, GetHistory,
-        GetSession, ListSessions, ProcessEmotion, RateSession, RecordDetections, SessionError, StartSession,
+        AdviceLocale, CommandContext, DeleteSession, EndSession, ProcessEmotion, RateSession, RecordDetections,
+        SessionError, StartSession,
     },
     queries,
     queues::{CommandQueues, Flushed, LargeFlushed},
     session::SessionId,
-    window::{DayRange, Window},
+    session_reads::SessionReads,
 };
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
+
+mod reads;
 
 /// The pause before held commands are tried again.
 const HELD_RETRY: Duration = Duration::from_millis(50);
@@ -68,6 +66,10 @@ pub struct Status {
     pub held: usize,
     /// Commands in the batch that is being written, without a large one.
     pub in_flight: usize,
+    /// Reads of single sessions that wait for a query.
+    pub session_reads: usize,
+    /// Batches, queries and other work in progress.
+    pub tasks: usize,
     /// Commands in the last batch.
     pub last_batch: usize,
     /// Tasks that panicked since the actor started.
@@ -84,6 +86,7 @@ pub struct SessionTracker {
     queues: CommandQueues,
     last_batch: usize,
     writer: Arc<BatchWriter>,
+    session_reads: SessionReads,
     tasks: TaskSet,
     counting: BackgroundTask,
     #[cfg(any(test, feature = "test-hooks"))]
@@ -113,6 +116,7 @@ impl SessionTracker {
             queues: CommandQueues::new(settings.max_batch_rows, &handle),
             last_batch: 0,
             writer: Arc::new(BatchWriter::new(Arc::clone(&deps), fail_point.clone())),
+            session_reads: SessionReads::new(&handle),
             tasks: TaskSet::default(),
             counting: counting::task(&deps),
             deps,
@@ -172,18 +176,9 @@ impl SessionTracker {
         });
     }
 
-    /// Replies with what a read returns whose size grows with the user's history.
-    fn read<M: Message>(
-        &mut self,
-        user: UserId,
-        reply: ReplyTo<M>,
-        work: impl Future<Output = Result<M::Output, M::Error>> + Send + 'static,
-    ) {
-        self.tasks.spawn_behind((&self.deps.reads, caller::user(user)), reply, work);
-    }
-
-    fn days(&self, window: Window, zone: Option<&TimeZone>) -> DayRange {
-        window.days(self.deps.clock.now(), zone.unwrap_or(&self.deps.time_zone))
+    fn is_busy(&self) -> bool {
+        let queued = self.queues.pending() + self.queues.large() + self.queues.held() + self.session_reads.pending();
+        !self.tasks.is_empty() || queued > 0
     }
 }
 
@@ -196,6 +191,8 @@ impl Actor for SessionTracker {
             large: self.queues.large(),
             held: self.queues.held(),
             in_flight: usize::from(self.queues.is_in_flight()) * self.last_batch,
+            session_reads: self.session_reads.pending(),
+            tasks: self.tasks.len(),
             last_batch: self.last_batch,
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
@@ -203,11 +200,13 @@ impl Actor for SessionTracker {
         }
     }
 
-    /// Writes what is pending. `Flushed` no longer reaches an actor that is stopping.
+    /// Writes and reads what is pending. `Flushed` and `ReadsAnswered` no longer reach an actor that is stopping.
     async fn on_stop(&mut self) {
-        while self.tasks.len() + self.queues.pending() + self.queues.large() + self.queues.held() > 0 {
+        while self.is_busy() {
             self.tasks.join_all().await;
             self.queues.finish_all();
+            self.session_reads.finish_all();
+            self.answer_reads();
             self.queues.retry_held();
             self.flush();
             self.flush_large();
@@ -327,49 +326,6 @@ impl Handler<Flushed> for SessionTracker {
         self.queues.finish_batch(flush);
         self.flush_large();
         self.flush();
-    }
-}
-
-impl Handler<GetSession> for SessionTracker {
-    fn handle(&mut self, GetSession { user, session }: GetSession, reply: ReplyTo<GetSession>) {
-        let deps = Arc::clone(&self.deps);
-        self.tasks.spawn_reply(reply, async move { queries::get(&deps.db, user, session).await });
-    }
-}
-
-impl Handler<CountSessions> for SessionTracker {
-    fn handle(&mut self, CountSessions { user }: CountSessions, reply: ReplyTo<CountSessions>) {
-        let deps = Arc::clone(&self.deps);
-        self.read(user, reply, async move { Ok(queries::count(&deps.db, user).await?) });
-    }
-}
-
-impl Handler<ListSessions> for SessionTracker {
-    fn handle(&mut self, ListSessions(page): ListSessions, reply: ReplyTo<ListSessions>) {
-        let deps = Arc::clone(&self.deps);
-        self.read(page.reader, reply, async move { Ok(queries::list(&deps.db, page).await?) });
-    }
-}
-
-impl Handler<GetHistory> for SessionTracker {
-    fn handle(&mut self, GetHistory { user, session, after }: GetHistory, reply: ReplyTo<GetHistory>) {
-        let deps = Arc::clone(&self.deps);
-        let read = async move { history::read(&deps.db, &deps.keyring, (user, session), after).await };
-        self.read(user, reply, read);
-    }
-}
-
-impl Handler<GetDayStats> for SessionTracker {
-    fn handle(&mut self, GetDayStats { user, window, zone }: GetDayStats, reply: ReplyTo<GetDayStats>) {
-        let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
-        self.read(user, reply, async move { Ok(charts::day_stats(&deps.db, user, days).await?) });
-    }
-}
-
-impl Handler<Diagnose> for SessionTracker {
-    fn handle(&mut self, Diagnose { user, window, zone }: Diagnose, reply: ReplyTo<Diagnose>) {
-        let (deps, days) = (Arc::clone(&self.deps), self.days(window, zone.as_ref()));
-        self.read(user, reply, async move { Ok(charts::diagnosis(&deps.db, user, window, days).await?) });
     }
 }
 

@@ -132,7 +132,7 @@ impl<'a> BatchTx<'a> {
         let mut sessions = std::mem::take(&mut self.locks.sessions);
         if sessions.is_empty() {
             let requested: Vec<OwnedSession> = commands.filter_map(PendingCommand::owned_session).collect();
-            sessions = store::find(&mut self.tx, &requested).await?;
+            sessions = store::find(self.tx.connection(), &requested).await?;
         }
         let rated = if rated.is_empty() { Vec::new() } else { store::feedback::rated(&mut self.tx, &rated).await? };
         Ok(LockedSessions::new(sessions, rated))

@@ -1,7 +1,7 @@
 //! Sessions: a session is one check-in of a user, with the emotions detected in it and a rating after it. It is no login.
 //!
 //! Commands are written in batches: while one batch is being written, arriving commands collect, and the next transaction writes them
-//! all. Queries run beside the batches.
+//! all. Queries run beside the batches; reads of single sessions are batched the same way.
 //!
 //! | file | holds |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
 //! | `large_deletion` | what a large session holds, deleted in portions |
 //! | `counting` | counts the detections of older and of changed sessions in the background |
+//! | `session_reads` | reads of single sessions, answered by one query for many callers |
 //! | `row_locks` | the rows of a batch, locked without waiting |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
 //! | `session`, `detection`, `feedback`, `window`, `counts` | values and rules |
@@ -35,6 +36,7 @@ mod queues;
 mod reencrypt;
 mod row_locks;
 mod session;
+mod session_reads;
 mod store;
 mod window;
 mod write_set;

@@ -10,9 +10,9 @@ use super::{
     counts::{CountRow, EmotionCounts, EmotionStats, add_up},
     messages::SessionError,
     session::{Session, SessionId, SessionSummary, first_sentence},
+    store::{self, OwnedSession},
 };
 
-const GET: &str = "SELECT id, user_id, start_time, end_time FROM sessions WHERE id = $1 AND user_id = $2";
 const COUNT: &str = "SELECT count(*) FROM sessions WHERE user_id = $1";
 /// The ids of the page first, from the index: PostgreSQL evaluates what a row of the result consists of also for the rows before the offset.
 pub(super) const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
@@ -35,9 +35,12 @@ struct Row {
 }
 
 pub(super) async fn get(db: &Database, user: UserId, id: SessionId) -> Result<Session, SessionError> {
-    let mut reader = db.read_conn().await?;
-    let found = with_conn!(reader.connection(), c => sqlx::query_as(GET).bind(id).bind(user).fetch_optional(c).await);
-    found.map_err(StoreError::from)?.ok_or(SessionError::NotFound)
+    find(db, &[(id, user)]).await?.pop().ok_or(SessionError::NotFound)
+}
+
+/// Returns those of the requested sessions that exist.
+pub(super) async fn find(db: &Database, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
+    store::find(db.read_conn().await?.connection(), requested).await
 }
 
 pub(super) async fn count(db: &Database, user: UserId) -> Result<u64, StoreError> {

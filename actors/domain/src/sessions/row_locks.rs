@@ -29,7 +29,7 @@ impl RowLocks {
         requested.sort_unstable();
         requested.dedup();
         if matches!(tx, Tx::Sqlite(..)) {
-            let sessions = store::find(tx, &requested).await?;
+            let sessions = store::find(tx.connection(), &requested).await?;
             return Ok(Self { sessions, held_sessions: HashSet::new(), held_users: HashSet::new() });
         }
         let users = batch.iter().filter(|pending| pending.adds_rows_of_user()).map(|pending| pending.context.user);
@@ -38,7 +38,8 @@ impl RowLocks {
         let locked: HashSet<SessionId> = sessions.iter().map(|session| session.id).collect();
         requested.retain(|(id, _)| !locked.contains(id));
         // Those that were not locked do not exist, or another transaction holds them.
-        let held_sessions = store::find(tx, &requested).await?.into_iter().map(|session| session.id).collect();
+        let held_sessions =
+            store::find(tx.connection(), &requested).await?.into_iter().map(|session| session.id).collect();
         Ok(Self { sessions, held_sessions, held_users })
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use faceofmind_base::Timestamp;
-use faceofmind_db::{BulkStatement, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
+use faceofmind_db::{BulkStatement, Connection, MAX_ROWS, StoreError, Tx, pad_with_nulls, with_conn};
 use faceofmind_model::UserId;
 use sqlx::AssertSqlSafe;
 
@@ -91,24 +91,24 @@ pub(super) async fn start(tx: &mut Tx, users: &[UserId], now: Timestamp) -> Resu
 }
 
 /// Returns the requested sessions that exist.
-pub(super) async fn find(tx: &mut Tx, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
-    select(tx, &FIND, requested).await
+pub(super) async fn find(connection: Connection<'_>, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
+    select(connection, &FIND, requested).await
 }
 
 /// Returns the requested sessions that exist and that no other transaction holds, locked until the transaction ends. On PostgreSQL.
 pub(super) async fn lock_free(tx: &mut Tx, requested: &[OwnedSession]) -> Result<Vec<Session>, StoreError> {
-    select(tx, &LOCK_FREE, requested).await
+    select(tx.connection(), &LOCK_FREE, requested).await
 }
 
 async fn select(
-    tx: &mut Tx,
+    connection: Connection<'_>,
     statement: &'static BulkStatement,
     requested: &[OwnedSession],
 ) -> Result<Vec<Session>, StoreError> {
     if requested.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(with_conn!(tx.connection(), c => {
+    Ok(with_conn!(connection, c => {
         let mut query = sqlx::query_as(statement.sql(requested.len()));
         for session in pad_with_nulls(requested.iter().copied()) {
             query = query.bind(session.map(|(id, _)| id)).bind(session.map(|(_, user)| user));

@@ -47,6 +47,48 @@ async fn an_unreadable_stored_response_fails_alone() {
     }
 }
 
+/// One query reads the sessions that were asked for while another one was in flight.
+#[tokio::test]
+async fn a_session_that_cannot_be_read_fails_alone() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let (bad, good) = (test.start(ada).await.id, test.start(ada).await);
+        let unreadable = if matches!(test.db, Database::Sqlite(..)) { "'noon'" } else { "'-infinity'" };
+        test.run(&format!("UPDATE sessions SET start_time = {unreadable} WHERE id = {bad}")).await;
+        let held = test.hold_reads().await;
+        let get = |id| test.ask(move |sessions| async move { sessions.get(ada, id).await });
+        let readable = [get(good.id), get(good.id)];
+        let (unreadable, unknown) = (get(bad), get(SessionId(999_999)));
+        test.until(|seen| seen["session_reads"] == 3).await;
+        drop(held);
+
+        assert!(matches!(unreadable.await.expect("no panic"), Err(SessionError::Store(StoreError::Corrupt(_)))));
+        assert!(matches!(unknown.await.expect("no panic"), Err(SessionError::NotFound)));
+        for read in readable {
+            assert_eq!(read.await.expect("no panic").expect("reads"), good);
+        }
+    }
+}
+
+/// The connection of a query may be silent until its deadline.
+#[tokio::test]
+async fn a_query_that_takes_long_holds_up_no_later_read() {
+    for test in contexts().await {
+        let ada = test.user("ada@example.org").await;
+        let session = test.start(ada).await;
+        let held = test.hold_reads().await;
+        let get = || test.ask(move |sessions| async move { sessions.get(ada, session.id).await });
+        let silent = get();
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let later = get();
+        test.until(|seen| seen["tasks"] == 2).await;
+        drop(held);
+        for read in [silent, later] {
+            assert_eq!(read.await.expect("no panic").expect("reads"), session);
+        }
+    }
+}
+
 #[tokio::test]
 async fn when_the_database_is_gone_every_caller_may_try_again() {
     for test in contexts().await {

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use faceofmind_base::{Backoff, Clock, Rng};
-use faceofmind_db::{Database, Tx, with_conn};
+use faceofmind_db::{Database, ReadConn, Tx, with_conn};
 use faceofmind_model::{
     Page, PageRequest, UserId,
     event::{EventContext, Initiator},
@@ -230,6 +230,15 @@ impl TestContext {
         (held, ahead)
     }
 
+    /// Takes every connection, so that a read is in flight until they are dropped, and the other reads wait for it.
+    async fn hold_reads(&self) -> Vec<ReadConn> {
+        let mut held = Vec::new();
+        for _ in 0..self.db.max_connections() {
+            held.push(self.db.read_conn().await.expect("a connection"));
+        }
+        held
+    }
+
     async fn release(&self, held: Vec<Tx>) {
         for tx in held {
             tx.rollback().await.expect("rolls back");
@@ -311,11 +320,7 @@ impl TestContext {
     }
 
     async fn run(&self, sql: &str) {
-        let mut tx = self.db.begin().await.expect("begins");
-        let statement = AssertSqlSafe(sql.to_owned());
-        with_conn!(tx.connection(), c => sqlx::query(statement).execute(c).await.map(drop))
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-        tx.commit().await.expect("commits");
+        testing::run(&self.db, sql).await;
     }
 
     async fn number(&self, sql: &str) -> i64 {

@@ -158,7 +158,7 @@ impl OnSmallDisk {
     /// Whether deleted rows are to be removed from the database file. Its head says so (sqlite.org/fileformat.html, "user version").
     fn wants_rewrite(&self) -> bool {
         let file = fs::read(self.disk.join("faceofmind.db")).expect("readable");
-        file[60..64] != [0; 4]
+        i32::from_be_bytes(file[60..64].try_into().expect("four bytes")) > 0
     }
 }
 

@@ -285,12 +285,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Lifts the deadlines of statements and lock waits until the transaction ends, for what may take long.
+    /// Lifts the deadlines of statements, lock waits and pauses until the transaction ends, for what may take long.
     ///
     /// # Errors
     /// [`StoreError`].
     pub(crate) async fn lift_deadlines(&mut self) -> Result<(), StoreError> {
-        let lift = "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)";
+        let lift = "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true), \
+            set_config('idle_in_transaction_session_timeout', '0', true)";
         self.on_postgres(sqlx::query(lift)).await?;
         let (Connection::Postgres(_, state) | Connection::Sqlite(_, state)) = self.connection();
         state.deadline = Duration::MAX;
@@ -305,6 +306,18 @@ impl Tx {
     /// [`StoreError`].
     pub async fn lock(&mut self, name: &str) -> Result<(), StoreError> {
         self.on_postgres(sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(name)).await
+    }
+
+    /// Takes the lock of this name until the transaction ends, unless another one has it, and returns whether it did. As [`lock`](Self::lock), it
+    /// takes it always on SQLite.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn try_lock(&mut self, name: &str) -> Result<bool, StoreError> {
+        let Connection::Postgres(c, state) = self.connection() else { return Ok(true) };
+        let select = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))").bind(name);
+        let c = state.executor(c);
+        Ok(state.run(select.fetch_one(c)).await?)
     }
 
     /// Commits.

@@ -21,7 +21,8 @@ const CHECKPOINT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 250";
 const REWRITE_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
 
 /// The requests for a rewrite are counted in the head of the file, in a number that SQLite leaves to programs
-/// (sqlite.org/pragma.html#pragma_user_version). *Why* a count: a rewrite must not end a request that another process has made meanwhile.
+/// (sqlite.org/pragma.html#pragma_user_version): negative when all of them are done. *Why* a count: a rewrite must not end a request that
+/// another process has made meanwhile.
 const REQUESTS: &str = "SELECT user_version FROM pragma_user_version()";
 
 impl Tx {
@@ -111,7 +112,7 @@ async fn set_requests(connection: &mut SqliteConnection, requests: i32) -> Resul
 
 async fn add_request(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let requests = requests(connection).await?;
-    set_requests(connection, requests.checked_add(1).unwrap_or(1)).await
+    set_requests(connection, requests.saturating_abs().checked_add(1).unwrap_or(1)).await
 }
 
 /// Ends the requests that were counted before the rewrite. If another process has made one since, all stay.
@@ -119,7 +120,7 @@ async fn end_requests(connection: &mut SqliteConnection, counted: i32) -> Result
     sqlx::query(REWRITE_BUSY_TIMEOUT).execute(&mut *connection).await?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     if requests(&mut tx).await? == counted {
-        set_requests(&mut tx, 0).await?;
+        set_requests(&mut tx, -counted.saturating_abs()).await?;
     }
     tx.commit().await
 }
@@ -168,7 +169,7 @@ fn ensure(size: u64, path: &Path) -> Result<(), sqlx::Error> {
         return Ok(());
     }
     let reason = format!(
-        "to remove deleted data from the database file takes {} MiB on the disk of {}, and {} MiB are free; make space",
+        "removing deleted data from the database file needs {} MiB on the disk of {}, and {} MiB are free; make space",
         needed.div_ceil(1 << 20),
         path.display(),
         free >> 20
@@ -200,8 +201,11 @@ mod tests {
         request_vacuum(&service).await;
         end_requests(&mut rotation, counted).await.expect("ends those that it counted");
         assert!(service.is_vacuum_due().await.expect("reads"), "the second request is lost");
-        assert!(rewrite(&mut rotation).await.expect("rewrites"));
+        assert!(service.vacuum().await.expect("rewrites"));
         assert!(!service.is_vacuum_due().await.expect("reads"));
+        request_vacuum(&service).await;
+        end_requests(&mut rotation, counted).await.expect("ends those that it counted");
+        assert!(service.is_vacuum_due().await.expect("reads"), "the third request is lost");
         service.close().await;
     }
 

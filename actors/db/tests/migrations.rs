@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use faceofmind_base::Clock;
 use faceofmind_db::{
-    StoreError, lease,
+    Database, StoreError, lease,
     migrations::{MigrationError, down, migrate, status},
     with_conn,
 };
@@ -12,6 +12,10 @@ use faceofmind_testing as testing;
 
 /// The migration that makes the counts of emotions.
 const COUNTS: i64 = 13;
+/// One that makes an index while other programs write.
+const CONCURRENT: i64 = 14;
+/// The migration that counts the comments.
+const COMMENTS: i64 = 15;
 
 #[tokio::test]
 async fn an_empty_database_migrates_up_and_down_again() {
@@ -90,6 +94,110 @@ async fn a_database_with_unknown_tables_or_from_a_later_version_is_left_alone() 
         with_conn!(tx.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("from the future");
         tx.commit().await.expect("commits");
         assert!(matches!(migrate(&db).await, Err(MigrationError::DatabaseTooNew(9999))));
+    }
+}
+
+async fn holds(db: &Database, sql: &'static str) -> bool {
+    let mut reader = db.read_conn().await.expect("a connection");
+    with_conn!(reader.connection(), c => sqlx::query_scalar(sql).fetch_one(c).await).expect("tells")
+}
+
+/// A run that was killed leaves an index that PostgreSQL does not use.
+#[tokio::test]
+async fn an_index_is_made_anew_while_others_write() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let user = testing::user(&db, "ada@example.org").await;
+    while down(&db, false).await.expect("no rows").expect("a step").version > CONCURRENT {}
+    testing::run(&db, "CREATE INDEX logins_by_end ON logins (ended_at)").await;
+    testing::run(&db, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'logins_by_end'::regclass").await;
+    let log_in = format!(
+        "INSERT INTO logins (user_id, created_at, rotated_at, last_used_at, expires_at, device, address) \
+         VALUES ({user}, now(), now(), now(), now(), '', '')"
+    );
+    let mut unfinished = db.begin().await.expect("begins");
+    let insert = sqlx::query(sqlx::AssertSqlSafe(log_in.clone()));
+    unfinished.on_postgres(insert).await.expect("inserts");
+    let is_waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
+         WHERE datname = current_database() AND query ILIKE '%index concurrently%' AND wait_event_type = 'Lock'";
+    let meanwhile = async {
+        testing::until("the index waits for the transaction", async || holds(&db, is_waiting).await).await;
+        testing::run(&db, &log_in).await;
+        unfinished.commit().await.expect("commits");
+    };
+    let (migrated, ()) = tokio::join!(migrate(&db), meanwhile);
+    migrated.expect("migrates");
+    let is_valid =
+        "SELECT indisvalid AND indpred IS NOT NULL FROM pg_index WHERE indexrelid = 'logins_by_end'::regclass";
+    assert!(holds(&db, is_valid).await);
+    assert!(status(&db).await.expect("ours").iter().all(|step| step.applied));
+}
+
+/// Others wait behind a migration that waits for a table.
+#[tokio::test]
+async fn a_migration_steps_back_while_a_table_is_in_use() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    while down(&db, false).await.expect("no rows").expect("a step").version > COMMENTS {}
+    let write = "UPDATE community_comments SET content = ''";
+    let mut writing = db.begin().await.expect("begins");
+    writing.on_postgres(sqlx::query(write)).await.expect("writes");
+    let is_waiting =
+        "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'community_comments'::regclass";
+    let meanwhile = async {
+        testing::until("the migration waits", async || holds(&db, is_waiting).await).await;
+        // It waits behind that try, and ends before the transaction for which the migration waits.
+        testing::run(&db, write).await;
+        writing.commit().await.expect("commits");
+    };
+    let (migrated, ()) = tokio::join!(migrate(&db), meanwhile);
+    migrated.expect("migrates");
+}
+
+/// The nodes of a service start together. While one makes an index, the others wait for it.
+#[tokio::test]
+async fn several_nodes_upgrade_at_a_time() {
+    for db in testing::databases().await {
+        while down(&db, false).await.expect("no rows").expect("a step").version > CONCURRENT {}
+        let nodes = tokio::join!(migrate(&db), migrate(&db), migrate(&db));
+        for migrated in [nodes.0, nodes.1, nodes.2] {
+            migrated.expect("migrates");
+        }
+        assert!(status(&db).await.expect("ours").iter().all(|step| step.applied));
+    }
+}
+
+/// The functions of the counts run with the rights of their owner. A temporary table of the same name must not take a table's place.
+#[tokio::test]
+async fn functions_with_the_rights_of_their_owner_look_for_temporary_tables_last() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let in_order = "SELECT count(*) > 0 AND bool_and(EXISTS (SELECT 1 FROM unnest(proconfig) AS setting \
+         WHERE setting LIKE 'search_path=%, pg_temp')) FROM pg_proc WHERE prosecdef";
+    assert!(holds(&db, in_order).await);
+}
+
+/// Other programs may delete posts without their comments, and dumps may be restored without checks.
+#[tokio::test]
+async fn comments_without_a_post_do_not_stop_an_upgrade() {
+    for db in testing::databases().await {
+        let user = testing::user(&db, "ada@example.org").await;
+        while down(&db, false).await.expect("no rows").expect("a step").version > COMMENTS {}
+        let orphan = format!(
+            "INSERT INTO community_comments (post_id, user_id, content, created_at, updated_at) \
+             SELECT 999, id, 'words', created_at, created_at FROM users WHERE id = {user}"
+        );
+        without_foreign_keys(&db, &orphan).await;
+        migrate(&db).await.expect("migrates");
+    }
+}
+
+async fn without_foreign_keys(db: &Database, sql: &str) {
+    if let Database::Postgres(_) = db {
+        testing::run(db, "ALTER TABLE community_comments DROP CONSTRAINT community_comments_post_id_fkey").await;
+        return testing::run(db, sql).await;
+    }
+    let mut reader = db.read_conn().await.expect("a connection");
+    for sql in ["PRAGMA foreign_keys = off", sql, "PRAGMA foreign_keys = on"] {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        with_conn!(reader.connection(), c => sqlx::query(sql).execute(c).await.map(drop)).expect("runs");
     }
 }
 

@@ -9,6 +9,7 @@ use faceofmind_base::{Clock, Rng};
 use faceofmind_db::{Database, PoolSettings, migrations, with_conn};
 use faceofmind_model::UserId;
 use faceofmind_runtime::{ChildSpec, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
+use sqlx::AssertSqlSafe;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -71,6 +72,18 @@ pub async fn user(db: &Database, email: &str) -> UserId {
     .expect("a user");
     tx.commit().await.expect("commits");
     id
+}
+
+/// Runs a statement in a transaction of its own.
+///
+/// # Panics
+/// Panics when it fails.
+pub async fn run(db: &Database, sql: &str) {
+    let mut tx = db.begin().await.expect("begins");
+    let statement = AssertSqlSafe(sql.to_owned());
+    with_conn!(tx.connection(), c => sqlx::query(statement).execute(c).await.map(drop))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    tx.commit().await.expect("commits");
 }
 
 /// Starts a tree of these children. The test stops it at its end.

@@ -31,7 +31,11 @@ pub(super) async fn erase(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(user).execute(c).await.map(drop))?)
 }
 
-pub(super) async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
-    let delete = "DELETE FROM known_networks WHERE proven_at < $1";
-    Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(drop))?)
+/// Deletes up to a thousand networks that were last proven before the retention period. Returns how many.
+pub(super) async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
+    let delete = "DELETE FROM known_networks WHERE id IN \
+        (SELECT id FROM known_networks WHERE proven_at < $1 ORDER BY proven_at LIMIT 1000)";
+    Ok(
+        with_conn!(tx.connection(), c => sqlx::query(delete).bind(now - RETENTION).execute(c).await.map(|done| done.rows_affected()))?,
+    )
 }

@@ -12,7 +12,8 @@ pub(crate) const RECORDED: [&str; 6] =
     ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
 
 /// Tables whose rows come and go without a request, or follow from those of other tables.
-const VOLATILE: [&str; 6] = ["codes", "counters", "emotion_counts", "leases", "mail_intents", "uncounted_sessions"];
+const VOLATILE: [&str; 7] =
+    ["codes", "comment_counts", "counters", "emotion_counts", "leases", "mail_intents", "uncounted_sessions"];
 
 /// Every field of every hash of one-time codes.
 async fn codes_in_redis(url: &str) -> Vec<String> {

@@ -37,9 +37,10 @@ const EXPORTED: [(&str, &str); 9] = [
 ];
 
 /// The tables and columns that the export omits, with a text by which `left_out` names them.
-const OMITTED: [(&str, &str); 10] = [
+const OMITTED: [(&str, &str); 11] = [
     ("emotion_counts", "counts of emotions"),
     ("uncounted_sessions", "counts of emotions"),
+    ("comment_counts", "comments"),
     ("events", "events"),
     ("idempotency_keys", "Idempotency-Key"),
     ("mail_intents", "mails"),

@@ -10,14 +10,14 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, p.user_id, p.content, p.created_at, p.updated_at, ",
-            "(SELECT count(*) FROM community_comments c WHERE c.post_id = p.id) AS comment_count ",
+            "coalesce((SELECT n.comments FROM comment_counts n WHERE n.post_id = p.id), 0) AS comment_count ",
             "FROM ",
             $rest
         )
     };
 }
 
-/// The ids of the page first, from the index: PostgreSQL counts comments also of the rows before the offset.
+/// The ids of the page first, from the index: PostgreSQL evaluates what a row of the result consists of also for the rows before the offset.
 const PAGE: &str = select!(
     "(SELECT id FROM community_posts WHERE id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3) AS page \
      JOIN community_posts p ON p.id = page.id ORDER BY p.id DESC"
@@ -107,5 +107,38 @@ mod tests {
         let (first, far_back) = (pages(0).await, pages(4990).await);
         // The posts before the offset take some 400 pages where PostgreSQL reads them too, and their comments would take 10,000.
         assert!(far_back < first + 1000, "{far_back} against {first}");
+    }
+
+    #[tokio::test]
+    async fn comments_that_other_programs_write_move_or_delete_are_counted() {
+        for db in testing::databases().await {
+            let user = testing::user(&db, "ada@example.org").await;
+            let run = async |sql: &str| testing::run(&db, sql).await;
+            let counts = async || -> Vec<i64> {
+                let request = PageRequest { reader: user, after: None, skip: 0, limit: 10 };
+                let mut reader = db.read_conn().await.expect("a connection");
+                let posts = page(reader.connection(), request).await.expect("posts").results;
+                posts.iter().rev().map(|post| post.comment_count).collect()
+            };
+            let texts = "SELECT id, 'words', created_at, created_at FROM users";
+            for _ in 0..3 {
+                run(&format!("INSERT INTO community_posts (user_id, content, created_at, updated_at) {texts}")).await;
+            }
+            let comment = "INSERT INTO community_comments (post_id, user_id, content, created_at, updated_at) \
+                 SELECT id, user_id, content, created_at, updated_at FROM community_posts";
+            run(comment).await;
+            run(&format!("{comment} WHERE id < 3")).await;
+            assert_eq!(counts().await, [2, 2, 1]);
+            run("UPDATE community_comments SET post_id = 3 WHERE id = 1").await;
+            assert_eq!(counts().await, [1, 2, 2]);
+            run("DELETE FROM community_comments WHERE id IN (1, 2, 3)").await;
+            assert_eq!(counts().await, [1, 1, 0]);
+            run("DELETE FROM community_posts WHERE id = 1").await;
+            assert_eq!(counts().await, [1, 0]);
+            let mut tx = db.begin().await.expect("begins");
+            delete(&mut tx, PostId(2)).await.expect("deletes");
+            tx.commit().await.expect("commits");
+            assert_eq!(counts().await, [0]);
+        }
     }
 }

@@ -1,0 +1,1 @@
+-- Only a function of PostgreSQL changes: SQLite counts one detection at a time.

@@ -21,7 +21,7 @@ use super::{
     stream::BackwardReader,
 };
 
-/// Events that the stream drops within this time, because of their age, are not published again.
+/// A gap of events that the stream would drop within this time, because of their age, is not named.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(3600);
 
 /// What the end of the stream shows.
@@ -74,13 +74,17 @@ impl Relay {
     /// # Errors
     /// The database or NATS failed. The next pass finds the stream's new end and goes on from there.
     pub(super) async fn refill(&mut self, end: &StreamEnd) -> Result<(), OutboxError> {
-        let since = self.clock.now() - self.settings.stream.max_age.saturating_sub(EXPIRY_MARGIN);
-        let (mut position, mut refilled) = (end.position, 0);
+        let max_age = self.settings.stream.max_age;
+        let since = self.clock.now() - max_age.saturating_sub(EXPIRY_MARGIN);
+        // Earlier versions may have dated some events out of their order.
+        let oldest = store::position_at(&self.db, since - EXPIRY_MARGIN).await?;
+        let mut position = end.position.max(oldest);
+        let mut refilled = 0;
         loop {
-            let page = refill::page(&self.db, position, since, self.settings.stream.window).await?;
+            let page = refill::page(&self.db, position, self.settings.stream.window).await?;
             let Some(&(last, _)) = page.last() else { break };
             if refilled == 0 {
-                self.report_gap(position, since).await?;
+                self.report_gap(end.position, since).await?;
                 self.erase_deleted_users().await?;
             }
             refilled += page.len();

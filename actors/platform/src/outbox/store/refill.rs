@@ -9,8 +9,8 @@ use sqlx::FromRow;
 
 use super::{PendingEvent, as_limit, parse_row};
 
-const PUBLISHED_SINCE: &str = "SELECT position, seq, id, user_id, envelope FROM events \
-     WHERE position > $1 AND published_at > $2 AND envelope <> '' ORDER BY position LIMIT $3";
+const PUBLISHED_AFTER: &str = "SELECT position, seq, id, user_id, envelope FROM events \
+     WHERE position > $1 AND envelope <> '' ORDER BY position LIMIT $2";
 const FIRST_KEPT: &str = "SELECT position, published_at FROM events WHERE position > $1 ORDER BY position LIMIT 1";
 const DELETED_USERS: &str = "SELECT user_id FROM events WHERE position IS NOT NULL AND envelope LIKE $1";
 const ADD_GAP: &str = "INSERT INTO event_gaps (first_position, last_position, found_at) VALUES ($1, $2, $3) \
@@ -33,16 +33,15 @@ pub struct EventGap {
     pub found_at: Timestamp,
 }
 
-/// Returns events after `position` that were published after `since`, with their positions, in order.
+/// Returns published events after `position`, with their positions, in order.
 pub(in crate::outbox) async fn page(
     db: &Database,
     position: i64,
-    since: Timestamp,
     limit: usize,
 ) -> Result<Vec<(i64, PendingEvent)>, StoreError> {
     let mut reader = db.read_conn().await?;
     let rows: Vec<(i64, i64, String, UserId, String)> = with_conn!(reader.connection(), c =>
-        sqlx::query_as(PUBLISHED_SINCE).bind(position).bind(since).bind(as_limit(limit)).fetch_all(c).await)?;
+        sqlx::query_as(PUBLISHED_AFTER).bind(position).bind(as_limit(limit)).fetch_all(c).await)?;
     let event = |(position, seq, id, user, text)| Some((position, parse_row((seq, id, user, text))?));
     Ok(rows.into_iter().filter_map(event).collect())
 }

@@ -1,6 +1,6 @@
 //! The caller of an endpoint. A handler that takes a [`Caller`] or an [`Admin`] runs for no other request.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use faceofmind_domain::{
     accounts::PasswordError,
@@ -13,7 +13,10 @@ use faceofmind_model::{
 use faceofmind_platform::rate_limit::{Acquire, RateLimitKey};
 use salvo::{
     Depot, Request,
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderValue, StatusCode,
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION, USER_AGENT},
+    },
     oapi::{Components, Operation, SecurityRequirement},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,8 +39,17 @@ pub struct Caller {
     pub user: Arc<User>,
     /// The login of the token.
     pub login: LoginId,
-    /// The client that sent the request, and the context of its events.
-    pub context: RequestContext,
+    client: Client,
+}
+
+/// What a request says of its client. Most requests need none of the texts that are made of it, so they are made on demand.
+#[derive(Clone, Debug)]
+struct Client {
+    ip: IpAddr,
+    request_id: RequestId,
+    user_agent: Option<HeaderValue>,
+    accept_language: Vec<HeaderValue>,
+    traceparent: Option<HeaderValue>,
 }
 
 /// A caller with the role admin.
@@ -102,7 +114,21 @@ impl Caller {
 
     /// The context of the events that the request causes.
     pub fn origin(&self) -> EventContext {
-        self.context.events.clone()
+        self.client.origin(self.initiator())
+    }
+
+    /// The client that sent the request, and the context of its events.
+    pub fn context(&self) -> RequestContext {
+        self.client.context(self.initiator())
+    }
+
+    /// The language that the client prefers, a BCP 47 tag.
+    pub fn preferred_language(&self) -> Option<String> {
+        accepted_languages(&self.client.accept_language).into_iter().next()
+    }
+
+    fn initiator(&self) -> Initiator {
+        if self.is_admin() { Initiator::Admin(self.user.id) } else { Initiator::User(self.user.id) }
     }
 
     /// Verifies the current password and returns the user as read together with it. A wrong password counts as a failed login.
@@ -110,7 +136,7 @@ impl Caller {
     /// # Errors
     /// 400 for a wrong password, 429 after too many.
     pub async fn verify_password(&self, state: &AppState, password: SecretString) -> Result<User, Problem> {
-        let (user, email, context) = (self.user.id, self.user.email.clone(), self.context.clone());
+        let (user, email, context) = (self.user.id, self.user.email.clone(), self.context());
         let message = VerifyPassword { user, login: self.login, email, password, context };
         state.modules.logins.ask(message).await.map_err(|error| match error {
             LoginError::InvalidCredentials => PasswordError::WrongPassword.into(),
@@ -127,8 +153,7 @@ impl Caller {
             other => other.into(),
         })?;
         sent_by(depot, user.id);
-        let initiator = if user.role == Role::Admin { Initiator::Admin(user.id) } else { Initiator::User(user.id) };
-        Ok(Self { context: context_of(req, depot, initiator)?, user, login })
+        Ok(Self { user, login, client: Client::of(req, depot)? })
     }
 
     fn document(components: &mut Components, operation: &mut Operation) {
@@ -146,16 +171,37 @@ fn bearer_token(req: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn context_of(req: &Request, depot: &Depot, initiator: Initiator) -> Result<RequestContext, Problem> {
-    let ip = depot.get_typed::<ClientIp>().map_err(|_| Problem::internal())?;
-    let events = EventContext::new(initiator).with_request_id(RequestId::of(depot).unwrap_or_default());
-    let traceparent = req.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    Ok(RequestContext {
-        client_ip: ip.0.to_string(),
-        device: device(req.headers()),
-        languages: accepted_languages(req.headers()),
-        events: traceparent.map_or(events.clone(), |header| events.with_traceparent(header)),
-    })
+impl Client {
+    fn of(req: &Request, depot: &Depot) -> Result<Self, Problem> {
+        let (Ok(ip), Some(request_id)) = (depot.get_typed::<ClientIp>(), RequestId::of(depot)) else {
+            return Err(Problem::internal());
+        };
+        let headers = req.headers();
+        Ok(Self {
+            ip: ip.0,
+            request_id: request_id.clone(),
+            user_agent: headers.get(USER_AGENT).cloned(),
+            accept_language: headers.get_all(ACCEPT_LANGUAGE).iter().cloned().collect(),
+            traceparent: headers.get("traceparent").cloned(),
+        })
+    }
+
+    fn origin(&self, initiator: Initiator) -> EventContext {
+        let origin = EventContext::new(initiator).with_request_id(self.request_id.as_str());
+        match self.traceparent.as_ref().and_then(|value| value.to_str().ok()) {
+            Some(header) => origin.with_traceparent(header),
+            None => origin,
+        }
+    }
+
+    fn context(&self, initiator: Initiator) -> RequestContext {
+        RequestContext {
+            client_ip: self.ip.to_string(),
+            device: device(self.user_agent.as_ref()),
+            languages: accepted_languages(&self.accept_language),
+            events: self.origin(initiator),
+        }
+    }
 }
 
 impl Admin {
@@ -179,7 +225,7 @@ impl Anonymous {
 
     fn uncounted(req: &Request, depot: &Depot) -> Result<Self, Problem> {
         let state = State::<AppState>::of(depot)?;
-        let context = context_of(req, depot, Initiator::Anonymous)?;
+        let context = Client::of(req, depot)?.context(Initiator::Anonymous);
         let token = device_token(req.headers());
         let device = token.and_then(|token| state.modules.authenticator.verify_device(token));
         Ok(Self { context, device })

@@ -32,7 +32,7 @@ impl RequestLocale {
     /// The locale of suggestions: the time zone of the request, or else of the user, and the language of the user, or else
     /// of the request.
     pub(super) fn of_advice(self, caller: &Caller) -> AdviceLocale {
-        let language = caller.user.language.clone().or_else(|| caller.context.languages.first().cloned());
+        let language = caller.user.language.clone().or_else(|| caller.preferred_language());
         AdviceLocale { time_zone: self.time_zone.or_else(|| caller.user.time_zone.clone()), language }
     }
 }

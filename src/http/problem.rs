@@ -137,7 +137,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: self.detail,
             errors: self.errors,
-            request_id: RequestId::of(depot).map(str::to_owned),
+            request_id: RequestId::of(depot).map(|id| id.as_str().to_owned()),
         }
     }
 }

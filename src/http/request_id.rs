@@ -1,5 +1,7 @@
 //! `X-Request-Id`: the id by which logs, problems and events name a request.
 
+use std::sync::Arc;
+
 use salvo::{Depot, Request, http::HeaderName};
 use uuid::Uuid;
 
@@ -11,12 +13,12 @@ pub const MAX_LENGTH: usize = 128;
 
 /// The id of a request: the client's own, or a new UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// An id for a request that brings none.
     pub fn new(id: Uuid) -> Self {
-        Self(id.to_string())
+        Self(id.to_string().into())
     }
 
     /// The client's id, if it is given once and has 1 to 128 visible ASCII characters: it is logged as it is.
@@ -24,12 +26,12 @@ impl RequestId {
         let mut values = req.headers().get_all(X_REQUEST_ID).iter();
         let text = values.next().and_then(|value| value.to_str().ok())?;
         let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        (fits && values.next().is_none()).then(|| Self(text.to_owned()))
+        (fits && values.next().is_none()).then(|| Self(text.into()))
     }
 
     /// The id of the current request, which [`super::edge`] puts into the depot.
-    pub fn of(depot: &Depot) -> Option<&str> {
-        depot.get_typed::<Self>().ok().map(Self::as_str)
+    pub fn of(depot: &Depot) -> Option<&Self> {
+        depot.get_typed::<Self>().ok()
     }
 
     /// As logs and answers show it.

@@ -95,7 +95,7 @@ async fn change_password(
 ) -> Result<Json<MessageBody>, Problem> {
     let ChangePasswordRequest { current_password, new_password } = body.0;
     let verified = caller.verify_password(&state, current_password).await?;
-    let Caller { login: keep, context, .. } = caller;
+    let (keep, context) = (caller.login, caller.context());
     state.modules.accounts.ask(ChangePassword { verified, new_password, keep, context }).await?;
     Ok(MessageBody::json("Password changed successfully."))
 }

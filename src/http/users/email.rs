@@ -48,7 +48,7 @@ async fn request_email_change(
 ) -> Result<Accepted<MessageBody>, Problem> {
     let ChangeEmailRequest { new_email, current_password } = body.0;
     let verified = caller.verify_password(&state, current_password).await?;
-    state.modules.accounts.ask(RequestEmailChange { verified, new_email, context: caller.context }).await?;
+    state.modules.accounts.ask(RequestEmailChange { verified, new_email, context: caller.context() }).await?;
     Ok(MessageBody::accepted("A code is on its way to the new address. Until it is confirmed, the old one holds."))
 }
 
@@ -71,8 +71,8 @@ async fn confirm_email_change(
     caller: Caller,
     body: Body<ConfirmEmailRequest>,
 ) -> Result<Json<UserMessage>, Problem> {
-    let Caller { user, login: keep, context } = caller;
-    let message = ConfirmEmailChange { user: user.id, code: body.0.otp, keep, context };
+    let (user, keep, context) = (caller.user.id, caller.login, caller.context());
+    let message = ConfirmEmailChange { user, code: body.0.otp, keep, context };
     let user = state.modules.accounts.ask(message).await?;
     Ok(UserMessage::json("E-mail address changed successfully.", &user))
 }

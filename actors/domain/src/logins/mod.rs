@@ -7,6 +7,7 @@ mod password_login;
 mod rules;
 mod service;
 mod tokens;
+mod verified_tokens;
 mod watch;
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::verified_tokens::VerifiedTokens;
+
 /// The keys, and the claims of access tokens that do not depend on the login.
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
@@ -79,12 +81,22 @@ pub(super) struct TokenRef {
     pub(super) generation: i64,
 }
 
+/// What an access token that was signed here says.
+#[derive(Clone, Copy)]
+struct AccessToken {
+    user: UserId,
+    token: TokenRef,
+    /// The second from which on it is expired.
+    exp: i64,
+}
+
 /// Signs and verifies tokens.
 pub(super) struct Tokens {
     settings: TokenSettings,
     access: Vec<(String, EncodingKey, DecodingKey)>,
     refresh: (EncodingKey, DecodingKey),
     validation: Validation,
+    verified_access: VerifiedTokens<AccessToken>,
     clock: Clock,
     rng: Rng,
 }
@@ -103,6 +115,7 @@ impl Tokens {
             access: access.collect(),
             refresh: keys(&settings.refresh_key),
             validation: validation(),
+            verified_access: VerifiedTokens::new(),
             settings,
             clock,
             rng,
@@ -161,14 +174,19 @@ impl Tokens {
 
     /// Verifies an access token, and returns its user too. `None` when it is not one, expired, or not signed here.
     pub(super) fn read_access(&self, token: &str) -> Option<(UserId, TokenRef)> {
+        let access = self.verified_access.get_or_verify(token, || self.verify_access(token))?;
+        self.is_current(access.exp).then_some((access.user, access.token))
+    }
+
+    /// Verifies all but the expiry.
+    fn verify_access(&self, token: &str) -> Option<AccessToken> {
         let claims: AccessClaims =
             self.access.iter().find_map(|(_, _, verify)| verified(token, verify, &self.validation))?;
-        let is_valid = claims.typ == Kind::Access
-            && claims.iss == self.settings.issuer
-            && claims.aud == self.settings.audience
-            && self.is_current(claims.exp);
+        let is_valid =
+            claims.typ == Kind::Access && claims.iss == self.settings.issuer && claims.aud == self.settings.audience;
         let user = claims.sub.parse().map(UserId).ok()?;
-        is_valid.then_some((user, TokenRef { login: claims.sid, generation: claims.generation }))
+        let token = TokenRef { login: claims.sid, generation: claims.generation };
+        is_valid.then_some(AccessToken { user, token, exp: claims.exp })
     }
 
     /// Verifies a refresh token. `None` when it is not one, expired, or not signed here.

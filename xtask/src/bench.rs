@@ -1,20 +1,29 @@
 //! `cargo xtask bench`: the throughput of the service, as a ratio to a reference on the same machine. Service and reference take turns in one
 //! run, so that noise of the machine affects both alike. To add a row, add a file beside `me.rs` and list it in [`ROWS`]. The latency beside
-//! floods, that of events and the memory at rest have their own tables.
+//! floods, that of events, the start and the memory have their own tables. A run of all measurements writes docs/benchmarks.md.
 
 mod account;
+mod bare;
 mod charts;
+mod detection;
 mod detections;
+mod drain;
+mod embedded;
 mod env;
 mod http;
 mod latency;
 mod login;
+mod machine;
 mod me;
+mod memory;
 mod nats;
 mod overload;
 mod pgbench;
+mod references;
+mod report;
 mod rest;
 mod row;
+mod session;
 mod sessions;
 mod shares;
 mod wrk;
@@ -25,12 +34,24 @@ use anyhow::Result;
 
 use self::{
     env::BenchEnv,
+    report::{Report, Section},
     row::{Measured, Row},
 };
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 6] =
-    [me::row, login::row, sessions::row, charts::row, detections::row, overload::row];
+const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
+    bare::row,
+    me::row,
+    login::row,
+    session::row,
+    sessions::row,
+    detection::row,
+    detections::row,
+    charts::row,
+    drain::row,
+    embedded::row,
+    overload::row,
+];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The duration and the choice of measurements.
@@ -47,52 +68,71 @@ pub(crate) struct Options {
     only: String,
 }
 
+impl Options {
+    fn span(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    fn includes(&self, title: &str) -> bool {
+        title.contains(&self.only)
+    }
+}
+
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> {
     packages::ensure_present(&[wrk::PACKAGE])?;
     let env = BenchEnv::start(interrupt)?;
-    let rows = ROWS.iter().map(|row| row(&env)).collect::<Result<Vec<_>>>()?;
-    let mut table = Vec::new();
-    for row in rows.iter().filter(|row| row.title.contains(&options.only)) {
-        table.push(measure(row, &env, options)?);
+    let mut report = Report::default();
+    report.add(Section { title: "Throughput", text: rates(&env, &ROWS, options)? });
+    if options.includes(shares::TITLE) {
+        report.add(shares::measure(&env, options.span())?);
     }
-    print(&table, options);
-    if shares::TITLE.contains(&options.only) {
-        shares::measure_and_print(&env, Duration::from_secs(options.seconds))?;
-    }
-    if latency::TITLE.contains(&options.only) {
-        let span = Duration::from_secs(options.seconds);
+    if options.includes(latency::TITLE) {
         env.wait_until_idle()?;
-        latency::print(&latency::measure(&env, options.rounds, span)?)?;
+        report.add(latency::section(&latency::measure(&env, options.rounds, options.span())?)?);
     }
-    if rest::TITLE.contains(&options.only) {
-        rest::measure_and_print(&env, options.rounds)?;
+    if options.includes(rest::TITLE) {
+        report.add(rest::measure(&env, options.rounds)?);
+    }
+    if options.includes(memory::TITLE) {
+        report.add(memory::measure(&env, options.span())?);
+    }
+    if options.only.is_empty() {
+        report.write()?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Measures the rows one after the other. What only one of them needs runs only meanwhile.
+fn rates(env: &BenchEnv, rows: &[fn(&BenchEnv) -> Result<Row<'_>>], options: &Options) -> Result<String> {
+    let mut text = format!(
+        "Medians of {} rounds of {} s on {} cores.\n\n\
+         | what | a second | reference | a second | ratio | lowest–highest |\n|---|--:|---|--:|--:|---|\n",
+        options.rounds,
+        options.seconds,
+        env::cores()
+    );
+    for prepare in rows {
+        let row = prepare(env)?;
+        if options.includes(row.title) {
+            text.push_str(&format!("{}\n", measure(&row, env, options)?));
+        }
+    }
+    Ok(text)
+}
+
 /// Measures the reference and the service in turn, each when the service is idle.
-fn measure<'a>(row: &'a Row<'_>, env: &BenchEnv, options: &Options) -> Result<Measured<'a>> {
+fn measure(row: &Row<'_>, env: &BenchEnv, options: &Options) -> Result<Measured> {
     let mut measured = Measured::new(row);
     env.wait_until_idle()?;
     (row.reference)(WARM_UP)?;
     (row.ours)(WARM_UP)?;
-    let span = Duration::from_secs(options.seconds);
     for round in 1..=options.rounds {
         env.wait_until_idle()?;
-        let reference = (row.reference)(span)?;
+        let reference = (row.reference)(options.span())?;
         env.wait_until_idle()?;
-        let ours = (row.ours)(span)?;
+        let ours = (row.ours)(options.span())?;
         eprintln!("{} {round}/{}: {ours:.0} / {reference:.0} = {:.2}", row.title, options.rounds, ours / reference);
         measured.add(ours, reference);
     }
     Ok(measured)
-}
-
-fn print(table: &[Measured<'_>], options: &Options) {
-    println!("Medians of {} rounds of {} s on {} cores.\n", options.rounds, options.seconds, env::cores());
-    println!("| what | a second | reference | a second | ratio | lowest–highest |");
-    println!("|---|--:|---|--:|--:|---|");
-    for row in table {
-        println!("{row}");
-    }
 }

@@ -1,35 +1,42 @@
 //! The accounts of the measurements, created over HTTP.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
 
 use super::http;
-use crate::{interrupt::Interrupt, services::Mail, wait};
+use crate::{interrupt::Interrupt, wait};
 
 pub(crate) const EMAIL: &str = "bench@example.com";
 pub(crate) const PASSWORD: &str = "Larch-Quarry-Violin-72";
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// An account of the service at a port.
+#[derive(Clone)]
 pub(crate) struct Account {
-    pub(crate) email: String,
+    pub(crate) port: u16,
     pub(crate) access_token: String,
 }
 
 impl Account {
-    /// Registers, verifies with the code of the mail, and logs in.
-    pub(crate) fn create(port: u16, email: &str, mail: &Mail, interrupt: &Interrupt) -> Result<Self> {
+    /// Registers, verifies with the code of the mail that arrives in the folder `mails`, and logs in.
+    pub(crate) fn create(port: u16, email: &str, mails: &Path, interrupt: &Interrupt) -> Result<Self> {
         let mut form = Self::credentials(email);
         form["first_name"] = "Bench".into();
         form["last_name"] = "Mark".into();
         http::post(port, "/api/v1/auth/register", "", &form)?;
-        let otp = wait::until("the mail with the code", MAIL_TIMEOUT, interrupt, || Ok(mailed_code(mail, email)))?;
+        let otp = wait::until("the mail with the code", MAIL_TIMEOUT, interrupt, || Ok(mailed_code(mails, email)))?;
         http::post(port, "/api/v1/auth/verify-otp", "", &json!({"email": email, "otp": otp}))?;
         let login = http::post(port, "/api/v1/auth/login", "", &Self::credentials(email))?;
         let access_token = login["access_token"].as_str().context("no access token")?.to_owned();
-        Ok(Self { email: email.to_owned(), access_token })
+        Ok(Self { port, access_token })
+    }
+
+    /// The same for the server at another port.
+    pub(crate) fn at(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
     }
 
     /// The body of a login.
@@ -39,8 +46,8 @@ impl Account {
 }
 
 /// The code is the only run of six digits in a mail's text.
-fn mailed_code(mail: &Mail, email: &str) -> Option<String> {
-    let arrived = fs::read_dir(mail.dir().join("new")).ok()?;
+fn mailed_code(mails: &Path, email: &str) -> Option<String> {
+    let arrived = fs::read_dir(mails).ok()?;
     arrived.flatten().find_map(|file| {
         let raw = fs::read(file.path()).ok()?;
         let read = MessageParser::default().parse(&raw)?;

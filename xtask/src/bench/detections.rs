@@ -34,37 +34,64 @@ select to_char(clock_timestamp(), 'YYYYMMDDHH24MISSUS') || '-' || :r || '-' || i
 from detected;
 ";
 
+/// A session into which detections are streamed.
+pub(super) struct Stream<'a> {
+    env: &'a BenchEnv,
+    name: &'static str,
+    session: Value,
+    body: Value,
+}
+
 pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
-    let session = http::post(env.port(), "/api/v1/sessions/", env.access_token(), &json!({}))?["id"].clone();
-    let path = format!("/api/v1/sessions/{session}/detections");
     let body = Value::from(vec![json!({ "emotion": "happy", "confidence": 0.93 }); BATCH]);
-    let stream = Load::post(env, &path, CALLERS, &body.to_string())?;
-    let inserts = matching_script(env, &session, &path, &body)?;
+    let stream = Stream::start(env, "detections", body)?;
+    let (load, inserts) = (stream.load()?, stream.reference(STATEMENT, &[format!("at_once={BATCH}")])?);
     Ok(Row {
         title: "POST /sessions/{id}/detections, 100 each, 64 callers",
-        ours: Box::new(move |span| stream.run(span)),
+        ours: Box::new(move |span| load.run(span)),
         reference_title: "pgbench, 64 clients, the same 400 rows in one statement",
         reference: Box::new(move |span| inserts.run(span)),
     })
 }
 
-/// Copies the row of an event that the service wrote, so that both sides write the same number of bytes.
-fn matching_script<'a>(env: &'a BenchEnv, session: &Value, path: &str, body: &Value) -> Result<Script<'a>> {
-    http::post(env.port(), path, env.access_token(), body)?;
-    let aggregate = format!("session/{session}");
-    let detected = "envelope like '%emotion.detected%'";
-    let envelope =
-        env.query(&format!("select envelope from events where aggregate = '{aggregate}' and {detected} limit 1"))?;
-    let user_id = pgbench::user(env, "detections@example.com")?;
-    let sessions = SESSIONS.replace(":user_id", &user_id).replace(":clients", &CALLERS.to_string());
-    let first = format!("with created as ({sessions}) select min(id) from created");
-    let first_session = env.services().postgres.query(REFERENCE_DATABASE, &first)?;
-    let variables = [
-        format!("at_once={BATCH}"),
-        format!("first_session={first_session}"),
-        format!("user_id={user_id}"),
-        format!("aggregate={aggregate}"),
-        format!("envelope={envelope}"),
-    ];
-    Script::new(env, "detections", STATEMENT, CALLERS, variables.into())
+impl<'a> Stream<'a> {
+    /// Starts a session and posts `body` once.
+    pub(super) fn start(env: &'a BenchEnv, name: &'static str, body: Value) -> Result<Self> {
+        let session = http::post(env.port(), "/api/v1/sessions/", env.access_token(), &json!({}))?["id"].clone();
+        let stream = Self { env, name, session, body };
+        http::post(env.port(), &stream.path(), env.access_token(), &stream.body)?;
+        Ok(stream)
+    }
+
+    fn path(&self) -> String {
+        format!("/api/v1/sessions/{}/detections", self.session)
+    }
+
+    pub(super) fn load(&self) -> Result<Load> {
+        Load::post(self.env, &self.path(), CALLERS, &self.body.to_string())
+    }
+
+    /// `statement` with sessions of its own. It has a copy of the row of an event that the service wrote, so that both sides write the same
+    /// number of bytes.
+    pub(super) fn reference(&self, statement: &str, variables: &[String]) -> Result<Script<'a>> {
+        let aggregate = format!("session/{}", self.session);
+        let detected = "envelope like '%emotion.detected%'";
+        let select = format!("select envelope from events where aggregate = '{aggregate}' and {detected} limit 1");
+        let envelope = self.env.query(&select)?;
+        let user_id = pgbench::user(self.env, &format!("{}@example.com", self.name))?;
+        let first_session = self.first_session(&user_id)?;
+        let own = [
+            format!("first_session={first_session}"),
+            format!("user_id={user_id}"),
+            format!("aggregate={aggregate}"),
+            format!("envelope={envelope}"),
+        ];
+        Script::new(self.env, self.name, statement, CALLERS, [variables, &own].concat())
+    }
+
+    fn first_session(&self, user_id: &str) -> Result<String> {
+        let sessions = SESSIONS.replace(":user_id", user_id).replace(":clients", &CALLERS.to_string());
+        let first = format!("with created as ({sessions}) select min(id) from created");
+        self.env.services().postgres.query(REFERENCE_DATABASE, &first)
+    }
 }

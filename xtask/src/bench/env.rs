@@ -30,44 +30,80 @@ const DATABASE: &str = "bench";
 pub(crate) const REFERENCE_DATABASE: &str = "bench_reference";
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The environment variables of a service.
+type Settings = Vec<(&'static str, String)>;
+
 /// Fields are dropped in this order, so that the service stops before its servers.
 pub(crate) struct BenchEnv {
-    _service: Process,
+    service: Node,
     binary: PathBuf,
+    references: PathBuf,
+    settings: Settings,
     services: Services,
-    port: u16,
     account: Account,
     interrupt: Interrupt,
 }
 
+/// A running service. Dropping it stops the service.
+pub(crate) struct Node {
+    process: Process,
+    pub(crate) port: u16,
+    /// Its folder for data.
+    pub(crate) data: PathBuf,
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
 impl BenchEnv {
     pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
-        let binary = build(interrupt)?;
+        let (binary, references) = (build("faceofmind", interrupt)?, build("bench-references", interrupt)?);
         let services = Services::start(Durability::On, interrupt)?;
-        let [port] = free_ports()?;
-        let environment = environment(&services, port)?;
-        create_databases(&services, &binary, &environment)?;
-        let service = serve(services.dir.path(), &binary, &environment, port, interrupt)?;
-        let account = Account::create(port, EMAIL, &services.mail, interrupt)?;
-        Ok(Self { _service: service, binary, services, port, account, interrupt: interrupt.clone() })
+        let settings = settings(&services)?;
+        create_databases(&services, &binary, &settings)?;
+        let service = serve(services.dir.path(), &binary, settings.clone(), interrupt)?;
+        let account = Account::create(service.port, EMAIL, &services.mail.arrived(), interrupt)?;
+        Ok(Self { service, binary, references, settings, services, account, interrupt: interrupt.clone() })
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// Starts another service on the embedded profile, or again on the data of an earlier one with this name.
+    pub(crate) fn embedded(&self, name: &str, settings: &[(&'static str, &str)]) -> Result<Node> {
+        self.start_node(name, with(vec![("OPERATOR_ADDR", String::new())], settings))
     }
 
-    /// Starts another service on the embedded profile, with its data in another folder.
-    pub(crate) fn embedded(&self) -> Result<Process> {
-        let [port] = free_ports()?;
-        let dir = self.dir().join("embedded");
+    /// Starts another node of the service on the same servers, with these settings of its own.
+    pub(crate) fn another_node(&self, name: &str, settings: &[(&'static str, &str)]) -> Result<Node> {
+        self.start_node(name, with(self.settings.clone(), settings))
+    }
+
+    fn start_node(&self, name: &str, settings: Settings) -> Result<Node> {
+        let dir = self.dir().join(name);
         fs::create_dir_all(&dir)?;
-        let data = dir.join("data").display().to_string();
-        let environment = [("PORT", port.to_string()), ("OPERATOR_ADDR", String::new()), ("DATA_DIR", data)];
-        serve(&dir, &self.binary, &environment, port, &self.interrupt)
+        serve(&dir, &self.binary, settings, &self.interrupt)
+    }
+
+    /// Creates an SQLite file with the schema of the embedded profile.
+    pub(crate) fn sqlite_file(&self, name: &str) -> Result<PathBuf> {
+        let data = self.dir().join(name);
+        fs::create_dir_all(&data)?;
+        process::output(Command::new(&self.binary).arg("migrate").env_clear().env("DATA_DIR", &data))?;
+        Ok(data.join("faceofmind.db"))
+    }
+
+    /// The program of the references.
+    pub(crate) fn references(&self) -> &Path {
+        &self.references
+    }
+
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.service.port
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -80,7 +116,7 @@ impl BenchEnv {
 
     /// Creates another account than the shared one.
     pub(crate) fn another_account(&self, email: &str) -> Result<Account> {
-        Account::create(self.port, email, &self.services.mail, &self.interrupt)
+        Account::create(self.port(), email, &self.services.mail.arrived(), &self.interrupt)
     }
 
     pub(crate) fn services(&self) -> &Services {
@@ -89,6 +125,10 @@ impl BenchEnv {
 
     pub(crate) fn dir(&self) -> &Path {
         self.services.dir.path()
+    }
+
+    pub(crate) fn service_id(&self) -> u32 {
+        self.service.id()
     }
 
     /// Queries the service's database.
@@ -109,22 +149,21 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-fn build(interrupt: &Interrupt) -> Result<PathBuf> {
+/// Builds the program of a package, which has its name.
+fn build(package: &str, interrupt: &Interrupt) -> Result<PathBuf> {
     let mut build = process::command(cargo(), Stop::Term, None);
-    build.args(["build", "--release", "--package", "faceofmind", "--bin", "faceofmind"]);
+    build.args(["build", "--release", "--package", package, "--bin", package]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
-    ensure!(status.success(), "the service does not build");
-    Ok(Workspace::read()?.target_dir.join("release/faceofmind"))
+    ensure!(status.success(), "{package} does not build");
+    Ok(Workspace::read()?.target_dir.join("release").join(package))
 }
 
-/// All environment variables of the service. It inherits none.
-fn environment(services: &Services, port: u16) -> Result<Vec<(&'static str, String)>> {
+/// All environment variables of the service, but for those of its place. It inherits none.
+fn settings(services: &Services) -> Result<Settings> {
     Ok(vec![
         ("FACEOFMIND_ENV", "production".to_owned()),
         ("HOST", "127.0.0.1".to_owned()),
-        ("PORT", port.to_string()),
         ("OPERATOR_ADDR", String::new()),
-        ("DATA_DIR", services.dir.path().join("data").display().to_string()),
         ("DATABASE_URL", format!("{}/{DATABASE}", services.postgres.url())),
         ("REDIS_URL", format!("{}/0", services.redis.url())),
         ("NATS_URL", services.nats.url(0)),
@@ -150,25 +189,27 @@ fn secret() -> Result<String> {
 }
 
 /// The reference database is a copy of the service's database before its first use.
-fn create_databases(services: &Services, binary: &Path, environment: &[(&str, String)]) -> Result<()> {
+fn create_databases(services: &Services, binary: &Path, settings: &Settings) -> Result<()> {
     let create = |sql: &str| services.postgres.query("postgres", sql);
     create(&format!("create database {DATABASE}"))?;
     let mut migrate = Command::new(binary);
-    process::output(migrate.arg("migrate").env_clear().envs(environment.iter().cloned()))?;
+    let data = services.dir.path().join("data");
+    process::output(migrate.arg("migrate").env_clear().envs(settings.iter().cloned()).env("DATA_DIR", data))?;
     create(&format!("create database {REFERENCE_DATABASE} template {DATABASE}")).map(drop)
 }
 
-/// Starts the service and waits until it is ready. Its log is in `dir`.
-fn serve(
-    dir: &Path,
-    binary: &Path,
-    environment: &[(&'static str, String)],
-    port: u16,
-    interrupt: &Interrupt,
-) -> Result<Process> {
+/// Replaces settings. An empty value means the default.
+fn with(settings: Settings, own: &[(&'static str, &str)]) -> Settings {
+    let kept = settings.into_iter().filter(|(name, _)| own.iter().all(|(replaced, _)| name != replaced));
+    kept.chain(own.iter().map(|&(name, value)| (name, value.to_owned()))).collect()
+}
+
+/// Starts the service and waits until it is ready. Its log and its data are in `dir`.
+fn serve(dir: &Path, binary: &Path, settings: Settings, interrupt: &Interrupt) -> Result<Node> {
+    let ([port], data) = (free_ports()?, dir.join("data"));
     let mut command = process::command(binary, Stop::Term, None);
-    command.arg("serve").env_clear().envs(environment.iter().cloned());
-    let mut service = Process::server("faceofmind", command, Stop::Term, dir)?;
-    service.ready(interrupt, || http::get(port, "/ready").is_ok())?;
-    Ok(service)
+    command.arg("serve").env_clear().envs(settings).env("PORT", port.to_string()).env("DATA_DIR", &data);
+    let mut process = Process::server("faceofmind", command, Stop::Term, dir)?;
+    process.ready(interrupt, || http::get(port, "/ready").is_ok())?;
+    Ok(Node { process, port, data })
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{env::BenchEnv, http, nats::Client};
+use super::{env::BenchEnv, http, nats::Client, report::Section};
 use crate::wait::Stopwatch;
 
 pub(crate) const TITLE: &str = "from a change to a subscriber";
@@ -149,18 +149,17 @@ impl fmt::Display for Latencies {
     }
 }
 
-/// Prints the table with its explanation.
-pub(crate) fn print(table: &[Latencies]) -> Result<()> {
+/// The table with its explanation.
+pub(crate) fn section(table: &[Latencies]) -> Result<Section> {
     ensure!(table.iter().all(|side| !side.took.is_empty()), "nothing was measured");
-    println!(
-        "\nFrom an event's `time`, taken before the commit, to its receipt by a push consumer on this machine, in ms.\n"
+    let mut text = format!(
+        "From an event's `time`, taken before the commit, to its receipt by a push consumer on this machine, in ms.\n\n\
+         | {TITLE} | sent a second | p50 | p99 | slowest |\n|---|--:|--:|--:|--:|\n"
     );
-    println!("| {TITLE} | sent a second | p50 | p99 | slowest |");
-    println!("|---|--:|--:|--:|--:|");
     for side in table {
-        println!("{side}");
+        text.push_str(&format!("{side}\n"));
     }
-    Ok(())
+    Ok(Section { title: "Latency of events", text })
 }
 
 #[cfg(test)]

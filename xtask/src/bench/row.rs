@@ -16,14 +16,15 @@ pub(crate) struct Row<'a> {
 }
 
 /// A row and the rates of its rounds.
-pub(crate) struct Measured<'a> {
-    row: &'a Row<'a>,
+pub(crate) struct Measured {
+    title: &'static str,
+    reference_title: &'static str,
     rounds: Vec<(f64, f64)>,
 }
 
-impl<'a> Measured<'a> {
-    pub(crate) fn new(row: &'a Row<'a>) -> Self {
-        Self { row, rounds: Vec::new() }
+impl Measured {
+    pub(crate) fn new(row: &Row<'_>) -> Self {
+        Self { title: row.title, reference_title: row.reference_title, rounds: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, ours: f64, reference: f64) {
@@ -36,7 +37,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-impl fmt::Display for Measured<'_> {
+impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = median(&sorted(self.rounds.iter().map(|round| round.0)));
         let reference = median(&sorted(self.rounds.iter().map(|round| round.1)));
@@ -45,8 +46,8 @@ impl fmt::Display for Measured<'_> {
         write!(
             f,
             "| {} | {ours:.0} | {} | {reference:.0} | **{:.2}** | {lowest:.2}–{highest:.2} |",
-            self.row.title,
-            self.row.reference_title,
+            self.title,
+            self.reference_title,
             median(&ratios),
         )
     }

@@ -11,6 +11,7 @@ use super::{
     charts::{self, History},
     env::BenchEnv,
     http,
+    report::Section,
     wrk::Load,
 };
 
@@ -31,15 +32,19 @@ struct Share {
     other: Load,
 }
 
-pub(crate) fn measure_and_print(env: &BenchEnv, span: Duration) -> Result<()> {
-    println!("\nThe 99th percentile of one connection alone and {TITLE} of another caller, in ms.\n");
-    println!("| flood | the other caller | alone | beside | refused | within its share |");
-    println!("|---|---|--:|--:|--:|---|");
+pub(crate) fn measure(env: &BenchEnv, span: Duration) -> Result<Section> {
+    let mut text = format!(
+        "The 99th percentile of one connection alone and {TITLE} of another caller's {CONNECTIONS}, in ms. Within its share: nothing was \
+         refused, and the other takes at most twice its time alone, or {FLOOR_MS} ms.\n\n\
+         | flood | the other caller | alone | beside | ratio | refused | within its share |\n|---|---|--:|--:|--:|--:|---|\n"
+    );
     for share in shares(env)? {
         env.wait_until_idle()?;
-        println!("{}", share.measure(span)?);
+        let line = share.measure(span)?;
+        eprintln!("{line}");
+        text.push_str(&(line + "\n"));
     }
-    Ok(())
+    Ok(Section { title: "Beside a flood", text })
 }
 
 impl Share {
@@ -54,7 +59,8 @@ impl Share {
         })?;
         let is_within = refused == 0 && beside <= (2.0 * alone).max(FLOOR_MS);
         let (verdict, other) = (if is_within { "yes" } else { "**no**" }, self.other.path());
-        Ok(format!("| {} | {other} | {alone:.1} | {beside:.1} | {refused} | {verdict} |", self.resource))
+        let ratio = beside / alone;
+        Ok(format!("| {} | `{other}` | {alone:.1} | {beside:.1} | {ratio:.1} | {refused} | {verdict} |", self.resource))
     }
 }
 
@@ -77,6 +83,7 @@ fn shares(env: &BenchEnv) -> Result<Vec<Share>> {
     let share = |resource, flood, other| Share { resource, flood, other };
     Ok(vec![
         share("log-ins", post_flood("/api/v1/auth/login", &wrong_password())?, log_in()?),
+        share("log-ins", post_flood("/api/v1/auth/login", &wrong_password())?, get("/api/v1/auth/me")?),
         share(
             "passwords that are dear to rate",
             post_flood("/api/v1/auth/register", &dear_password())?,

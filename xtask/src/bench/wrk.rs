@@ -1,6 +1,11 @@
 //! The load generator wrk: each connection sends the next request when the last one is answered.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,6 +20,9 @@ use crate::{
 
 pub(crate) const PACKAGE: Package =
     Package { name: "wrk", is_present: || process::find("wrk").is_some(), daemon: None };
+
+/// Numbers the scripts.
+static LOADS: AtomicUsize = AtomicUsize::new(0);
 
 /// A request that wrk sends in a loop.
 pub(crate) struct Load {
@@ -58,8 +66,8 @@ impl Load {
         method: &str,
         body: &str,
     ) -> Result<Self> {
-        let name = format!("{method}{}-{}", path.replace(['/', '?', '='], "-"), account.email);
-        let script = env.dir().join(format!("{name}.lua"));
+        let number = LOADS.fetch_add(1, Ordering::Relaxed);
+        let script = env.dir().join(format!("load-{number}.lua"));
         let text = format!(
             "wrk.method = \"{method}\"\n\
              wrk.headers[\"Content-Type\"] = \"application/json\"\n\
@@ -68,13 +76,19 @@ impl Load {
             account.access_token
         );
         fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
-        Ok(Self { url: format!("{}{path}", env.url()), connections, script })
+        Ok(Self { url: format!("http://127.0.0.1:{}{path}", account.port), connections, script })
     }
 
     /// The requests answered with 2xx in a second. Any other response, or none, is an error.
     pub(crate) fn run(&self, span: Duration) -> Result<f64> {
         let report = self.report(span)?;
         no_refusals(&report).and_then(|()| served(&report)).with_context(|| self.url.clone())
+    }
+
+    /// How many requests were answered with 2xx. Any other response, or none, is an error.
+    pub(crate) fn count(&self, span: Duration) -> Result<u64> {
+        let report = self.report(span)?;
+        no_refusals(&report).and_then(|()| requests(&report)).with_context(|| self.url.clone())
     }
 
     /// The same where the service refuses some. A request that is not answered within 2 s, or whose connection fails, is an error.
@@ -147,13 +161,17 @@ fn no_refusals(report: &str) -> Result<()> {
 const ERRORS: &str = "Socket errors:";
 const REFUSED: &str = "Non-2xx or 3xx responses:";
 
+fn requests(report: &str) -> Result<u64> {
+    let line = report.lines().find_map(|line| line.trim().split_once(" requests in "));
+    line.and_then(|(count, _)| count.parse().ok()).with_context(|| format!("cannot read wrk's report: {report}"))
+}
+
 /// The requests answered with 2xx in a second.
 fn served(report: &str) -> Result<f64> {
     let read = || {
         let rate: f64 = after("Requests/sec:", report)?.parse().ok()?;
-        let all = report.lines().find_map(|line| line.trim().split_once(" requests in "))?.0.parse::<f64>().ok()?;
         let refused: f64 = after(REFUSED, report).unwrap_or("0").parse().ok()?;
-        Some(rate * (1.0 - refused / all))
+        Some(rate * (1.0 - refused / requests(report).ok()?.max(1) as f64))
     };
     read().with_context(|| format!("cannot read wrk's report: {report}"))
 }

@@ -46,6 +46,11 @@ impl Mail {
         self.port
     }
 
+    /// Where mails arrive.
+    pub(crate) fn arrived(&self) -> PathBuf {
+        self.dir.join("new")
+    }
+
     /// The Maildir. Each mail is a file in its folder `new`.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

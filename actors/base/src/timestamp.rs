@@ -116,8 +116,8 @@ impl Encode<'_, Postgres> for Timestamp {
 impl<'r> Decode<'r, Postgres> for Timestamp {
     fn decode(value: <Postgres as Backend>::ValueRef<'r>) -> Result<Self, BoxDynError> {
         let micros = <i64 as Decode<Postgres>>::decode(value)?;
-        let is_finite = (i64::MIN + 1..i64::MAX).contains(&micros);
-        let since_1970 = micros.checked_add(POSTGRES_EPOCH).filter(|_| is_finite);
+        // The infinities are the least and the greatest number, of which the greatest overflows.
+        let since_1970 = micros.checked_add(POSTGRES_EPOCH).filter(|_| micros != i64::MIN);
         Ok(Self(since_1970.ok_or("an infinite timestamp is not supported")?))
     }
 }

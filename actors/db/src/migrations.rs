@@ -5,13 +5,19 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::{
     AssertSqlSafe, PgConnection, Row as _,
-    migrate::{MigrateError, Migration as SqlMigration, Migrator},
+    migrate::{Migration as SqlMigration, Migrator},
 };
 
-use self::files::{built_in, concurrent_index, dropped_by, in_transaction};
+use self::{
+    error::{explain, is_lock_wait},
+    files::{built_in, concurrent_index, dropped_by, in_transaction},
+};
 use crate::{Connection, Database, StoreError, Tx, lease, with_conn};
 
+mod error;
 mod files;
+
+pub use self::error::MigrationError;
 
 /// The lock of what applies or reverts migrations.
 const MIGRATIONS: &str = "migrations";
@@ -25,55 +31,11 @@ const LONG_LOCK_TIMEOUT: &str = "1500ms";
 const PAUSE: Duration = Duration::from_millis(100);
 /// The tries after the first one, of a migration: for at least 90 s.
 const MAX_TRIES: u32 = 300;
-/// A wait is logged after so many tries, at least 5 s.
+/// The program logs a wait after this many tries, at least 5 s.
 const TRIES_UNTIL_LOGGED: u32 = 50;
 
 /// The migration that creates the table of leases.
 const LEASES: i64 = 2;
-
-/// Why the database does not have the schema of this binary.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrationError {
-    /// The database holds tables, but no migration of this program.
-    #[error(
-        "the database holds tables that this program did not make ({0}, …). \
-         Point DATABASE_URL at an empty database, or at one of an earlier version of this program"
-    )]
-    UnknownTables(String),
-    /// A later version of the program migrated the database.
-    #[error("the database is at migration {0}, which this version does not know. Install the version that made it")]
-    DatabaseTooNew(i64),
-    /// The text of an applied migration differs from the one built in.
-    #[error(
-        "migration {0} of the database is not the one built into this program. Restore a backup, or install the version that made it"
-    )]
-    ChecksumMismatch(i64),
-    /// Reverting a migration would drop rows.
-    #[error("taking back migration {version} drops {dropped}, which holds {rows} rows. Add --force to lose them")]
-    WouldLoseData {
-        /// The migration's number.
-        version: i64,
-        /// A table or a column that the revert would drop.
-        dropped: String,
-        /// The number of its rows.
-        rows: i64,
-    },
-    /// A service runs on the database. Reverting a migration would break its statements.
-    #[error(
-        "a service uses the database (`{0}` leads its nodes): stop every node, then run this again. A node that was killed leads until its \
-         lease expires"
-    )]
-    InUse(String),
-    /// Another program, or a vacuum, holds a table that a migration changes.
-    #[error("a long transaction or a vacuum holds a table that migration {0} changes: end it, then migrate again")]
-    TablesInUse(i64),
-    /// The database did not answer or rejected a statement.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A migration failed, and changed nothing.
-    #[error("a migration failed: {0}")]
-    Failed(MigrateError),
-}
 
 /// A migration and whether the database has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -332,21 +294,6 @@ async fn ensure_no_data_loss(tx: &mut Tx, db: &Database, version: i64) -> Result
         }
     }
     Ok(())
-}
-
-fn explain(error: MigrateError) -> MigrationError {
-    match error {
-        MigrateError::VersionMismatch(version) => MigrationError::ChecksumMismatch(version),
-        MigrateError::VersionMissing(version) => MigrationError::DatabaseTooNew(version),
-        MigrateError::ExecuteMigration(error, version) if is_lock_wait(&error) => MigrationError::TablesInUse(version),
-        other => MigrationError::Failed(other),
-    }
-}
-
-/// Whether a statement waited in vain for a lock: PostgreSQL's `lock_not_available` and `deadlock_detected`.
-fn is_lock_wait(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| ["55P03", "40P01"].contains(&&*code))
 }
 
 #[cfg(test)]

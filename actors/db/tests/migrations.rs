@@ -14,6 +14,7 @@ use faceofmind_testing as testing;
 const COUNTS: i64 = 13;
 /// One that makes an index while other programs write.
 const CONCURRENT: i64 = 14;
+const SEVERAL_EVENTS: i64 = 17;
 /// The migration that counts the comments.
 const COMMENTS: i64 = 15;
 
@@ -77,6 +78,60 @@ async fn what_follows_from_other_rows_is_dropped_without_force_and_made_again() 
             rows("SELECT count(*) FROM facial_data").await + rows("SELECT count(*) FROM uncounted_sessions").await;
         assert_eq!(again, 2, "the session is to be counted");
     }
+}
+
+/// Rows of several events cannot be read by earlier versions.
+#[tokio::test]
+async fn rows_of_several_events_become_rows_of_one_event_again() {
+    for db in testing::databases().await {
+        let at = if matches!(db, Database::Postgres(_)) { "now()" } else { "1" };
+        let row = |id: &str, lines: &[&str], position: &str| {
+            let envelope: Vec<_> = lines.iter().map(|line| format!("{{\"id\":\"{line}\"}}")).collect();
+            let (envelope, count) = (envelope.join("\n"), lines.len().max(2));
+            format!("('{id}', 'session/1', 1, '{envelope}', {at}, {position}, {count})")
+        };
+        let rows = [
+            row("a", &["a", "b", "c"], "4"),
+            row("erased", &[], "6"),
+            row("d", &["d", "e"], "NULL"),
+            "('f', 'session/1', 1, '{\"id\":\"f\"}', 1, NULL, 1)".replace(" 1, NULL", &format!(" {at}, NULL")),
+        ];
+        let insert =
+            "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at, position, event_count) VALUES ";
+        testing::run(&db, &format!("{insert}{}", rows.join(", "))).await;
+        while down(&db, false).await.expect("nothing is lost").expect("a step").version > SEVERAL_EVENTS {}
+        let found: Vec<(String, String, Option<i64>)> = {
+            let mut reader = db.read_conn().await.expect("a connection");
+            let sql = "SELECT id, envelope, position FROM events ORDER BY position IS NULL, position, seq";
+            with_conn!(reader.connection(), c => sqlx::query_as(sql).fetch_all(c).await).expect("reads")
+        };
+        let single = |id: &str, position| (id.to_owned(), format!("{{\"id\":\"{id}\"}}"), position);
+        let erased = ("erased".to_owned(), String::new(), Some(6));
+        let expected = [
+            single("a", Some(2)),
+            single("b", Some(3)),
+            single("c", Some(4)),
+            erased,
+            single("d", None),
+            single("e", None),
+            single("f", None),
+        ];
+        assert_eq!(found, expected);
+        migrate(&db).await.expect("migrates");
+    }
+}
+
+/// They would refuse rows of several events, and publish later events of the same session.
+#[tokio::test]
+async fn a_node_of_an_earlier_version_does_not_lead() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let (now, length) = (Clock::system().now(), Duration::from_secs(60));
+    while down(&db, false).await.expect("no rows").expect("a step").version > SEVERAL_EVENTS {}
+    assert!(lease::acquire(&db, "publisher", "earlier", now, length).await.expect("leads"));
+    migrate(&db).await.expect("migrates");
+    assert!(!lease::acquire(&db, "publisher", "earlier", now, length).await.expect("asks"));
+    lease::release(&db, "publisher", "earlier").await.expect("does not fail");
+    assert!(lease::acquire(&db, "event publisher", "later", now, length).await.expect("leads"));
 }
 
 #[tokio::test]
@@ -215,12 +270,12 @@ async fn two_concurrent_runs_both_succeed() {
 async fn no_migration_is_reverted_while_a_node_leads() {
     let db = testing::databases().await.pop().expect("PostgreSQL");
     let (now, length) = (Clock::system().now(), Duration::from_secs(60));
-    assert!(lease::acquire(&db, "publisher", "node 1", now, length).await.expect("acquires"));
+    assert!(lease::acquire(&db, "work", "node 1", now, length).await.expect("acquires"));
     for force in [false, true] {
         let refused = down(&db, force).await.expect_err("a node leads");
         assert!(matches!(&refused, MigrationError::InUse(holder) if holder == "node 1"), "{refused}");
     }
-    lease::release(&db, "publisher", "node 1").await.expect("releases");
+    lease::release(&db, "work", "node 1").await.expect("releases");
     assert!(down(&db, false).await.expect("reverts").is_some());
 }
 

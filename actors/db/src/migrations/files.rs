@@ -7,8 +7,9 @@ use sqlx::{
     migrate::{Migration as SqlMigration, MigrationType, Migrator},
 };
 
-/// Tables whose rows follow from those of other tables. Dropping them loses nothing.
-const DERIVED: [&str; 3] = ["emotion_counts", "uncounted_sessions", "comment_counts"];
+/// Tables whose rows follow from those of other tables, and columns that follow from others. Dropping them loses nothing.
+const DERIVED: [&str; 5] =
+    ["emotion_counts", "uncounted_sessions", "comment_counts", "single_events", "events.event_count"];
 /// The number 9 was never used.
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| with_ways_back(&sqlx::migrate!("../../migrations/postgres")));
 /// Its own files, and for each version without one the file of PostgreSQL with the types of SQLite.
@@ -104,11 +105,14 @@ pub(super) fn concurrent_index(step: &SqlMigration) -> Option<(String, String)> 
 /// What a line of [`way_back`] drops: its name, its table, and the condition for rows that hold something of it.
 pub(super) fn dropped_by(line: &str) -> Option<(String, &str, String)> {
     let line = line.trim_end_matches(';');
-    if let Some(table) = line.strip_prefix("drop table ").filter(|table| !DERIVED.contains(table)) {
-        return Some((table.to_owned(), table, "true".to_owned()));
-    }
-    let (table, column) = line.strip_prefix("alter table ")?.split_once(" drop column ")?;
-    Some((format!("{table}.{column}"), table, format!("{column} IS NOT NULL")))
+    let dropped = match line.strip_prefix("drop table ") {
+        Some(table) => (table.to_owned(), table, "true".to_owned()),
+        None => {
+            let (table, column) = line.strip_prefix("alter table ")?.split_once(" drop column ")?;
+            (format!("{table}.{column}"), table, format!("{column} IS NOT NULL"))
+        }
+    };
+    Some(dropped).filter(|(name, ..)| !DERIVED.contains(&name.as_str()))
 }
 
 #[cfg(test)]

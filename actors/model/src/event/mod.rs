@@ -139,15 +139,16 @@ impl PublishedEvent {
     }
 }
 
-/// Returns the NATS subject of an envelope, or `None` when the text is not an envelope of this program.
-pub fn subject_of(envelope: &str, user_id: UserId) -> Option<String> {
+/// Returns the id and the NATS subject of an envelope, or `None` when the text is not an envelope of this program.
+pub fn id_and_subject_of(envelope: &str, user_id: UserId) -> Option<(String, String)> {
     #[derive(Deserialize)]
-    struct Head<'a> {
+    struct Head {
+        id: String,
         #[serde(rename = "type")]
-        kind: &'a str,
+        kind: String,
     }
-    let head: Head<'_> = serde_json::from_str(envelope).ok()?;
-    Some(format!("{}.{user_id}", head.kind))
+    let Head { id, kind } = serde_json::from_str(envelope).ok()?;
+    Some((id, format!("{kind}.{user_id}")))
 }
 
 /// Returns the pattern of all NATS subjects of events about a user.

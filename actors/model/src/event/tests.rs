@@ -25,7 +25,8 @@ fn an_envelope_is_a_cloud_event() {
         "data": { "user_id": 7, "session_id": 12, "start_time": "2025-11-23T19:20:00.123456+00:00" },
     });
     assert_eq!(envelope, expected);
-    assert_eq!(subject_of(event.envelope(), UserId(7)).as_deref(), Some("faceofmind.v1.session.started.7"));
+    let subject = "faceofmind.v1.session.started.7".to_owned();
+    assert_eq!(id_and_subject_of(event.envelope(), UserId(7)), Some((event.id().to_string(), subject)));
     assert_eq!(event.id().get_version_num(), 7);
 }
 
@@ -46,7 +47,8 @@ fn a_deletion_has_the_type_that_consumers_match() {
         NOW,
         &Rng::seeded(1),
     );
-    assert_eq!(subject_of(event.envelope(), UserId(7)), Some(format!("{USER_DELETED}.7")));
+    let (_, subject) = id_and_subject_of(event.envelope(), UserId(7)).expect("an envelope");
+    assert_eq!(subject, format!("{USER_DELETED}.7"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use faceofmind_model::event::PublishedEvent;
 use faceofmind_runtime::ConcurrencyLimit;
 use tokio::sync::broadcast;
 
-use super::{Settings, store};
+use super::{Settings, store::published};
 
 /// Events read from the outbox at once.
 pub(super) const PAGE: usize = 256;
@@ -55,7 +55,7 @@ impl EventBus {
     /// outbox, so that what it does not read there comes over the bus.
     pub(super) async fn init(&self) -> Result<(), StoreError> {
         if self.position() == UNINITIALIZED {
-            let last = store::last_position(&self.db).await?;
+            let last = published::last_position(&self.db).await?;
             let _set_by_another =
                 self.position.compare_exchange(UNINITIALIZED, last, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -76,7 +76,7 @@ impl EventBus {
     /// Publishes to the subscribers what the outbox holds after the bus's position.
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         if self.subscribers() == 0 {
-            let last = store::last_position(&self.db).await?;
+            let last = published::last_position(&self.db).await?;
             // A subscriber that came meanwhile may have read the outbox before `last`.
             if self.subscribers() == 0 {
                 self.position.store(last, Ordering::Relaxed);
@@ -84,7 +84,7 @@ impl EventBus {
             }
         }
         loop {
-            let page = store::published_after(&self.db, self.position(), None, PAGE).await?;
+            let page = published::after(&self.db, self.position(), None, PAGE).await?;
             self.send(page.events);
             self.position.store(page.last, Ordering::Relaxed);
             if !page.more {

@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 
 use super::{
     bus::{EventBus, PAGE},
-    store,
+    store::published,
 };
 
 /// Why no feed was opened.
@@ -59,7 +59,7 @@ impl EventBus {
         let permit = self.limit.acquire(listener)?;
         let receiver = self.subscribe();
         self.init().await?;
-        let (first, last) = store::kept_positions(&self.db).await?;
+        let (first, last) = published::kept_positions(&self.db).await?;
         let (position, gap) = start(after, first, last);
         Ok(Feed {
             bus: self.clone(),
@@ -114,15 +114,15 @@ impl Feed {
     /// after it: if a sweep has deleted events that the page may lack, the gap comes first, and the page is read again.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         let db = &self.bus.db;
-        let published = store::last_position(db).await?;
-        let page = store::published_after(db, self.position, self.user, PAGE).await?;
-        let (first, last) = store::kept_positions(db).await?;
+        let last_published = published::last_position(db).await?;
+        let page = published::after(db, self.position, self.user, PAGE).await?;
+        let (first, last) = published::kept_positions(db).await?;
         (self.position, self.gap) = start(Some(self.position), first, last);
         if self.gap.is_some() {
             return Ok(());
         }
         self.needs_catch_up = page.more;
-        self.scanned_to = if page.more { page.last } else { published };
+        self.scanned_to = if page.more { page.last } else { last_published };
         self.page.extend(page.events);
         Ok(())
     }

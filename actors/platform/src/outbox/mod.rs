@@ -9,7 +9,7 @@
 //! publisher.tell(Wake);
 //! ```
 //!
-//! One node is the leader, by the lease `publisher`. It publishes pending events to JetStream, assigns positions to those that were
+//! One node is the leader, by a lease. It publishes pending events to JetStream, assigns positions to those that were
 //! acknowledged, and puts them on its [`EventBus`]. The other nodes read the positions and fill their own buses. The nodes signal one
 //! another over NATS, and each polls (`poll_interval`).
 
@@ -21,6 +21,7 @@ mod actor;
 mod bus;
 mod error;
 mod feed;
+mod leadership;
 mod messages;
 mod peer_signal;
 mod publish_loop;
@@ -28,6 +29,7 @@ mod refill;
 mod relay;
 mod store;
 mod stream;
+mod stream_sender;
 mod subject_pattern;
 mod tail;
 

@@ -95,12 +95,20 @@ impl PublishLoop {
 
     /// Returns `None` when the actor stops.
     async fn next_action(&mut self) -> Option<Action> {
+        let connection = self.relay.connection().cloned();
         loop {
             let works = self.failures == 0;
             let signal = tokio::select! {
                 () = self.stop.notified() => return None,
                 _ = self.poll.tick() => return Some(Action::Publish),
-                () = connection_changed(self.relay.connection(), self.epoch) => return Some(Action::Publish),
+                () = connection_changed(connection.as_ref(), self.epoch) => return Some(Action::Publish),
+                ended = self.relay.sender.erasure.ended() => match ended {
+                    Ok(()) => return Some(Action::Publish),
+                    Err(error) => {
+                        self.back_off(&error);
+                        continue;
+                    }
+                },
                 () = self.wake.notified(), if works => None,
                 signal = self.signals.received(), if works => Some(signal),
             };

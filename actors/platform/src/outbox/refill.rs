@@ -7,15 +7,17 @@
 //! *Guarantees*: events are published again in the order of their positions, with the same ids, before any later event. An older stream
 //! holds events of users who were deleted since: they are erased from it before.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use faceofmind_base::Timestamp;
+use faceofmind_model::UserId;
 
 use super::{
     OutboxError,
     relay::Relay,
     store::{
-        self, PendingEvent,
+        pending::PendingRow,
+        published,
         refill::{self, EventGap},
     },
     stream::BackwardReader,
@@ -26,34 +28,40 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(3600);
 
 /// What the end of the stream shows.
 pub(super) struct StreamEnd {
-    /// The events that have arrived and have no position yet, in the stream's order.
-    pub(super) arrived: Vec<PendingEvent>,
+    /// The rows of which all events have arrived and have no position yet, in the stream's order.
+    pub(super) arrived: Vec<PendingRow>,
+    /// The rows of which a part has arrived: their `seq`, and how many of their events.
+    pub(super) begun: Vec<(i64, usize)>,
     /// The last position whose event the stream holds; 0 when it holds none.
     position: i64,
 }
 
 impl Relay {
     /// Reads the stream backwards, until a whole window shows no event without a position and one with a position was found: positions are
-    /// assigned in the stream's order, a window at a time.
+    /// assigned in the stream's order.
     pub(super) async fn read_end(&self, mut tail: BackwardReader) -> Result<StreamEnd, OutboxError> {
-        let (mut arrived, mut position, mut unknown_at_end, mut is_at_end) = (Vec::new(), None, 0, true);
+        let (mut rows, mut position, mut unknown_at_end, mut is_at_end) = (Vec::<PendingRow>::new(), None, 0, true);
         while !tail.is_at_start() {
-            let ids = tail.read_backwards(self.settings.stream.window).await?;
-            if ids.is_empty() {
+            let messages = tail.read_backwards(self.settings.stream.window).await?;
+            if messages.is_empty() {
                 continue;
             }
-            let known = store::known_among(&self.db, &ids).await?;
+            let mut known = refill::known_among(&self.db, &messages).await?;
             if is_at_end {
                 unknown_at_end += known.unknown_at_end;
-                is_at_end = known.unknown_at_end == ids.len();
+                is_at_end = known.unknown_at_end == messages.len();
             }
             position = position.max(known.position);
             if known.pending.is_empty() && position.is_some() {
                 break;
             }
-            arrived.splice(0..0, known.pending);
+            // The later messages of a row were read before: they tell how many of its events have arrived.
+            known.pending.retain(|row| rows.iter().all(|later| later.seq != row.seq));
+            rows.splice(0..0, known.pending);
         }
-        let end = StreamEnd { arrived, position: position.unwrap_or(0) };
+        let (arrived, begun): (Vec<_>, Vec<_>) = rows.into_iter().partition(PendingRow::has_arrived);
+        let begun = begun.into_iter().map(|row| (row.seq, row.arrived)).collect();
+        let end = StreamEnd { arrived, begun, position: position.unwrap_or(0) };
         if unknown_at_end > 0 && !refill::has_deletions_to_publish(&self.db).await? {
             self.report_unknown(&end, unknown_at_end).await?;
         }
@@ -63,7 +71,8 @@ impl Relay {
     /// Stores and logs that the stream goes on after what the database knows. Its positions will be those of other events.
     async fn report_unknown(&self, end: &StreamEnd, messages: usize) -> Result<(), OutboxError> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let last_known = end.position.saturating_add(number(end.arrived.len()));
+        let arrived = end.arrived.iter().map(|row| row.events.len()).sum();
+        let last_known = end.position.saturating_add(number(arrived));
         let what = "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
             events that it does not know, or another client publishes to the stream";
         self.add_gap(last_known + 1, last_known.saturating_add(number(messages)), what).await
@@ -77,7 +86,7 @@ impl Relay {
         let max_age = self.settings.stream.max_age;
         let since = self.clock.now() - max_age.saturating_sub(EXPIRY_MARGIN);
         // Earlier versions may have dated some events out of their order.
-        let oldest = store::position_at(&self.db, since - EXPIRY_MARGIN).await?;
+        let oldest = published::position_at(&self.db, since - EXPIRY_MARGIN).await?;
         let mut position = end.position.max(oldest);
         let mut refilled = 0;
         loop {
@@ -87,8 +96,9 @@ impl Relay {
                 self.report_gap(end.position, since).await?;
                 self.erase_deleted_users().await?;
             }
-            refilled += page.len();
-            self.publish_again(page.into_iter().map(|(_, event)| event).collect()).await?;
+            let rows: Vec<_> = page.into_iter().map(|(_, row)| row).collect();
+            refilled += rows.iter().map(|row| row.to_send().len()).sum::<usize>();
+            self.publish_again(rows).await?;
             position = last;
         }
         if refilled > 0 {
@@ -101,10 +111,10 @@ impl Relay {
         Ok(())
     }
 
-    async fn publish_again(&mut self, events: Vec<PendingEvent>) -> Result<(), OutboxError> {
+    async fn publish_again(&mut self, rows: Vec<PendingRow>) -> Result<(), OutboxError> {
         self.require_leadership().await?;
-        let (Some(writer), Some(until)) = (&mut self.writer, self.leader_until) else { return Ok(()) };
-        writer.publish(&events, until).await.outcome.map_err(|failure| failure.error)
+        let (Some(writer), Some(until)) = (&mut self.sender.writer, self.leadership.until) else { return Ok(()) };
+        writer.publish(&rows, until).await.outcome.map_err(|failure| failure.error)
     }
 
     /// Stores and logs the positions after `position` that the outbox no longer holds, unless the stream would have dropped them too.
@@ -127,10 +137,20 @@ impl Relay {
 
     async fn erase_deleted_users(&mut self) -> Result<(), OutboxError> {
         for user in refill::deleted_users(&self.db).await? {
-            while !self.erase_portion(user).await? {
-                self.require_leadership().await?;
-            }
+            self.erase_from_stream(user).await?;
         }
         Ok(())
+    }
+
+    /// Erases a user from the stream, however long it takes, and renews the lease meanwhile.
+    async fn erase_from_stream(&mut self, user: UserId) -> Result<(), OutboxError> {
+        let Some(writer) = &self.sender.writer else { return Ok(()) };
+        let mut erasing = pin!(writer.erase(user));
+        loop {
+            tokio::select! {
+                erased = &mut erasing => return erased.map(drop),
+                () = tokio::time::sleep(self.settings.lease / 4) => self.require_leadership().await?,
+            }
+        }
     }
 }

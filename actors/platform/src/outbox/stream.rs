@@ -7,18 +7,21 @@
 //! The first message of a window names its predecessor by sequence number, the others by message id. *Why*: a restarted server has forgotten
 //! the last message id, and the last message may be erased, but the sequence number stays.
 
-use std::{error::Error as _, fmt, time::Duration};
+use std::{collections::VecDeque, error::Error as _, fmt, time::Duration};
 
 use async_nats::jetstream::{
     Context, ErrorCode,
-    context::{ContextBuilder, GetStreamErrorKind, PublishError, PublishErrorKind},
+    context::{ContextBuilder, GetStreamErrorKind, PublishAckFuture, PublishError, PublishErrorKind},
     message::PublishMessage,
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use faceofmind_model::UserId;
 use tokio::time::Instant;
 
-use super::{error::OutboxError, store::PendingEvent};
+use super::{
+    error::OutboxError,
+    store::pending::{PendingEvent, PendingRow},
+};
 use crate::{
     DependencyError,
     nats::{ConnectionState, NatsConnection},
@@ -27,11 +30,12 @@ use crate::{
 mod erasure;
 mod tail;
 
-pub(super) use erasure::Erased;
-pub(super) use tail::BackwardReader;
+pub(super) use tail::{BackwardReader, MessageId};
 
 pub const NAME: &str = "FACEOFMIND";
 const SUBJECTS: &str = "faceofmind.v1.>";
+/// Of an event that shares its row of the outbox with others: the id of the row.
+const ROW: &str = "Faceofmind-Outbox-Row";
 /// How often the server confirms the end of a stream to which nothing is published.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
 const UNKNOWN_END: &str = "the end of the stream is not known";
@@ -78,7 +82,7 @@ struct StreamEnd {
     confirmed: Instant,
 }
 
-/// How many messages of a window have arrived, counted from its first, and why not all.
+/// How many of the messages have arrived, counted from the first, and why not all.
 pub(super) struct PublishResult {
     pub(super) arrived: usize,
     pub(super) outcome: Result<(), PublishFailure>,
@@ -152,13 +156,13 @@ impl StreamWriter {
         Ok(BackwardReader { connection, epoch, first, unread: last, stream })
     }
 
-    /// Publishes a window of events, in their order, and waits for the acknowledgements, at most `until` then.
-    pub(super) async fn publish(&mut self, events: &[PendingEvent], until: Instant) -> PublishResult {
+    /// Publishes the events of these rows that have not arrived yet, in their order, and waits for the acknowledgements, at most `until` then.
+    pub(super) async fn publish(&mut self, rows: &[PendingRow], until: Instant) -> PublishResult {
         let Some(StreamEnd { epoch, last, .. }) = self.end.take() else {
             return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END).into()) };
         };
-        let mut acks = Acks { arrived: 0, last };
-        let sending = async { Ok::<_, OutboxError>(send(&self.context, events, &mut acks).await) };
+        let mut acks = Acks { arrived: 0, last, awaited: VecDeque::new() };
+        let sending = async { Ok::<_, OutboxError>(send(&self.context, rows, self.settings.window, &mut acks).await) };
         let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
         let outcome = match sent {
             Ok(Ok(sent)) => sent.map_err(PublishFailure::from),
@@ -171,18 +175,18 @@ impl StreamWriter {
         PublishResult { arrived: acks.arrived, outcome }
     }
 
-    /// Deletes a portion of a user's messages from the stream, from this sequence number up to its known end. Any node may repeat it at any time.
+    /// Deletes a user's messages from the stream, up to its known end, and returns their number. Any node may repeat it at any time.
     ///
-    /// *Guarantees*: the next window arrives only if the stream's end is still the known one, so only if no message of the user has arrived
-    /// meanwhile.
-    pub(super) fn erase(&self, user: UserId, from: u64) -> impl Future<Output = Result<Erased, OutboxError>> + use<> {
+    /// *Guarantees*: what is published next arrives only if it follows what this writer has published, so only if no other message of the user
+    /// has arrived meanwhile.
+    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
         let (connection, end) = (self.connection().clone(), self.end);
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
             let StreamEnd { epoch, last, .. } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
-                erasure::erase(&stream, user, from, last).await
+                erasure::erase(&stream, user, last).await
             };
             connection.while_connected(epoch, erasing).await
         }
@@ -233,44 +237,55 @@ fn context(nats: &NatsConnection, settings: &StreamSettings, timeout: Duration) 
     ContextBuilder::new().timeout(timeout).ack_timeout(settings.ack_timeout).build(nats.client().clone())
 }
 
-/// How many messages were acknowledged, and the sequence number of the last.
+/// How many messages were acknowledged, the sequence number of the last, and the acknowledgements to come.
 struct Acks {
     arrived: usize,
     last: u64,
+    awaited: VecDeque<PublishAckFuture>,
 }
 
-/// Sends all messages, or those before the first that cannot be sent, then waits for each acknowledgement in turn.
-async fn send(context: &Context, events: &[PendingEvent], acks: &mut Acks) -> Result<(), PublishError> {
-    let mut awaited = Vec::with_capacity(events.len());
-    let (mut predecessor, mut sent) = (None, Ok(()));
-    for event in events {
-        let message = match predecessor {
-            None => message(event).expected_last_sequence(acks.last),
-            Some(id) => message(event).expected_last_message_id(id),
-        };
-        match context.send_publish(event.subject.clone(), message).await {
-            Ok(ack) => awaited.push(ack),
-            Err(error) => {
-                sent = Err(error);
-                break;
-            }
+impl Acks {
+    /// Waits until at most `left` acknowledgements are to come.
+    async fn wait(&mut self, left: usize) -> Result<(), PublishError> {
+        while self.awaited.len() > left
+            && let Some(ack) = self.awaited.pop_front()
+        {
+            // A message that the server knows by its id has an earlier number.
+            self.last = self.last.max(ack.await?.sequence);
+            self.arrived += 1;
         }
-        predecessor = Some(&event.id);
+        Ok(())
     }
-    for ack in awaited {
-        // A message that the server knows by its id has an earlier number.
-        acks.last = acks.last.max(ack.await?.sequence);
-        acks.arrived += 1;
-    }
-    sent
 }
 
-fn message(event: &PendingEvent) -> PublishMessage {
-    PublishMessage::build()
+/// Sends all messages, or those before the first that cannot be sent, with at most `window` of them in flight, and waits for the acknowledgements.
+async fn send(context: &Context, rows: &[PendingRow], window: usize, acks: &mut Acks) -> Result<(), PublishError> {
+    let mut predecessor = None;
+    let begin = acks.last;
+    for row in rows {
+        for event in row.to_send() {
+            acks.wait(window - 1).await?;
+            let message = match predecessor {
+                None => message(row, event).expected_last_sequence(begin),
+                Some(id) => message(row, event).expected_last_message_id(id),
+            };
+            match context.send_publish(event.subject.clone(), message).await {
+                Ok(ack) => acks.awaited.push_back(ack),
+                Err(error) => return acks.wait(0).await.and(Err(error)),
+            }
+            predecessor = Some(&event.id);
+        }
+    }
+    acks.wait(0).await
+}
+
+fn message(row: &PendingRow, event: &PendingEvent) -> PublishMessage {
+    let message = PublishMessage::build()
         .header("Content-Type", "application/cloudevents+json")
         .expected_stream(NAME)
         .message_id(&event.id)
-        .payload(event.envelope.clone().into())
+        .payload(event.envelope.clone().into());
+    if event.id == row.id { message } else { message.header(ROW, row.id.as_str()) }
 }
 
 /// Returns why a stream cannot be used, where NATS cannot change it.

@@ -17,7 +17,7 @@ use faceofmind_db::Database;
 use faceofmind_model::event::PublishedEvent;
 use futures_util::StreamExt as _;
 
-use super::{OutboxError, STREAM, SubjectPattern, bus::PAGE, store, stream::nats_error};
+use super::{OutboxError, STREAM, SubjectPattern, bus::PAGE, store::published, stream::nats_error};
 use crate::nats::NatsConnection;
 
 /// How long to wait for a connection to NATS.
@@ -62,8 +62,8 @@ impl EventTail {
         since: Option<Timestamp>,
     ) -> Result<Self, OutboxError> {
         let position = match since {
-            Some(since) => store::position_at(&db, since).await?,
-            None => store::last_position(&db).await?,
+            Some(since) => published::position_at(&db, since).await?,
+            None => published::last_position(&db).await?,
         };
         Ok(Self(Source::Outbox { db, pattern, position, page: VecDeque::new() }))
     }
@@ -81,7 +81,7 @@ impl EventTail {
                         return Ok(event.envelope);
                     }
                 } else {
-                    let read = store::published_after(db, *position, None, PAGE).await?;
+                    let read = published::after(db, *position, None, PAGE).await?;
                     *position = read.last;
                     page.extend(read.events);
                     if !read.more && page.is_empty() {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use faceofmind_base::{Clock, Rng, Timestamp};
 use faceofmind_db::{Database, Tx, with_conn};
 use faceofmind_model::{
-    SessionId, UserId,
+    DetectionId, SessionId, UserId,
+    emotion::KnownEmotion,
     event::{CloudEvent, DomainEvent, EventContext, Initiator, PublishedEvent, SessionEvent, UserEvent},
 };
 use faceofmind_runtime::{Handle, SupervisorHandle};
@@ -40,6 +41,23 @@ async fn record_sessions(db: &Database, sessions: std::ops::Range<i64>) -> Vec<S
     events.iter().map(|event| event.id().to_string()).collect()
 }
 
+/// Records detections in one session of Ada in one transaction, and returns the ids of their events.
+async fn record_detections(db: &Database, session: i64, count: i64) -> Vec<String> {
+    let (user_id, session_id, timestamp) = (ADA, SessionId(session), Clock::system().now());
+    let detected = |number| SessionEvent::EmotionDetected {
+        user_id,
+        session_id,
+        detection_id: DetectionId(number),
+        emotion: KnownEmotion::of("happy"),
+        timestamp,
+    };
+    let events: Vec<_> = (0..count).map(|number| cloud_event(detected(number))).collect();
+    let mut tx = db.begin().await.expect("begins");
+    record_many(&mut tx, &events).await.expect("records");
+    tx.commit().await.expect("commits");
+    events.iter().map(|event| event.id().to_string()).collect()
+}
+
 /// Erases Ada from the outbox and records `user.deleted`.
 async fn erase_ada(db: &Database) {
     let mut tx = db.begin().await.expect("begins");
@@ -57,9 +75,9 @@ async fn rows(db: &Database) -> Vec<(String, Option<i64>)> {
 }
 
 async fn publish_all(db: &Database) -> Vec<PublishedEvent> {
-    let pending = store::pending(db, 1000).await.expect("reads");
+    let pending = store::pending::page(db, 1000, &[]).await.expect("reads");
     let mut tx = db.begin().await.expect("begins");
-    let published = store::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns");
+    let published = store::pending::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns");
     tx.commit().await.expect("commits");
     published
 }
@@ -144,9 +162,46 @@ async fn a_rolled_back_event_was_never_recorded() {
 async fn a_batch_of_any_size_keeps_its_order() {
     for db in testing::databases().await {
         let ids = record_sessions(&db, 0..600).await;
-        let pending = store::pending(&db, 1000).await.expect("reads");
+        let pending = store::pending::page(&db, 1000, &[]).await.expect("reads");
         assert_eq!(pending.iter().map(|event| event.id.clone()).collect::<Vec<_>>(), ids);
-        assert_eq!(pending[0].subject, "faceofmind.v1.session.started.1");
+        assert_eq!(pending[0].events[0].subject, "faceofmind.v1.session.started.1");
+    }
+}
+
+#[tokio::test]
+async fn events_of_one_session_share_rows_and_each_has_its_position() {
+    for db in testing::databases().await {
+        record_sessions(&db, 0..1).await;
+        let ids = record_detections(&db, 1, 70).await;
+        record_detections(&db, 2, 1).await;
+        let published = publish_all(&db).await;
+        assert_eq!(published.iter().map(|event| event.position).collect::<Vec<_>>(), (1..=72).collect::<Vec<_>>());
+        assert!(published[1..71].iter().zip(&ids).all(|(event, id)| event.envelope.contains(id.as_str())));
+        assert_eq!(rows(&db).await.into_iter().filter_map(|row| row.1).collect::<Vec<_>>(), [1, 33, 65, 71, 72]);
+        for (after, user) in [(0, None), (1, None), (40, None), (64, Some(ADA)), (71, None), (72, Some(ADA))] {
+            let mut read = Vec::new();
+            let mut position = after;
+            loop {
+                let page = store::published::after(&db, position, user, 20).await.expect("reads");
+                assert!(page.events.len() < 20 + 32, "a page is bounded");
+                position = page.last;
+                read.extend(page.events);
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(read, published[usize::try_from(after).expect("small")..], "after {after}");
+        }
+        let backlog = store::backlog(&db).await.expect("counts");
+        assert_eq!(backlog.events, 0);
+        let far = Clock::system().now() + Duration::from_secs(60);
+        sweep(&db, far).await;
+        assert_eq!(store::published::kept_positions(&db).await.expect("reads"), (72, 72));
+        record_detections(&db, 2, 40).await;
+        assert_eq!(store::backlog(&db).await.expect("counts").events, 40);
+        assert_eq!(publish_all(&db).await.first().map(|event| event.position), Some(73));
+        sweep(&db, far).await;
+        assert_eq!(store::published::kept_positions(&db).await.expect("reads"), (105, 112));
     }
 }
 
@@ -168,10 +223,11 @@ async fn an_event_that_commits_late_is_published() {
 async fn a_position_is_assigned_once() {
     for db in testing::databases().await {
         record_sessions(&db, 0..5).await;
-        let pending = store::pending(&db, 1000).await.expect("reads");
+        let pending = store::pending::page(&db, 1000, &[]).await.expect("reads");
         assert_eq!(publish_all(&db).await.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let mut tx = db.begin().await.expect("begins");
-        let again = store::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns none");
+        let again =
+            store::pending::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns none");
         tx.commit().await.expect("commits");
         assert_eq!(again, []);
         let far = Clock::system().now() + Duration::from_secs(60);
@@ -188,10 +244,11 @@ async fn an_erasure_just_before_positions_are_assigned_leaves_no_gap() {
         let events = [started(BOB, 1), started(ADA, 2), started(BOB, 3)].map(cloud_event);
         record_many(&mut tx, &events).await.expect("records");
         tx.commit().await.expect("commits");
-        let pending = store::pending(&db, 10).await.expect("reads");
+        let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
         erase_ada(&db).await;
         let mut tx = db.begin().await.expect("begins");
-        let published = store::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns");
+        let published =
+            store::pending::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns");
         tx.commit().await.expect("commits");
         let positions: Vec<_> = published.iter().map(|event| (event.user_id, event.position)).collect();
         assert_eq!(positions, [(BOB, 1), (BOB, 2)]);
@@ -223,7 +280,7 @@ async fn an_erased_user_leaves_nothing_but_positions() {
             (published.len(), published[0].position, published[0].subject.as_str()),
             (1, 3, "faceofmind.v1.user.deleted.1")
         );
-        let left = store::published_after(&db, 0, None, 100).await.expect("reads");
+        let left = store::published::after(&db, 0, None, 100).await.expect("reads");
         assert_eq!(left.events, published, "a feed that resumes finds nothing else");
         let mut reader = db.read_conn().await.expect("a connection");
         let sql = "SELECT count(*) FROM events WHERE envelope LIKE '%session%' OR aggregate LIKE 'session%'";
@@ -330,7 +387,7 @@ async fn an_erasure_in_slices_leaves_only_positions() {
             tx.commit().await.expect("commits");
             bounds.push((
                 rows(&db).await.len(),
-                store::published_after(&db, 0, Some(ADA), 10).await.expect("reads").events.len(),
+                store::published::after(&db, 0, Some(ADA), 10).await.expect("reads").events.len(),
             ));
             if !rows_remain {
                 break;

@@ -1,17 +1,28 @@
 //! What a refill of the stream reads, and the gaps that it finds.
 
+use std::collections::{HashMap, HashSet};
+
 use faceofmind_base::Timestamp;
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_model::{UserId, event::USER_DELETED};
 use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
-use super::{PendingEvent, as_limit, parse_row};
+use super::{
+    as_limit, page_of_events,
+    pending::{PendingRow, StoredRow, first_position},
+};
+use crate::outbox::stream::MessageId;
 
-const PUBLISHED_AFTER: &str = "SELECT position, seq, id, user_id, envelope FROM events \
-     WHERE position > $1 AND envelope <> '' ORDER BY position LIMIT $2";
-const FIRST_KEPT: &str = "SELECT position, published_at FROM events WHERE position > $1 ORDER BY position LIMIT 1";
+const PUBLISHED_AFTER: &str = page_of_events!(
+    "position, seq, id, user_id, envelope, event_count",
+    "position",
+    "position > $2 AND envelope <> ''"
+);
+const BY_ID: &str = "SELECT position, refusal, seq, id, user_id, envelope, event_count FROM events WHERE id IN (";
+const FIRST_KEPT: &str =
+    "SELECT position, event_count, published_at FROM events WHERE position > $1 ORDER BY position LIMIT 1";
 const DELETED_USERS: &str = "SELECT user_id FROM events WHERE position IS NOT NULL AND envelope LIKE $1";
 const ADD_GAP: &str = "INSERT INTO event_gaps (first_position, last_position, found_at) VALUES ($1, $2, $3) \
      ON CONFLICT (first_position) DO NOTHING";
@@ -33,17 +44,91 @@ pub struct EventGap {
     pub found_at: Timestamp,
 }
 
-/// Returns published events after `position`, with their positions, in order.
+/// What the outbox knows of messages in the stream.
+pub(in crate::outbox) struct KnownRows {
+    /// The rows without a position, in the order of the messages, with how many of their events are among the messages or before them.
+    pub(in crate::outbox) pending: Vec<PendingRow>,
+    /// The last position of the other messages.
+    pub(in crate::outbox) position: Option<i64>,
+    /// How many messages at the end the outbox does not know.
+    pub(in crate::outbox) unknown_at_end: usize,
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    position: Option<i64>,
+    refusal: Option<String>,
+    #[sqlx(flatten)]
+    stored: StoredRow,
+}
+
+/// Looks up the rows of these messages.
+pub(in crate::outbox) async fn known_among(db: &Database, messages: &[MessageId]) -> Result<KnownRows, StoreError> {
+    let rows = rows_of(db, messages).await?;
+    let known: HashSet<&str> = rows.iter().map(|row| row.stored.id.as_str()).collect();
+    let unknown_at_end = messages.iter().rev().take_while(|message| !known.contains(message.row.as_str())).count();
+    let last_of_row: HashMap<&str, (usize, &MessageId)> =
+        messages.iter().enumerate().map(|(place, message)| (message.row.as_str(), (place, message))).collect();
+    let (mut pending, mut position) = (Vec::new(), None);
+    for KnownRow { position: last, refusal, stored } in rows {
+        let Some(&(place, message)) = last_of_row.get(stored.id.as_str()) else { continue };
+        let (count, row) = (stored.event_count, stored.parse());
+        let index = row.as_ref().and_then(|row| row.events.iter().position(|event| event.id == message.event));
+        match (last, row, index) {
+            (None, Some(row), Some(index)) => {
+                let row = PendingRow { arrived: index + 1, ..row };
+                if row.has_arrived() || refusal.is_none() {
+                    pending.push((place, row));
+                }
+            }
+            (Some(last), _, index) => {
+                let first = first_position(last, usize::try_from(count).unwrap_or(1));
+                // Of an erased row it is not known which of its messages this is.
+                position = position.max(Some(index.map_or(last, |index| first + as_limit(index))));
+            }
+            _ => {}
+        }
+    }
+    pending.sort_by_key(|&(place, _)| place);
+    Ok(KnownRows { pending: pending.into_iter().map(|(_, row)| row).collect(), position, unknown_at_end })
+}
+
+async fn rows_of(db: &Database, messages: &[MessageId]) -> Result<Vec<KnownRow>, StoreError> {
+    let ids: HashSet<&str> = messages.iter().map(|message| message.row.as_str()).collect();
+    let mut reader = db.read_conn().await?;
+    Ok(with_conn!(reader.connection(), c => {
+        let mut query = QueryBuilder::new(BY_ID);
+        let mut list = query.separated(", ");
+        for id in &ids {
+            list.push_bind(*id);
+        }
+        query.push(")").build_query_as().fetch_all(c).await
+    })?)
+}
+
+#[derive(FromRow)]
+struct PublishedRow {
+    position: i64,
+    #[sqlx(flatten)]
+    stored: StoredRow,
+}
+
+/// Returns rows with published events after `position`, and the position of the last one of each, in order: `limit` events or a few more. The
+/// events of the first row that are not after `position` count as arrived.
 pub(in crate::outbox) async fn page(
     db: &Database,
     position: i64,
     limit: usize,
-) -> Result<Vec<(i64, PendingEvent)>, StoreError> {
+) -> Result<Vec<(i64, PendingRow)>, StoreError> {
     let mut reader = db.read_conn().await?;
-    let rows: Vec<(i64, i64, String, UserId, String)> = with_conn!(reader.connection(), c =>
-        sqlx::query_as(PUBLISHED_AFTER).bind(position).bind(as_limit(limit)).fetch_all(c).await)?;
-    let event = |(position, seq, id, user, text)| Some((position, parse_row((seq, id, user, text))?));
-    Ok(rows.into_iter().filter_map(event).collect())
+    let rows: Vec<PublishedRow> = with_conn!(reader.connection(), c =>
+        sqlx::query_as(PUBLISHED_AFTER).bind(as_limit(limit)).bind(position).fetch_all(c).await)?;
+    let after = |PublishedRow { position: last, stored }| {
+        let row: PendingRow = stored.parse()?;
+        let before = position + 1 - first_position(last, row.events.len());
+        Some((last, PendingRow { arrived: usize::try_from(before).unwrap_or(0), ..row }))
+    };
+    Ok(rows.into_iter().filter_map(after).collect())
 }
 
 /// Returns the first position after `position` that the outbox holds, and when its event was published.
@@ -52,7 +137,10 @@ pub(in crate::outbox) async fn first_kept(
     position: i64,
 ) -> Result<Option<(i64, Timestamp)>, StoreError> {
     let mut reader = db.read_conn().await?;
-    Ok(with_conn!(reader.connection(), c => sqlx::query_as(FIRST_KEPT).bind(position).fetch_optional(c).await)?)
+    let row: Option<(i64, i32, Timestamp)> =
+        with_conn!(reader.connection(), c => sqlx::query_as(FIRST_KEPT).bind(position).fetch_optional(c).await)?;
+    let first = |last, count| first_position(last, usize::try_from(count).unwrap_or(1)).max(position + 1);
+    Ok(row.map(|(last, count, at)| (first(last, count), at)))
 }
 
 /// Returns the users whose published `user.deleted` the outbox holds.

@@ -18,28 +18,11 @@ use crate::outbox::error::OutboxError;
 /// The most deletions in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// The most messages that are deleted before other events are published. Each costs a round trip, which takes 0.1 ms where the server is near.
-const PORTION: u64 = 512;
-
-/// What was erased of a user.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::outbox) struct Erased {
-    /// How many messages were deleted.
-    pub(in crate::outbox) messages: u64,
-    /// The sequence number before which no message of the user is left. None when no message is left at all.
-    pub(in crate::outbox) rest_from: Option<u64>,
-}
-
-/// Deletes a portion of a user's messages from the sequence number `from` up to `last`. Keeps `user.deleted`, which says that they are deleted.
-pub(super) async fn erase(stream: &Stream<()>, user: UserId, mut from: u64, last: u64) -> Result<Erased, OutboxError> {
-    let mut messages = 0;
+/// Deletes a user's messages up to the sequence number `last`, and returns their number. Keeps `user.deleted`, which says that they are deleted.
+pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<u64, OutboxError> {
+    let (mut messages, mut from) = (0, 1);
     let mut deletions = JoinSet::new();
-    let mut is_done = false;
-    while messages < PORTION && !is_done {
-        let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) else {
-            is_done = true;
-            continue;
-        };
+    while let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) {
         let number = message.sequence;
         from = number + 1;
         if message.subject.as_str().starts_with(event::USER_DELETED) {
@@ -55,7 +38,7 @@ pub(super) async fn erase(stream: &Stream<()>, user: UserId, mut from: u64, last
     while !deletions.is_empty() {
         join_one(&mut deletions).await?;
     }
-    Ok(Erased { messages, rest_from: (!is_done).then_some(from) })
+    Ok(messages)
 }
 
 /// Waits for one deletion.

@@ -41,11 +41,12 @@ async fn until_connected(relay: &Relay) {
     testing::until("NATS is connected", async || connection.is_connected()).await;
 }
 
-/// Runs passes until none has work at once.
+/// Runs passes until none has work, also after an erasure.
 pub(super) async fn run_passes(relay: &mut Relay) -> Result<PassOutcome, OutboxError> {
     loop {
         match relay.run_pass().await {
             Ok(outcome) if outcome.more => {}
+            Ok(_) if relay.sender.erasure.is_running() => relay.sender.erasure.ended().await?,
             other => return other,
         }
     }
@@ -98,6 +99,48 @@ async fn an_event_that_arrived_unacknowledged_is_found_after_the_server_has_forg
         assert_eq!(stream_ids(&account).await, ids);
         assert!(all_published(&db).await);
     }
+}
+
+/// The connection breaks in the middle of a row. The rest follows what has arrived, before all other events.
+#[tokio::test]
+async fn a_row_that_arrived_in_part_is_continued() {
+    for db in testing::databases().await {
+        let account = testing::nats_account().await;
+        let proxy = TcpProxy::start(&account.server).await;
+        let mut settings = Settings::default();
+        settings.stream.duplicate_window = Duration::from_millis(100);
+        let mut relay = relay_with(&db, testing::connect_nats(account.url(&proxy.address)).await, "a", settings).await;
+        run_passes(&mut relay).await.expect("finds the end");
+        let late = begin_earlier_row(&db).await;
+        let mut ids = record_detections(&db, 1, 70).await;
+        proxy.cut_after_sending(40_000);
+        assert!(run_passes(&mut relay).await.is_err() || !all_published(&db).await, "the connection breaks");
+        let in_second_row = 33..64;
+        testing::until("a part of the second row has arrived", async || {
+            in_second_row.contains(&stream_ids(&account).await.len())
+        })
+        .await;
+        forget_ids(&account).await;
+        if let Some((late, id)) = late {
+            late.commit().await.expect("commits");
+            ids.push(id);
+        }
+        proxy.restore();
+        until_connected(&relay).await;
+        run_passes(&mut relay).await.expect("goes on");
+        assert_eq!(stream_ids(&account).await, ids);
+        let mut positions: Vec<_> = rows(&db).await.into_iter().filter_map(|row| row.1).collect();
+        positions.sort_unstable();
+        assert!(positions.starts_with(&[32, 64, 70]), "{positions:?}");
+    }
+}
+
+/// Records an event in a transaction that is still open; on PostgreSQL, because SQLite has one writer. Returns the event's id too.
+async fn begin_earlier_row(db: &Database) -> Option<(Tx, String)> {
+    let Database::Postgres(_) = db else { return None };
+    let (mut tx, event) = (db.begin().await.expect("begins"), cloud_event(started(BOB, 1)));
+    record(&mut tx, &event).await.expect("has the first number");
+    Some((tx, event.id().to_string()))
 }
 
 /// Waits until the server stores one id a second time. Then it has forgotten all earlier ids.
@@ -160,7 +203,7 @@ async fn a_message_of_another_client_and_a_purge_break_no_chain() {
         stream.purge().filter("faceofmind.v1.*.*.1").await.expect("purges Ada");
         let left = record_sessions(&db, 6..8).await;
         run_passes(&mut first).await.expect("the chain goes on");
-        first.release_leadership().await.expect("releases the lease");
+        first.leadership.release().await.expect("releases the lease");
         stream.purge().filter("faceofmind.v1.*.*.1").await.expect("purges Ada");
         let mut second = relay(&db, &account, &account.server, "b").await;
         let last = record_sessions(&db, 8..10).await;
@@ -184,11 +227,11 @@ async fn another_node_takes_over_and_the_old_leader_does_no_harm() {
         // The old leader does not renew its lease, and does not know that it has expired.
         tokio::time::sleep(settings.lease).await;
         ids.extend(record_sessions(&db, 3..6).await);
-        let pending = store::pending(&db, 10).await.expect("reads");
+        let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
         assert_eq!(run_passes(&mut new).await.expect("takes over").role, Role::Leader);
         let until = tokio::time::Instant::now() + Duration::from_secs(60);
-        old.leader_until = Some(until);
-        let late = old.writer.as_mut().expect("with NATS").publish(&pending, until).await;
+        old.leadership.until = Some(until);
+        let late = old.sender.writer.as_mut().expect("with NATS").publish(&pending, until).await;
         assert!(late.outcome.is_ok(), "the server knows these ids");
         ids.extend(record_sessions(&db, 6..9).await);
         let outcome = old.run_pass().await;

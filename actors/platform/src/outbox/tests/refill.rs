@@ -8,6 +8,7 @@ use faceofmind_db::lease;
 use testing::NatsAccount;
 
 use super::{
+    super::leadership::LEASE,
     jetstream::{relay, run_passes, stream_ids},
     *,
 };
@@ -37,7 +38,7 @@ async fn restore(account: &NatsAccount, messages: Vec<StreamMessage>) {
 async fn restart(db: &Database, account: &NatsAccount) {
     let mut next = relay(db, account, &account.server, "next").await;
     run_passes(&mut next).await.expect("takes over and compares");
-    next.release_leadership().await.expect("releases the lease");
+    next.leadership.release().await.expect("releases the lease");
 }
 
 #[tokio::test]
@@ -80,13 +81,13 @@ async fn an_older_stream_gets_what_it_lacks_and_holds_no_erased_user() {
         record_of_bob(101).await;
         run_passes(&mut first).await.expect("erases Ada and goes on");
         let (ids, newer) = (rows(&db).await, stream_ids(&account).await);
-        first.release_leadership().await.expect("releases the lease");
+        first.leadership.release().await.expect("releases the lease");
         restore(&account, older).await;
         for comparison in ["fills", "changes nothing"] {
             restart(&db, &account).await;
             assert_eq!(stream_ids(&account).await, newer, "{comparison}");
         }
-        assert_eq!(newer, [0, 5, 6].map(|row: usize| ids[row].0.clone()), "Bob's events and user.deleted");
+        assert_eq!(newer, [0, 6, 5].map(|row: usize| ids[row].0.clone()), "Bob's events and user.deleted");
     }
 }
 
@@ -97,7 +98,7 @@ async fn a_gap_that_the_outbox_cannot_fill_is_named_until_it_is_accepted() {
         let mut first = relay(&db, &account, &account.server, "first").await;
         let ids = record_sessions(&db, 0..6).await;
         run_passes(&mut first).await.expect("publishes");
-        first.release_leadership().await.expect("releases the lease");
+        first.leadership.release().await.expect("releases the lease");
         let older = first_messages(&account, 2).await;
         let mut tx = db.begin().await.expect("begins");
         run(&mut tx, "DELETE FROM events WHERE position IN (3, 4)").await;
@@ -119,6 +120,29 @@ async fn a_gap_that_the_outbox_cannot_fill_is_named_until_it_is_accepted() {
     }
 }
 
+/// A power cut may take the last messages, in the middle of a row.
+#[tokio::test]
+async fn a_stream_that_lost_a_part_of_a_row_gets_the_rest() {
+    for db in testing::databases().await {
+        let account = testing::nats_account().await;
+        let mut first = relay(&db, &account, &account.server, "first").await;
+        let mut ids = record_detections(&db, 1, 70).await;
+        run_passes(&mut first).await.expect("publishes");
+        first.leadership.release().await.expect("releases the lease");
+        for kept in [45, 64, 69, 1] {
+            let messages = first_messages(&account, kept).await;
+            restore(&account, messages).await;
+            restart(&db, &account).await;
+            assert_eq!(stream_ids(&account).await, ids, "{kept} were left");
+        }
+        assert_eq!(store::refill::gaps(&db).await.expect("reads"), []);
+        ids.extend(record_detections(&db, 1, 3).await);
+        restart(&db, &account).await;
+        assert_eq!(stream_ids(&account).await, ids);
+        assert_eq!(rows(&db).await.into_iter().filter_map(|row| row.1).collect::<Vec<_>>(), [32, 64, 70, 73]);
+    }
+}
+
 /// The stream has what the restored database lost.
 #[tokio::test]
 async fn a_database_restored_to_an_earlier_time_is_a_gap_once() {
@@ -127,7 +151,7 @@ async fn a_database_restored_to_an_earlier_time_is_a_gap_once() {
         let mut first = relay(&db, &account, &account.server, "first").await;
         record_sessions(&db, 0..6).await;
         run_passes(&mut first).await.expect("publishes");
-        first.release_leadership().await.expect("releases the lease");
+        first.leadership.release().await.expect("releases the lease");
         let mut tx = db.begin().await.expect("begins");
         run(&mut tx, "DELETE FROM events WHERE position > 4").await;
         tx.commit().await.expect("commits");
@@ -153,7 +177,10 @@ async fn an_event_that_the_server_refuses_becomes_a_dead_letter_and_stops_no_oth
         let account = testing::nats_account().await;
         let mut ids = record_sessions(&db, 0..5).await;
         let mut tx = db.begin().await.expect("begins");
-        let large = format!("{{\"type\":\"faceofmind.v1.session.started\",\"data\":\"{}\"}}", "x".repeat(3_000_000));
+        let large = format!(
+            "{{\"id\":\"large\",\"type\":\"faceofmind.v1.session.started\",\"data\":\"{}\"}}",
+            "x".repeat(3_000_000)
+        );
         with_conn!(tx.connection(), c => sqlx::query("UPDATE events SET envelope = $1 WHERE seq = 2")
             .bind(&large).execute(c).await.map(drop))
         .expect("as no module would write it");
@@ -180,7 +207,10 @@ async fn an_event_larger_than_the_stream_takes_becomes_a_dead_letter() {
         jetstream.update_stream(Config { max_message_size: 2_000, ..config }).await.expect("an operator's limit");
         let mut ids = record_sessions(&db, 0..5).await;
         let mut tx = db.begin().await.expect("begins");
-        let large = format!("{{\"type\":\"faceofmind.v1.session.started\",\"data\":\"{}\"}}", "x".repeat(3_000));
+        let large = format!(
+            "{{\"id\":\"large\",\"type\":\"faceofmind.v1.session.started\",\"data\":\"{}\"}}",
+            "x".repeat(3_000)
+        );
         with_conn!(tx.connection(), c => sqlx::query("UPDATE events SET envelope = $1 WHERE seq = 3")
             .bind(&large).execute(c).await.map(drop))
         .expect("as no module would write it");
@@ -197,9 +227,7 @@ async fn a_follower_shows_that_events_wait() {
         let Database::Postgres(_) = &db else { continue };
         let mut tx = db.begin().await.expect("begins");
         let hour = Duration::from_secs(3600);
-        assert!(
-            lease::acquire_in_tx(&mut tx, "publisher", "frozen", Clock::system().now(), hour).await.expect("leads")
-        );
+        assert!(lease::acquire_in_tx(&mut tx, LEASE, "frozen", Clock::system().now(), hour).await.expect("leads"));
         tx.commit().await.expect("commits");
         let node = Node::start(&db, Settings { lease: hour, ..with_fast_polls() }, None).await;
         node.until_role(Role::Follower).await;
@@ -221,10 +249,10 @@ async fn a_leader_that_freezes_in_its_transaction_is_replaced() {
         let Database::Postgres(_) = &db else { continue };
         let (now, length) = (Clock::system().now(), Duration::from_millis(300));
         let mut frozen = db.begin().await.expect("begins");
-        assert!(lease::acquire_in_tx(&mut frozen, "publisher", "frozen", now, length).await.expect("leads"));
+        assert!(lease::acquire_in_tx(&mut frozen, LEASE, "frozen", now, length).await.expect("leads"));
         let began = tokio::time::Instant::now();
         testing::until("another node leads", async || {
-            lease::acquire(&db, "publisher", "other", now, length).await.is_ok_and(|held| held)
+            lease::acquire(&db, LEASE, "other", now, length).await.is_ok_and(|held| held)
         })
         .await;
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -237,16 +265,16 @@ async fn the_clock_of_a_dead_leader_does_not_matter() {
     for db in testing::databases().await {
         let Database::Postgres(_) = &db else { continue };
         let (ahead, length) = (Clock::system().now() + Duration::from_secs(3600), Duration::from_millis(300));
-        assert!(lease::acquire(&db, "publisher", "dead", ahead, length).await.expect("leads"));
+        assert!(lease::acquire(&db, LEASE, "dead", ahead, length).await.expect("leads"));
         let now = Clock::system().now();
-        assert!(!lease::acquire(&db, "publisher", "other", now, length).await.expect("asks"), "it has not expired");
+        assert!(!lease::acquire(&db, LEASE, "other", now, length).await.expect("asks"), "it has not expired");
         testing::until("another node leads", async || {
-            lease::acquire(&db, "publisher", "other", now, length).await.expect("asks")
+            lease::acquire(&db, LEASE, "other", now, length).await.expect("asks")
         })
         .await;
         let mut tx = db.begin().await.expect("begins");
         run(&mut tx, "UPDATE leases SET holder = 'earlier', expires_at = expires_at + interval '1 hour'").await;
         tx.commit().await.expect("commits");
-        assert!(lease::acquire(&db, "publisher", "other", now, length).await.expect("asks"), "a clock was ahead");
+        assert!(lease::acquire(&db, LEASE, "other", now, length).await.expect("asks"), "a clock was ahead");
     }
 }

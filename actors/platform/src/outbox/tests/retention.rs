@@ -49,19 +49,19 @@ async fn a_clock_that_was_set_back_gives_no_earlier_time_to_a_later_position() {
         let now = Clock::system().now();
         for ago in [Duration::ZERO, MINUTE] {
             record_sessions(&db, 0..1).await;
-            let pending = store::pending(&db, 10).await.expect("reads");
+            let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
             let mut tx = db.begin().await.expect("begins");
-            store::assign_positions(&mut tx, pending, now - ago).await.expect("assigns");
+            store::pending::assign_positions(&mut tx, pending, now - ago).await.expect("assigns");
             tx.commit().await.expect("commits");
         }
-        assert_eq!(store::position_at(&db, now).await.expect("finds"), 0);
+        assert_eq!(store::published::position_at(&db, now).await.expect("finds"), 0);
     }
 }
 
 #[tokio::test]
 async fn the_position_at_a_time_is_found_whatever_positions_are_left() {
     for db in testing::databases().await {
-        assert_eq!(store::position_at(&db, Clock::system().now()).await.expect("of none"), 0);
+        assert_eq!(store::published::position_at(&db, Clock::system().now()).await.expect("of none"), 0);
         record_sessions(&db, 0..5).await;
         publish_all(&db).await;
         for position in 1..=5_u32 {
@@ -70,7 +70,7 @@ async fn the_position_at_a_time_is_found_whatever_positions_are_left() {
         testing::run(&db, "UPDATE events SET position = 100 + position * position").await;
         for (hours, position) in [(0, 125), (1, 116), (2, 109), (3, 104), (4, 101), (5, 100), (9, 100)] {
             let since = Clock::system().now() - HOUR * hours - MINUTE * 30;
-            assert_eq!(store::position_at(&db, since).await.expect("finds"), position, "{hours} hours ago");
+            assert_eq!(store::published::position_at(&db, since).await.expect("finds"), position, "{hours} hours ago");
         }
     }
 }

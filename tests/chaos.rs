@@ -224,11 +224,9 @@ fn change_of(event: &ReceivedEvent) -> String {
 /// Asserts that the events of each session were received in the order of their records: its start first, its end last.
 async fn assert_order(app: &TestApp, events: &[ReceivedEvent]) {
     let mut recorded: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in
-        app.texts("SELECT aggregate || ' ' || id FROM events WHERE aggregate LIKE 'session/%' ORDER BY seq").await
-    {
-        let (session, id) = row.split_once(' ').expect("two words");
-        recorded.entry(session.to_owned()).or_default().push(id.to_owned());
+    for event in app.recorded_events().await {
+        let text = |field: &str| event[field].as_str().expect("a text").to_owned();
+        recorded.entry(text("subject")).or_default().push(text("id"));
     }
     let mut sessions: BTreeMap<String, Vec<&ReceivedEvent>> = BTreeMap::new();
     for event in events {

@@ -94,8 +94,7 @@ type EventCounts = HashMap<(String, String), usize>;
 async fn count_events(app: &TestApp) -> EventCounts {
     app.wait_until_published().await;
     let (mut counts, mut detections) = (EventCounts::new(), Vec::new());
-    for envelope in app.texts("SELECT envelope FROM events").await {
-        let event: Value = serde_json::from_str(&envelope).expect("JSON");
+    for event in app.recorded_events().await {
         let text = |field: &str| event[field].as_str().expect("a text").trim_start_matches("faceofmind.v1.").to_owned();
         detections.extend(event["data"]["detection_id"].as_i64());
         *counts.entry((text("subject"), text("type"))).or_default() += 1;

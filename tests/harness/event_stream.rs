@@ -96,4 +96,11 @@ impl TestApp {
         })
         .await;
     }
+
+    /// Returns the events that the outbox holds, in their order. A row may hold several, a line each.
+    pub(crate) async fn recorded_events(&self) -> Vec<Value> {
+        let rows = self.texts("SELECT envelope FROM events ORDER BY seq").await;
+        let events = rows.iter().flat_map(|envelopes| envelopes.lines());
+        events.map(|envelope| serde_json::from_str(envelope).expect("JSON")).collect()
+    }
 }

@@ -11,7 +11,7 @@ use faceofmind_model::{
         CommunityEvent, DomainEvent, Envelope, EventContext, Initiator, PREFIX, ReminderEvent, SessionEvent, UserEvent,
     },
 };
-use faceofmind_platform::outbox::STREAM;
+use faceofmind_platform::outbox::{ROW_HEADER, STREAM};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -207,6 +207,7 @@ fn message(names: &Names, schema: &Value) -> Value {
             "properties": {
                 "Nats-Msg-Id": { "type": "string", "format": "uuid", "description": "The event's `id`." },
                 "Content-Type": { "const": CLOUD_EVENTS },
+                (ROW_HEADER): { "type": "string", "format": "uuid", "description": ROW_DESCRIPTION },
             },
             "required": ["Nats-Msg-Id", "Content-Type"],
         },
@@ -214,6 +215,9 @@ fn message(names: &Names, schema: &Value) -> Value {
         "examples": examples().into_iter().filter(|example| example["payload"]["type"] == names.kind).collect::<Vec<_>>(),
     })
 }
+
+const ROW_DESCRIPTION: &str =
+    "Of an event that was recorded together with others: the id of the first of them. Only the service itself needs it.";
 
 /// The time of every example.
 const EXAMPLE_TIME: Timestamp = Timestamp::from_micros(1_795_466_654_364_565);

@@ -43,7 +43,7 @@ pub use store::{
     Backlog, erase, record, record_many,
     refill::{EventGap, accept_gaps},
 };
-pub use stream::{NAME as STREAM, StreamSettings};
+pub use stream::{NAME as STREAM, ROW as ROW_HEADER, StreamSettings};
 pub use subject_pattern::SubjectPattern;
 pub use tail::EventTail;
 

@@ -34,8 +34,8 @@ pub(super) use tail::{BackwardReader, MessageId};
 
 pub const NAME: &str = "FACEOFMIND";
 const SUBJECTS: &str = "faceofmind.v1.>";
-/// Of an event that shares its row of the outbox with others: the id of the row.
-const ROW: &str = "Faceofmind-Outbox-Row";
+/// The header of an event that shares its row of the outbox with others: the id of the row.
+pub const ROW: &str = "Faceofmind-Outbox-Row";
 /// How often the server confirms the end of a stream to which nothing is published.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
 const UNKNOWN_END: &str = "the end of the stream is not known";

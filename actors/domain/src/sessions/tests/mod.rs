@@ -274,7 +274,7 @@ impl TestContext {
             let kind = envelope["type"].as_str().expect("a type").trim_start_matches("faceofmind.v1.").to_owned();
             format!("{kind} {}", envelope["subject"].as_str().expect("a subject"))
         };
-        rows.iter().map(|(envelope,)| name(envelope)).collect()
+        rows.iter().flat_map(|(envelopes,)| envelopes.lines()).map(name).collect()
     }
 
     /// Runs SQL with one id, and returns the id that it returns.

@@ -287,7 +287,7 @@ impl TestContext {
             let envelope: Value = serde_json::from_str(envelope).expect("JSON");
             envelope["type"].as_str().expect("a type").trim_start_matches("faceofmind.v1.").to_owned()
         };
-        rows.iter().map(|(envelope,)| name(envelope)).collect()
+        rows.iter().flat_map(|(envelopes,)| envelopes.lines()).map(name).collect()
     }
 }
 

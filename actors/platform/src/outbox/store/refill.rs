@@ -67,26 +67,25 @@ pub(in crate::outbox) async fn known_among(db: &Database, messages: &[MessageId]
     let rows = rows_of(db, messages).await?;
     let known: HashSet<&str> = rows.iter().map(|row| row.stored.id.as_str()).collect();
     let unknown_at_end = messages.iter().rev().take_while(|message| !known.contains(message.row.as_str())).count();
+    // The last message of each row, because the later ones replace the earlier ones.
     let last_of_row: HashMap<&str, (usize, &MessageId)> =
         messages.iter().enumerate().map(|(place, message)| (message.row.as_str(), (place, message))).collect();
     let (mut pending, mut position) = (Vec::new(), None);
     for KnownRow { position: last, refusal, stored } in rows {
         let Some(&(place, message)) = last_of_row.get(stored.id.as_str()) else { continue };
-        let (count, row) = (stored.event_count, stored.parse());
+        let (count, row) = (i64::from(stored.event_count), stored.parse());
         let index = row.as_ref().and_then(|row| row.events.iter().position(|event| event.id == message.event));
-        match (last, row, index) {
-            (None, Some(row), Some(index)) => {
-                let row = PendingRow { arrived: index + 1, ..row };
-                if row.has_arrived() || refusal.is_none() {
-                    pending.push((place, row));
-                }
+        let arrived = index.map(|index| index + 1);
+        if let Some(last) = last {
+            // Of an erased row it is not known which of its messages this is.
+            let arrived = arrived.map_or(count, as_limit);
+            position = position.max(Some(last - count + arrived));
+        } else if let (Some(row), Some(arrived)) = (row, arrived) {
+            let row = PendingRow { arrived, ..row };
+            // A dead letter is not continued.
+            if row.has_arrived() || refusal.is_none() {
+                pending.push((place, row));
             }
-            (Some(last), _, index) => {
-                let first = first_position(last, usize::try_from(count).unwrap_or(1));
-                // Of an erased row it is not known which of its messages this is.
-                position = position.max(Some(index.map_or(last, |index| first + as_limit(index))));
-            }
-            _ => {}
         }
     }
     pending.sort_by_key(|&(place, _)| place);

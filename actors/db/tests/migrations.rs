@@ -94,7 +94,8 @@ async fn rows_of_several_events_become_rows_of_one_event_again() {
             row("a", &["a", "b", "c"], "4"),
             row("erased", &[], "6"),
             row("d", &["d", "e"], "NULL"),
-            "('f', 'session/1', 1, '{\"id\":\"f\"}', 1, NULL, 1)".replace(" 1, NULL", &format!(" {at}, NULL")),
+            format!("('f', 'session/1', 1, '{{\"id\":\"f\"}}', {at}, NULL, 1)"),
+            format!("('dead letter', 'session/1', 1, 'not JSON', {at}, NULL, 1)"),
         ];
         let insert =
             "INSERT INTO events (id, aggregate, user_id, envelope, recorded_at, position, event_count) VALUES ";
@@ -115,6 +116,7 @@ async fn rows_of_several_events_become_rows_of_one_event_again() {
             single("d", None),
             single("e", None),
             single("f", None),
+            ("dead letter".to_owned(), "not JSON".to_owned(), None),
         ];
         assert_eq!(found, expected);
         migrate(&db).await.expect("migrates");

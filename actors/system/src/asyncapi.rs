@@ -216,8 +216,7 @@ fn message(names: &Names, schema: &Value) -> Value {
     })
 }
 
-const ROW_DESCRIPTION: &str =
-    "Of an event that was recorded together with others: the id of the first of them. Only the service itself needs it.";
+const ROW_DESCRIPTION: &str = "Of an event that was recorded together with others: the id of the first of them. Only the service itself needs it.";
 
 /// The time of every example.
 const EXAMPLE_TIME: Timestamp = Timestamp::from_micros(1_795_466_654_364_565);
@@ -256,12 +255,16 @@ fn examples() -> [Value; 16] {
 
 #[cfg(test)]
 mod tests {
+    use faceofmind_model::event::KINDS;
+
     use super::*;
 
     #[test]
     fn every_event_has_a_channel_an_operation_and_a_message_with_an_example() {
         let document = json!(AsyncApi::new("1.2.3"));
         let kinds = EventSchemas::new().kinds;
+        let names: Vec<_> = kinds.iter().map(|(kind, _)| kind.as_str()).collect();
+        assert_eq!(names, KINDS, "a deleted user's events are looked for by these names");
         assert_eq!(kinds.len(), examples().len());
         for (kind, _) in kinds {
             let Names { id, schema, .. } = Names::of(&kind);

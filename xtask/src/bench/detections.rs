@@ -77,7 +77,9 @@ impl<'a> Stream<'a> {
     pub(super) fn reference(&self, statement: &str, variables: &[String]) -> Result<Script<'a>> {
         let aggregate = format!("session/{}", self.session);
         let detected = "envelope like '%emotion.detected%'";
-        let select = format!("select split_part(envelope, chr(10), 1) from events where aggregate = '{aggregate}' and {detected} limit 1");
+        let select = format!(
+            "select split_part(envelope, chr(10), 1) from events where aggregate = '{aggregate}' and {detected} limit 1"
+        );
         let envelope = self.env.query(&select)?;
         let user_id = pgbench::user(self.env, &format!("{}@example.com", self.name))?;
         let first_session = self.first_session(&user_id)?;

@@ -36,8 +36,10 @@ fn drain(env: &BenchEnv, events: usize) -> Result<f64> {
     let last = env.query("select coalesce(max(seq), 0) from events")?;
     env.query(&format!(
         "insert into events (id, aggregate, user_id, envelope, recorded_at) \
-         select gen_random_uuid()::text, aggregate, user_id, envelope, now() from generate_series(1, {events}), \
-         lateral (select * from events where envelope like '%session.started%' order by seq desc limit 1) as copied"
+         select id, aggregate, user_id, replace(envelope, copied_id, id), now() from \
+         (select gen_random_uuid()::text as id from generate_series(1, {events})) as new_ids, \
+         (select id as copied_id, aggregate, user_id, envelope from events where envelope like '%session.started%' \
+         order by seq desc limit 1) as copied"
     ))?;
     wait_until_published(env)?;
     let rate = env.query(&format!(

@@ -7,7 +7,7 @@ use sqlx::{
     migrate::{Migration as SqlMigration, MigrationType, Migrator},
 };
 
-/// Tables whose rows follow from those of other tables, and columns that follow from others. Dropping them loses nothing.
+/// Tables whose rows follow from those of other tables, a temporary copy, and a column that follows from others. Dropping them loses nothing.
 const DERIVED: [&str; 5] =
     ["emotion_counts", "uncounted_sessions", "comment_counts", "single_events", "events.event_count"];
 /// The number 9 was never used.

@@ -26,6 +26,25 @@ pub use user::UserEvent;
 pub const PREFIX: &str = "faceofmind.v1.";
 /// The `type` of [`UserEvent::Deleted`].
 pub const USER_DELETED: &str = "faceofmind.v1.user.deleted";
+/// Every `type` that this program has recorded.
+pub const KINDS: [&str; 16] = [
+    "faceofmind.v1.user.registered",
+    "faceofmind.v1.user.verified",
+    "faceofmind.v1.user.updated",
+    "faceofmind.v1.user.status_changed",
+    "faceofmind.v1.user.password_changed",
+    "faceofmind.v1.user.email_changed",
+    USER_DELETED,
+    "faceofmind.v1.session.started",
+    "faceofmind.v1.session.ended",
+    "faceofmind.v1.session.deleted",
+    "faceofmind.v1.emotion.detected",
+    "faceofmind.v1.emotion.crisis",
+    "faceofmind.v1.feedback.submitted",
+    "faceofmind.v1.community.post_created",
+    "faceofmind.v1.community.comment_created",
+    "faceofmind.v1.reminder.due",
+];
 const SPECVERSION: &str = "1.0";
 const SOURCE: &str = "/faceofmind/user-api";
 const DATA_CONTENT_TYPE: &str = "application/json";
@@ -122,7 +141,7 @@ impl CloudEvent {
 /// A published event, as event streams carry it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedEvent {
-    /// Its position in the order of publishing: strictly increasing, with gaps. Streams resume by it.
+    /// Its position in the order of publishing: strictly increasing. An erased event leaves a gap. Streams resume by it.
     pub position: i64,
     /// The NATS subject: `faceofmind.v1.<aggregate>.<what>.<user_id>`.
     pub subject: String,
@@ -149,11 +168,6 @@ pub fn id_and_subject_of(envelope: &str, user_id: UserId) -> Option<(String, Str
     }
     let Head { id, kind } = serde_json::from_str(envelope).ok()?;
     Some((id, format!("{kind}.{user_id}")))
-}
-
-/// Returns the pattern of all NATS subjects of events about a user.
-pub fn subjects_of(user_id: UserId) -> String {
-    format!("{PREFIX}*.*.{user_id}")
 }
 
 #[cfg(test)]

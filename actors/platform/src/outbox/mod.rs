@@ -29,6 +29,7 @@ mod refill;
 mod relay;
 mod store;
 mod stream;
+mod stream_erasure;
 mod stream_sender;
 mod subject_pattern;
 mod tail;
@@ -60,7 +61,7 @@ pub struct Settings {
     pub retention: Duration,
     /// How often expired events are deleted.
     pub sweep_interval: Duration,
-    /// How many events a subscriber of the bus may lag behind before it misses some.
+    /// How many events a subscriber of the bus may lag behind before it misses some. A pass publishes up to 4,127 at once.
     pub bus_capacity: usize,
     /// The most feeds of this node.
     pub max_feeds: usize,
@@ -78,11 +79,23 @@ impl Default for Settings {
             lease: Duration::from_secs(3),
             retention: Duration::from_secs(24 * 3600),
             sweep_interval: Duration::from_secs(60),
-            bus_capacity: 1024,
+            bus_capacity: 8192,
             max_feeds: 1000,
             max_feeds_per_user: 8,
             backoff: Backoff { initial: Duration::from_millis(50), max: Duration::from_secs(5) },
         }
+    }
+}
+
+/// The most events that a pass sends, with a few more of the last row.
+const MAX_PAGE: usize = 4096;
+/// How many windows of messages a pass sends. What a pass costs is shared by all of its events.
+const WINDOWS: usize = 4;
+
+impl Settings {
+    /// How many events a pass of the publisher sends.
+    fn page(&self) -> usize {
+        (self.stream.window * WINDOWS).min(MAX_PAGE)
     }
 }
 

@@ -102,13 +102,7 @@ impl PublishLoop {
                 () = self.stop.notified() => return None,
                 _ = self.poll.tick() => return Some(Action::Publish),
                 () = connection_changed(connection.as_ref(), self.epoch) => return Some(Action::Publish),
-                ended = self.relay.sender.erasure.ended() => match ended {
-                    Ok(()) => return Some(Action::Publish),
-                    Err(error) => {
-                        self.back_off(&error);
-                        continue;
-                    }
-                },
+                () = self.relay.sender.erasure.wait(), if works => return Some(Action::Publish),
                 () = self.wake.notified(), if works => None,
                 signal = self.signals.received(), if works => Some(signal),
             };

@@ -21,6 +21,7 @@ use super::{
         refill::{self, EventGap},
     },
     stream::BackwardReader,
+    stream_erasure::StreamErasure,
 };
 
 /// A gap of events that the stream would drop within this time, because of their age, is not named.
@@ -31,7 +32,7 @@ pub(super) struct StreamEnd {
     /// The rows of which all events have arrived and have no position yet, in the stream's order.
     pub(super) arrived: Vec<PendingRow>,
     /// The rows of which a part has arrived: their `seq`, and how many of their events.
-    pub(super) begun: Vec<(i64, usize)>,
+    pub(super) partial_rows: Vec<(i64, usize)>,
     /// The last position whose event the stream holds; 0 when it holds none.
     position: i64,
 }
@@ -59,9 +60,9 @@ impl Relay {
             known.pending.retain(|row| rows.iter().all(|later| later.seq != row.seq));
             rows.splice(0..0, known.pending);
         }
-        let (arrived, begun): (Vec<_>, Vec<_>) = rows.into_iter().partition(PendingRow::has_arrived);
-        let begun = begun.into_iter().map(|row| (row.seq, row.arrived)).collect();
-        let end = StreamEnd { arrived, begun, position: position.unwrap_or(0) };
+        let (arrived, partial): (Vec<_>, Vec<_>) = rows.into_iter().partition(PendingRow::has_arrived);
+        let partial_rows = partial.into_iter().map(|row| (row.seq, row.arrived)).collect();
+        let end = StreamEnd { arrived, partial_rows, position: position.unwrap_or(0) };
         if unknown_at_end > 0 && !refill::has_deletions_to_publish(&self.db).await? {
             self.report_unknown(&end, unknown_at_end).await?;
         }
@@ -71,8 +72,9 @@ impl Relay {
     /// Stores and logs that the stream goes on after what the database knows. Its positions will be those of other events.
     async fn report_unknown(&self, end: &StreamEnd, messages: usize) -> Result<(), OutboxError> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let arrived = end.arrived.iter().map(|row| row.events.len()).sum();
-        let last_known = end.position.saturating_add(number(arrived));
+        let whole = end.arrived.iter().map(|row| row.arrived).sum::<usize>();
+        let in_part = end.partial_rows.iter().map(|&(_, arrived)| arrived).sum::<usize>();
+        let last_known = end.position.saturating_add(number(whole + in_part));
         let what = "the stream's last messages are unknown to the database; either it was restored to an earlier time, and consumers have seen \
             events that it does not know, or another client publishes to the stream";
         self.add_gap(last_known + 1, last_known.saturating_add(number(messages)), what).await
@@ -102,6 +104,8 @@ impl Relay {
             position = last;
         }
         if refilled > 0 {
+            // The stream may be an older one, in which a user who was erased is still present.
+            self.sender.erasure = StreamErasure::default();
             tracing::warn!(
                 events = refilled,
                 after = end.position,
@@ -145,7 +149,8 @@ impl Relay {
     /// Erases a user from the stream, however long it takes, and renews the lease meanwhile.
     async fn erase_from_stream(&mut self, user: UserId) -> Result<(), OutboxError> {
         let Some(writer) = &self.sender.writer else { return Ok(()) };
-        let mut erasing = pin!(writer.erase(user));
+        let last = writer.last_sequence().unwrap_or(0);
+        let mut erasing = pin!(writer.erase(user, 1..=last));
         loop {
             tokio::select! {
                 erased = &mut erasing => return erased.map(drop),

@@ -82,13 +82,19 @@ impl Relay {
         } else {
             (Vec::new(), Ok(Sent { arrived: Vec::new(), more: false }))
         };
+        let (more, failure) = match sent {
+            Ok(Sent { arrived, more }) => {
+                self.arrived = arrived;
+                (more, None)
+            }
+            Err(error) => (false, Some(error)),
+        };
         let (count, last_position) = (published.len(), published.last().map(|event| event.position));
         // What was only sent goes on the bus with the next pass.
-        if count > 0 || sent.as_ref().is_ok_and(|sent| sent.arrived.is_empty()) {
+        if count > 0 || self.arrived.is_empty() {
             self.bus.publish(published).await?;
         }
-        let Sent { arrived, more } = sent?;
-        self.arrived = arrived;
+        failure.map_or(Ok(()), Err)?;
         let more = more || !self.arrived.is_empty();
         Ok(PassOutcome { role, published: count, last_position, more })
     }
@@ -164,7 +170,7 @@ impl Relay {
         if !end.arrived.is_empty() {
             tracing::info!(rows = end.arrived.len(), "events found in the stream whose acknowledgements were lost");
         }
-        (self.arrived, self.sender.begun) = (end.arrived, end.begun);
+        (self.arrived, self.sender.partial_rows) = (end.arrived, end.partial_rows);
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub(super) mod refill;
 
 /// The most events that a row holds. A page of rows must fit into memory.
 const MAX_EVENTS: usize = 32;
+/// The most rows that one statement locks or places. SQLite takes 32,766 parameters in a statement, and a row two of them.
+const MAX_ROWS_OF_STATEMENT: usize = 4096;
 /// The most rows that one DELETE of a sweep takes, so that it holds its locks for a short time.
 const SWEEP_BATCH: i64 = 1000;
 

@@ -7,7 +7,7 @@
 //! The first message of a window names its predecessor by sequence number, the others by message id. *Why*: a restarted server has forgotten
 //! the last message id, and the last message may be erased, but the sequence number stays.
 
-use std::{collections::VecDeque, error::Error as _, fmt, time::Duration};
+use std::{collections::VecDeque, error::Error as _, fmt, ops::RangeInclusive, time::Duration};
 
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -156,13 +156,16 @@ impl StreamWriter {
         Ok(BackwardReader { connection, epoch, first, unread: last, stream })
     }
 
-    /// Publishes the events of these rows that have not arrived yet, in their order, and waits for the acknowledgements, at most `until` then.
+    /// Publishes the events of these rows that have not arrived yet, in their order, and waits for the acknowledgements until `until`. It sends as
+    /// many rows as leave time for that.
     pub(super) async fn publish(&mut self, rows: &[PendingRow], until: Instant) -> PublishResult {
         let Some(StreamEnd { epoch, last, .. }) = self.end.take() else {
             return PublishResult { arrived: 0, outcome: Err(nats_error(UNKNOWN_END).into()) };
         };
         let mut acks = Acks { arrived: 0, last, awaited: VecDeque::new() };
-        let sending = async { Ok::<_, OutboxError>(send(&self.context, rows, self.settings.window, &mut acks).await) };
+        let send_until = until.checked_sub(self.settings.ack_timeout).unwrap_or(until);
+        let window = Window { size: self.settings.window, until: send_until };
+        let sending = async { Ok::<_, OutboxError>(send(&self.context, rows, window, &mut acks).await) };
         let sent = tokio::time::timeout_at(until, self.nats.state().while_connected(epoch, sending)).await;
         let outcome = match sent {
             Ok(Ok(sent)) => sent.map_err(PublishFailure::from),
@@ -175,18 +178,27 @@ impl StreamWriter {
         PublishResult { arrived: acks.arrived, outcome }
     }
 
-    /// Deletes a user's messages from the stream, up to its known end, and returns their number. Any node may repeat it at any time.
+    /// The sequence number of the stream's last message. None where it is not known.
+    pub(super) fn last_sequence(&self) -> Option<u64> {
+        self.end.map(|end| end.last)
+    }
+
+    /// Deletes a user's messages with these sequence numbers from the stream, and returns how many there were. Any node may repeat it at any
+    /// time.
     ///
-    /// *Guarantees*: what is published next arrives only if it follows what this writer has published, so only if no other message of the user
-    /// has arrived meanwhile.
-    pub(super) fn erase(&self, user: UserId) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
-        let (connection, end) = (self.connection().clone(), self.end);
+    /// *Guarantees*: where the last one is the stream's known end, what is published next arrives only if it follows what this writer has
+    /// published, so only if no other message of the user has arrived meanwhile.
+    pub(super) fn erase(
+        &self,
+        user: UserId,
+        messages: RangeInclusive<u64>,
+    ) -> impl Future<Output = Result<u64, OutboxError>> + use<> {
+        let (connection, epoch) = (self.connection().clone(), self.connection().epoch());
         let context = context(&self.nats, &self.settings, self.settings.search_timeout);
         async move {
-            let StreamEnd { epoch, last, .. } = end.ok_or_else(|| nats_error(UNKNOWN_END))?;
             let erasing = async {
                 let stream = context.get_stream_no_info(NAME).await.map_err(nats_error)?;
-                erasure::erase(&stream, user, last).await
+                erasure::erase(&stream, user, messages).await
             };
             connection.while_connected(epoch, erasing).await
         }
@@ -258,13 +270,22 @@ impl Acks {
     }
 }
 
-/// Sends all messages, or those before the first that cannot be sent, with at most `window` of them in flight, and waits for the acknowledgements.
-async fn send(context: &Context, rows: &[PendingRow], window: usize, acks: &mut Acks) -> Result<(), PublishError> {
+/// How many messages may be in flight, and until when rows are sent.
+struct Window {
+    size: usize,
+    until: Instant,
+}
+
+/// Sends the messages, or those before the first that cannot be sent, and waits for the acknowledgements.
+async fn send(context: &Context, rows: &[PendingRow], window: Window, acks: &mut Acks) -> Result<(), PublishError> {
     let mut predecessor = None;
     let begin = acks.last;
     for row in rows {
+        if predecessor.is_some() && Instant::now() > window.until {
+            break;
+        }
         for event in row.to_send() {
-            acks.wait(window - 1).await?;
+            acks.wait(window.size - 1).await?;
             let message = match predecessor {
                 None => message(row, event).expected_last_sequence(begin),
                 Some(id) => message(row, event).expected_last_message_id(id),

@@ -1,19 +1,16 @@
 //! Sends pending events to the stream. What was not acknowledged is found at the stream's end.
 
-use std::future;
+use std::collections::VecDeque;
 
 use faceofmind_db::Database;
-use faceofmind_model::UserId;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     OutboxError, Settings,
-    store::pending::{self, PendingRow},
-    stream::{StreamWriter, nats_error},
+    store::pending::{self, Kinds, PendingRow},
+    stream::StreamWriter,
+    stream_erasure::StreamErasure,
 };
-
-/// How many windows of messages a pass sends. What a pass costs is shared by all of its events.
-const WINDOWS: usize = 4;
 
 pub(super) struct StreamSender {
     db: Database,
@@ -21,8 +18,8 @@ pub(super) struct StreamSender {
     page: usize,
     /// None without NATS.
     pub(super) writer: Option<StreamWriter>,
-    /// Of which rows the stream holds a part: their `seq`, and how many of their events. They are sent first.
-    pub(super) begun: Vec<(i64, usize)>,
+    /// The rows that the stream holds in part: their `seq`, and how many of their events. They are sent first.
+    pub(super) partial_rows: Vec<(i64, usize)>,
     pub(super) erasure: StreamErasure,
 }
 
@@ -36,30 +33,37 @@ pub(super) struct Sent {
 
 impl StreamSender {
     pub(super) fn new(db: Database, settings: &Settings, writer: Option<StreamWriter>) -> Self {
-        let page = settings.stream.window * WINDOWS;
-        Self { db, page, writer, begun: Vec::new(), erasure: StreamErasure::default() }
+        let page = settings.page();
+        Self { db, page, writer, partial_rows: Vec::new(), erasure: StreamErasure::default() }
     }
 
-    /// Sends the next page of pending rows, but for those with a `seq` in `arrived`, and waits for the acknowledgements, at most `until` then.
+    /// Sends the next page of pending rows, except those with a `seq` in `arrived`, and waits for the acknowledgements until `until`.
+    ///
+    /// A `user.deleted` goes out when its user is erased from the stream. Other events do not wait for that.
     pub(super) async fn send_page(&mut self, arrived: &[i64], until: Instant) -> Result<Sent, OutboxError> {
-        let mut rows = pending::page(&self.db, self.page, arrived).await?;
-        let full = rows.iter().map(|row| row.events.len()).sum::<usize>() >= self.page;
+        let rows = pending::page(&self.db, self.page, arrived, Kinds::All).await?;
+        let mut full = self.is_full(&rows);
         let Some(writer) = &self.writer else { return Ok(Sent { arrived: rows, more: full }) };
-        let deleted = rows.first().filter(|row| row.is_user_deleted()).map(|row| row.user_id);
-        if let Some(user) = deleted
-            && !self.erasure.is_done(user, writer)
-        {
-            // The events of others need not wait for that.
-            rows.retain(|row| !row.is_user_deleted());
+        let (mut deletions, mut rows) = partition(rows);
+        if full && deletions.len() > 1 {
+            rows = pending::page(&self.db, self.page, arrived, Kinds::AllButUserDeleted).await?;
+            full = self.is_full(&rows);
         }
-        let cut = split_at_user_deleted(&mut rows);
-        self.put_begun_first(&mut rows).await?;
-        self.send(rows, full || cut, until).await
+        self.put_partial_rows_first(&mut rows).await?;
+        let is_erased = deletions.front().is_some_and(|row| self.erasure.is_erased(row.user_id, writer));
+        if is_erased {
+            rows.extend(deletions.pop_front());
+        }
+        self.send(rows, full || (is_erased && !deletions.is_empty()), until).await
     }
 
-    /// Rows are erased meanwhile, so they are read again.
-    async fn put_begun_first(&self, rows: &mut Vec<PendingRow>) -> Result<(), OutboxError> {
-        for &(seq, arrived) in self.begun.iter().rev() {
+    fn is_full(&self, rows: &[PendingRow]) -> bool {
+        rows.iter().map(|row| row.events.len()).sum::<usize>() >= self.page
+    }
+
+    /// Reads them again: they may have been erased.
+    async fn put_partial_rows_first(&self, rows: &mut Vec<PendingRow>) -> Result<(), OutboxError> {
+        for &(seq, arrived) in self.partial_rows.iter().rev() {
             rows.retain(|row| row.seq != seq);
             if let Some(row) = pending::row(&self.db, seq).await? {
                 rows.insert(0, PendingRow { arrived, ..row });
@@ -72,10 +76,12 @@ impl StreamSender {
         let (Some(writer), false) = (&mut self.writer, rows.is_empty()) else {
             return Ok(Sent { arrived: rows, more });
         };
-        self.begun.clear();
+        self.partial_rows.clear();
         let sent = writer.publish(&rows, until).await;
         let first_left = split_arrived(&mut rows, sent.arrived);
-        let Err(failure) = sent.outcome else { return Ok(Sent { arrived: rows, more }) };
+        let Err(failure) = sent.outcome else {
+            return Ok(Sent { arrived: rows, more: more || first_left.is_some() });
+        };
         if let Some(seq) = first_left.filter(|_| failure.refused) {
             pending::refuse(&self.db, seq, &failure.error.to_string()).await?;
         } else if sent.arrived == 0 {
@@ -87,10 +93,10 @@ impl StreamSender {
         Ok(Sent { arrived: rows, more: true })
     }
 
-    /// Forgets the stream's end and all that follows from it.
+    /// Forgets the stream's end and what follows from it.
     pub(super) fn forget_end(&mut self) {
-        self.begun.clear();
-        self.erasure = StreamErasure::default();
+        self.partial_rows.clear();
+        self.erasure.expect_new_messages();
         if let Some(writer) = &mut self.writer {
             writer.forget_end();
         }
@@ -108,50 +114,8 @@ fn split_arrived(rows: &mut Vec<PendingRow>, arrived: usize) -> Option<i64> {
     rows.split_off(whole).first().map(|row| row.seq)
 }
 
-/// Keeps the rows before the first `user.deleted`; if that is the first of all, the rows before the second one. Returns whether any
-/// were cut off. *Why*: the user is erased from the stream before `user.deleted` is published, and other events need not wait for that.
-fn split_at_user_deleted(rows: &mut Vec<PendingRow>) -> bool {
-    let next = rows.iter().skip(1).position(PendingRow::is_user_deleted);
-    rows.truncate(next.map_or(usize::MAX, |after_first| after_first + 1));
-    next.is_some()
-}
-
-/// The erasure of a deleted user from the stream, while events of others are published.
-#[derive(Default)]
-pub(super) struct StreamErasure {
-    /// Whose erasure has begun.
-    user: Option<UserId>,
-    /// Its task, until [`StreamErasure::ended`] has seen its end.
-    task: JoinSet<Result<u64, OutboxError>>,
-}
-
-impl StreamErasure {
-    /// Whether no message of this user is left in the stream. Begins to erase them, unless that has begun.
-    fn is_done(&mut self, user: UserId, writer: &StreamWriter) -> bool {
-        if self.user == Some(user) {
-            return !self.is_running();
-        }
-        *self = Self { user: Some(user), task: JoinSet::new() };
-        self.task.spawn(writer.erase(user));
-        false
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        !self.task.is_empty()
-    }
-
-    /// Waits for the end of the erasure that is running; for ever where none is. After an error it may begin again.
-    pub(super) async fn ended(&mut self) -> Result<(), OutboxError> {
-        let Some(joined) = self.task.join_next().await else { return future::pending().await };
-        match joined.map_err(nats_error).flatten() {
-            Ok(messages) => {
-                tracing::info!(messages, "events of a deleted user erased from the stream");
-                Ok(())
-            }
-            Err(error) => {
-                *self = Self::default();
-                Err(error)
-            }
-        }
-    }
+/// Returns the rows of `user.deleted`, and the others.
+fn partition(rows: Vec<PendingRow>) -> (VecDeque<PendingRow>, Vec<PendingRow>) {
+    let (deletions, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(PendingRow::is_user_deleted);
+    (deletions.into(), others)
 }

@@ -11,7 +11,7 @@ use faceofmind_runtime::{Handle, SupervisorHandle};
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 
-use super::*;
+use super::{store::pending::Kinds, *};
 use crate::{nats::NatsConnection, testing};
 
 mod erasure;
@@ -75,7 +75,7 @@ async fn rows(db: &Database) -> Vec<(String, Option<i64>)> {
 }
 
 async fn publish_all(db: &Database) -> Vec<PublishedEvent> {
-    let pending = store::pending::page(db, 1000, &[]).await.expect("reads");
+    let pending = store::pending::page(db, 1000, &[], Kinds::All).await.expect("reads");
     let mut tx = db.begin().await.expect("begins");
     let published = store::pending::assign_positions(&mut tx, pending, Clock::system().now()).await.expect("assigns");
     tx.commit().await.expect("commits");
@@ -162,7 +162,7 @@ async fn a_rolled_back_event_was_never_recorded() {
 async fn a_batch_of_any_size_keeps_its_order() {
     for db in testing::databases().await {
         let ids = record_sessions(&db, 0..600).await;
-        let pending = store::pending::page(&db, 1000, &[]).await.expect("reads");
+        let pending = store::pending::page(&db, 1000, &[], Kinds::All).await.expect("reads");
         assert_eq!(pending.iter().map(|event| event.id.clone()).collect::<Vec<_>>(), ids);
         assert_eq!(pending[0].events[0].subject, "faceofmind.v1.session.started.1");
     }
@@ -223,7 +223,7 @@ async fn an_event_that_commits_late_is_published() {
 async fn a_position_is_assigned_once() {
     for db in testing::databases().await {
         record_sessions(&db, 0..5).await;
-        let pending = store::pending::page(&db, 1000, &[]).await.expect("reads");
+        let pending = store::pending::page(&db, 1000, &[], Kinds::All).await.expect("reads");
         assert_eq!(publish_all(&db).await.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let mut tx = db.begin().await.expect("begins");
         let again =
@@ -244,7 +244,7 @@ async fn an_erasure_just_before_positions_are_assigned_leaves_no_gap() {
         let events = [started(BOB, 1), started(ADA, 2), started(BOB, 3)].map(cloud_event);
         record_many(&mut tx, &events).await.expect("records");
         tx.commit().await.expect("commits");
-        let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let pending = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         erase_ada(&db).await;
         let mut tx = db.begin().await.expect("begins");
         let published =

@@ -8,13 +8,16 @@ use faceofmind_model::{
     UserId,
     event::{self, PublishedEvent, USER_DELETED},
 };
-use sqlx::{Database as Backend, Encode, FromRow, QueryBuilder, Type};
+use sqlx::{AssertSqlSafe, Database as Backend, Encode, FromRow, QueryBuilder, Type};
 
-use super::as_limit;
+use super::{MAX_ROWS_OF_STATEMENT, as_limit, page_of_events};
 
 /// How far a clock that was ahead may keep later events ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(3600);
 
+/// With `{except}` for further conditions.
+const PENDING: &str =
+    page_of_events!("seq, id, user_id, envelope, event_count", "seq", "position IS NULL AND refusal IS NULL{except}");
 const PENDING_BY_KEY: &str = "SELECT seq, id, user_id, envelope, event_count FROM events \
      WHERE seq = $1 AND position IS NULL AND refusal IS NULL";
 const REFUSE: &str = "UPDATE events SET refusal = $2 WHERE seq = $1 AND position IS NULL";
@@ -57,7 +60,7 @@ impl PendingRow {
         &self.events[self.arrived..]
     }
 
-    /// Returns the events with their positions, of which this is the last one.
+    /// Returns the events with their positions. `last` is that of the last one.
     pub(super) fn into_published(self, last: i64) -> impl Iterator<Item = PublishedEvent> {
         let (first, user_id) = (first_position(last, self.events.len()), self.user_id);
         (first..).zip(self.events).map(move |(position, PendingEvent { subject, envelope, .. })| PublishedEvent {
@@ -98,16 +101,31 @@ fn parse_event(envelope: &str, user_id: UserId) -> Option<PendingEvent> {
     Some(PendingEvent { id, subject, envelope: envelope.to_owned() })
 }
 
-/// Returns the rows to publish next, but for those with a `seq` in `except`, with `limit` events or a few more. It does not start after the last
+/// Which rows a page has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::outbox) enum Kinds {
+    All,
+    AllButUserDeleted,
+}
+
+/// Returns the rows to publish next, except those with a `seq` in `except`, with `limit` events or a few more. It does not start after the last
 /// published one: a row that commits late has an earlier `seq`. A row that cannot be decoded is refused, so that the others go on.
 pub(in crate::outbox) async fn page(
     db: &Database,
     limit: usize,
     except: &[i64],
+    kinds: Kinds,
 ) -> Result<Vec<PendingRow>, StoreError> {
+    let sql = AssertSqlSafe(page_sql(except, kinds));
     let rows: Vec<StoredRow> = {
         let mut reader = db.read_conn().await?;
-        with_conn!(reader.connection(), c => page_sql(as_limit(limit), except).build_query_as().fetch_all(c).await)?
+        with_conn!(reader.connection(), c => {
+            let mut query = sqlx::query_as(sql).bind(as_limit(limit));
+            for seq in except.iter().chain(padding(except)) {
+                query = query.bind(*seq);
+            }
+            query.fetch_all(c).await
+        })?
     };
     let mut pending = Vec::with_capacity(rows.len());
     for row in rows {
@@ -120,26 +138,15 @@ pub(in crate::outbox) async fn page(
     Ok(pending)
 }
 
-/// As [`page_of_events`](super::page_of_events), with a list.
-fn page_sql<DB: Backend>(limit: i64, except: &[i64]) -> QueryBuilder<DB>
-where
-    for<'q> i64: Encode<'q, DB> + Type<DB>,
-{
-    let mut query = QueryBuilder::new(
-        "SELECT seq, id, user_id, envelope, event_count FROM \
-         (SELECT *, sum(event_count) OVER (ORDER BY seq) - event_count AS events_before FROM \
-         (SELECT seq, id, user_id, envelope, event_count FROM events WHERE position IS NULL AND refusal IS NULL",
-    );
-    if !except.is_empty() {
-        let mut list = query.push(" AND seq NOT IN (").separated(", ");
-        for seq in except.iter().chain(padding(except)) {
-            list.push_bind(*seq);
-        }
-        query.push(")");
-    }
-    query.push(" ORDER BY seq LIMIT ").push_bind(limit).push(") AS page) AS counted WHERE events_before < ");
-    query.push_bind(limit).push(" ORDER BY seq");
-    query
+fn page_sql(except: &[i64], kinds: Kinds) -> String {
+    let numbers = (2..).zip(except.iter().chain(padding(except))).map(|(number, _)| format!("${number}"));
+    let other_rows = numbers.collect::<Vec<_>>().join(", ");
+    let except = if other_rows.is_empty() { String::new() } else { format!(" AND seq NOT IN ({other_rows})") };
+    let kinds = match kinds {
+        Kinds::All => String::new(),
+        Kinds::AllButUserDeleted => format!(" AND envelope NOT LIKE '%\"{USER_DELETED}\"%'"),
+    };
+    PENDING.replace("{except}", &(except + &kinds))
 }
 
 /// Returns the row with this `seq`, if it is still to be published.
@@ -171,18 +178,22 @@ pub(in crate::outbox) async fn assign_positions(
     let last: Option<(i64, Timestamp)> =
         with_conn!(tx.connection(), c => sqlx::query_as(LAST_PUBLISHED).fetch_optional(c).await)?;
     let (mut last, now) = last.map_or((0, now), |(position, at)| (position, now.max(at.min(now + MAX_AHEAD))));
-    let left = lock_pending(tx, &rows).await?;
-    rows.retain(|row| left.contains(&row.seq));
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    let mut published = Vec::new();
+    while !rows.is_empty() {
+        let later = rows.split_off(rows.len().min(MAX_ROWS_OF_STATEMENT));
+        let left = lock_pending(tx, &rows).await?;
+        rows.retain(|row| left.contains(&row.seq));
+        let place = |row: PendingRow| {
+            last += as_limit(row.events.len());
+            (last, row)
+        };
+        let placed: Vec<(i64, PendingRow)> = std::mem::replace(&mut rows, later).into_iter().map(place).collect();
+        if !placed.is_empty() {
+            with_conn!(tx.connection(), c => assign_positions_sql(&placed, now).build().execute(c).await.map(drop))?;
+        }
+        published.extend(placed.into_iter().flat_map(|(position, row)| row.into_published(position)));
     }
-    let place = |row: PendingRow| {
-        last += as_limit(row.events.len());
-        (last, row)
-    };
-    let placed: Vec<(i64, PendingRow)> = rows.into_iter().map(place).collect();
-    with_conn!(tx.connection(), c => assign_positions_sql(&placed, now).build().execute(c).await.map(drop))?;
-    Ok(placed.into_iter().flat_map(|(position, row)| row.into_published(position)).collect())
+    Ok(published)
 }
 
 /// Locks those of these rows that are still pending, in the order in which [`erase`](super::erase) locks, and returns their `seq`. SQLite has one

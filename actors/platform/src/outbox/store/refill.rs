@@ -66,18 +66,24 @@ struct KnownRow {
 pub(in crate::outbox) async fn known_among(db: &Database, messages: &[MessageId]) -> Result<KnownRows, StoreError> {
     let rows = rows_of(db, messages).await?;
     let known: HashSet<&str> = rows.iter().map(|row| row.stored.id.as_str()).collect();
-    let unknown_at_end = messages.iter().rev().take_while(|message| !known.contains(message.row.as_str())).count();
+    // An earlier version may have given an event that shared a row a row of its own.
+    let row_of =
+        |message: &MessageId| known.get(message.event.as_str()).or_else(|| known.get(message.row.as_str())).copied();
+    let unknown_at_end = messages.iter().rev().take_while(|message| row_of(message).is_none()).count();
     // The last message of each row, because the later ones replace the earlier ones.
-    let last_of_row: HashMap<&str, (usize, &MessageId)> =
-        messages.iter().enumerate().map(|(place, message)| (message.row.as_str(), (place, message))).collect();
+    let last_of_row: HashMap<String, (usize, &MessageId)> = messages
+        .iter()
+        .enumerate()
+        .filter_map(|(place, message)| Some((row_of(message)?.to_owned(), (place, message))))
+        .collect();
     let (mut pending, mut position) = (Vec::new(), None);
     for KnownRow { position: last, refusal, stored } in rows {
-        let Some(&(place, message)) = last_of_row.get(stored.id.as_str()) else { continue };
+        let Some(&(place, message)) = last_of_row.get(&stored.id) else { continue };
         let (count, row) = (i64::from(stored.event_count), stored.parse());
         let index = row.as_ref().and_then(|row| row.events.iter().position(|event| event.id == message.event));
         let arrived = index.map(|index| index + 1);
         if let Some(last) = last {
-            // Of an erased row it is not known which of its messages this is.
+            // An erased row does not tell which of its messages this is.
             let arrived = arrived.map_or(count, as_limit);
             position = position.max(Some(last - count + arrived));
         } else if let (Some(row), Some(arrived)) = (row, arrived) {
@@ -93,7 +99,8 @@ pub(in crate::outbox) async fn known_among(db: &Database, messages: &[MessageId]
 }
 
 async fn rows_of(db: &Database, messages: &[MessageId]) -> Result<Vec<KnownRow>, StoreError> {
-    let ids: HashSet<&str> = messages.iter().map(|message| message.row.as_str()).collect();
+    let ids: HashSet<&str> =
+        messages.iter().flat_map(|message| [message.event.as_str(), message.row.as_str()]).collect();
     let mut reader = db.read_conn().await?;
     Ok(with_conn!(reader.connection(), c => {
         let mut query = QueryBuilder::new(BY_ID);

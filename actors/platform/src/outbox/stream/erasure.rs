@@ -4,9 +4,10 @@
 //! past all messages that it has not received yet, of any user. A deleted message is overwritten on disk too, and stays deleted when the
 //! server is killed.
 
+use std::ops::RangeInclusive;
+
 use async_nats::jetstream::{
     ErrorCode,
-    message::StreamMessage,
     stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream},
 };
 use faceofmind_model::{UserId, event};
@@ -18,27 +19,39 @@ use crate::outbox::error::OutboxError;
 /// The most deletions in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// Deletes a user's messages up to the sequence number `last`, and returns their number. Keeps `user.deleted`, which says that they are deleted.
-pub(super) async fn erase(stream: &Stream<()>, user: UserId, last: u64) -> Result<u64, OutboxError> {
-    let (mut messages, mut from) = (0, 1);
+/// Deletes a user's messages with these sequence numbers, and returns how many there were. Keeps `user.deleted`, which says that they are
+/// deleted.
+///
+/// *Why* it searches one subject after another: nats-server finds the next message of a subject by an index, and of a pattern by reading the
+/// stream, which stops publishing meanwhile (2.9: 10 seconds for 1,500,000 messages).
+pub(super) async fn erase(
+    stream: &Stream<()>,
+    user: UserId,
+    messages: RangeInclusive<u64>,
+) -> Result<u64, OutboxError> {
+    let mut deleted = 0;
+    for kind in event::KINDS.into_iter().filter(|&kind| kind != event::USER_DELETED) {
+        deleted += erase_subject(stream, &format!("{kind}.{user}"), &messages).await?;
+    }
+    Ok(deleted)
+}
+
+async fn erase_subject(stream: &Stream<()>, subject: &str, messages: &RangeInclusive<u64>) -> Result<u64, OutboxError> {
+    let (mut deleted, mut from) = (0, *messages.start());
     let mut deletions = JoinSet::new();
-    while let Some(message) = next_of(stream, user, from).await?.filter(|message| message.sequence <= last) {
-        let number = message.sequence;
+    while let Some(number) = next_of(stream, subject, from).await?.filter(|number| messages.contains(number)) {
         from = number + 1;
-        if message.subject.as_str().starts_with(event::USER_DELETED) {
-            continue;
-        }
         let stream = stream.clone();
         deletions.spawn(async move { delete(&stream, number).await });
         if deletions.len() == MAX_IN_FLIGHT {
             join_one(&mut deletions).await?;
         }
-        messages += 1;
+        deleted += 1;
     }
     while !deletions.is_empty() {
         join_one(&mut deletions).await?;
     }
-    Ok(messages)
+    Ok(deleted)
 }
 
 /// Waits for one deletion.
@@ -46,10 +59,10 @@ async fn join_one(deletions: &mut JoinSet<Result<(), OutboxError>>) -> Result<()
     deletions.join_next().await.map_or(Ok(()), |deletion| deletion.map_err(nats_error)?)
 }
 
-async fn next_of(stream: &Stream<()>, user: UserId, from: u64) -> Result<Option<StreamMessage>, OutboxError> {
-    let search = stream.raw_message_builder().sequence(from).next_by_subject(event::subjects_of(user));
-    match search.send().await {
-        Ok(message) => Ok(Some(message)),
+/// Returns the sequence number of the subject's next message.
+async fn next_of(stream: &Stream<()>, subject: &str, from: u64) -> Result<Option<u64>, OutboxError> {
+    match stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await {
+        Ok(message) => Ok(Some(message.sequence)),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(nats_error(error)),
     }

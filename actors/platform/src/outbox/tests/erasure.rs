@@ -109,12 +109,52 @@ async fn others_do_not_wait_for_the_erasure_of_many_events() {
 }
 
 #[tokio::test]
+async fn others_do_not_wait_for_the_deletions_of_many_users() {
+    for (db, account) in services().await {
+        let mut relay = relay(&db, &account, &account.server, "a").await;
+        run_passes(&mut relay).await.expect("finds the end");
+        let deletions: Vec<_> =
+            (10..1200).map(|user| cloud_event(UserEvent::Deleted { user_id: UserId(user) })).collect();
+        let mut tx = db.begin().await.expect("begins");
+        record_many(&mut tx, &deletions).await.expect("records");
+        record(&mut tx, &cloud_event(started(BOB, 1))).await.expect("records");
+        tx.commit().await.expect("commits");
+        relay.run_pass().await.expect("begins to erase the first");
+        relay.run_pass().await.expect("sends the event of Bob");
+        relay.run_pass().await.expect("publishes it");
+        let published: i64 = {
+            let mut reader = db.read_conn().await.expect("a connection");
+            let sql = "SELECT count(*) FROM events WHERE position IS NOT NULL AND user_id = 2";
+            with_conn!(reader.connection(), c => sqlx::query_scalar(sql).fetch_one(c).await).expect("counts")
+        };
+        assert_eq!(published, 1);
+        relay.shut_down().await.expect("ends, and leaves the deletions to the next leader");
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_goes_on_when_the_end_of_the_stream_is_lost() {
+    for (db, account) in services().await {
+        let mut relay = relay(&db, &account, &account.server, "a").await;
+        record_sessions(&db, 0..300).await;
+        run_passes(&mut relay).await.expect("publishes");
+        erase_ada(&db).await;
+        relay.run_pass().await.expect("begins to erase Ada");
+        assert!(relay.sender.erasure.is_running());
+        relay.sender.forget_end();
+        assert!(relay.sender.erasure.is_running());
+        run_passes(&mut relay).await.expect("goes on");
+        assert_eq!(receives(&account, "late").await, [ADA_DELETED]);
+    }
+}
+
+#[tokio::test]
 async fn an_event_in_flight_when_its_user_is_deleted_is_erased_too() {
     for (db, account) in services().await {
         let mut relay = relay(&db, &account, &account.server, "a").await;
         run_passes(&mut relay).await.expect("finds the end");
         record_sessions(&db, 0..3).await;
-        let in_flight = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let in_flight = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         erase_ada(&db).await;
         let writer = relay.sender.writer.as_mut().expect("with NATS");
         writer.publish(&in_flight, soon()).await.outcome.expect("arrives");
@@ -133,12 +173,12 @@ async fn an_event_that_arrives_between_an_erasure_and_user_deleted_is_erased_fir
         old.leadership.release().await.expect("releases the lease");
         run_passes(&mut new).await.expect("takes over");
         record_sessions(&db, 1..3).await;
-        let late = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let late = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         erase_ada(&db).await;
-        let deleted = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let deleted = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         let (writer, old_writer) =
             (new.sender.writer.as_mut().expect("with NATS"), old.sender.writer.as_mut().expect("with NATS"));
-        writer.erase(ADA).await.expect("erases");
+        writer.erase(ADA, 1..=3).await.expect("erases");
         old_writer.publish(&late, soon()).await.outcome.expect("arrives late");
         let refused = writer.publish(&deleted, soon()).await;
         assert!(refused.outcome.is_err() && refused.arrived == 0, "it would report an erasure that is not complete");
@@ -154,7 +194,7 @@ async fn a_leader_that_dies_after_an_erasure_leaves_user_deleted_to_the_next() {
         record_sessions(&db, 0..3).await;
         run_passes(&mut dead).await.expect("publishes");
         erase_ada(&db).await;
-        let erased = dead.sender.writer.as_ref().expect("with NATS").erase(ADA).await;
+        let erased = dead.sender.writer.as_ref().expect("with NATS").erase(ADA, 1..=3).await;
         assert_eq!(erased.expect("erases"), 3);
         dead.leadership.release().await.expect("as if its lease had expired");
         let mut next = relay(&db, &account, &account.server, "b").await;
@@ -172,7 +212,7 @@ async fn an_arrived_user_deleted_is_not_erased() {
         let mut relay = relay(&db, &account, &account.server, "a").await;
         run_passes(&mut relay).await.expect("finds the end");
         erase_ada(&db).await;
-        let deleted = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let deleted = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         let writer = relay.sender.writer.as_mut().expect("with NATS");
         writer.publish(&deleted, soon()).await.outcome.expect("arrives");
         writer.forget_end();

@@ -48,7 +48,7 @@ pub(super) async fn run_passes(relay: &mut Relay) -> Result<PassOutcome, OutboxE
     loop {
         match relay.run_pass().await {
             Ok(outcome) if outcome.more => {}
-            Ok(_) if relay.sender.erasure.is_running() => relay.sender.erasure.ended().await?,
+            Ok(_) if relay.sender.erasure.is_running() => relay.sender.erasure.wait().await,
             other => return other,
         }
     }
@@ -115,7 +115,7 @@ async fn a_row_that_arrived_in_part_is_continued() {
         run_passes(&mut dead).await.expect("finds the end");
         let late = begin_earlier_row(&db).await;
         let mut ids = record_detections(&db, 1, 70).await;
-        let mut rows_sent = store::pending::page(&db, 64, &[]).await.expect("reads");
+        let mut rows_sent = store::pending::page(&db, 64, &[], Kinds::All).await.expect("reads");
         rows_sent[1].events.truncate(10);
         let until = tokio::time::Instant::now() + Duration::from_secs(10);
         let sent = dead.sender.writer.as_mut().expect("with NATS").publish(&rows_sent, until).await;
@@ -226,7 +226,7 @@ async fn another_node_takes_over_and_the_old_leader_does_no_harm() {
         // The old leader does not renew its lease, and does not know that it has expired.
         tokio::time::sleep(settings.lease).await;
         ids.extend(record_sessions(&db, 3..6).await);
-        let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
+        let pending = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
         assert_eq!(run_passes(&mut new).await.expect("takes over").role, Role::Leader);
         let until = tokio::time::Instant::now() + Duration::from_secs(60);
         old.leadership.until = Some(until);

@@ -4,7 +4,7 @@ use async_nats::jetstream::{
     message::{PublishMessage, StreamMessage},
     stream::Config,
 };
-use faceofmind_db::lease;
+use faceofmind_db::{lease, migrations};
 use testing::NatsAccount;
 
 use super::{
@@ -140,6 +140,25 @@ async fn a_stream_that_lost_a_part_of_a_row_gets_the_rest() {
         restart(&db, &account).await;
         assert_eq!(stream_ids(&account).await, ids);
         assert_eq!(rows(&db).await.into_iter().filter_map(|row| row.1).collect::<Vec<_>>(), [32, 64, 70, 73]);
+    }
+}
+
+/// On the way back each event gets a row of its own. Its message leads to the row that it shared before.
+#[tokio::test]
+async fn a_schema_that_was_reverted_and_migrated_again_publishes_nothing_again() {
+    for db in testing::databases().await {
+        let account = testing::nats_account().await;
+        let mut first = relay(&db, &account, &account.server, "first").await;
+        let mut ids = record_detections(&db, 1, 40).await;
+        run_passes(&mut first).await.expect("publishes");
+        first.leadership.release().await.expect("releases the lease");
+        while migrations::down(&db, false).await.expect("nothing is lost").expect("a step").version > 17 {}
+        migrations::migrate(&db).await.expect("migrates");
+        assert_eq!(rows(&db).await.len(), 40);
+        ids.extend(record_detections(&db, 1, 2).await);
+        restart(&db, &account).await;
+        assert_eq!(stream_ids(&account).await, ids);
+        assert_eq!(store::refill::gaps(&db).await.expect("reads"), []);
     }
 }
 

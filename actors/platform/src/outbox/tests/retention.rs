@@ -49,7 +49,7 @@ async fn a_clock_that_was_set_back_gives_no_earlier_time_to_a_later_position() {
         let now = Clock::system().now();
         for ago in [Duration::ZERO, MINUTE] {
             record_sessions(&db, 0..1).await;
-            let pending = store::pending::page(&db, 10, &[]).await.expect("reads");
+            let pending = store::pending::page(&db, 10, &[], Kinds::All).await.expect("reads");
             let mut tx = db.begin().await.expect("begins");
             store::pending::assign_positions(&mut tx, pending, now - ago).await.expect("assigns");
             tx.commit().await.expect("commits");

@@ -2,7 +2,7 @@
 //! run, so that noise of the machine affects both alike. To add a row, add a file beside `me.rs` and list it in [`ROWS`]. The latency beside
 //! floods, that of events, the start and the memory have their own tables. A run of all measurements writes docs/benchmarks.md.
 
-mod account;
+pub(crate) mod account;
 mod bare;
 mod charts;
 mod cost;
@@ -11,10 +11,10 @@ mod detections;
 mod drain;
 mod embedded;
 mod env;
-mod http;
+pub(crate) mod http;
 mod latency;
 mod login;
-mod machine;
+pub(crate) mod machine;
 mod me;
 mod memory;
 mod nats;
@@ -24,7 +24,7 @@ mod pgbench;
 mod references;
 mod report;
 mod rest;
-mod row;
+pub(crate) mod row;
 mod session;
 mod sessions;
 mod shares;
@@ -34,6 +34,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 
+pub(crate) use self::env::build;
 use self::{
     env::BenchEnv,
     report::{Report, Section},

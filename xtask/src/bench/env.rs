@@ -150,7 +150,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Builds the program of a package, which has its name.
-fn build(package: &str, interrupt: &Interrupt) -> Result<PathBuf> {
+pub(crate) fn build(package: &str, interrupt: &Interrupt) -> Result<PathBuf> {
     let mut build = process::command(cargo(), Stop::Term, None);
     build.args(["build", "--release", "--package", package, "--bin", package]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;

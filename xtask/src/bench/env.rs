@@ -182,7 +182,7 @@ fn settings(services: &Services) -> Result<Settings> {
 }
 
 /// 32 random bytes in base64.
-fn secret() -> Result<String> {
+pub(crate) fn secret() -> Result<String> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("no randomness")?;
     Ok(BASE64_STANDARD.encode(bytes))

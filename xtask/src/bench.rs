@@ -2,7 +2,7 @@
 //! run, so that noise of the machine affects both alike. To add a row, add a file beside `me.rs` and list it in [`ROWS`]. The latency beside
 //! floods, that of events, the start and the memory have their own tables. A run of all measurements writes docs/benchmarks.md.
 
-mod account;
+pub(crate) mod account;
 mod bare;
 mod charts;
 mod cost;
@@ -11,10 +11,10 @@ mod detections;
 mod drain;
 mod embedded;
 mod env;
-mod http;
+pub(crate) mod http;
 mod latency;
 mod login;
-mod machine;
+pub(crate) mod machine;
 mod me;
 mod memory;
 mod nats;
@@ -24,7 +24,7 @@ mod pgbench;
 mod references;
 mod report;
 mod rest;
-mod row;
+pub(crate) mod row;
 mod session;
 mod sessions;
 mod shares;
@@ -32,8 +32,9 @@ mod wrk;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
+pub(crate) use self::env::build;
 use self::{
     env::BenchEnv,
     report::{Report, Section},
@@ -54,8 +55,6 @@ const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
     embedded::row,
     overload::row,
 ];
-/// The rows of `--peers`.
-const PEERS: [fn(&BenchEnv) -> Result<Row<'_>>; 2] = [peers::log_in, peers::me];
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The duration and the choice of measurements.
@@ -70,7 +69,7 @@ pub(crate) struct Options {
     /// Measure only rows whose title contains this text
     #[arg(long, default_value = "")]
     only: String,
-    /// Measure PocketBase too, which is installed from PyPI below the target folder
+    /// Measure PocketBase, fastapi-users and better-auth too, which are installed from PyPI and npm below the target folder
     #[arg(long)]
     peers: bool,
 }
@@ -91,7 +90,8 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
     let mut report = Report::default();
     report.add(Section { title: "Throughput", text: rates(&env, &ROWS, options)? });
     if options.peers {
-        report.add(Section { title: "Peers", text: rates(&env, &PEERS, options)? });
+        report.add(peers::section(&env, options)?);
+        report.add_facts(peers::versions());
     }
     if options.includes(cost::TITLE) {
         report.add(cost::measure(&env, options.span())?);
@@ -117,13 +117,7 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> 
 
 /// Measures the rows one after the other. What only one of them needs runs only meanwhile.
 fn rates(env: &BenchEnv, rows: &[fn(&BenchEnv) -> Result<Row<'_>>], options: &Options) -> Result<String> {
-    let mut text = format!(
-        "Medians of {} rounds of {} s on {} cores.\n\n\
-         | what | a second | reference | a second | ratio | lowest–highest |\n|---|--:|---|--:|--:|---|\n",
-        options.rounds,
-        options.seconds,
-        env::cores()
-    );
+    let mut text = rate_table(options);
     for prepare in rows {
         let row = prepare(env)?;
         if options.includes(row.title) {
@@ -131,6 +125,17 @@ fn rates(env: &BenchEnv, rows: &[fn(&BenchEnv) -> Result<Row<'_>>], options: &Op
         }
     }
     Ok(text)
+}
+
+/// The table of rates without its rows.
+fn rate_table(options: &Options) -> String {
+    format!(
+        "Medians of {} rounds of {} s on {} cores.\n\n\
+         | what | a second | reference | a second | ratio | lowest–highest |\n|---|--:|---|--:|--:|---|\n",
+        options.rounds,
+        options.seconds,
+        env::cores()
+    )
 }
 
 /// Measures the reference and the service in turn, each when the service is idle.
@@ -145,6 +150,7 @@ fn measure(row: &Row<'_>, env: &BenchEnv, options: &Options) -> Result<Measured>
         env.wait_until_idle()?;
         let ours = (row.ours)(options.span())?;
         eprintln!("{} {round}/{}: {ours:.0} / {reference:.0} = {:.2}", row.title, options.rounds, ours / reference);
+        ensure!(ours > 0.0 && reference > 0.0, "no request was answered in the time of the measurement");
         measured.add(ours, reference);
     }
     Ok(measured)

@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask test | faults | services | bench | layers | loc | words`.
+//! Developer commands: `cargo xtask test | faults | services | bench | instructions | layers | loc | words`.
 
 mod bench;
 mod faults;
+mod instructions;
 mod interrupt;
 mod layers;
 mod loc;
@@ -41,6 +42,12 @@ enum Command {
     Services,
     /// Measure the service against references in the same run, and print the ratios
     Bench(bench::Options),
+    /// Count the instructions of a request under callgrind, and write docs/instructions.md
+    Instructions {
+        /// Write nothing, and fail where a count is more than 5 % above the file
+        #[arg(long)]
+        check: bool,
+    },
     /// Fail where crates or modules use each other against the layers, or in a circle
     Layers,
     /// Count the lines of Rust code in each package, without comments, blank lines and tests
@@ -67,6 +74,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Faults { compose_versions: false, args } => faults::run(&args, &interrupt),
         Command::Services => services::run(&interrupt),
         Command::Bench(options) => bench::run(&options, &interrupt),
+        Command::Instructions { check } => instructions::run(check, &interrupt),
         Command::Layers => layers::run(),
         Command::Loc => loc::run(),
         Command::Words => words::run(),

@@ -18,10 +18,18 @@ const PIP: Package = Package { name: "python3-pip", is_present: || process::find
 
 /// Installs packages of PyPI into a folder, without what they depend on.
 pub(crate) fn install_from_pypi(packages: &[&str], dir: &Path) -> Result<()> {
+    pip_install(&[&["--no-deps"], packages].concat(), dir)
+}
+
+/// Installs packages of PyPI into a folder, with what they depend on.
+pub(crate) fn install_all_from_pypi(packages: &[&str], dir: &Path) -> Result<()> {
+    pip_install(packages, dir)
+}
+
+fn pip_install(args: &[&str], dir: &Path) -> Result<()> {
     ensure_present(&[PIP])?;
     let mut pip = Command::new("pip");
-    pip.args(["install", "--quiet", "--no-deps", "--target"]).arg(dir).args(packages);
-    process::output(&mut pip).map(drop)
+    process::output(pip.args(["install", "--quiet", "--target"]).arg(dir).args(args)).map(drop)
 }
 
 /// Installs the missing ones of `packages` as root. Another user gets an error that names them.

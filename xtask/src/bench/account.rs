@@ -23,13 +23,19 @@ pub(crate) struct Account {
 impl Account {
     /// Registers, verifies with the code of the mail that arrives in the folder `mails`, and logs in.
     pub(crate) fn create(port: u16, email: &str, mails: &Path, interrupt: &Interrupt) -> Result<Self> {
-        let mut form = Self::credentials(email);
+        Self::create_with(port, &Self::credentials(email), mails, interrupt)
+    }
+
+    /// The same with these credentials.
+    pub(crate) fn create_with(port: u16, credentials: &Value, mails: &Path, interrupt: &Interrupt) -> Result<Self> {
+        let email = credentials["email"].as_str().context("no address")?;
+        let mut form = credentials.clone();
         form["first_name"] = "Bench".into();
         form["last_name"] = "Mark".into();
         http::post(port, "/api/v1/auth/register", "", &form)?;
         let otp = wait::until("the mail with the code", MAIL_TIMEOUT, interrupt, || Ok(mailed_code(mails, email)))?;
         http::post(port, "/api/v1/auth/verify-otp", "", &json!({"email": email, "otp": otp}))?;
-        let login = http::post(port, "/api/v1/auth/login", "", &Self::credentials(email))?;
+        let login = http::post(port, "/api/v1/auth/login", "", credentials)?;
         let access_token = login["access_token"].as_str().context("no access token")?.to_owned();
         Ok(Self { port, access_token })
     }

@@ -150,7 +150,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Builds the program of a package, which has its name.
-fn build(package: &str, interrupt: &Interrupt) -> Result<PathBuf> {
+pub(crate) fn build(package: &str, interrupt: &Interrupt) -> Result<PathBuf> {
     let mut build = process::command(cargo(), Stop::Term, None);
     build.args(["build", "--release", "--package", package, "--bin", package]);
     let status = Process::start("cargo build", build, Stop::Term)?.wait(interrupt)?;
@@ -182,7 +182,7 @@ fn settings(services: &Services) -> Result<Settings> {
 }
 
 /// 32 random bytes in base64.
-fn secret() -> Result<String> {
+pub(crate) fn secret() -> Result<String> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("no randomness")?;
     Ok(BASE64_STANDARD.encode(bytes))

@@ -21,14 +21,23 @@ pub(crate) fn response(port: u16, path: &str) -> Result<String> {
     text.split_once("\r\n").map(|(_, rest)| rest.to_owned()).context("no HTTP response")
 }
 
+/// The content type of a form.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Posts JSON and gives the JSON of a 2xx response.
 pub(crate) fn post(port: u16, path: &str, bearer: &str, body: &Value) -> Result<Value> {
-    let body = body.to_string();
+    post_as(port, path, "application/json", &format!("Authorization: Bearer {bearer}\r\n"), &body.to_string())
+}
+
+/// Posts a form and gives the JSON of a 2xx response.
+pub(crate) fn post_form(port: u16, path: &str, form: &str) -> Result<Value> {
+    post_as(port, path, FORM, "", form)
+}
+
+fn post_as(port: u16, path: &str, kind: &str, headers: &str, body: &str) -> Result<Value> {
     let length = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nAuthorization: Bearer {bearer}\r\n\r\n"
-    );
-    request(port, &(head + &body)).with_context(|| format!("POST {path}"))
+    let head = format!("POST {path} HTTP/1.0\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{headers}\r\n");
+    request(port, &(head + body)).with_context(|| format!("POST {path}"))
 }
 
 /// Uses HTTP/1.0, whose responses are never chunked and end with the connection.

@@ -27,10 +27,10 @@ impl Facts {
         Ok(Self {
             date: today(),
             commit: commit()?,
-            processor: format!("{} cores, {}", cores(), cpu_model(&fs::read_to_string("/proc/cpuinfo")?)),
+            processor: processor()?,
             memory: memory(&fs::read_to_string("/proc/meminfo")?).context("no MemTotal")?,
             kernel: format!("Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()),
-            rustc: version(Command::new("rustc").arg("--version"))?,
+            rustc: rustc()?,
             postgres: version(Command::new(postgres).arg("--version"))?,
             redis: version(Command::new("redis-server").arg("--version"))?,
             nats: version(Command::new("nats-server").arg("--version"))?,
@@ -68,16 +68,24 @@ impl Facts {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the day of a report is the real one")]
-fn today() -> String {
+pub(crate) fn today() -> String {
     Timestamp::now().to_string().chars().take("2026-11-28".len()).collect()
 }
 
 /// The commit, and whether the files were changed since.
-fn commit() -> Result<String> {
+pub(crate) fn commit() -> Result<String> {
     let head = process::output(Command::new("git").args(["rev-parse", "--short", "HEAD"]))?;
     let changes = process::output(Command::new("git").args(["status", "--porcelain", "--untracked-files=no"]))?;
     let changed = if changes.is_empty() { "" } else { ", with changes" };
     Ok(format!("`{}`{changed}", head.trim()))
+}
+
+pub(crate) fn processor() -> Result<String> {
+    Ok(format!("{} cores, {}", cores(), cpu_model(&fs::read_to_string("/proc/cpuinfo")?)))
+}
+
+pub(crate) fn rustc() -> Result<String> {
+    version(Command::new("rustc").arg("--version"))
 }
 
 fn cpu_model(cpuinfo: &str) -> &str {

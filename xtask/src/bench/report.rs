@@ -21,26 +21,35 @@ pub(crate) struct Section {
 
 /// The sections, printed as they come.
 #[derive(Default)]
-pub(crate) struct Report(Vec<Section>);
+pub(crate) struct Report {
+    sections: Vec<Section>,
+    /// What the document says of the run beside the machine.
+    facts: Vec<(&'static str, String)>,
+}
 
 impl Report {
     pub(crate) fn add(&mut self, section: Section) {
         println!("\n## {}\n\n{}", section.title, section.text.trim_end());
-        self.0.push(section);
+        self.sections.push(section);
+    }
+
+    pub(crate) fn add_facts(&mut self, facts: Vec<(&'static str, String)>) {
+        self.facts.extend(facts);
     }
 
     /// Writes docs/benchmarks.md.
     pub(crate) fn write(&self) -> Result<()> {
-        let text = document(&Facts::read()?, &self.0);
+        let text = document(&Facts::read()?, &self.facts, &self.sections);
         fs::write(Workspace::read()?.root.join(FILE), text).with_context(|| format!("cannot write {FILE}"))?;
         eprintln!("written: {FILE}");
         Ok(())
     }
 }
 
-fn document(facts: &Facts, sections: &[Section]) -> String {
+fn document(facts: &Facts, more: &[(&'static str, String)], sections: &[Section]) -> String {
     let mut text = format!("{HEAD}\n| | |\n|---|---|\n");
-    for (what, value) in facts.rows() {
+    let more = more.iter().map(|(what, value)| (*what, value.as_str()));
+    for (what, value) in facts.rows().into_iter().chain(more) {
         text.push_str(&format!("| {what} | {value} |\n"));
     }
     for section in sections {
@@ -60,11 +69,11 @@ mod tests {
             Section { title: "Throughput", text: "| what |\n|---|\n| a |\n".to_owned() },
             Section { title: "Memory", text: "At rest.\n".to_owned() },
         ];
-        let text = document(&facts, &sections);
+        let text = document(&facts, &[("PocketBase", "0.40.6".to_owned())], &sections);
         let rest = text.strip_prefix(HEAD).expect("the head is first");
         let facts = "\n| | |\n|---|---|\n| date | 2026-11-28 |\n| commit | `9f008fb` |\n| processor | 2 cores, Example CPU |\n\
             | memory | 24 GiB |\n| kernel | Linux 6.1 |\n| rustc | 1.95.0 |\n| PostgreSQL | 15.1 |\n| Redis | 7.0.15 |\n\
-            | NATS | 2.9.10 |\n";
+            | NATS | 2.9.10 |\n| PocketBase | 0.40.6 |\n";
         let tables = "\n## Throughput\n\n| what |\n|---|\n| a |\n\n## Memory\n\nAt rest.\n";
         assert_eq!(rest, format!("{facts}{tables}"));
     }

@@ -21,6 +21,10 @@ use crate::{
 pub(crate) const PACKAGE: Package =
     Package { name: "wrk", is_present: || process::find("wrk").is_some(), daemon: None };
 
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// For requests that wait long by nature, such as log-ins with an expensive hash.
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Numbers the scripts.
 static LOADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -29,6 +33,8 @@ pub(crate) struct Load {
     url: String,
     connections: usize,
     script: PathBuf,
+    /// A request that is not answered within this time is an error. In whole seconds.
+    timeout: Duration,
 }
 
 impl Load {
@@ -76,7 +82,7 @@ impl Load {
             account.access_token
         );
         fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
-        Ok(Self { url: format!("http://127.0.0.1:{}{path}", account.port), connections, script })
+        Ok(Self { url: format!("http://127.0.0.1:{}{path}", account.port), connections, script, timeout: TIMEOUT })
     }
 
     /// The requests answered with 2xx in a second. Any other response, or none, is an error.
@@ -91,7 +97,7 @@ impl Load {
         no_refusals(&report).and_then(|()| requests(&report)).with_context(|| self.url.clone())
     }
 
-    /// The same where the service refuses some. A request that is not answered within 2 s, or whose connection fails, is an error.
+    /// The same where the service refuses some. A request that is not answered in time, or whose connection fails, is an error.
     pub(crate) fn run_in_overload(&self, span: Duration) -> Result<f64> {
         let report = self.report(span)?;
         all_answered(&report).and_then(|()| served(&report)).with_context(|| self.url.clone())
@@ -107,10 +113,20 @@ impl Load {
         self.with_header("Connection", "close")
     }
 
+    /// The same, with a long timeout.
+    pub(crate) fn patient(self) -> Self {
+        Self { timeout: LONG_TIMEOUT, ..self }
+    }
+
+    /// The same, with this content type.
+    pub(crate) fn with_type(self, kind: &str) -> Result<Self> {
+        self.with_header("Content-Type", kind)
+    }
+
     fn with_header(self, name: &str, value: &str) -> Result<Self> {
         let mut text = fs::read_to_string(&self.script)?;
         text.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
-        let script = self.script.with_extension(format!("{value}.lua"));
+        let script = self.script.with_file_name(format!("load-{}.lua", LOADS.fetch_add(1, Ordering::Relaxed)));
         fs::write(&script, text)?;
         Ok(Self { script, ..self })
     }
@@ -137,7 +153,8 @@ impl Load {
     fn report(&self, span: Duration) -> Result<String> {
         let mut wrk = process::command("wrk", Stop::Int, None);
         wrk.arg(format!("-t{}", cores().min(self.connections))).arg(format!("-c{}", self.connections));
-        wrk.arg(format!("-d{}s", span.as_secs())).arg("--latency").arg("-s").arg(&self.script).arg(&self.url);
+        wrk.arg(format!("-d{}s", span.as_secs())).arg(format!("--timeout={}s", self.timeout.as_secs()));
+        wrk.arg("--latency").arg("-s").arg(&self.script).arg(&self.url);
         process::output(&mut wrk)
     }
 }

@@ -162,7 +162,7 @@ pub(in crate::outbox) async fn refuse(db: &Database, seq: i64, reason: &str) -> 
     let mut tx = db.begin().await?;
     with_conn!(tx.connection(), c => sqlx::query(REFUSE).bind(seq).bind(reason).execute(c).await.map(drop))?;
     tx.commit().await?;
-    tracing::error!(seq, reason, "event cannot be published and became a dead letter; the other events go on");
+    tracing::error!(seq, reason, "row of the outbox cannot be published and became a dead letter; the others go on");
     Ok(())
 }
 

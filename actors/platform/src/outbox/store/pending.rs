@@ -15,9 +15,9 @@ use super::{MAX_ROWS_OF_STATEMENT, as_limit, page_of_events};
 /// How far a clock that was ahead may keep later events ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(3600);
 
-/// With `{except}` for further conditions.
+/// With `{further}` for further conditions.
 const PENDING: &str =
-    page_of_events!("seq, id, user_id, envelope, event_count", "seq", "position IS NULL AND refusal IS NULL{except}");
+    page_of_events!("seq, id, user_id, envelope, event_count", "seq", "position IS NULL AND refusal IS NULL{further}");
 const PENDING_BY_KEY: &str = "SELECT seq, id, user_id, envelope, event_count FROM events \
      WHERE seq = $1 AND position IS NULL AND refusal IS NULL";
 const REFUSE: &str = "UPDATE events SET refusal = $2 WHERE seq = $1 AND position IS NULL";
@@ -116,16 +116,11 @@ pub(in crate::outbox) async fn page(
     except: &[i64],
     kinds: Kinds,
 ) -> Result<Vec<PendingRow>, StoreError> {
-    let sql = AssertSqlSafe(page_sql(except, kinds));
+    let sql = AssertSqlSafe(page_sql(db, kinds));
     let rows: Vec<StoredRow> = {
         let mut reader = db.read_conn().await?;
-        with_conn!(reader.connection(), c => {
-            let mut query = sqlx::query_as(sql).bind(as_limit(limit));
-            for seq in except.iter().chain(padding(except)) {
-                query = query.bind(*seq);
-            }
-            query.fetch_all(c).await
-        })?
+        with_conn!(reader.connection(), c => sqlx::query_as(sql)
+            .bind(as_limit(limit)).bind(format!("{except:?}")).fetch_all(c).await)?
     };
     let mut pending = Vec::with_capacity(rows.len());
     for row in rows {
@@ -138,15 +133,17 @@ pub(in crate::outbox) async fn page(
     Ok(pending)
 }
 
-fn page_sql(except: &[i64], kinds: Kinds) -> String {
-    let numbers = (2..).zip(except.iter().chain(padding(except))).map(|(number, _)| format!("${number}"));
-    let other_rows = numbers.collect::<Vec<_>>().join(", ");
-    let except = if other_rows.is_empty() { String::new() } else { format!(" AND seq NOT IN ({other_rows})") };
+/// The rows to leave out are one parameter, a list in JSON, so that the statement is always the same.
+fn page_sql(db: &Database, kinds: Kinds) -> String {
+    let except = match db {
+        Database::Postgres(_) => "SELECT json_array_elements_text($2::json)::bigint",
+        Database::Sqlite(..) => "SELECT value FROM json_each($2)",
+    };
     let kinds = match kinds {
         Kinds::All => String::new(),
         Kinds::AllButUserDeleted => format!(" AND envelope NOT LIKE '%\"{USER_DELETED}\"%'"),
     };
-    PENDING.replace("{except}", &(except + &kinds))
+    PENDING.replace("{further}", &format!(" AND seq NOT IN ({except}){kinds}"))
 }
 
 /// Returns the row with this `seq`, if it is still to be published.

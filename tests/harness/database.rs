@@ -12,8 +12,17 @@ pub(crate) const RECORDED: [&str; 6] =
     ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
 
 /// Tables whose rows come and go without a request, or follow from those of other tables.
-const VOLATILE: [&str; 7] =
-    ["codes", "comment_counts", "counters", "emotion_counts", "leases", "mail_intents", "uncounted_sessions"];
+const VOLATILE: [&str; 9] = [
+    "codes",
+    "comment_counts",
+    "counters",
+    "emotion_counts",
+    "leases",
+    "mail_intents",
+    "uncounted_sessions",
+    "user_count_changes",
+    "user_counts",
+];
 
 /// Every field of every hash of one-time codes.
 async fn codes_in_redis(url: &str) -> Vec<String> {

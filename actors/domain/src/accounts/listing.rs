@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 use super::{
     AccountError,
     store::{Row, select_user},
+    user_counts,
 };
 
 /// Lists the users that match, in the order of their ids.
@@ -53,9 +54,9 @@ fn pattern(typed: &str) -> String {
     format!("%{literal}%")
 }
 
+/// Reads the users before their number, in the order in which a TRUNCATE of `users` locks the tables.
 pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, StoreError> {
     let mut reader = db.read_conn().await?;
-    let total = count(db, reader.connection(), filter).await?;
     let select = filter.select(db);
     let limit = filter.limit.max(1);
     let rows: Vec<Row> = with_conn!(reader.connection(), c => {
@@ -66,6 +67,7 @@ pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, 
         }
         .fetch_all(c).await
     })?;
+    let total = count(db, reader.connection(), filter).await?;
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {
         results.push(row.into_account()?.user);
@@ -78,16 +80,9 @@ pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, 
 
 async fn count(db: &Database, connection: Connection<'_>, filter: &ListUsers) -> Result<i64, StoreError> {
     let matching = filter.matching(db, "$1");
-    let select = format!("SELECT count(*) FROM users u WHERE u.status <> 'erasing'{matching}");
-    let (total,): (i64,) = with_conn!(connection, c => {
-        let query = sqlx::query_as(AssertSqlSafe(select));
-        match filter.pattern() {
-            Some(pattern) => query.bind(pattern),
-            None => query,
-        }
-        .fetch_one(c).await
-    })?;
-    Ok(total)
+    let Some(pattern) = filter.pattern() else { return user_counts::total(connection, &matching).await };
+    let select = AssertSqlSafe(format!("SELECT count(*) FROM users u WHERE u.status <> 'erasing'{matching}"));
+    Ok(with_conn!(connection, c => sqlx::query_scalar(select).bind(pattern).fetch_one(c).await)?)
 }
 
 impl ListUsers {

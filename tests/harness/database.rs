@@ -12,7 +12,7 @@ pub(crate) const RECORDED: [&str; 6] =
     ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
 
 /// Tables whose rows come and go without a request, or follow from those of other tables.
-const VOLATILE: [&str; 9] = [
+const VOLATILE: [&str; 10] = [
     "codes",
     "comment_counts",
     "counters",
@@ -20,6 +20,7 @@ const VOLATILE: [&str; 9] = [
     "leases",
     "mail_intents",
     "uncounted_sessions",
+    "unlisted_suggestions",
     "user_count_changes",
     "user_counts",
 ];

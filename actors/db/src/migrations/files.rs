@@ -8,8 +8,15 @@ use sqlx::{
 };
 
 /// Tables whose rows follow from those of other tables. Dropping them loses nothing.
-const DERIVED: [&str; 5] =
-    ["emotion_counts", "uncounted_sessions", "comment_counts", "user_counts", "user_count_changes"];
+const DERIVED: [&str; 7] = [
+    "emotion_counts",
+    "uncounted_sessions",
+    "comment_counts",
+    "user_counts",
+    "user_count_changes",
+    "session_suggestions",
+    "unlisted_suggestions",
+];
 /// The number 9 was never used.
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| with_ways_back(&sqlx::migrate!("../../migrations/postgres")));
 /// Its own files, and for each version without one the file of PostgreSQL with the types of SQLite.

@@ -29,6 +29,7 @@ use super::{
     queues::{CommandQueues, Flushed, LargeFlushed},
     session::SessionId,
     session_reads::SessionReads,
+    suggestion_listing,
 };
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
@@ -77,6 +78,8 @@ pub struct Status {
     pub writes: WriteCounts,
     /// Counts the detections of older and of changed sessions.
     pub counting: BackgroundTaskStatus,
+    /// Lists the suggestions of older sessions.
+    pub suggestion_listing: BackgroundTaskStatus,
 }
 
 pub struct SessionTracker {
@@ -89,6 +92,7 @@ pub struct SessionTracker {
     session_reads: SessionReads,
     tasks: TaskSet,
     counting: BackgroundTask,
+    suggestion_listing: BackgroundTask,
     #[cfg(any(test, feature = "test-hooks"))]
     fail_point: FailPoint<FailPointSite>,
 }
@@ -119,6 +123,7 @@ impl SessionTracker {
             session_reads: SessionReads::new(&handle),
             tasks: TaskSet::default(),
             counting: counting::task(&deps),
+            suggestion_listing: suggestion_listing::task(&deps),
             deps,
             handle,
             #[cfg(any(test, feature = "test-hooks"))]
@@ -197,6 +202,7 @@ impl Actor for SessionTracker {
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
             counting: self.counting.status(),
+            suggestion_listing: self.suggestion_listing.status(),
         }
     }
 

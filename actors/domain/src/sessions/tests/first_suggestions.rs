@@ -56,13 +56,13 @@ fn random_write(rng: &Rng) -> String {
             rng.random_below(u32::MAX)
         )
     };
-    match any(10) {
-        0 => format!("INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions WHERE id >= {one}"),
+    match any(12) {
+        0 | 10 => format!("INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions WHERE id >= {one}"),
         1 | 2 => suggest(&format!("session_id = {one} AND d.id % 3 = 0")),
         3 => suggest(&format!("session_id IN ({one}, {other}) AND d.id % 2 = 0")),
         4 => format!("DELETE FROM wellness_suggestions WHERE detection_id = {detection} = {one})"),
         5 => format!("DELETE FROM emotion_detections WHERE id = {detection} = {one})"),
-        6 => format!("UPDATE emotion_detections SET session_id = {one} WHERE session_id = {other} AND id % 2 = 1"),
+        6 => format!("UPDATE emotion_detections SET session_id = {one} WHERE session_id = {other} AND id % 4 <> 1"),
         7 => format!("UPDATE wellness_suggestions SET detection_id = {detection} = {one}) WHERE id % 7 = 0 AND {detection} = {one}) IS NOT NULL"),
         8 => format!("UPDATE wellness_suggestions SET id = id + 100000 WHERE id % 11 = 0 AND id < 100000 AND detection_id = {detection} = {one})"),
         _ => "UPDATE wellness_suggestions SET url = 'https://example.org'".to_owned(),
@@ -82,9 +82,9 @@ async fn the_suggestion_of_a_session_is_right_after_any_writes_of_other_programs
     for test in contexts().await {
         let user = with_sessions(&test).await;
         let rng = Rng::seeded(19);
-        for round in 0..120 {
+        for round in 0..200 {
             test.run(&random_write(&rng)).await;
-            if round == 60 {
+            if round == 100 {
                 test.unlist_all().await;
                 let listed = test.sessions.list(user, 0, 100).await.expect("lists");
                 assert!(listed.iter().any(|session| session.suggestion.is_some()), "it looks among the detections");

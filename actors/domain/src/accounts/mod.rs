@@ -29,6 +29,7 @@ mod messages;
 mod password_policy;
 mod pending_email_changes;
 mod pending_registrations;
+mod search;
 mod service;
 mod store;
 mod user_counts;

@@ -57,14 +57,20 @@ fn random_write(rng: &Rng) -> String {
         )
     };
     match any(12) {
-        0 | 10 => format!("INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions WHERE id >= {one}"),
+        0 | 10 => format!(
+            "INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions WHERE id >= {one}"
+        ),
         1 | 2 => suggest(&format!("session_id = {one} AND d.id % 3 = 0")),
         3 => suggest(&format!("session_id IN ({one}, {other}) AND d.id % 2 = 0")),
         4 => format!("DELETE FROM wellness_suggestions WHERE detection_id = {detection} = {one})"),
         5 => format!("DELETE FROM emotion_detections WHERE id = {detection} = {one})"),
         6 => format!("UPDATE emotion_detections SET session_id = {one} WHERE session_id = {other} AND id % 4 <> 1"),
-        7 => format!("UPDATE wellness_suggestions SET detection_id = {detection} = {one}) WHERE id % 7 = 0 AND {detection} = {one}) IS NOT NULL"),
-        8 => format!("UPDATE wellness_suggestions SET id = id + 100000 WHERE id % 11 = 0 AND id < 100000 AND detection_id = {detection} = {one})"),
+        7 => format!(
+            "UPDATE wellness_suggestions SET detection_id = {detection} = {one}) WHERE id % 7 = 0 AND {detection} = {one}) IS NOT NULL"
+        ),
+        8 => format!(
+            "UPDATE wellness_suggestions SET id = id + 100000 WHERE id % 11 = 0 AND id < 100000 AND detection_id = {detection} = {one})"
+        ),
         _ => "UPDATE wellness_suggestions SET url = 'https://example.org'".to_owned(),
     }
 }

@@ -79,12 +79,14 @@ async fn a_page_of_sessions_touches_no_more_pages_the_more_detections_they_have(
     let sessions =
         format!("INSERT INTO sessions (user_id, start_time) SELECT {user}, now() FROM generate_series(1, 5000)");
     let detections = "INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions";
-    let suggestions = "INSERT INTO wellness_suggestions (detection_id, suggestion) SELECT id, '- Rest.' FROM emotion_detections";
+    let suggestions =
+        "INSERT INTO wellness_suggestions (detection_id, suggestion) SELECT id, '- Rest.' FROM emotion_detections";
     let pages = async || pages_touched(&db, queries::PAGE, &format!("{user}, {NEWEST}, 7, 0")).await;
     fill(&db, &[&sessions, detections, suggestions]).await;
     let few = pages().await;
     assert!(few < 120, "{few}");
-    let many_detections = format!("{detections}, generate_series(1, 4000) WHERE id > (SELECT max(id) - 10 FROM sessions)");
+    let many_detections =
+        format!("{detections}, generate_series(1, 4000) WHERE id > (SELECT max(id) - 10 FROM sessions)");
     let many_suggestions = format!("{suggestions} WHERE id % 10 = 0");
     fill(&db, &[&many_detections, &many_suggestions]).await;
     let many = pages().await;

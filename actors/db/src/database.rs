@@ -233,6 +233,21 @@ impl Database {
         }
     }
 
+    /// Closes the connections to SQLite after a change of the schema, those that are in use within a tenth of a second. *Why*: one that prepared
+    /// a statement before a trigger of its table came to write into a virtual table may say once that there is no such table (SQLite 3.51).
+    pub(crate) async fn close_connections_to_sqlite(&self) {
+        let Self::Sqlite(pool, _) = self else { return };
+        for _ in 0..100 {
+            while let Some(connection) = pool.try_acquire() {
+                drop(connection.close().await);
+            }
+            if pool.size() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Returns the product's name: `PostgreSQL` or `SQLite`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -117,6 +117,10 @@ pub enum Database {
     Sqlite(SqlitePool, Arc<Semaphore>),
 }
 
+/// Begins a transaction, and reads the schema again if another connection has changed it, as each vacuum does. *Why*: SQLite 3.51 would do so while it
+/// opens a virtual table for a trigger, and then say that there is no such table as the one that the statement writes.
+const BEGIN_ON_SQLITE: &str = "BEGIN IMMEDIATE; SELECT 1 FROM sqlite_schema WHERE false";
+
 impl Database {
     /// Prepares a pool for a PostgreSQL URL. It connects at first use.
     ///
@@ -203,7 +207,7 @@ impl Database {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 enter_write()?;
                 let connection = Pooled::new(pool.acquire().await?, StatementState::on_sqlite());
-                let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
+                let begun = PooledTx::begin(connection, Some(BEGIN_ON_SQLITE)).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
         }
@@ -230,21 +234,6 @@ impl Database {
         match self {
             Self::Postgres(pool) => pool.check().await,
             Self::Sqlite(pool, _) => Ok(pool.acquire().await.map(drop)?),
-        }
-    }
-
-    /// Closes the connections to SQLite after a change of the schema, those that are in use within a tenth of a second. *Why*: one that prepared
-    /// a statement before a trigger of its table came to write into a virtual table may say once that there is no such table (SQLite 3.51).
-    pub(crate) async fn close_connections_to_sqlite(&self) {
-        let Self::Sqlite(pool, _) = self else { return };
-        for _ in 0..100 {
-            while let Some(connection) = pool.try_acquire() {
-                drop(connection.close().await);
-            }
-            if pool.size() == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 

@@ -58,10 +58,7 @@ pub async fn migrate(db: &Database) -> Result<(), MigrationError> {
     loop {
         match migrate_one(db, if tries % 10 == 9 { LONG_LOCK_TIMEOUT } else { LOCK_TIMEOUT }).await {
             Ok(true) => tries = 0,
-            Ok(false) => {
-                db.close_connections_to_sqlite().await;
-                return Ok(());
-            }
+            Ok(false) => return Ok(()),
             Err(MigrationError::TablesInUse(version)) if tries < MAX_TRIES => {
                 tries += 1;
                 if tries == TRIES_UNTIL_LOGGED {

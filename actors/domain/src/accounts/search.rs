@@ -14,6 +14,9 @@ use super::{
 const BY_INDEX: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true), \
     set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true)";
 
+/// Reads the schema again if a vacuum has changed it. SQLite 3.51 would do so while it opens the index, and then miss the tables.
+const READ_SCHEMA: &str = "SELECT 1 FROM sqlite_schema WHERE false";
+
 /// A trigram, in characters.
 const TRIGRAM: usize = 3;
 
@@ -73,6 +76,7 @@ pub(super) async fn by_index(db: &Database, filter: &ListUsers, typed: &str) -> 
         }
         Database::Sqlite(..) => {
             let mut reader = db.read_conn().await?;
+            with_conn!(reader.connection(), c => sqlx::query(READ_SCHEMA).execute(c).await.map(drop))?;
             with_conn!(reader.connection(), c => sqlx::query_as(select)
                 .bind(after).bind(limit).bind(pattern).bind(phrase(typed)).fetch_all(c).await)?
         }

@@ -29,7 +29,6 @@ use super::{
     queues::{CommandQueues, Flushed, LargeFlushed},
     session::SessionId,
     session_reads::SessionReads,
-    suggestion_listing,
 };
 use crate::suggestions::{Advice, SuggestionRequest, Suggestions};
 
@@ -76,10 +75,8 @@ pub struct Status {
     /// Tasks that panicked since the actor started.
     pub panics: u64,
     pub writes: WriteCounts,
-    /// Counts the detections of older and of changed sessions.
+    /// Counts the detections of older and of changed sessions, and lists the suggestions of older ones.
     pub counting: BackgroundTaskStatus,
-    /// Lists the suggestions of older sessions.
-    pub suggestion_listing: BackgroundTaskStatus,
 }
 
 pub struct SessionTracker {
@@ -92,7 +89,6 @@ pub struct SessionTracker {
     session_reads: SessionReads,
     tasks: TaskSet,
     counting: BackgroundTask,
-    suggestion_listing: BackgroundTask,
     #[cfg(any(test, feature = "test-hooks"))]
     fail_point: FailPoint<FailPointSite>,
 }
@@ -123,7 +119,6 @@ impl SessionTracker {
             session_reads: SessionReads::new(&handle),
             tasks: TaskSet::default(),
             counting: counting::task(&deps),
-            suggestion_listing: suggestion_listing::task(&deps),
             deps,
             handle,
             #[cfg(any(test, feature = "test-hooks"))]
@@ -202,7 +197,6 @@ impl Actor for SessionTracker {
             panics: self.tasks.panics(),
             writes: self.writer.counts(),
             counting: self.counting.status(),
-            suggestion_listing: self.suggestion_listing.status(),
         }
     }
 

@@ -4,18 +4,12 @@
 //! Goes through the suggestions by id. Between two transactions it rests for as long as the last one took. Of several nodes, one lists at a
 //! time. What is written meanwhile is listed by triggers.
 
-use std::time::Duration;
-
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
-use faceofmind_platform::Platform;
-use faceofmind_runtime::BackgroundTask;
 use sqlx::AssertSqlSafe;
 use tokio::time::Instant;
 
 use super::history::SuggestionId;
 
-const NAME: &str = "suggestion listing";
-const INTERVAL: Duration = Duration::from_secs(60);
 /// The suggestions that one transaction lists: some 50 ms of the database.
 const PORTION: u32 = 2_000;
 
@@ -29,12 +23,6 @@ const LOCK: &str = "SELECT id FROM sessions WHERE id = ANY (ARRAY( \
         SELECT d.session_id FROM wellness_suggestions w JOIN emotion_detections d ON d.id = w.detection_id \
         WHERE w.id BETWEEN $1 AND $2)) ORDER BY id FOR NO KEY UPDATE";
 const GO_ON: &str = "UPDATE unlisted_suggestions SET first_id = $1";
-
-/// Returns the background task of the tracker.
-pub(super) fn task(deps: &Platform) -> BackgroundTask {
-    let time = (deps.clock.clone(), deps.rng.clone());
-    BackgroundTask::spawn(NAME, INTERVAL, time, deps.db.clone(), |db| async move { list_all(&db).await })
-}
 
 /// Lists every older suggestion.
 pub(super) async fn list_all(db: &Database) -> Result<(), StoreError> {

@@ -223,3 +223,24 @@ fn a_search_with_a_trigram_goes_by_the_index() {
         assert_eq!(has_trigram(&postgres, typed), by_index, "{typed}");
     }
 }
+
+/// A vacuum changes the schema for all other connections.
+#[tokio::test]
+async fn a_vacuum_of_sqlite_fails_no_write_and_no_search() {
+    let db = testing::databases().await.remove(0);
+    let filter = ListUsers { query: Some("love".into()), limit: 50, ..ListUsers::default() };
+    for round in 0..5 {
+        let mut opened = Vec::new();
+        for _ in 0..db.max_connections() {
+            opened.push(db.read_conn().await.expect("a connection"));
+        }
+        drop(opened);
+        assert!(db.vacuum().await.expect("rewrites"));
+        if round % 2 == 0 {
+            for number in 0..4 {
+                testing::user(&db, &format!("{round}.{number}@example.org")).await;
+            }
+        }
+        assert_eq!(listing::page(&db, &filter).await.expect("a page").total, 4 * (round / 2 + 1));
+    }
+}

@@ -66,8 +66,9 @@ async fn fill_database(app: &TestApp, rows: String) {
     let drop_all = match tx.connection() {
         Connection::Postgres(..) => "DROP SCHEMA public CASCADE; CREATE SCHEMA public".to_owned(),
         Connection::Sqlite(c, _) => {
-            let sql =
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid DESC";
+            // The tables behind a virtual table go with it.
+            let sql = "SELECT m.name FROM sqlite_master m JOIN pragma_table_list t ON t.schema = 'main' AND t.name = m.name \
+                WHERE t.type IN ('table', 'virtual') AND m.name NOT LIKE 'sqlite_%' ORDER BY m.rowid DESC";
             let tables: Vec<(String,)> = sqlx::query_as(sql).fetch_all(c).await.expect("tables");
             let drops = tables.iter().map(|(table,)| format!("DROP TABLE {table};"));
             drops.fold("PRAGMA defer_foreign_keys = on;".to_owned(), |all, one| all + &one)

@@ -37,10 +37,11 @@ const EXPORTED: [(&str, &str); 9] = [
 ];
 
 /// The tables and columns that the export omits, with a text by which `left_out` names them.
-const OMITTED: [(&str, &str); 11] = [
+const OMITTED: [(&str, &str); 12] = [
     ("emotion_counts", "counts of emotions"),
     ("uncounted_sessions", "counts of emotions"),
     ("comment_counts", "comments"),
+    ("session_suggestions", "lists of suggestions"),
     ("events", "events"),
     ("idempotency_keys", "Idempotency-Key"),
     ("mail_intents", "mails"),

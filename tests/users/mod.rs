@@ -15,9 +15,19 @@ mod list;
 mod show;
 mod update;
 
-/// Tables without personal data: bookkeeping, codes and counters under keyed hashes that expire within a day, and erasures, which name a
-/// user until the last of the user's rows is removed.
-const NOT_OF_A_USER: [&str; 6] = ["_sqlx_migrations", "codes", "counters", "erasures", "event_gaps", "leases"];
+/// Tables without personal data: bookkeeping, counts of users, codes and counters under keyed hashes that expire within a day, and erasures,
+/// which name a user until the last of the user's rows is removed.
+const NOT_OF_A_USER: [&str; 9] = [
+    "_sqlx_migrations",
+    "codes",
+    "counters",
+    "erasures",
+    "event_gaps",
+    "leases",
+    "unlisted_suggestions",
+    "user_count_changes",
+    "user_counts",
+];
 
 /// Records something of every kind for this person. Every text contains `word`. Gives the session's id.
 async fn record_everything(person: &Person, word: &str, detections: usize, repeats: usize) -> i64 {

@@ -117,6 +117,10 @@ pub enum Database {
     Sqlite(SqlitePool, Arc<Semaphore>),
 }
 
+/// Begins a transaction, and reads the schema again if another connection has changed it, as each vacuum does. *Why*: SQLite 3.51 would do so while it
+/// opens a virtual table for a trigger, and then say that there is no such table as the one that the statement writes.
+const BEGIN_ON_SQLITE: &str = "BEGIN IMMEDIATE; SELECT 1 FROM sqlite_schema WHERE false";
+
 impl Database {
     /// Prepares a pool for a PostgreSQL URL. It connects at first use.
     ///
@@ -203,7 +207,7 @@ impl Database {
                 let write_permit = Arc::clone(writer).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 enter_write()?;
                 let connection = Pooled::new(pool.acquire().await?, StatementState::on_sqlite());
-                let begun = PooledTx::begin(connection, Some("BEGIN IMMEDIATE")).await?;
+                let begun = PooledTx::begin(connection, Some(BEGIN_ON_SQLITE)).await?;
                 Ok(Tx::Sqlite(begun, write_permit))
             }
         }

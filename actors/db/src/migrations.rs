@@ -10,7 +10,7 @@ use sqlx::{
 
 use self::{
     error::{explain, is_lock_wait},
-    files::{built_in, concurrent_index, dropped_by, in_transaction},
+    files::{HAS_TRIGRAMS, built_in, concurrent_index, dropped_by, in_transaction, needs_trigrams},
 };
 use crate::{Connection, Database, StoreError, Tx, lease, with_conn};
 
@@ -130,7 +130,16 @@ async fn make_index(db: &Database, version: i64, index: &str, sql: &str) -> Resu
             let lift = sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0");
             lift.execute(&mut *c).await.map_err(StoreError::from)?;
         }
-        make_valid(c, index, sql).await.map_err(|error| match error {
+        let made = if needs_trigrams(sql) && !has_trigrams(c).await? {
+            tracing::warn!(
+                index,
+                "made no index of trigrams, because the extension pg_trgm is missing; a search reads all users"
+            );
+            Ok(())
+        } else {
+            make_valid(c, index, sql).await
+        };
+        made.map_err(|error| match error {
             error if is_lock_wait(&error) => MigrationError::TablesInUse(version),
             error => StoreError::from(error).into(),
         })?;
@@ -139,6 +148,11 @@ async fn make_index(db: &Database, version: i64, index: &str, sql: &str) -> Resu
     drop(own.close().await);
     drop(alone.rollback().await);
     Ok(())
+}
+
+async fn has_trigrams(c: &mut PgConnection) -> Result<bool, StoreError> {
+    let row = sqlx::raw_sql(AssertSqlSafe(format!("SELECT {HAS_TRIGRAMS}"))).fetch_one(c).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Makes an index until it is valid. Drops what an interrupted run left, which another process of the server may still be making. No statement

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use faceofmind_base::Clock;
 use faceofmind_db::{
-    Database, StoreError, lease,
+    Database, PoolSettings, StoreError, lease,
     migrations::{MigrationError, down, migrate, status},
     with_conn,
 };
@@ -17,6 +17,8 @@ const CONCURRENT: i64 = 14;
 const SEVERAL_EVENTS: i64 = 17;
 /// The migration that counts the comments.
 const COMMENTS: i64 = 15;
+/// The migration that makes the extension of trigrams, before their indexes.
+const SEARCH: i64 = 20;
 
 #[tokio::test]
 async fn an_empty_database_migrates_up_and_down_again() {
@@ -291,4 +293,46 @@ async fn a_database_without_the_last_migration_is_not_up() {
         migrate(&db).await.expect("migrates");
         assert!(db.is_up().await);
     }
+}
+
+/// Migrates a database at once and by steps, with a role that may not make extensions or one whose search path has none.
+async fn assert_is_migrated_without_trigrams(db: &Database) {
+    let indexes = "SELECT count(*) = 0 FROM pg_indexes WHERE indexname LIKE 'users_by_part_of%'";
+    migrate(db).await.expect("migrates");
+    assert!(holds(db, indexes).await);
+    while down(db, false).await.expect("no rows").expect("a step").version > SEARCH {}
+    migrate(db).await.expect("migrates");
+    assert!(holds(db, indexes).await);
+    assert!(status(db).await.expect("ours").iter().all(|step| step.applied));
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_make_the_extension_of_trigrams_migrates_without() {
+    let url = testing::empty_postgres().await;
+    let role = format!("plain_{}", std::process::id());
+    let owner = Database::postgres(&url, PoolSettings::default()).expect("a URL");
+    testing::run(&owner, &format!("CREATE ROLE {role} LOGIN")).await;
+    testing::run(&owner, &format!("GRANT CREATE, USAGE ON SCHEMA public TO {role}")).await;
+    let plain = Database::postgres(&url.replace("postgres@", &format!("{role}@")), PoolSettings::default());
+    assert_is_migrated_without_trigrams(&plain.expect("a URL")).await;
+}
+
+#[tokio::test]
+async fn trigrams_in_a_schema_that_is_not_searched_are_not_used() {
+    let db = testing::empty_databases().await.pop().expect("PostgreSQL");
+    testing::run(&db, "CREATE SCHEMA elsewhere").await;
+    testing::run(&db, "CREATE EXTENSION pg_trgm SCHEMA elsewhere").await;
+    assert_is_migrated_without_trigrams(&db).await;
+}
+
+#[tokio::test]
+async fn the_indexes_of_trigrams_are_made_at_once_and_by_steps() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let made = "SELECT count(*) = 2 AND bool_and(indisvalid) FROM pg_index \
+         WHERE indexrelid::regclass::text LIKE 'users_by_part_of%'";
+    assert!(holds(&db, made).await);
+    while down(&db, false).await.expect("no rows").expect("a step").version > SEARCH {}
+    assert!(!holds(&db, "SELECT to_regclass('users_by_part_of_name') IS NOT NULL").await);
+    migrate(&db).await.expect("migrates");
+    assert!(holds(&db, made).await);
 }

@@ -8,8 +8,18 @@ use sqlx::{
 };
 
 /// Tables whose rows follow from those of other tables, a temporary copy, and a column that follows from others. Dropping them loses nothing.
-const DERIVED: [&str; 5] =
-    ["emotion_counts", "uncounted_sessions", "comment_counts", "single_events", "events.event_count"];
+const DERIVED: [&str; 10] = [
+    "emotion_counts",
+    "uncounted_sessions",
+    "comment_counts",
+    "events.event_count",
+    "single_events",
+    "user_counts",
+    "user_count_changes",
+    "session_suggestions",
+    "unlisted_suggestions",
+    "user_search",
+];
 /// The number 9 was never used.
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| with_ways_back(&sqlx::migrate!("../../migrations/postgres")));
 /// Its own files, and for each version without one the file of PostgreSQL with the types of SQLite.
@@ -21,6 +31,13 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// The start of the only statement of a migration that makes an index concurrently, while other programs write and in no transaction.
 const CONCURRENTLY: &str = "create index concurrently if not exists ";
+
+/// What an index of trigrams names. It is made only where the extension `pg_trgm` is, which the role may not be allowed to make.
+const TRIGRAMS: &str = "gin_trgm_ops";
+
+/// Whether the database has the extension, in SQL.
+pub(super) const HAS_TRIGRAMS: &str =
+    "exists (select 1 from pg_opclass where opcname = 'gin_trgm_ops' and pg_opclass_is_visible(oid))";
 
 /// What PostgreSQL names otherwise than SQLite, longer texts first. Only add to it: another text for a type would give new databases another
 /// schema than those that have run the migration.
@@ -92,7 +109,14 @@ fn undo(statement: &str) -> Option<String> {
 /// The same migration for a transaction: on an empty database or on SQLite, where an index is made at once. Keeps the checksum of the file.
 pub(super) fn in_transaction(step: &SqlMigration) -> SqlMigration {
     let sql = step.sql.as_str().replace(CONCURRENTLY, "create index ");
+    let sql =
+        if needs_trigrams(&sql) { format!("do $$ begin if {HAS_TRIGRAMS} then\n{sql}end if; end $$;\n") } else { sql };
     SqlMigration { sql: AssertSqlSafe(sql).into_sql_str(), ..step.clone() }
+}
+
+/// Whether a statement makes an index of trigrams.
+pub(super) fn needs_trigrams(sql: &str) -> bool {
+    sql.contains(TRIGRAMS)
 }
 
 /// The index that a migration makes while other programs write, and the statement.
@@ -153,8 +177,13 @@ mod tests {
             let (index, statement) = concurrent_index(step).unwrap_or_else(|| panic!("{}", step.version));
             assert_eq!(way_back(step).sql.as_str(), format!("drop index {index};\n"));
             for alone in [to_sqlite(step), in_transaction(step)] {
-                assert_eq!(statements(alone.sql.as_str()), [statement.replace(CONCURRENTLY, "create index ")]);
                 assert_eq!(alone.checksum, step.checksum);
+                let made = statement.replace(CONCURRENTLY, "create index ");
+                if needs_trigrams(&made) {
+                    assert!(statements(alone.sql.as_str())[0].ends_with(&format!("then {made}")), "{}", step.version);
+                } else {
+                    assert_eq!(statements(alone.sql.as_str()), [made]);
+                }
             }
         }
     }

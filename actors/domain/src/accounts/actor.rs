@@ -18,6 +18,7 @@ use super::{
     ListUsers, Register, RenewPasswordHash, RequestEmailChange, RequestPasswordReset, ResendVerificationCode,
     ResetPassword, UpdateUser, VerifyEmail,
     service::{AccountService, Settings},
+    user_counts,
 };
 
 /// The actor's name in logs, metrics and status.
@@ -29,6 +30,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 const ERASURE_INTERVAL: Duration = Duration::from_secs(60);
 /// The period in which the database file is asked whether it is to be rewritten.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(4);
+/// Changes of the number of users are added up this often, so that a total reads few of them.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What is observable beside the requests.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,6 +70,9 @@ impl Service for AccountService {
             }),
             BackgroundTask::spawn("vacuum after erasure", VACUUM_INTERVAL, time(), own(), |service| async move {
                 service.vacuum_if_due().await
+            }),
+            BackgroundTask::spawn("user counting", COUNT_INTERVAL, time(), self.deps.db.clone(), |db| async move {
+                user_counts::fold_changes(&db).await
             }),
         ]
     }

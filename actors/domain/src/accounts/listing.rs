@@ -7,7 +7,9 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     AccountError,
+    search::{self, Matches},
     store::{Row, select_user},
+    user_counts,
 };
 
 /// Lists the users that match, in the order of their ids.
@@ -38,56 +40,46 @@ pub struct UserPage {
     pub next: Option<UserId>,
 }
 
-/// What to add for a search. PostgreSQL folds case by the database's locale unless a collation is named; SQLite folds ASCII only.
-fn search(db: &Database, parameter: &str) -> String {
-    let fold = if matches!(db, Database::Postgres(_)) { " COLLATE \"C\"" } else { "" };
-    format!(
-        " AND (lower(u.first_name || ' ' || u.last_name{fold}) LIKE {parameter} ESCAPE '!' \
-         OR lower(u.email{fold}) LIKE {parameter} ESCAPE '!')"
-    )
-}
-
-/// Makes a LIKE pattern in which `!`, `%` and `_` are literal.
-fn pattern(typed: &str) -> String {
-    let literal = typed.to_ascii_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    format!("%{literal}%")
-}
-
 pub(super) async fn page(db: &Database, filter: &ListUsers) -> Result<UserPage, StoreError> {
+    let Matches { rows, total } = match &filter.query {
+        Some(typed) if search::has_trigram(db, typed) => search::by_index(db, filter, typed).await?,
+        _ => by_scan(db, filter).await?,
+    };
+    let total = match total {
+        Some(total) => total,
+        None => count(db, db.read_conn().await?.connection(), filter).await?,
+    };
+    let mut results = Vec::with_capacity(rows.len());
+    for row in rows {
+        results.push(row.into_account()?.user);
+    }
+    let limit = filter.limit.max(1) as usize;
+    let next = (results.len() > limit).then(|| results[limit - 1].id);
+    results.truncate(limit);
+    Ok(UserPage { results, total, next })
+}
+
+/// Goes through the users from the last page on. Reads them before their number, in the order in which a TRUNCATE of `users` locks the tables.
+async fn by_scan(db: &Database, filter: &ListUsers) -> Result<Matches, StoreError> {
     let mut reader = db.read_conn().await?;
-    let total = count(db, reader.connection(), filter).await?;
-    let select = filter.select(db);
-    let limit = filter.limit.max(1);
+    let select = AssertSqlSafe(filter.select(db));
     let rows: Vec<Row> = with_conn!(reader.connection(), c => {
-        let query = sqlx::query_as(AssertSqlSafe(select)).bind(filter.after.unwrap_or(UserId(0))).bind(i64::from(limit) + 1);
+        let query = sqlx::query_as(select).bind(filter.after.unwrap_or(UserId(0))).bind(filter.rows());
         match filter.pattern() {
             Some(pattern) => query.bind(pattern),
             None => query,
         }
         .fetch_all(c).await
     })?;
-    let mut results = Vec::with_capacity(rows.len());
-    for row in rows {
-        results.push(row.into_account()?.user);
-    }
-    let limit = limit as usize;
-    let next = (results.len() > limit).then(|| results[limit - 1].id);
-    results.truncate(limit);
-    Ok(UserPage { results, total, next })
+    let total = count(db, reader.connection(), filter).await?;
+    Ok(Matches { rows, total: Some(total) })
 }
 
 async fn count(db: &Database, connection: Connection<'_>, filter: &ListUsers) -> Result<i64, StoreError> {
     let matching = filter.matching(db, "$1");
-    let select = format!("SELECT count(*) FROM users u WHERE u.status <> 'erasing'{matching}");
-    let (total,): (i64,) = with_conn!(connection, c => {
-        let query = sqlx::query_as(AssertSqlSafe(select));
-        match filter.pattern() {
-            Some(pattern) => query.bind(pattern),
-            None => query,
-        }
-        .fetch_one(c).await
-    })?;
-    Ok(total)
+    let Some(pattern) = filter.pattern() else { return user_counts::total(connection, &matching).await };
+    let select = AssertSqlSafe(format!("SELECT count(*) FROM users u WHERE u.status <> 'erasing'{matching}"));
+    Ok(with_conn!(connection, c => sqlx::query_scalar(select).bind(pattern).fetch_one(c).await)?)
 }
 
 impl ListUsers {
@@ -98,15 +90,20 @@ impl ListUsers {
 
     /// The conditions of the filters that are set, each with its value, so that the indexes of unusual roles and statuses serve them. The
     /// planner cannot use these for a parameter, and none for `$1 IS NULL OR …`. `parameter` is that of the pattern.
-    fn matching(&self, db: &Database, parameter: &str) -> String {
+    pub(super) fn matching(&self, db: &Database, parameter: &str) -> String {
         let role = self.role.map(|role| equals("role", role.as_str(), Role::User.as_str()));
         let status = self.status.map(|status| equals("status", status.as_str(), Status::Active.as_str()));
-        let search = self.query.is_some().then(|| search(db, parameter));
+        let search = self.query.is_some().then(|| search::condition(db, parameter));
         [role, status, search].into_iter().flatten().collect()
     }
 
     fn pattern(&self) -> Option<String> {
-        self.query.as_deref().map(pattern)
+        self.query.as_deref().map(search::pattern)
+    }
+
+    /// The rows of a page, and one that tells whether another page follows.
+    pub(super) fn rows(&self) -> i64 {
+        i64::from(self.limit.max(1)) + 1
     }
 }
 
@@ -124,10 +121,15 @@ mod tests {
     #[tokio::test]
     async fn users_with_an_unusual_role_or_status_are_found_among_many_others() {
         let db = testing::databases().await.pop().expect("PostgreSQL");
-        let users = "INSERT INTO users (email, first_name, last_name, role, status, created_at) \
-             SELECT number || '@example.org', 'Ada', 'Lovelace', CASE number % 4000 WHEN 0 THEN 'admin' ELSE 'user' END, \
-                    CASE number % 4000 WHEN 1 THEN 'suspended' ELSE 'active' END, now() FROM generate_series(1, 20000) AS number";
-        testing::fill(&db, &[users]).await;
+        let users = [1, 10_001].map(|first| {
+            format!(
+                "INSERT INTO users (email, first_name, last_name, role, status, created_at) \
+                 SELECT number || '@example.org', 'Ada', 'Lovelace', CASE number % 4000 WHEN 0 THEN 'admin' ELSE 'user' END, \
+                     CASE number % 4000 WHEN 1 THEN 'suspended' ELSE 'active' END, now() \
+                 FROM generate_series({first}, {first} + 9999) AS number"
+            )
+        });
+        testing::fill(&db, &users.each_ref().map(String::as_str)).await;
         let admins = ListUsers { role: Some(Role::Admin), ..ListUsers::default() };
         let suspended = ListUsers { status: Some(Status::Suspended), ..ListUsers::default() };
         for filter in [admins, suspended] {

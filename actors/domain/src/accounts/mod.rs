@@ -29,8 +29,10 @@ mod messages;
 mod password_policy;
 mod pending_email_changes;
 mod pending_registrations;
+mod search;
 mod service;
 mod store;
+mod user_counts;
 
 pub use actor::{NAME, Status, UserRegistry};
 pub use bulk::{filter_active, lock_and_get_time_zones, lock_free_users};

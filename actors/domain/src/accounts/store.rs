@@ -9,12 +9,17 @@ use faceofmind_platform::password_hasher::PasswordHash;
 use serde::Serialize;
 use sqlx::FromRow;
 
+/// `$more` are further columns.
 macro_rules! select_user {
     ($rest:literal) => {
+        select_user!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
-            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made ",
-            "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.status <> 'erasing' AND ",
+            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made",
+            $more,
+            " FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.status <> 'erasing' AND ",
             $rest
         )
     };

@@ -75,7 +75,7 @@ pub struct Status {
     /// Tasks that panicked since the actor started.
     pub panics: u64,
     pub writes: WriteCounts,
-    /// Counts the detections of older and of changed sessions.
+    /// Counts the detections of older and of changed sessions, and lists the suggestions of older ones.
     pub counting: BackgroundTaskStatus,
 }
 

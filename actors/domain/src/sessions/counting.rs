@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{
     counts::{EMOTION, LATEST_FACE_FILTER},
     session::SessionId,
+    suggestion_listing,
 };
 
 const NAME: &str = "emotion counting";
@@ -58,10 +59,14 @@ fn count(quarter: &str, has_quarter: &str) -> BulkStatement {
     BulkStatement::new(&sql, 1, 1)
 }
 
-/// Returns the background task of the tracker.
+/// Returns the background task of the tracker. It lists suggestions when the sessions are counted, because it locks their sessions, and a count
+/// leaves locked ones for the next time.
 pub(super) fn task(deps: &Platform) -> BackgroundTask {
     let time = (deps.clock.clone(), deps.rng.clone());
-    BackgroundTask::spawn(NAME, INTERVAL, time, deps.db.clone(), |db| async move { count_all(&db).await })
+    BackgroundTask::spawn(NAME, INTERVAL, time, deps.db.clone(), |db| async move {
+        let counted = count_all(&db).await;
+        suggestion_listing::list_all(&db).await.and(counted)
+    })
 }
 
 /// Counts every uncounted session, but those that others are writing into: these wait for the next time.

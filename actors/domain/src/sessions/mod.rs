@@ -9,6 +9,7 @@
 //! | `commands`, `batch_writer`, `batch_tx` | requested writes; a flush with its fallback to single commands; one transaction over a batch |
 //! | `large_deletion` | what a large session holds, deleted in portions |
 //! | `counting` | counts the detections of older and of changed sessions in the background |
+//! | `suggestion_listing` | lists the suggestions of older sessions in the background |
 //! | `session_reads` | reads of single sessions, answered by one query for many callers |
 //! | `row_locks` | the rows of a batch, locked without waiting |
 //! | `decide`, `write_set` | what a command may do and what follows; the rows to write |
@@ -38,6 +39,7 @@ mod row_locks;
 mod session;
 mod session_reads;
 mod store;
+mod suggestion_listing;
 mod window;
 mod write_set;
 

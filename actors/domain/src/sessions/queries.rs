@@ -15,9 +15,17 @@ use super::{
 
 const COUNT: &str = "SELECT count(*) FROM sessions WHERE user_id = $1";
 /// The ids of the page first, from the index: PostgreSQL evaluates what a row of the result consists of also for the rows before the offset.
+///
+/// The first look-up is for the time until all suggestions are listed. The second one finds one entry by the index, whatever the plan, and shows no
+/// suggestion whose detection is in another session.
 pub(super) const PAGE: &str = "SELECT s.id, s.user_id, s.start_time, s.end_time, \
+    CASE WHEN EXISTS (SELECT 1 FROM unlisted_suggestions) THEN \
     (SELECT w.suggestion FROM emotion_detections d JOIN wellness_suggestions w ON w.detection_id = d.id \
-     WHERE d.session_id = s.id ORDER BY w.id LIMIT 1) AS suggestion \
+     WHERE d.session_id = s.id ORDER BY w.id LIMIT 1) ELSE \
+    (SELECT w.suggestion FROM wellness_suggestions w JOIN emotion_detections d ON d.id = w.detection_id \
+     WHERE d.session_id = s.id AND w.id = \
+     (SELECT l.suggestion_id FROM session_suggestions l WHERE l.session_id = s.id ORDER BY l.suggestion_id LIMIT 1)) \
+    END AS suggestion \
     FROM (SELECT id FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4) AS page \
     JOIN sessions s ON s.id = page.id ORDER BY s.id DESC";
 static EMOTIONS: LazyLock<String> = LazyLock::new(|| {

@@ -35,7 +35,10 @@ const OMITTED: [Omitted; 6] = [
     Omitted { what: "first answers to an Idempotency-Key", why: "they repeat what stands here, and go after 24 hours" },
     Omitted { what: "events", why: "they tell by ids and times of changes whose outcome stands here" },
     Omitted { what: "mails to be sent", why: "they name you by the id that stands here, and go when they are sent" },
-    Omitted { what: "counts of emotions and comments", why: "they follow from what stands here" },
+    Omitted {
+        what: "counts of emotions and comments, and lists of suggestions",
+        why: "they follow from what stands here",
+    },
     Omitted { what: "counters of limits", why: "they are kept under keyed hashes, a day at most" },
 ];
 

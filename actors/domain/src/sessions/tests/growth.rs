@@ -70,3 +70,28 @@ async fn a_page_far_back_in_a_history_touches_few_pages() {
     let skipped = pages(NEWEST, SESSIONS - 10).await;
     assert!(skipped < first + SESSIONS as u64 / 20, "{skipped} against {first}");
 }
+
+/// The first page holds six sessions with suggestions.
+#[tokio::test]
+async fn a_page_of_sessions_touches_no_more_pages_the_more_detections_they_have() {
+    let db = testing::databases().await.pop().expect("PostgreSQL");
+    let user = testing::user(&db, "ada@example.org").await.0;
+    let sessions =
+        format!("INSERT INTO sessions (user_id, start_time) SELECT {user}, now() FROM generate_series(1, 5000)");
+    let detections = "INSERT INTO emotion_detections (session_id, timestamp) SELECT id, start_time FROM sessions";
+    let suggestions =
+        "INSERT INTO wellness_suggestions (detection_id, suggestion) SELECT id, '- Rest.' FROM emotion_detections";
+    let pages = async || pages_touched(&db, queries::PAGE, &format!("{user}, {NEWEST}, 7, 0")).await;
+    fill(&db, &[&sessions, detections, suggestions]).await;
+    let few = pages().await;
+    assert!(few < 120, "{few}");
+    let many_detections =
+        format!("{detections}, generate_series(1, 4000) WHERE id > (SELECT max(id) - 10 FROM sessions)");
+    let many_suggestions = format!("{suggestions} WHERE id % 10 = 0");
+    fill(&db, &[&many_detections, &many_suggestions]).await;
+    let many = pages().await;
+    assert!(many <= few + few / 2, "{many} against {few}");
+    fill(&db, &["INSERT INTO unlisted_suggestions VALUES (1, 1)"]).await;
+    let among_detections = pages().await;
+    assert!(among_detections > 10 * many, "{among_detections} against {many}");
+}

@@ -31,6 +31,7 @@ mod charts;
 mod counting;
 mod crashes;
 mod failures;
+mod first_suggestions;
 mod growth;
 mod history;
 mod idempotent;

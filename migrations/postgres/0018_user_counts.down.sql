@@ -1,0 +1,10 @@
+drop trigger forget_all_user_counts on users;
+drop trigger count_deleted_users on users;
+drop trigger count_changed_users on users;
+drop trigger count_added_users on users;
+drop function forget_all_user_counts;
+drop function count_deleted_users;
+drop function count_changed_users;
+drop function count_added_users;
+drop table user_count_changes;
+drop table user_counts;

@@ -1,0 +1,14 @@
+lock table sessions in exclusive mode;
+lock table emotion_detections in share row exclusive mode;
+drop trigger list_suggestions_of_changed_detection on emotion_detections;
+drop trigger list_changed_suggestion on wellness_suggestions;
+drop trigger unlist_all_suggestions on wellness_suggestions;
+drop trigger unlist_deleted_suggestions on wellness_suggestions;
+drop trigger list_added_suggestions on wellness_suggestions;
+drop function list_suggestions_of_changed_detection;
+drop function list_changed_suggestion;
+drop function unlist_all_suggestions;
+drop function unlist_deleted_suggestions;
+drop function list_added_suggestions;
+drop table unlisted_suggestions;
+drop table session_suggestions;

@@ -1,0 +1,1 @@
+-- The extension stays: other programs may use it.

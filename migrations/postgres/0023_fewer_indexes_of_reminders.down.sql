@@ -1,0 +1,1 @@
+create index reminders_of_user on reminders (user_id);

@@ -1,0 +1,1 @@
+-- Only for PostgreSQL: the index of 0020 has names and addresses.

@@ -21,6 +21,7 @@ mod nats;
 mod overload;
 mod peers;
 mod pgbench;
+mod rates;
 mod references;
 mod report;
 mod rest;
@@ -30,16 +31,17 @@ mod sessions;
 mod shares;
 mod wrk;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-pub(crate) use self::env::build;
 use self::{
     env::BenchEnv,
+    rates::{measure, rate_table},
     report::{Report, Section},
-    row::{Measured, Row},
+    row::Row,
 };
+pub(crate) use self::{env::build, rates::Options};
 use crate::{interrupt::Interrupt, packages};
 
 const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
@@ -55,34 +57,6 @@ const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
     embedded::row,
     overload::row,
 ];
-const WARM_UP: Duration = Duration::from_secs(1);
-
-/// The duration and the choice of measurements.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// How often the service and the reference of a row are measured
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// The seconds that each measurement takes
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
-    /// Measure only rows whose title contains this text
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Measure PocketBase, fastapi-users and better-auth too, which are installed from PyPI and npm below the target folder
-    #[arg(long)]
-    peers: bool,
-}
-
-impl Options {
-    fn span(&self) -> Duration {
-        Duration::from_secs(self.seconds)
-    }
-
-    fn includes(&self, title: &str) -> bool {
-        title.contains(&self.only)
-    }
-}
 
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<ExitCode> {
     packages::ensure_present(&[wrk::PACKAGE])?;
@@ -125,33 +99,4 @@ fn rates(env: &BenchEnv, rows: &[fn(&BenchEnv) -> Result<Row<'_>>], options: &Op
         }
     }
     Ok(text)
-}
-
-/// The table of rates without its rows.
-fn rate_table(options: &Options) -> String {
-    format!(
-        "Medians of {} rounds of {} s on {} cores.\n\n\
-         | what | a second | reference | a second | ratio | lowest–highest |\n|---|--:|---|--:|--:|---|\n",
-        options.rounds,
-        options.seconds,
-        env::cores()
-    )
-}
-
-/// Measures the reference and the service in turn, each when the service is idle.
-fn measure(row: &Row<'_>, env: &BenchEnv, options: &Options) -> Result<Measured> {
-    let mut measured = Measured::new(row);
-    env.wait_until_idle()?;
-    (row.reference)(WARM_UP)?;
-    (row.ours)(WARM_UP)?;
-    for round in 1..=options.rounds {
-        env.wait_until_idle()?;
-        let reference = (row.reference)(options.span())?;
-        env.wait_until_idle()?;
-        let ours = (row.ours)(options.span())?;
-        eprintln!("{} {round}/{}: {ours:.0} / {reference:.0} = {:.2}", row.title, options.rounds, ours / reference);
-        ensure!(ours > 0.0 && reference > 0.0, "no request was answered in the time of the measurement");
-        measured.add(ours, reference);
-    }
-    Ok(measured)
 }

@@ -13,10 +13,9 @@ use std::{
 use anyhow::Result;
 
 use super::{
-    Options,
     account::{Account, EMAIL},
     env::BenchEnv,
-    measure, rate_table,
+    rates::{Options, measure, rate_table},
     report::Section,
     row::{Measured, Row},
     wrk::Load,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     argon::{ArgonMemory, Cost},
+    hash,
     messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword},
     strength,
 };
@@ -223,15 +224,15 @@ impl Job {
     }
 
     fn run(self, memory: &mut ArgonMemory, params: &Params, deps: &Deps) {
-        let mut hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
+        let mut new_hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
         match self {
-            Self::Hash(HashPassword { password, .. }, reply) => reply.send(Ok(hash(&password))),
+            Self::Hash(HashPassword { password, .. }, reply) => reply.send(Ok(new_hash(&password))),
             Self::RateAndHash(HashNewPassword { password, min_score, own_words, .. }, reply) => {
                 let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
-                reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(hash(&password)) });
+                reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(new_hash(&password)) });
             }
             Self::Verify(VerifyPassword { password, hash, .. }, reply) => {
-                reply.send(Ok(timed(deps, || memory.verify(params, &password, hash.as_ref()))));
+                reply.send(Ok(timed(deps, || hash::verify(memory, params, &password, hash.as_ref()))));
             }
         }
     }

@@ -1,0 +1,165 @@
+//! The kinds of hash that are read: this program's own, and those of the programs that a database may be taken over from (Django's password
+//! hashers, and passlib with `schemes=["bcrypt"]`).
+//!
+//! *Guarantees*: whatever text is stored, reading it is cheap and does not panic, and verifying it takes at most about 4 s on one core and, where it
+//! is not Argon2, 128 MiB.
+
+mod bcrypt;
+mod pbkdf2;
+mod scrypt;
+
+use std::fmt;
+
+use argon2::{Algorithm, Params};
+
+use self::{bcrypt::BcryptHash, pbkdf2::Pbkdf2Hash, scrypt::ScryptHash};
+use super::argon::{ArgonHash, ArgonMemory};
+
+/// The most bytes of a stored hash. Django's have at most 128.
+const MAX_BYTES: usize = 512;
+
+/// The kinds of hash and the first characters of each.
+const PREFIXES: [(&str, HashKind); 11] = [
+    ("$argon2id$", HashKind::Argon2id),
+    ("$2a$", HashKind::Bcrypt),
+    ("$2b$", HashKind::Bcrypt),
+    ("$2y$", HashKind::Bcrypt),
+    ("bcrypt$", HashKind::DjangoBcrypt),
+    ("bcrypt_sha256$", HashKind::DjangoBcryptSha256),
+    ("pbkdf2_sha256$", HashKind::DjangoPbkdf2Sha256),
+    ("pbkdf2_sha1$", HashKind::DjangoPbkdf2Sha1),
+    ("argon2$", HashKind::DjangoArgon2),
+    ("scrypt$", HashKind::DjangoScrypt),
+    ("!", HashKind::DjangoUnusable),
+];
+
+/// A kind of stored hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashKind {
+    /// This program's own.
+    Argon2id,
+    /// `$2b$…`, also `$2a$…` and `$2y$…`: passlib's.
+    Bcrypt,
+    /// `bcrypt$$2b$…`
+    DjangoBcrypt,
+    /// `bcrypt_sha256$$2b$…`: bcrypt of the SHA-256 in lower-case hexadecimal digits.
+    DjangoBcryptSha256,
+    /// `pbkdf2_sha256$ROUNDS$SALT$BASE64`
+    DjangoPbkdf2Sha256,
+    /// `pbkdf2_sha1$ROUNDS$SALT$BASE64`
+    DjangoPbkdf2Sha1,
+    /// `argon2$argon2id$…`, and `argon2$argon2i$…` before Django 3.2.
+    DjangoArgon2,
+    /// `scrypt$N$SALT$R$P$BASE64`
+    DjangoScrypt,
+    /// `!…`: an account without a password.
+    DjangoUnusable,
+    /// No text.
+    Empty,
+    /// Anything else, such as a password in clear.
+    Unknown,
+}
+
+impl HashKind {
+    pub(super) fn of(text: &str) -> Self {
+        let known = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix));
+        known.map_or(if text.is_empty() { Self::Empty } else { Self::Unknown }, |(_, kind)| *kind)
+    }
+}
+
+impl fmt::Display for HashKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Argon2id => "argon2id",
+            Self::Bcrypt => "bcrypt",
+            Self::DjangoBcrypt => "django bcrypt",
+            Self::DjangoBcryptSha256 => "django bcrypt_sha256",
+            Self::DjangoPbkdf2Sha256 => "django pbkdf2_sha256",
+            Self::DjangoPbkdf2Sha1 => "django pbkdf2_sha1",
+            Self::DjangoArgon2 => "django argon2",
+            Self::DjangoScrypt => "django scrypt",
+            Self::DjangoUnusable => "django unusable",
+            Self::Empty => "empty",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Why no password can match a stored hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashFault {
+    /// Not of the form of its kind, or of no kind.
+    #[error("malformed")]
+    Malformed,
+    /// Its rounds, cost or memory exceed the bound of its kind.
+    #[error("too dear")]
+    TooDear,
+    /// It stands for no password.
+    #[error("unusable")]
+    Unusable,
+}
+
+/// A hash that can be verified, within the bounds of its kind.
+pub(super) enum StoredHash {
+    Argon2id(ArgonHash),
+    DjangoArgon2(ArgonHash),
+    Bcrypt(BcryptHash),
+    BcryptOfSha256(BcryptHash),
+    Pbkdf2(Pbkdf2Hash),
+    Scrypt(ScryptHash),
+}
+
+impl StoredHash {
+    /// Reads a hash. `current` is the cost of new ones, which is never too dear.
+    pub(super) fn parse(text: &str, current: &Params) -> Result<Self, HashFault> {
+        if text.len() > MAX_BYTES {
+            return Err(HashFault::Malformed);
+        }
+        // Django puts its name of the algorithm before the first `$`.
+        let rest = text.split_once('$').map_or("", |(_, rest)| rest);
+        Ok(match HashKind::of(text) {
+            HashKind::Argon2id => Self::Argon2id(ArgonHash::parse(text, &[Algorithm::Argon2id], current)?),
+            HashKind::DjangoArgon2 => {
+                let phc = text.strip_prefix("argon2").unwrap_or_default();
+                Self::DjangoArgon2(ArgonHash::parse(phc, &[Algorithm::Argon2id, Algorithm::Argon2i], current)?)
+            }
+            HashKind::Bcrypt => Self::Bcrypt(BcryptHash::parse(text)?),
+            HashKind::DjangoBcrypt => Self::Bcrypt(BcryptHash::parse(rest)?),
+            HashKind::DjangoBcryptSha256 => Self::BcryptOfSha256(BcryptHash::parse(rest)?),
+            HashKind::DjangoPbkdf2Sha256 => Self::Pbkdf2(Pbkdf2Hash::parse(pbkdf2::SHA256, rest)?),
+            HashKind::DjangoPbkdf2Sha1 => Self::Pbkdf2(Pbkdf2Hash::parse(pbkdf2::SHA1, rest)?),
+            HashKind::DjangoScrypt => Self::Scrypt(ScryptHash::parse(rest)?),
+            HashKind::DjangoUnusable => return Err(HashFault::Unusable),
+            HashKind::Empty | HashKind::Unknown => return Err(HashFault::Malformed),
+        })
+    }
+
+    /// Whether it is the hash of this password. Bytes that differ are found in constant time.
+    pub(super) fn matches(&self, password: &str, memory: &mut ArgonMemory) -> bool {
+        match self {
+            Self::Argon2id(hash) | Self::DjangoArgon2(hash) => hash.matches(password, memory),
+            Self::Bcrypt(hash) => hash.matches(password.as_bytes()),
+            Self::BcryptOfSha256(hash) => hash.matches(bcrypt::sha256_in_hex(password).as_bytes()),
+            Self::Pbkdf2(hash) => hash.matches(password),
+            Self::Scrypt(hash) => hash.matches(password),
+        }
+    }
+}
+
+/// Reads a number as Python writes it: digits alone, without zeros before them. One that no `u32` holds is too dear.
+fn number(text: &str) -> Result<u32, HashFault> {
+    if text.is_empty() || text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(HashFault::Malformed);
+    }
+    text.parse().map_err(|_| HashFault::TooDear)
+}
+
+/// Reads what Django separates by `$`. The salt is text, which is not empty.
+fn fields<const N: usize>(text: &str) -> Result<[&str; N], HashFault> {
+    let fields: Vec<_> = text.split('$').collect();
+    let fields: [&str; N] = fields.try_into().map_err(|_| HashFault::Malformed)?;
+    if fields.contains(&"") { Err(HashFault::Malformed) } else { Ok(fields) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -142,13 +142,13 @@ impl ArgonHash {
         cost(&self.params) == cost(params)
     }
 
-    /// Returns the KiB that are written in all passes.
     pub(super) fn work(&self) -> u64 {
         work(&self.params)
     }
 }
 
-fn work(params: &Params) -> u64 {
+/// Returns the KiB that are written in all passes, which the time of Argon2 is proportional to.
+pub(super) fn work(params: &Params) -> u64 {
     u64::from(params.m_cost()) * u64::from(params.t_cost())
 }
 

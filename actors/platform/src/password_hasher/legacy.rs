@@ -13,10 +13,16 @@ use std::fmt;
 use argon2::{Algorithm, Params};
 
 use self::{bcrypt::BcryptHash, pbkdf2::Pbkdf2Hash, scrypt::ScryptHash};
-use super::argon::{ArgonHash, ArgonMemory};
+use super::{
+    argon::{self, ArgonHash, ArgonMemory},
+    hash::PasswordHash,
+};
 
 /// The most bytes of a stored hash. Django's have at most 128.
 const MAX_BYTES: usize = 512;
+
+/// The work of one hash at OWASP's parameters, in KiB that Argon2 writes. It takes about 25 ms.
+const DEFAULT_WORK: u64 = 19_456 * 2;
 
 /// The kinds of hash and the first characters of each.
 const PREFIXES: [(&str, HashKind); 11] = [
@@ -134,6 +140,16 @@ impl StoredHash {
         })
     }
 
+    /// Returns the work of Argon2, in KiB that it writes, that takes the same time.
+    fn work(&self) -> u64 {
+        match self {
+            Self::Argon2id(hash) | Self::DjangoArgon2(hash) => hash.work(),
+            Self::Bcrypt(hash) | Self::BcryptOfSha256(hash) => hash.work(),
+            Self::Pbkdf2(hash) => hash.work(),
+            Self::Scrypt(hash) => hash.work(),
+        }
+    }
+
     /// Whether it is the hash of this password. Bytes that differ are found in constant time.
     pub(super) fn matches(&self, password: &str, memory: &mut ArgonMemory) -> bool {
         match self {
@@ -144,6 +160,15 @@ impl StoredHash {
             Self::Scrypt(hash) => hash.matches(password),
         }
     }
+}
+
+/// Returns how many hashes at the current cost take the time of verifying a hash, which is at least one. Costs below the default count as the
+/// default.
+pub(super) fn weight(hash: Option<&PasswordHash>, current: &Params) -> usize {
+    let stored = hash.and_then(|hash| StoredHash::parse(hash.as_str(), current).ok());
+    let unit = argon::work(current).max(DEFAULT_WORK);
+    let weight = stored.map_or(1, |stored| stored.work().div_ceil(unit)).max(1);
+    usize::try_from(weight).unwrap_or(usize::MAX)
 }
 
 /// Reads a number as Python writes it: digits alone, without zeros before them. One that no `u32` holds is too dear.

@@ -55,6 +55,11 @@ impl BcryptHash {
         Some(Self { cost: cost.parse().ok()?, salt: decode(salt)?, output: decode(output)? })
     }
 
+    /// Returns the work of Argon2, in KiB that it writes, that takes the same time: of cost 12, 0.2 s.
+    pub(super) fn work(&self) -> u64 {
+        76 << self.cost
+    }
+
     /// The key ends with a NUL where it has fewer than 72 bytes. A NUL within it counts as any other byte.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut key: Vec<u8> = password.iter().copied().take(MAX_KEY_BYTES).collect();

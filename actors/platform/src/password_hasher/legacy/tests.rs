@@ -103,11 +103,9 @@ fn what_django_and_passlib_wrote_matches_its_password_and_is_outdated() {
 
 #[test]
 fn no_other_password_matches() {
-    // Those that take longest are left out.
-    for (_, password, text) in
-        KNOWN.into_iter().filter(|(_, _, text)| !text.contains("$12$") && !text.contains("$1000000$"))
-    {
-        for other in [format!("x{password}"), password.to_uppercase() + "x", "\0".to_owned()] {
+    let is_slow = |text: &str| ["$12$", "$1000000$", "m=102400", "$8$5$"].iter().any(|cost| text.contains(cost));
+    for (_, password, text) in KNOWN.into_iter().filter(|(_, _, text)| !is_slow(text)) {
+        for other in [format!("x{password}"), password.to_uppercase() + "x", "\0x".to_owned()] {
             assert!(!compare(&other, text).matches, "{other:?} {text}");
         }
     }
@@ -311,6 +309,32 @@ fn what_is_too_dear_is_refused_before_anything_is_hashed() {
     ] {
         assert_eq!(fault(&admitted), None, "{admitted}");
     }
+}
+
+#[test]
+fn a_hash_weighs_as_many_hashes_of_this_program_as_take_its_time() {
+    let default = Cost::default().params().expect("allowed");
+    let weight = |text: &str| weight(Some(&PasswordHash::stored(text.to_owned())), &default);
+    let scrypt = |n: u32, p: u32| format!("scrypt${n}$salt$8${p}${SCRYPT_OUTPUT}");
+    for (text, expected) in [
+        (format!("$argon2id$v=19$m=19456,t=2,p=1${ARGON_OUTPUT}"), 1),
+        (format!("argon2$argon2id$v=19$m=102400,t=2,p=8${ARGON_OUTPUT}"), 6),
+        (format!("$2b$04${SALT_AND_HASH}"), 1),
+        (format!("$2b$12${SALT_AND_HASH}"), 8),
+        (format!("bcrypt$$2b$15${SALT_AND_HASH}"), 64),
+        (format!("pbkdf2_sha256$1000000$salt${PBKDF2_OUTPUT}"), 21),
+        (scrypt(1 << 14, 1), 2),
+        (scrypt(1 << 17, 1), 14),
+        ("malformed".to_owned(), 1),
+        (format!("$2b$31${SALT_AND_HASH}"), 1),
+    ] {
+        assert_eq!(weight(&text), expected, "{text}");
+    }
+    assert_eq!(super::weight(None, &default), 1);
+    let dearer = Cost { memory_kib: 19_456 * 8, ..Cost::default() }.params().expect("allowed");
+    let bcrypt = PasswordHash::stored(format!("$2b$12${SALT_AND_HASH}"));
+    assert_eq!(super::weight(Some(&bcrypt), &dearer), 1);
+    assert_eq!(super::weight(Some(&bcrypt), &current()), 8, "cheap hashes do not make it weigh more");
 }
 
 #[test]

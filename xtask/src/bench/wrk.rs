@@ -21,6 +21,23 @@ use crate::{
 pub(crate) const PACKAGE: Package =
     Package { name: "wrk", is_present: || process::find("wrk").is_some(), daemon: None };
 
+/// Each thread of wrk has a state of its own, which `setup` fills: the threads count in steps of their number.
+const NUMBERED: &str = "\
+local threads = {}
+function setup(thread)
+  table.insert(threads, thread)
+  for number, other in ipairs(threads) do
+    other:set(\"next_number\", number - 1)
+    other:set(\"step\", #threads)
+  end
+end
+function request()
+  local body = wrk.body:gsub(\"NUMBER\", tostring(next_number))
+  next_number = next_number + step
+  return wrk.format(nil, nil, nil, body)
+end
+";
+
 /// Numbers the scripts.
 static LOADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -107,10 +124,18 @@ impl Load {
         self.with_header("Connection", "close")
     }
 
+    /// The same, each request with a number of its own in the place of `NUMBER` in the body.
+    pub(crate) fn numbered(self) -> Result<Self> {
+        self.with_script("numbered", NUMBERED)
+    }
+
     fn with_header(self, name: &str, value: &str) -> Result<Self> {
-        let mut text = fs::read_to_string(&self.script)?;
-        text.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
-        let script = self.script.with_extension(format!("{value}.lua"));
+        self.with_script(value, &format!("wrk.headers[\"{name}\"] = \"{value}\"\n"))
+    }
+
+    fn with_script(self, name: &str, lines: &str) -> Result<Self> {
+        let text = fs::read_to_string(&self.script)? + lines;
+        let script = self.script.with_extension(format!("{name}.lua"));
         fs::write(&script, text)?;
         Ok(Self { script, ..self })
     }

@@ -161,11 +161,11 @@ impl<W> FairQueue<W> {
 
     /// Whether no place is left.
     pub fn is_full(&self) -> bool {
-        !self.has_room_for(1)
+        !self.has_places_for(1)
     }
 
     /// Whether work of this weight displaces nothing.
-    pub fn has_room_for(&self, weight: usize) -> bool {
+    pub fn has_places_for(&self, weight: usize) -> bool {
         self.weight.saturating_add(weight) <= self.capacity
     }
 

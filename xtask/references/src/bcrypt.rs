@@ -1,16 +1,13 @@
 //! bcrypt alone, by the library that the service verifies with.
 
-use std::{
-    num::NonZero,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{num::NonZero, thread, time::Duration};
 
 use base64::{
     Engine as _,
     alphabet::BCRYPT,
     engine::{GeneralPurpose, general_purpose::NO_PAD},
 };
+use tokio::time::Instant;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
 /// The time of a hash does not depend on its salt.

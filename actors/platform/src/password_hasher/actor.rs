@@ -13,9 +13,8 @@ use tokio::time::Instant;
 
 use super::{
     argon::{ArgonMemory, Cost},
-    hash, legacy,
     messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword},
-    strength,
+    strength, verify,
 };
 
 /// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms, and one that another program made up to
@@ -105,7 +104,7 @@ impl PasswordHasher {
             return self.start(job);
         }
         let weight = job.weight(&self.params);
-        if !self.waiting.has_room_for(weight) {
+        if !self.waiting.has_places_for(weight) {
             self.waiting.retain(|job| !job.caller_gone());
         }
         for displaced in self.waiting.push_weighted(caller, weight, job) {
@@ -213,7 +212,7 @@ impl Job {
     fn weight(&self, params: &Params) -> usize {
         match self {
             Self::Hash(..) | Self::RateAndHash(..) => 1,
-            Self::Verify(VerifyPassword { hash, .. }, _) => legacy::weight(hash.as_ref(), params),
+            Self::Verify(VerifyPassword { hash, .. }, _) => verify::weight(hash.as_ref(), params),
         }
     }
 
@@ -242,7 +241,7 @@ impl Job {
                 reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(new_hash(&password)) });
             }
             Self::Verify(VerifyPassword { password, hash, .. }, reply) => {
-                reply.send(Ok(timed(deps, || hash::verify(memory, params, &password, hash.as_ref()))));
+                reply.send(Ok(timed(deps, || verify::verify(memory, params, &password, hash.as_ref()))));
             }
         }
     }

@@ -9,7 +9,7 @@ use faceofmind_base::Rng;
 use faceofmind_model::text::nfc;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{hash::PasswordHash, legacy::HashFault};
+use super::hash::{HashFault, PasswordHash};
 
 const OUTPUT_BYTES: usize = 32;
 
@@ -155,7 +155,7 @@ pub(super) fn work(params: &Params) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::password_hasher::hash::{VerifyOutcome, verify};
+    use crate::password_hasher::verify::{VerifyOutcome, verify};
 
     fn cheap(memory_kib: u32) -> Params {
         Cost { memory_kib, iterations: 1, parallelism: 1 }.params().expect("allowed")

@@ -1,15 +1,21 @@
-//! Stored hashes: comparing a password with one, and deciding whether it is replaced.
+//! Stored hashes, their kinds, and why one is not verified.
 
 use std::fmt;
 
-use argon2::Params;
-use faceofmind_model::text::nfc;
-use secrecy::{ExposeSecret as _, SecretString};
-
-use super::{
-    argon::ArgonMemory,
-    legacy::{HashFault, HashKind, StoredHash},
-};
+/// The kinds of hash and the first characters of each.
+const PREFIXES: [(&str, HashKind); 11] = [
+    ("$argon2id$", HashKind::Argon2id),
+    ("$2a$", HashKind::Bcrypt),
+    ("$2b$", HashKind::Bcrypt),
+    ("$2y$", HashKind::Bcrypt),
+    ("bcrypt$", HashKind::DjangoBcrypt),
+    ("bcrypt_sha256$", HashKind::DjangoBcryptSha256),
+    ("pbkdf2_sha256$", HashKind::DjangoPbkdf2Sha256),
+    ("pbkdf2_sha1$", HashKind::DjangoPbkdf2Sha1),
+    ("argon2$", HashKind::DjangoArgon2),
+    ("scrypt$", HashKind::DjangoScrypt),
+    ("!", HashKind::DjangoUnusable),
+];
 
 /// A password's hash as it is stored. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,52 +47,68 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The result of a comparison.
+/// A kind of stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifyOutcome {
-    /// The password is the one that was hashed.
-    pub matches: bool,
-    /// The hash is of another kind or cost than those of new passwords and should be made again.
-    pub outdated: bool,
-    /// Why no password can match the hash.
-    pub fault: Option<HashFault>,
+pub enum HashKind {
+    /// This program's own.
+    Argon2id,
+    /// `$2b$…`, also `$2a$…` and `$2y$…`: passlib's.
+    Bcrypt,
+    /// `bcrypt$$2b$…`
+    DjangoBcrypt,
+    /// `bcrypt_sha256$$2b$…`: bcrypt of the SHA-256 in lower-case hexadecimal digits.
+    DjangoBcryptSha256,
+    /// `pbkdf2_sha256$ROUNDS$SALT$BASE64`
+    DjangoPbkdf2Sha256,
+    /// `pbkdf2_sha1$ROUNDS$SALT$BASE64`
+    DjangoPbkdf2Sha1,
+    /// `argon2$argon2id$…`, and `argon2$argon2i$…` before Django 3.2.
+    DjangoArgon2,
+    /// `scrypt$N$SALT$R$P$BASE64`
+    DjangoScrypt,
+    /// `!…`: an account without a password.
+    DjangoUnusable,
+    /// No text.
+    Empty,
+    /// Anything else, such as a password in clear.
+    Unknown,
 }
 
-/// Compares a password with a hash. A password that is not in Normalization Form C is compared in it and as typed, since other programs and
-/// earlier versions hashed it as typed. Without a hash that can be verified it does the work of one hash at the current cost, and nothing
-/// matches.
-pub(super) fn verify(
-    memory: &mut ArgonMemory,
-    current: &Params,
-    password: &SecretString,
-    hash: Option<&PasswordHash>,
-) -> VerifyOutcome {
-    let typed = password.expose_secret();
-    let normalized = nfc(typed);
-    let other_form = (normalized != typed).then_some(typed);
-    let stored = match hash.map(|hash| StoredHash::parse(hash.as_str(), current)) {
-        Some(Ok(stored)) => stored,
-        unverifiable => {
-            for password in [Some(&*normalized), other_form].into_iter().flatten() {
-                memory.waste(current, password);
-            }
-            let fault = unverifiable.and_then(Result::err);
-            return VerifyOutcome { matches: false, outdated: false, fault };
-        }
-    };
-    let matches = stored.matches(&normalized, memory);
-    // Also when the first comparison matched, so that the time does not tell which one did.
-    let matches_typed = other_form.is_some_and(|typed| stored.matches(typed, memory));
-    memory.shrink_to(current);
-    let outdated = is_outdated(&stored, current, matches_typed && !matches);
-    VerifyOutcome { matches: matches || matches_typed, outdated, fault: None }
-}
-
-/// Whether a hash that a password matches is replaced by a hash of the same password in Normalization Form C, of the kind and at the cost of
-/// those of new passwords. This alone decides it.
-fn is_outdated(stored: &StoredHash, current: &Params, matches_only_as_typed: bool) -> bool {
-    match stored {
-        StoredHash::Argon2id(hash) => !hash.has_cost_of(current) || matches_only_as_typed,
-        _ => true,
+impl HashKind {
+    pub(super) fn of(text: &str) -> Self {
+        let known = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix));
+        known.map_or(if text.is_empty() { Self::Empty } else { Self::Unknown }, |(_, kind)| *kind)
     }
+}
+
+impl fmt::Display for HashKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Argon2id => "argon2id",
+            Self::Bcrypt => "bcrypt",
+            Self::DjangoBcrypt => "django bcrypt",
+            Self::DjangoBcryptSha256 => "django bcrypt_sha256",
+            Self::DjangoPbkdf2Sha256 => "django pbkdf2_sha256",
+            Self::DjangoPbkdf2Sha1 => "django pbkdf2_sha1",
+            Self::DjangoArgon2 => "django argon2",
+            Self::DjangoScrypt => "django scrypt",
+            Self::DjangoUnusable => "django unusable",
+            Self::Empty => "empty",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Why no password can match a stored hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashFault {
+    /// Not of the form of its kind, or of no kind.
+    #[error("malformed")]
+    Malformed,
+    /// Its rounds, cost or memory exceed the bound of its kind.
+    #[error("too dear")]
+    TooDear,
+    /// It stands for no password.
+    #[error("unusable")]
+    Unusable,
 }

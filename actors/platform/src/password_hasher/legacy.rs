@@ -8,14 +8,12 @@ mod bcrypt;
 mod pbkdf2;
 mod scrypt;
 
-use std::fmt;
-
 use argon2::{Algorithm, Params};
 
 use self::{bcrypt::BcryptHash, pbkdf2::Pbkdf2Hash, scrypt::ScryptHash};
 use super::{
     argon::{self, ArgonHash, ArgonMemory},
-    hash::PasswordHash,
+    hash::{HashFault, HashKind},
 };
 
 /// The most bytes of a stored hash. Django's have at most 128.
@@ -23,87 +21,6 @@ const MAX_BYTES: usize = 512;
 
 /// The work of one hash at OWASP's parameters, in KiB that Argon2 writes. It takes about 25 ms.
 const DEFAULT_WORK: u64 = 19_456 * 2;
-
-/// The kinds of hash and the first characters of each.
-const PREFIXES: [(&str, HashKind); 11] = [
-    ("$argon2id$", HashKind::Argon2id),
-    ("$2a$", HashKind::Bcrypt),
-    ("$2b$", HashKind::Bcrypt),
-    ("$2y$", HashKind::Bcrypt),
-    ("bcrypt$", HashKind::DjangoBcrypt),
-    ("bcrypt_sha256$", HashKind::DjangoBcryptSha256),
-    ("pbkdf2_sha256$", HashKind::DjangoPbkdf2Sha256),
-    ("pbkdf2_sha1$", HashKind::DjangoPbkdf2Sha1),
-    ("argon2$", HashKind::DjangoArgon2),
-    ("scrypt$", HashKind::DjangoScrypt),
-    ("!", HashKind::DjangoUnusable),
-];
-
-/// A kind of stored hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashKind {
-    /// This program's own.
-    Argon2id,
-    /// `$2b$…`, also `$2a$…` and `$2y$…`: passlib's.
-    Bcrypt,
-    /// `bcrypt$$2b$…`
-    DjangoBcrypt,
-    /// `bcrypt_sha256$$2b$…`: bcrypt of the SHA-256 in lower-case hexadecimal digits.
-    DjangoBcryptSha256,
-    /// `pbkdf2_sha256$ROUNDS$SALT$BASE64`
-    DjangoPbkdf2Sha256,
-    /// `pbkdf2_sha1$ROUNDS$SALT$BASE64`
-    DjangoPbkdf2Sha1,
-    /// `argon2$argon2id$…`, and `argon2$argon2i$…` before Django 3.2.
-    DjangoArgon2,
-    /// `scrypt$N$SALT$R$P$BASE64`
-    DjangoScrypt,
-    /// `!…`: an account without a password.
-    DjangoUnusable,
-    /// No text.
-    Empty,
-    /// Anything else, such as a password in clear.
-    Unknown,
-}
-
-impl HashKind {
-    pub(super) fn of(text: &str) -> Self {
-        let known = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix));
-        known.map_or(if text.is_empty() { Self::Empty } else { Self::Unknown }, |(_, kind)| *kind)
-    }
-}
-
-impl fmt::Display for HashKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Argon2id => "argon2id",
-            Self::Bcrypt => "bcrypt",
-            Self::DjangoBcrypt => "django bcrypt",
-            Self::DjangoBcryptSha256 => "django bcrypt_sha256",
-            Self::DjangoPbkdf2Sha256 => "django pbkdf2_sha256",
-            Self::DjangoPbkdf2Sha1 => "django pbkdf2_sha1",
-            Self::DjangoArgon2 => "django argon2",
-            Self::DjangoScrypt => "django scrypt",
-            Self::DjangoUnusable => "django unusable",
-            Self::Empty => "empty",
-            Self::Unknown => "unknown",
-        })
-    }
-}
-
-/// Why no password can match a stored hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HashFault {
-    /// Not of the form of its kind, or of no kind.
-    #[error("malformed")]
-    Malformed,
-    /// Its rounds, cost or memory exceed the bound of its kind.
-    #[error("too dear")]
-    TooDear,
-    /// It stands for no password.
-    #[error("unusable")]
-    Unusable,
-}
 
 /// A hash that can be verified, within the bounds of its kind.
 pub(super) enum StoredHash {
@@ -140,6 +57,12 @@ impl StoredHash {
         })
     }
 
+    /// Returns how many hashes at the current cost take the time of verifying it. A current cost below the default counts as the default.
+    pub(super) fn weight(&self, current: &Params) -> usize {
+        let unit = argon::work(current).max(DEFAULT_WORK);
+        usize::try_from(self.work().div_ceil(unit)).unwrap_or(usize::MAX)
+    }
+
     /// Returns the work of Argon2, in KiB that it writes, that takes the same time.
     fn work(&self) -> u64 {
         match self {
@@ -160,15 +83,6 @@ impl StoredHash {
             Self::Scrypt(hash) => hash.matches(password),
         }
     }
-}
-
-/// Returns how many hashes at the current cost take the time of verifying a hash, which is at least one. Costs below the default count as the
-/// default.
-pub(super) fn weight(hash: Option<&PasswordHash>, current: &Params) -> usize {
-    let stored = hash.and_then(|hash| StoredHash::parse(hash.as_str(), current).ok());
-    let unit = argon::work(current).max(DEFAULT_WORK);
-    let weight = stored.map_or(1, |stored| stored.work().div_ceil(unit)).max(1);
-    usize::try_from(weight).unwrap_or(usize::MAX)
 }
 
 /// Reads a number as Python writes it: digits alone, without zeros before them. One that no `u32` holds is too dear.

@@ -9,9 +9,10 @@ mod hash;
 mod legacy;
 mod messages;
 mod strength;
+mod verify;
 
 pub use actor::{Deps, PasswordHasher, Settings, Status, TIME_BUCKETS};
 pub use argon::Cost;
-pub use hash::{PasswordHash, VerifyOutcome};
-pub use legacy::{HashFault, HashKind};
+pub use hash::{HashFault, HashKind, PasswordHash};
 pub use messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword};
+pub use verify::VerifyOutcome;

@@ -164,7 +164,7 @@ fn heavy_work_of_all_callers_alike_is_served_as_light_work_is() {
 #[test]
 fn heavy_work_takes_as_many_places_as_it_weighs() {
     let mut full = queue(8, &["a1", "a1", "a1", "a1"]);
-    assert!(full.has_room_for(4) && !full.has_room_for(5) && !full.is_full());
+    assert!(full.has_places_for(4) && !full.has_places_for(5) && !full.is_full());
     let displaced: Vec<_> =
         full.push_weighted(caller("b1"), 6, "heavy").into_iter().map(|displaced| displaced.work).collect();
     assert_eq!(displaced, ["a1", "a1"]);
@@ -172,7 +172,7 @@ fn heavy_work_takes_as_many_places_as_it_weighs() {
     let displaced = full.push_weighted(caller("c1"), 6, "late").into_iter().map(|displaced| displaced.work);
     assert_eq!(displaced.collect::<Vec<_>>(), ["a1", "late"], "one caller has most waiting, and then all have one");
     assert_eq!(rest(&mut full), ["a1", "heavy"]);
-    assert!(full.has_room_for(8) && !full.has_room_for(9), "every place is free again");
+    assert!(full.has_places_for(8) && !full.has_places_for(9), "every place is free again");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn work_heavier_than_the_queue_has_a_place_in_an_empty_one() {
     assert!(queue.is_full());
     assert_eq!(queue.push(caller("b1"), "b1"), Some(Displaced { work: "b1", is_over_share: false }));
     queue.retain(|_| false);
-    assert!(queue.is_empty() && queue.has_room_for(4));
+    assert!(queue.is_empty() && queue.has_places_for(4));
 }
 
 #[test]
@@ -193,5 +193,5 @@ fn the_weight_of_what_is_left_or_taken_out_of_turn_is_free_again() {
     }
     assert_eq!(queue.pop_wanted(|weight| *weight != 3, drop), Some(1));
     assert_eq!(queue.pop_of(|_| true), Some((caller("b1"), 5)));
-    assert!(queue.is_empty() && queue.has_room_for(9));
+    assert!(queue.is_empty() && queue.has_places_for(9));
 }

@@ -4,10 +4,11 @@ use secrecy::SecretString;
 use super::*;
 use crate::password_hasher::{
     argon::Cost,
-    hash::{PasswordHash, VerifyOutcome, verify},
+    hash::PasswordHash,
+    verify::{self, VerifyOutcome, verify},
 };
 
-/// Of most hashes below. It has a letter of two bytes.
+/// Of most hashes below. It has a character of two bytes.
 const PASSWORD: &str = "contraseña 1";
 const LONG: &str = "LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLtail";
 
@@ -140,7 +141,7 @@ fn of_a_password_bcrypt_counts_72_bytes_and_django_with_sha256_all() {
         assert!(!compare(&bytes_72[password.len()..], text).matches);
     }
     let in_sha256 = "bcrypt_sha256$$2b$04$2l6uzaT68exySOBkGAcXL.xO8TRELsyOjJPYfGYhN7F9PFZMl1WQG";
-    assert!(!compare(&LONG[..83], in_sha256).matches, "one letter less");
+    assert!(!compare(&LONG[..83], in_sha256).matches, "one character less");
 }
 
 #[test]
@@ -314,7 +315,7 @@ fn what_is_too_dear_is_refused_before_anything_is_hashed() {
 #[test]
 fn a_hash_weighs_as_many_hashes_of_this_program_as_take_its_time() {
     let default = Cost::default().params().expect("allowed");
-    let weight = |text: &str| weight(Some(&PasswordHash::stored(text.to_owned())), &default);
+    let weight = |text: &str| verify::weight(Some(&PasswordHash::stored(text.to_owned())), &default);
     let scrypt = |n: u32, p: u32| format!("scrypt${n}$salt$8${p}${SCRYPT_OUTPUT}");
     for (text, expected) in [
         (format!("$argon2id$v=19$m=19456,t=2,p=1${ARGON_OUTPUT}"), 1),
@@ -330,11 +331,11 @@ fn a_hash_weighs_as_many_hashes_of_this_program_as_take_its_time() {
     ] {
         assert_eq!(weight(&text), expected, "{text}");
     }
-    assert_eq!(super::weight(None, &default), 1);
+    assert_eq!(verify::weight(None, &default), 1);
     let dearer = Cost { memory_kib: 19_456 * 8, ..Cost::default() }.params().expect("allowed");
     let bcrypt = PasswordHash::stored(format!("$2b$12${SALT_AND_HASH}"));
-    assert_eq!(super::weight(Some(&bcrypt), &dearer), 1);
-    assert_eq!(super::weight(Some(&bcrypt), &current()), 8, "cheap hashes do not make it weigh more");
+    assert_eq!(verify::weight(Some(&bcrypt), &dearer), 1);
+    assert_eq!(verify::weight(Some(&bcrypt), &current()), 8, "cheap hashes do not make it weigh more");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bearer;
 mod change_password;
 mod codes;
+mod legacy_hashes;
 mod login;
 mod login_limits;
 mod logins;

@@ -44,10 +44,11 @@ use self::{
 pub(crate) use self::{env::build, rates::Options};
 use crate::{interrupt::Interrupt, packages};
 
-const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 11] = [
+const ROWS: [fn(&BenchEnv) -> Result<Row<'_>>; 12] = [
     bare::row,
     me::row,
     login::row,
+    login::bcrypt_row,
     session::row,
     sessions::row,
     detection::row,

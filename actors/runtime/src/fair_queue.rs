@@ -1,7 +1,8 @@
 //! A bounded queue that is fair between callers.
 //!
 //! *Guarantees*: callers are served by turns, so the work of one waits for at most one piece of each other caller, however much any of them has
-//! queued. A lone caller may use the whole queue. When the queue is full, the newest work of the caller with most waiting gives way to a
+//! queued. Work may weigh more than one: it then waits for as many turns of its caller and takes as many places, so that callers share the time
+//! of a worker and not the number of its tasks. A lone caller may use the whole queue. When the queue is full, the newest work of the caller with most waiting gives way to a
 //! newcomer. However many callers wait, each step costs the logarithm of their number, except [`FairQueue::retain`],
 //! and [`FairQueue::pop_of`] for the callers that it passes over.
 
@@ -32,11 +33,12 @@ impl Caller {
     }
 }
 
-/// Work of several callers, at most `capacity` in all.
+/// Work of several callers, at most `capacity` in all by weight.
 #[derive(Debug)]
 pub struct FairQueue<W> {
-    groups: Rota<Rota<VecDeque<W>>>,
+    groups: Rota<Rota<Lane<W>>>,
     capacity: usize,
+    weight: usize,
 }
 
 /// Work that found no place.
@@ -58,14 +60,26 @@ impl<W> Displaced<W> {
 impl<W> FairQueue<W> {
     /// Returns an empty queue.
     pub fn new(capacity: usize) -> Self {
-        Self { groups: Rota::default(), capacity }
+        Self { groups: Rota::default(), capacity, weight: 0 }
     }
 
     /// Adds work behind that of the same caller. Returns what found no place: the newest work of the caller with most waiting, which may be this.
     pub fn push(&mut self, caller: Caller, work: W) -> Option<Displaced<W>> {
+        self.push_weighted(caller, 1, work).pop()
+    }
+
+    /// Adds work that takes the time of `weight` others. The capacity bounds the weight of each, so that an empty queue has a place for any.
+    pub fn push_weighted(&mut self, caller: Caller, weight: usize, work: W) -> Vec<Displaced<W>> {
         let Caller { group, key } = caller;
-        self.groups.change(&group, |callers| callers.change(&key, |works| works.push_back(work)));
-        if self.len() > self.capacity { self.displace(&group, &key) } else { None }
+        let weight = weight.clamp(1, self.capacity.max(1));
+        self.groups.change(&group, |callers| callers.change(&key, |lane| lane.works.push_back((weight, work))));
+        self.weight = self.weight.saturating_add(weight);
+        let mut displaced = Vec::new();
+        while self.weight > self.capacity {
+            let Some(found) = self.displace(&group, &key) else { break };
+            displaced.push(found);
+        }
+        displaced
     }
 
     /// Takes the next work, and gives the next turn to another caller.
@@ -76,29 +90,36 @@ impl<W> FairQueue<W> {
     /// Takes the next work that is wanted. What stands before it and is not goes to `leave`, and uses up no turn of its caller.
     pub fn pop_wanted(&mut self, is_wanted: impl Fn(&W) -> bool, mut leave: impl FnMut(W)) -> Option<W> {
         while !self.is_empty() {
+            let mut freed = 0;
             let wanted = self.groups.next_turn(|callers| {
-                callers.next_turn(|works| {
-                    loop {
-                        let work = works.pop_front()?;
-                        if is_wanted(&work) {
-                            return Some(work);
-                        }
+                callers.next_turn(|lane| {
+                    while lane.works.front().is_some_and(|(_, work)| !is_wanted(work)) {
+                        let (weight, work) = lane.works.pop_front()?;
+                        freed += weight;
                         leave(work);
                     }
+                    lane.take_turn()
                 })
             });
-            if let Some(work) = wanted.flatten().flatten() {
+            let wanted = wanted.flatten().flatten();
+            self.weight -= freed + wanted.as_ref().map_or(0, |(weight, _)| *weight);
+            if let Some((_, work)) = wanted {
                 return Some(work);
             }
         }
         None
     }
 
-    /// Takes the next work of a caller that may have it, and returns both. The others keep their turns; their number counts in what this costs.
+    /// Takes the next work of a caller that may have it, whatever it weighs, and returns both. The others keep their turns; their number counts
+    /// in what this costs.
     pub fn pop_of(&mut self, is_ready: impl Fn(&Caller) -> bool) -> Option<(Caller, W)> {
         let caller = self.callers().find(is_ready)?;
-        let work = self.groups.take_turn(&caller.group, |callers| callers.take_turn(&caller.key, VecDeque::pop_front));
-        Some((caller, work.flatten().flatten()?))
+        let work = self
+            .groups
+            .take_turn(&caller.group, |callers| callers.take_turn(&caller.key, |lane| lane.works.pop_front()));
+        let (weight, work) = work.flatten().flatten()?;
+        self.weight -= weight;
+        Some((caller, work))
     }
 
     /// Whether a caller of this kind waits.
@@ -115,7 +136,17 @@ impl<W> FairQueue<W> {
 
     /// Drops the work that is no longer wanted.
     pub fn retain(&mut self, is_wanted: impl Fn(&W) -> bool) {
-        self.groups.change_all(|callers| callers.change_all(|works| works.retain(&is_wanted)));
+        let mut freed = 0;
+        self.groups.change_all(|callers| {
+            callers.change_all(|lane| {
+                lane.works.retain(|(weight, work)| {
+                    let is_kept = is_wanted(work);
+                    freed += if is_kept { 0 } else { *weight };
+                    is_kept
+                });
+            });
+        });
+        self.weight -= freed;
     }
 
     /// The number of pieces of work that wait.
@@ -123,14 +154,19 @@ impl<W> FairQueue<W> {
         self.groups.len()
     }
 
-    /// The most pieces of work that may wait.
+    /// The most that may wait, by weight.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Whether no place is left.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity
+        !self.has_places_for(1)
+    }
+
+    /// Whether work of this weight displaces nothing.
+    pub fn has_places_for(&self, weight: usize) -> bool {
+        self.weight.saturating_add(weight) <= self.capacity
     }
 
     /// Whether none waits.
@@ -141,11 +177,13 @@ impl<W> FairQueue<W> {
     /// Takes the newest work of the largest caller of the largest group; among equals, that of this caller.
     fn displace(&mut self, group: &Arc<str>, key: &Arc<str>) -> Option<Displaced<W>> {
         let largest_group = self.groups.largest(group)?;
-        self.groups.change(&largest_group, |callers| {
+        let (weight, displaced) = self.groups.change(&largest_group, |callers| {
             let is_over_share = callers.len() > 1;
-            let work = callers.change(&callers.largest(key)?, VecDeque::pop_back)?;
-            Some(Displaced { work, is_over_share })
-        })
+            let (weight, work) = callers.change(&callers.largest(key)?, |lane| lane.works.pop_back())?;
+            Some((weight, Displaced { work, is_over_share }))
+        })?;
+        self.weight -= weight;
+        Some(displaced)
     }
 }
 
@@ -154,9 +192,36 @@ trait Work: Default {
     fn len(&self) -> usize;
 }
 
-impl<W> Work for VecDeque<W> {
+/// The work of one caller, with its weights.
+#[derive(Debug)]
+struct Lane<W> {
+    works: VecDeque<(usize, W)>,
+    /// The turns that the first work has waited for.
+    turns: usize,
+}
+
+impl<W> Default for Lane<W> {
+    fn default() -> Self {
+        Self { works: VecDeque::new(), turns: 0 }
+    }
+}
+
+impl<W> Lane<W> {
+    /// Takes the first work once it has had as many turns as it weighs (deficit round robin: Shreedhar and Varghese, SIGCOMM 1995).
+    fn take_turn(&mut self) -> Option<(usize, W)> {
+        self.turns += 1;
+        let (weight, _) = self.works.front()?;
+        if self.turns < *weight {
+            return None;
+        }
+        self.turns = 0;
+        self.works.pop_front()
+    }
+}
+
+impl<W> Work for Lane<W> {
     fn len(&self) -> usize {
-        Self::len(self)
+        self.works.len()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `cargo xtask bench` measures the service against, beside pgbench: the least that the same work needs without the service. A program of its
 //! own, so that it is compiled with the service's release profile and `cargo xtask` stays small.
 
+mod bcrypt;
 mod http;
 mod jetstream;
 mod sqlite;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
-/// Each reference but the server prints its rate a second.
+/// Each reference but the server prints its rate a second. `bcrypt-hash` prints a hash.
 #[derive(Parser)]
 enum Reference {
     /// Answer every request with the same bytes, until killed
@@ -34,6 +35,10 @@ enum Reference {
         /// The envelope of the event
         envelope: PathBuf,
     },
+    /// Hash a password with bcrypt, on a thread a core
+    Bcrypt { password: String, cost: u32, seconds: u64 },
+    /// Print a hash of a password, as passlib writes it
+    BcryptHash { password: String, cost: u32 },
 }
 
 #[tokio::main]
@@ -45,6 +50,11 @@ async fn main() -> Result<()> {
         }
         Reference::Sqlite { database, seconds, envelope } => {
             print(sqlite::insert(&database, seconds, &envelope).await?)
+        }
+        Reference::Bcrypt { password, cost, seconds } => print(bcrypt::rate(&password, cost, seconds)),
+        Reference::BcryptHash { password, cost } => {
+            println!("{}", bcrypt::hash(&password, cost));
+            Ok(())
         }
     }
 }

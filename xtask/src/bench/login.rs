@@ -1,13 +1,14 @@
-//! The cost of a login besides its hash.
+//! The cost of a login besides its hash: one of this service, or one that the predecessor has left behind.
 
 use std::{thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use super::{
     account::{Account, EMAIL, PASSWORD},
     env::{BenchEnv, cores},
+    references,
     row::Row,
     wrk::Load,
 };
@@ -24,6 +25,44 @@ pub(crate) fn row(env: &BenchEnv) -> Result<Row<'_>> {
         reference_title: "Argon2id with the same parameters, a thread a core",
         reference: Box::new(hash_on_every_core),
     })
+}
+
+/// The cost of passlib's and Django's hashes.
+const BCRYPT_COST: u32 = 12;
+/// No core verifies more of them in a second.
+const MAX_RATE_OF_CORE: u64 = 20;
+
+/// First log-ins after a takeover. Each verifies bcrypt, and then hashes the password with Argon2id and stores that. So each needs an account of its
+/// own, whose hash is put back before each round.
+pub(crate) fn bcrypt_row(env: &BenchEnv) -> Result<Row<'_>> {
+    let (login, hash) = (numbered_load(env)?, references::bcrypt_hash(env, PASSWORD, BCRYPT_COST)?);
+    Ok(Row {
+        title: "POST /auth/login with bcrypt 12 through the same pool, then Argon2id in its place, 16 connections",
+        ours: Box::new(move |span| {
+            env.query(&accounts_with(&hash, span))?;
+            let rate = login.run(span)?;
+            let left = env.query("select count(*) from users where email like 'bcrypt-%' and password like '$2b$%'")?;
+            ensure!(left.trim() != "0", "every account has logged in: later log-ins were without bcrypt");
+            Ok(rate)
+        }),
+        reference_title: "bcrypt 12, a thread a core",
+        reference: Box::new(move |span| references::bcrypt(env, PASSWORD, BCRYPT_COST, span)),
+    })
+}
+
+fn numbered_load(env: &BenchEnv) -> Result<Load> {
+    let body = Account::credentials("bcrypt-NUMBER@example.com").to_string();
+    Load::post(env, "/api/v1/auth/login", CONNECTIONS, &body)?.numbered()
+}
+
+/// Creates the accounts of a round, or puts their hashes back: more than can log in meanwhile.
+fn accounts_with(hash: &str, span: Duration) -> String {
+    let accounts = cores() as u64 * span.as_secs() * MAX_RATE_OF_CORE + CONNECTIONS as u64;
+    format!(
+        "insert into users (email, password, first_name, last_name, role, status, created_at) \
+         select 'bcrypt-' || i || '@example.com', '{hash}', 'Bench', 'Mark', 'user', 'active', now() \
+         from generate_series(0, {accounts}) i on conflict (email) do update set password = excluded.password"
+    )
 }
 
 fn hash_on_every_core(span: Duration) -> Result<f64> {

@@ -54,6 +54,19 @@ pub(crate) fn sqlite(env: &BenchEnv, database: &Path, envelope: &Path, span: Dur
     rate(insert.arg("sqlite").arg(database).arg(span.as_secs().to_string()).arg(envelope))
 }
 
+/// The hashes of bcrypt in a second, on a thread a core.
+pub(crate) fn bcrypt(env: &BenchEnv, password: &str, cost: u32, span: Duration) -> Result<f64> {
+    let mut hash = Command::new(env.references());
+    rate(hash.arg("bcrypt").arg(password).arg(cost.to_string()).arg(span.as_secs().to_string()))
+}
+
+/// A hash of bcrypt as the predecessor's API stored it.
+pub(crate) fn bcrypt_hash(env: &BenchEnv, password: &str, cost: u32) -> Result<String> {
+    let mut hash = Command::new(env.references());
+    let hash = process::output(hash.arg("bcrypt-hash").arg(password).arg(cost.to_string()))?;
+    Ok(hash.trim().to_owned())
+}
+
 /// Writes the envelope of an event that the service wrote, so that both sides write the same number of bytes.
 pub(crate) fn envelope(env: &BenchEnv, name: &str) -> Result<PathBuf> {
     let file = env.dir().join(format!("{name}-envelope"));

@@ -24,6 +24,22 @@ pub(crate) const PACKAGE: Package =
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// For requests that wait long by nature, such as log-ins with an expensive hash.
 const LONG_TIMEOUT: Duration = Duration::from_secs(30);
+/// Each thread of wrk has a state of its own, which `setup` fills: the threads count in steps of their number.
+const NUMBERED: &str = "\
+local threads = {}
+function setup(thread)
+  table.insert(threads, thread)
+  for number, other in ipairs(threads) do
+    other:set(\"next_number\", number - 1)
+    other:set(\"step\", #threads)
+  end
+end
+function request()
+  local body = wrk.body:gsub(\"NUMBER\", tostring(next_number))
+  next_number = next_number + step
+  return wrk.format(nil, nil, nil, body)
+end
+";
 
 /// Numbers the scripts.
 static LOADS: AtomicUsize = AtomicUsize::new(0);
@@ -123,9 +139,17 @@ impl Load {
         self.with_header("Content-Type", kind)
     }
 
+    /// The same, each request with a number of its own in the place of `NUMBER` in the body.
+    pub(crate) fn numbered(self) -> Result<Self> {
+        self.with_script(NUMBERED)
+    }
+
     fn with_header(self, name: &str, value: &str) -> Result<Self> {
-        let mut text = fs::read_to_string(&self.script)?;
-        text.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
+        self.with_script(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"))
+    }
+
+    fn with_script(self, lines: &str) -> Result<Self> {
+        let text = fs::read_to_string(&self.script)? + lines;
         let script = self.script.with_file_name(format!("load-{}.lua", LOADS.fetch_add(1, Ordering::Relaxed)));
         fs::write(&script, text)?;
         Ok(Self { script, ..self })

@@ -39,16 +39,19 @@ impl PasswordPolicy {
     /// # Errors
     /// The first rule that it violates.
     pub fn check(password: &SecretString) -> Result<(), PolicyViolation> {
-        let password = password.expose_secret();
-        match password.chars().count() {
-            ..MIN_CHARS => return Err(PolicyViolation::TooShort),
-            MIN_CHARS..=MAX_CHARS => {}
-            _ => return Err(PolicyViolation::TooLong),
-        }
-        if password == PROBE {
+        if Self::is_reserved(password) {
             return Err(PolicyViolation::Reserved);
         }
-        Ok(())
+        match password.expose_secret().chars().count() {
+            ..MIN_CHARS => Err(PolicyViolation::TooShort),
+            MIN_CHARS..=MAX_CHARS => Ok(()),
+            _ => Err(PolicyViolation::TooLong),
+        }
+    }
+
+    /// Whether it is the password that the app sends to try a reset code.
+    pub(crate) fn is_reserved(password: &SecretString) -> bool {
+        password.expose_secret() == PROBE
     }
 }
 

@@ -18,7 +18,9 @@ use faceofmind_runtime::{AskError, Caller};
 use secrecy::SecretString;
 
 use super::{LoginError, LoginLimits, PasswordLogin, TokenPair, VerifyPassword, service::LoginService};
-use crate::accounts::{self, Credentials, GetCredentials, RenewPasswordHash, ResendVerificationCode};
+use crate::accounts::{
+    self, Credentials, GetCredentials, PasswordPolicy, RenewPasswordHash, RequestPasswordReset, ResendVerificationCode,
+};
 
 /// How often a password is verified again because its user changed meanwhile.
 const MAX_ATTEMPTS: usize = 3;
@@ -113,30 +115,58 @@ impl LoginService {
         is_known_device: bool,
     ) -> Result<Option<Verified>, LoginError> {
         let Some(Credentials { user, password, pending }) = known else {
-            self.compare_with(attempt, None).await?;
+            self.compare_with(attempt, UserId(0), None).await?;
             return Ok(None);
         };
-        let of_account = self.compare_with(attempt, password.clone()).await?;
+        let of_account = self.compare_with(attempt, user.id, password.clone()).await?;
         let registration = pending.as_ref().map(|pending| pending.registration);
         let pending = pending.filter(|_| attempt.accepts_registration).map(|pending| pending.password);
         let mut of_registration = None;
         if let Some(hash) = pending {
             let other = (user.status != Status::Inactive).then_some(hash);
-            let outcome = self.compare_with(attempt, other.clone()).await?;
+            let outcome = self.compare_with(attempt, user.id, other.clone()).await?;
             of_registration = Some((outcome, other));
         }
         let is_owner = of_account.matches;
+        if is_owner && is_probe(attempt, password.as_ref()) {
+            self.mail_reset_code(attempt, user.id).await;
+            return Ok(None);
+        }
         let right = if is_owner { Some((of_account, password)) } else { of_registration };
-        let Some((VerifyOutcome { matches: true, outdated }, hash)) = right else { return Ok(None) };
+        let Some((VerifyOutcome { matches: true, outdated, .. }, hash)) = right else { return Ok(None) };
         if let (true, Some(old)) = (is_owner && outdated, hash) {
             self.renew_hash(attempt, user.id, old).await;
         }
         Ok(Some(Verified { user, registration, is_owner, is_known_device }))
     }
 
-    async fn compare_with(&self, attempt: &Attempt<'_>, hash: Option<PasswordHash>) -> Result<VerifyOutcome, AskError> {
+    /// Compares with a hash of a user. Says in the log why no password can match it.
+    async fn compare_with(
+        &self,
+        attempt: &Attempt<'_>,
+        user: UserId,
+        hash: Option<PasswordHash>,
+    ) -> Result<VerifyOutcome, AskError> {
         let (caller, password) = (attempt.caller.clone(), attempt.password.clone());
-        self.deps.hasher.ask(password_hasher::VerifyPassword { caller, password, hash }).await
+        let kind = hash.as_ref().map(PasswordHash::kind);
+        let outcome = self.deps.hasher.ask(password_hasher::VerifyPassword { caller, password, hash }).await?;
+        if let (Some(kind), Some(fault)) = (kind, outcome.fault) {
+            tracing::warn!(%user, %kind, %fault, "stored password hash cannot be verified; the user must reset the password");
+        }
+        Ok(outcome)
+    }
+
+    /// Mails a code as to a user who has forgotten the password, within the same limits. A failure does not change the response.
+    async fn mail_reset_code(&self, attempt: &Attempt<'_>, user: UserId) {
+        let (email, context) = (attempt.email.clone(), attempt.context.clone());
+        match self.accounts.ask(RequestPasswordReset { email, context }).await {
+            Ok(()) => {
+                tracing::warn!(%user, "refused the password that the app sends to try reset codes; queued a reset code")
+            }
+            Err(error) => {
+                tracing::warn!(%error, %user, "refused the password that the app sends to try reset codes, and failed to queue a reset code; the user must request one")
+            }
+        }
     }
 
     /// Returns how the account of the address knows the client. An unknown address costs the same queries, so that timing does not reveal
@@ -171,7 +201,7 @@ impl LoginService {
         }
     }
 
-    /// Replaces a hash of an earlier cost. A failure does not fail the login.
+    /// Replaces a hash of another kind or cost, unless the password has changed meanwhile. A failure does not fail the login.
     async fn renew_hash(&self, attempt: &Attempt<'_>, user: UserId, old: PasswordHash) {
         let (caller, password) = (attempt.caller.clone(), attempt.password.clone());
         let renewed: Result<(), LoginError> = async {
@@ -215,6 +245,12 @@ impl LoginService {
         }
         Ok(Some(login))
     }
+}
+
+/// Whether the password is the one that the app sends to try reset codes, set by the predecessor because a code was right. This program has
+/// never set it.
+fn is_probe(attempt: &Attempt<'_>, hash: Option<&PasswordHash>) -> bool {
+    hash.is_some_and(PasswordHash::is_legacy) && PasswordPolicy::is_reserved(attempt.password)
 }
 
 /// Creates a login, and queues a mail if its device is new: neither known by a token, nor by its name and network. Returns the login and

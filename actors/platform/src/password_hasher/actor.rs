@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use super::{
     argon::{ArgonMemory, Cost},
     messages::{HashNewPassword, HashPassword, NewPasswordError, VerifyPassword},
-    strength,
+    strength, verify,
 };
 
-/// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms.
-pub const TIME_BUCKETS: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+/// Upper bounds of the histogram of hash times, in seconds. A hash at the default cost takes 20 to 100 ms, and one that another program made up to
+/// 4 s.
+pub const TIME_BUCKETS: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0];
 const NAME: &str = "hasher";
 /// Places in the mailbox beyond the queue, so that a newcomer reaches a full queue, in which the caller with most waiting gives way.
 const NEWCOMERS: usize = 64;
@@ -32,7 +33,7 @@ pub struct Settings {
     pub cost: Cost,
     /// The most hashes at a time: one a core.
     pub workers: usize,
-    /// The most passwords that wait, by turns between callers. Beyond that the newest of the caller with most waiting gets
+    /// The most passwords that wait, by turns between callers. One whose hash takes the time of several counts as so many. Beyond that the newest of the caller with most waiting gets
     /// [`AskError::OverShare`] at once, or a newcomer [`AskError::Busy`].
     pub queue: usize,
     /// The longest that a caller waits.
@@ -102,10 +103,11 @@ impl PasswordHasher {
         if self.free_workers > 0 {
             return self.start(job);
         }
-        if self.waiting.is_full() {
+        let weight = job.weight(&self.params);
+        if !self.waiting.has_places_for(weight) {
             self.waiting.retain(|job| !job.caller_gone());
         }
-        if let Some(displaced) = self.waiting.push(caller, job) {
+        for displaced in self.waiting.push_weighted(caller, weight, job) {
             let error = displaced.error(NAME);
             displaced.work.refuse(error);
         }
@@ -206,6 +208,14 @@ enum Job {
 }
 
 impl Job {
+    /// How many hashes at the current cost take the same time. A hash that another program made may take that of many.
+    fn weight(&self, params: &Params) -> usize {
+        match self {
+            Self::Hash(..) | Self::RateAndHash(..) => 1,
+            Self::Verify(VerifyPassword { hash, .. }, _) => verify::weight(hash.as_ref(), params),
+        }
+    }
+
     fn caller_gone(&self) -> bool {
         match self {
             Self::Hash(_, reply) => reply.caller_gone(),
@@ -223,15 +233,15 @@ impl Job {
     }
 
     fn run(self, memory: &mut ArgonMemory, params: &Params, deps: &Deps) {
-        let mut hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
+        let mut new_hash = |password: &SecretString| timed(deps, || memory.hash(params, password, &deps.rng));
         match self {
-            Self::Hash(HashPassword { password, .. }, reply) => reply.send(Ok(hash(&password))),
+            Self::Hash(HashPassword { password, .. }, reply) => reply.send(Ok(new_hash(&password))),
             Self::RateAndHash(HashNewPassword { password, min_score, own_words, .. }, reply) => {
                 let is_weak = min_score > 0 && strength::score(password.expose_secret(), &own_words) < min_score;
-                reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(hash(&password)) });
+                reply.send(if is_weak { Err(NewPasswordError::TooWeak) } else { Ok(new_hash(&password)) });
             }
             Self::Verify(VerifyPassword { password, hash, .. }, reply) => {
-                reply.send(Ok(timed(deps, || memory.verify(params, &password, hash.as_ref()))));
+                reply.send(Ok(timed(deps, || verify::verify(memory, params, &password, hash.as_ref()))));
             }
         }
     }
@@ -268,7 +278,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::testing;
+    use crate::{password_hasher::PasswordHash, testing};
 
     async fn hasher(queue: usize) -> (Handle<PasswordHasher>, SupervisorHandle) {
         hasher_with(64, queue).await
@@ -324,6 +334,26 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(5), freed).await.expect("their places are free again");
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_takes_the_time_of_many_takes_as_many_places() {
+        let (hasher, _tree) = hasher(12).await;
+        let verify = |caller: &str| {
+            let hash = "$2b$12$QKQ8lYH7c9FwDpRYRXxEtOa/ZZYJ32ZSTavT4L7.sBiAhcGeuDFBC";
+            let (caller, hash) = (Caller::alone(caller), Some(PasswordHash::stored(hash.to_owned())));
+            VerifyPassword { caller, password: SecretString::from("password123".to_owned()), hash }
+        };
+        // On one thread nothing is hashed before all have asked. Each bcrypt counts for eight.
+        let (first, second, third, fourth) = tokio::join!(
+            hasher.ask(verify("a")),
+            hasher.ask(verify("b")),
+            hasher.ask(verify("c")),
+            hasher.ask(hash_of("d"))
+        );
+        assert!(first.is_ok_and(|outcome| outcome.matches) && second.is_ok_and(|outcome| outcome.matches));
+        assert!(matches!(third, Err(AskError::Busy("hasher"))), "{third:?}");
+        fourth.expect("four places are left");
     }
 
     #[tokio::test]

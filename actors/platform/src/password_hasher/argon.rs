@@ -1,7 +1,5 @@
 //! Argon2id (RFC 9106) in reused memory.
 
-use std::fmt;
-
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, Salt},
@@ -11,7 +9,14 @@ use faceofmind_base::Rng;
 use faceofmind_model::text::nfc;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::hash::{HashFault, PasswordHash};
+
 const OUTPUT_BYTES: usize = 32;
+
+/// The most memory of a stored hash in KiB: that of libsodium's dearest preset. Django's default is 100 MiB.
+const MAX_MEMORY_KIB: u32 = 1 << 20;
+/// The most KiB that a stored hash writes in all passes: that preset has four. They take about 4 s.
+const MAX_WORK: u64 = 4 << 20;
 
 /// The cost of a hash. The defaults are OWASP's (Password Storage Cheat Sheet, Argon2id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,35 +46,6 @@ impl Cost {
     }
 }
 
-/// A password's hash in the PHC string format. `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
-
-impl PasswordHash {
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash(…)")
-    }
-}
-
-/// The result of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifyOutcome {
-    /// The password is the one that was hashed.
-    pub matches: bool,
-    /// The hash was made at another cost than the current one and should be made again.
-    pub outdated: bool,
-}
-
 /// The memory of one worker.
 #[derive(Default)]
 pub(super) struct ArgonMemory(Vec<Block>);
@@ -82,11 +58,27 @@ impl ArgonMemory {
         &mut self.0
     }
 
-    fn run(&mut self, params: &Params, password: &str, salt: &[u8]) -> argon2::Result<[u8; OUTPUT_BYTES]> {
-        let mut output = [0; OUTPUT_BYTES];
-        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-        argon.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, self.blocks(params))?;
-        Ok(output)
+    /// Fills `output` with the hash of a password.
+    fn run(
+        &mut self,
+        (algorithm, params): (Algorithm, &Params),
+        password: &str,
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> argon2::Result<()> {
+        let argon = Argon2::new(algorithm, Version::V0x13, params.clone());
+        argon.hash_password_into_with_memory(password.as_bytes(), salt, output, self.blocks(params))
+    }
+
+    /// Does the work of one hash.
+    pub(super) fn waste(&mut self, params: &Params, password: &str) {
+        let _same_work = self.run((Algorithm::Argon2id, params), password, b"a constant salt.", &mut [0; OUTPUT_BYTES]);
+    }
+
+    /// Releases what a hash at this cost does not need. A stored hash may have needed more.
+    pub(super) fn shrink_to(&mut self, params: &Params) {
+        self.0.truncate(params.block_count());
+        self.0.shrink_to_fit();
     }
 
     /// Hashes the password in Normalization Form C (NIST SP 800-63B §3.1.1.2) with a new salt of 16 bytes.
@@ -95,39 +87,10 @@ impl ArgonMemory {
     /// Argon2 refuses the password, which is possible from 4 GiB on.
     pub(super) fn hash(&mut self, params: &Params, password: &SecretString, rng: &Rng) -> PasswordHash {
         let salt = rng.bytes::<16>();
-        let output = self
-            .run(params, &nfc(password.expose_secret()), &salt)
+        let mut output = [0; OUTPUT_BYTES];
+        self.run((Algorithm::Argon2id, params), &nfc(password.expose_secret()), &salt, &mut output)
             .expect("Argon2 accepts the parameters and the salt");
-        PasswordHash(phc(params, &salt, &output).expect("the parameters and the salt fit a PHC string"))
-    }
-
-    /// Compares with a hash. A password that is not in Normalization Form C is compared in it and as typed, since earlier versions hashed
-    /// it as typed; such a hash is outdated. Without a readable hash it does the same work, and nothing matches.
-    pub(super) fn verify(
-        &mut self,
-        current: &Params,
-        password: &SecretString,
-        hash: Option<&PasswordHash>,
-    ) -> VerifyOutcome {
-        let typed = password.expose_secret();
-        let normalized = nfc(typed);
-        let differs = normalized != typed;
-        let Some(known) = hash.and_then(StoredHash::parse) else {
-            for password in [Some(&*normalized), differs.then_some(typed)].into_iter().flatten() {
-                let _same_work = self.run(current, password, b"a constant salt.");
-            }
-            return VerifyOutcome { matches: false, outdated: false };
-        };
-        let mut compare = |password: &str| {
-            let output = self.run(&known.params, password, &known.salt);
-            output.is_ok_and(|output| constant_time::verify_slices_are_equal(&output, &known.output).is_ok())
-        };
-        let matches = compare(&normalized);
-        // Also when the first comparison matched, so that the time does not tell which one did.
-        let matches_typed = differs && compare(typed);
-        let same = |cost: &Params| (cost.m_cost(), cost.t_cost(), cost.p_cost());
-        let outdated = same(&known.params) != same(current) || (matches_typed && !matches);
-        VerifyOutcome { matches: matches || matches_typed, outdated }
+        PasswordHash::stored(phc(params, &salt, &output).expect("the parameters and the salt fit a PHC string"))
     }
 }
 
@@ -142,25 +105,57 @@ fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<String, Box<dyn st
     Ok(hash.to_string())
 }
 
-struct StoredHash {
+/// A hash that Argon2 made, by this program or by Django.
+pub(super) struct ArgonHash {
+    algorithm: Algorithm,
     params: Params,
     salt: Vec<u8>,
     output: Vec<u8>,
 }
 
-impl StoredHash {
-    fn parse(hash: &PasswordHash) -> Option<Self> {
-        let parsed = argon2::PasswordHash::new(hash.as_str()).ok()?;
-        let params = Params::try_from(&parsed).ok()?;
-        let argon2id = parsed.algorithm == Algorithm::Argon2id.ident();
-        let (salt, output) = (parsed.salt?, parsed.hash?);
-        argon2id.then(|| Self { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+impl ArgonHash {
+    /// Reads a PHC string of one of these algorithms. Its cost is bounded by [`MAX_MEMORY_KIB`] and [`MAX_WORK`], or by the current one where
+    /// that is higher.
+    pub(super) fn parse(text: &str, algorithms: &[Algorithm], current: &Params) -> Result<Self, HashFault> {
+        let parsed = argon2::PasswordHash::new(text).map_err(|_| HashFault::Malformed)?;
+        let algorithm = algorithms.iter().find(|known| known.ident() == parsed.algorithm);
+        let is_version_19 = parsed.version == Some(Version::V0x13.into());
+        let params = Params::try_from(&parsed).map_err(|_| HashFault::Malformed)?;
+        let (Some(&algorithm), true, Some(salt), Some(output)) = (algorithm, is_version_19, parsed.salt, parsed.hash)
+        else {
+            return Err(HashFault::Malformed);
+        };
+        if params.m_cost() > MAX_MEMORY_KIB.max(current.m_cost()) || work(&params) > MAX_WORK.max(work(current)) {
+            return Err(HashFault::TooDear);
+        }
+        Ok(Self { algorithm, params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
     }
+
+    pub(super) fn matches(&self, password: &str, memory: &mut ArgonMemory) -> bool {
+        let mut output = vec![0; self.output.len()];
+        let hashed = memory.run((self.algorithm, &self.params), password, &self.salt, &mut output);
+        hashed.is_ok() && constant_time::verify_slices_are_equal(&output, &self.output).is_ok()
+    }
+
+    pub(super) fn has_cost_of(&self, params: &Params) -> bool {
+        let cost = |of: &Params| (of.m_cost(), of.t_cost(), of.p_cost());
+        cost(&self.params) == cost(params)
+    }
+
+    pub(super) fn work(&self) -> u64 {
+        work(&self.params)
+    }
+}
+
+/// Returns the KiB that are written in all passes, which the time of Argon2 is proportional to.
+pub(super) fn work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::password_hasher::verify::{VerifyOutcome, verify};
 
     fn cheap(memory_kib: u32) -> Params {
         Cost { memory_kib, iterations: 1, parallelism: 1 }.params().expect("allowed")
@@ -176,10 +171,10 @@ mod tests {
         let hash = memory.hash(&params, &secret("correct horse"), &Rng::seeded(1));
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{}", hash.as_str());
         assert_eq!(
-            memory.verify(&params, &secret("correct horse"), Some(&hash)),
-            VerifyOutcome { matches: true, outdated: false }
+            verify(&mut memory, &params, &secret("correct horse"), Some(&hash)),
+            VerifyOutcome { matches: true, outdated: false, fault: None }
         );
-        assert!(!memory.verify(&params, &secret("wrong horse"), Some(&hash)).matches);
+        assert!(!verify(&mut memory, &params, &secret("wrong horse"), Some(&hash)).matches);
     }
 
     #[test]
@@ -187,8 +182,8 @@ mod tests {
         let mut memory = ArgonMemory::default();
         let hash = memory.hash(&cheap(64), &secret("pass"), &Rng::seeded(1));
         assert_eq!(
-            memory.verify(&cheap(128), &secret("pass"), Some(&hash)),
-            VerifyOutcome { matches: true, outdated: true }
+            verify(&mut memory, &cheap(128), &secret("pass"), Some(&hash)),
+            VerifyOutcome { matches: true, outdated: true, fault: None }
         );
     }
 
@@ -197,22 +192,23 @@ mod tests {
         let (mut memory, params) = (ArgonMemory::default(), cheap(64));
         let hash = memory.hash(&params, &secret("contrase\u{f1}a"), &Rng::seeded(1));
         let decomposed = secret("contrasen\u{303}a");
-        let fresh = VerifyOutcome { matches: true, outdated: false };
-        assert_eq!(memory.verify(&params, &decomposed, Some(&hash)), fresh);
+        let fresh = VerifyOutcome { matches: true, outdated: false, fault: None };
+        assert_eq!(verify(&mut memory, &params, &decomposed, Some(&hash)), fresh);
         let again = memory.hash(&params, &decomposed, &Rng::seeded(1));
         assert_eq!(again, hash);
-        let wrong = memory.verify(&params, &secret("contrasen\u{301}a"), Some(&hash));
+        let wrong = verify(&mut memory, &params, &secret("contrasen\u{301}a"), Some(&hash));
         assert!(!wrong.matches);
     }
 
     #[test]
     fn a_hash_of_the_bytes_as_typed_still_matches_and_is_outdated() {
         let (mut memory, params, typed) = (ArgonMemory::default(), cheap(64), "contrasen\u{303}a");
-        let output = memory.run(&params, typed, b"a salt of a hash").expect("hashes");
-        let hash = PasswordHash(phc(&params, b"a salt of a hash", &output).expect("fits"));
-        let outdated = VerifyOutcome { matches: true, outdated: true };
-        assert_eq!(memory.verify(&params, &secret(typed), Some(&hash)), outdated);
-        assert!(!memory.verify(&params, &secret("contrase\u{f1}a"), Some(&hash)).matches, "it cannot be known");
+        let mut output = [0; OUTPUT_BYTES];
+        memory.run((Algorithm::Argon2id, &params), typed, b"a salt of a hash", &mut output).expect("hashes");
+        let hash = PasswordHash::stored(phc(&params, b"a salt of a hash", &output).expect("fits"));
+        let outdated = VerifyOutcome { matches: true, outdated: true, fault: None };
+        assert_eq!(verify(&mut memory, &params, &secret(typed), Some(&hash)), outdated);
+        assert!(!verify(&mut memory, &params, &secret("contrase\u{f1}a"), Some(&hash)).matches, "it cannot be known");
     }
 
     #[test]
@@ -225,9 +221,16 @@ mod tests {
     #[test]
     fn nothing_matches_no_hash_or_one_that_cannot_be_read() {
         let (mut memory, params) = (ArgonMemory::default(), cheap(64));
-        for hash in [None, Some("x"), Some("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ"), Some("")] {
+        for (hash, fault) in [
+            (None, None),
+            (Some("x"), Some(HashFault::Malformed)),
+            (Some("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ"), Some(HashFault::Malformed)),
+            (Some(""), Some(HashFault::Malformed)),
+            (Some("!EdBfTchy4NfkWqR6AECAsxc0XeX27DFsKOkxV5Hc"), Some(HashFault::Unusable)),
+        ] {
             let hash = hash.map(|text| PasswordHash::stored(text.to_owned()));
-            assert!(!memory.verify(&params, &secret("pass"), hash.as_ref()).matches);
+            let refused = VerifyOutcome { matches: false, outdated: false, fault };
+            assert_eq!(verify(&mut memory, &params, &secret("pass"), hash.as_ref()), refused);
         }
     }
 
@@ -236,6 +239,38 @@ mod tests {
         // `echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 32 -e`, from the reference implementation's test.c.
         let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let hash = PasswordHash::stored(text.to_owned());
-        assert!(ArgonMemory::default().verify(&cheap(64), &secret("password"), Some(&hash)).matches);
+        assert!(verify(&mut ArgonMemory::default(), &cheap(64), &secret("password"), Some(&hash)).matches);
+    }
+
+    #[test]
+    fn a_dearer_hash_than_the_current_ones_leaves_no_more_memory_than_they_need() {
+        let mut memory = ArgonMemory::default();
+        let hash = memory.hash(&cheap(1024), &secret("pass"), &Rng::seeded(1));
+        assert!(verify(&mut memory, &cheap(64), &secret("pass"), Some(&hash)).matches);
+        assert_eq!((memory.0.len(), memory.0.capacity()), (64, 64));
+    }
+
+    #[test]
+    fn a_hash_is_too_dear_beyond_the_bounds_unless_new_ones_cost_as_much() {
+        let parse = |memory_kib: u32, iterations: u32, current: &Params| {
+            let text = format!(
+                "$argon2id$v=19$m={memory_kib},t={iterations},p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+            );
+            ArgonHash::parse(&text, &[Algorithm::Argon2id], current).map(drop)
+        };
+        let current = cheap(64);
+        assert_eq!(parse(MAX_MEMORY_KIB, 4, &current), Ok(()));
+        assert_eq!(parse(MAX_MEMORY_KIB, 5, &current), Err(HashFault::TooDear));
+        assert_eq!(parse(MAX_MEMORY_KIB + 1, 1, &current), Err(HashFault::TooDear));
+        assert_eq!(parse(64, u32::MAX, &current), Err(HashFault::TooDear));
+        assert_eq!(parse(u32::MAX, u32::MAX, &current), Err(HashFault::TooDear));
+        assert_eq!(
+            parse(
+                MAX_MEMORY_KIB * 2,
+                4,
+                &Cost { memory_kib: MAX_MEMORY_KIB * 2, iterations: 4, parallelism: 1 }.params().expect("allowed")
+            ),
+            Ok(())
+        );
     }
 }

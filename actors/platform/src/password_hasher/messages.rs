@@ -3,7 +3,7 @@
 use faceofmind_runtime::{AskError, Caller, Message};
 use secrecy::SecretString;
 
-use super::argon::{PasswordHash, VerifyOutcome};
+use super::{hash::PasswordHash, verify::VerifyOutcome};
 
 /// Hashes a password with a new salt.
 pub struct HashPassword {

@@ -141,3 +141,57 @@ fn unwanted_work_leaves_its_place() {
     queue.retain(|work| *work != "a1" && *work != "b1");
     assert_eq!((queue.len(), rest(&mut queue)), (1, vec!["a2"]));
 }
+
+#[test]
+fn heavy_work_waits_for_as_many_turns_as_it_weighs() {
+    let mut queue = FairQueue::new(20);
+    assert!(queue.push_weighted(caller("a1"), 3, "heavy").is_empty());
+    for name in ["a1", "b1", "b1", "b1", "b1", "c1"] {
+        assert_eq!(queue.push(caller(name), name), None);
+    }
+    assert_eq!(rest(&mut queue), ["b1", "c1", "b1", "heavy", "b1", "a1", "b1"]);
+}
+
+#[test]
+fn heavy_work_of_all_callers_alike_is_served_as_light_work_is() {
+    let mut queue = FairQueue::new(100);
+    for name in ["a1", "a1", "b1", "a1", "b1", "c1"] {
+        assert!(queue.push_weighted(caller(name), 8, name).is_empty());
+    }
+    assert_eq!(rest(&mut queue), ["a1", "b1", "c1", "a1", "b1", "a1"]);
+}
+
+#[test]
+fn heavy_work_takes_as_many_places_as_it_weighs() {
+    let mut full = queue(8, &["a1", "a1", "a1", "a1"]);
+    assert!(full.has_places_for(4) && !full.has_places_for(5) && !full.is_full());
+    let displaced: Vec<_> =
+        full.push_weighted(caller("b1"), 6, "heavy").into_iter().map(|displaced| displaced.work).collect();
+    assert_eq!(displaced, ["a1", "a1"]);
+    assert!(full.is_full() && full.len() == 3);
+    let displaced = full.push_weighted(caller("c1"), 6, "late").into_iter().map(|displaced| displaced.work);
+    assert_eq!(displaced.collect::<Vec<_>>(), ["a1", "late"], "one caller has most waiting, and then all have one");
+    assert_eq!(rest(&mut full), ["a1", "heavy"]);
+    assert!(full.has_places_for(8) && !full.has_places_for(9), "every place is free again");
+}
+
+#[test]
+fn work_heavier_than_the_queue_has_a_place_in_an_empty_one() {
+    let mut queue = FairQueue::new(4);
+    assert!(queue.push_weighted(caller("a1"), usize::MAX, "heavy").is_empty());
+    assert!(queue.is_full());
+    assert_eq!(queue.push(caller("b1"), "b1"), Some(Displaced { work: "b1", is_over_share: false }));
+    queue.retain(|_| false);
+    assert!(queue.is_empty() && queue.has_places_for(4));
+}
+
+#[test]
+fn the_weight_of_what_is_left_or_taken_out_of_turn_is_free_again() {
+    let mut queue = FairQueue::new(9);
+    for (name, weight) in [("a1", 3), ("a1", 1), ("b1", 5)] {
+        assert!(queue.push_weighted(caller(name), weight, weight).is_empty());
+    }
+    assert_eq!(queue.pop_wanted(|weight| *weight != 3, drop), Some(1));
+    assert_eq!(queue.pop_of(|_| true), Some((caller("b1"), 5)));
+    assert!(queue.is_empty() && queue.has_places_for(9));
+}

@@ -237,6 +237,48 @@ async fn a_fresh_hash_of_an_old_password_does_not_replace_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_wins_over_the_fresh_hash_of_a_concurrent_login() {
+    // Of "password123", by passlib.
+    let legacy = "$2b$10$oFQG2rkakGuC8LGMy2cV5O9FfH.IDVz7hqaHhYUPXSzFF1ijX3O0O";
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        let keep = test.system.modules.authenticator.authenticate(&phone.access_token).await.expect("is valid").login;
+        for round in 0..20 {
+            test.run(&format!("UPDATE users SET password = '{legacy}'")).await;
+            let (verified, new) = (test.credentials(ADA).await.user, format!("a new and longer word {round}"));
+            let context = client(&format!("phone {round}"));
+            let change = ChangePassword { verified, new_password: secret(&new), keep, context: context.clone() };
+            let (login, changed) = tokio::join!(test.log_in_from(context.clone(), ADA, "password123"), async {
+                // So that in some rounds the old password has been verified before the new one is written.
+                tokio::time::sleep(Duration::from_millis(4 * round)).await;
+                test.system.modules.accounts.ask(change).await
+            });
+            changed.expect("changes");
+            assert!(login.is_ok() || matches!(login, Err(LoginError::InvalidCredentials)), "{login:?}");
+            let old = test.log_in_from(context.clone(), ADA, "password123").await;
+            assert!(matches!(old, Err(LoginError::InvalidCredentials)), "round {round}: {old:?}");
+            test.log_in_from(context, ADA, &new).await.expect("the new password is the user's");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_hash_of_a_legacy_one_does_not_replace_a_new_password() {
+    let legacy = "$2b$10$oFQG2rkakGuC8LGMy2cV5O9FfH.IDVz7hqaHhYUPXSzFF1ijX3O0O";
+    for test in contexts().await {
+        let phone = test.logged_in(ADA).await;
+        let of_old = test.credentials(ADA).await.password.expect("a hash");
+        test.run(&format!("UPDATE users SET password = '{legacy}'")).await;
+        let Credentials { user, password, .. } = test.credentials(ADA).await;
+        test.change_password(&phone, user).await.expect("changes");
+        let changed = test.credentials(ADA).await.password.expect("a hash");
+        let renew = RenewPasswordHash { user: phone.user.id, old: password.expect("a hash"), new: of_old };
+        test.system.modules.accounts.ask(renew).await.expect("changes nothing");
+        assert_eq!(test.credentials(ADA).await.password.expect("a hash").as_str(), changed.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_registered_while_an_admin_is_created_has_one_account() {
     for test in contexts().await {
         for number in 1..=30 {

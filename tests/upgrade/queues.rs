@@ -115,7 +115,12 @@ async fn events_go_out_in_order_under_their_ids(app: &TestApp) {
     let service = &upgraded.app;
     service.wait_until_published().await;
     let sql = format!("SELECT id FROM events WHERE position > {} ORDER BY position", upgraded.position);
-    assert_eq!(service.texts(&sql).await, upgraded.unpublished);
+    // `user.deleted` waits for the erasure of its user from the stream, and other events do not.
+    let published = service.texts(&sql).await;
+    let deletions = service.texts("SELECT id FROM events WHERE envelope LIKE '%user.deleted%'").await;
+    let others = |ids: &[String]| ids.iter().filter(|&id| !deletions.contains(id)).cloned().collect::<Vec<_>>();
+    assert_eq!(others(&published), others(&upgraded.unpublished));
+    assert_eq!(published.len(), upgraded.unpublished.len());
     let last = upgraded.position + i64::try_from(upgraded.unpublished.len()).expect("few");
     assert_eq!(service.number("SELECT max(position) FROM events").await, last, "positions have no holes");
     let leases = service.texts("SELECT name FROM leases").await;
@@ -134,7 +139,7 @@ async fn events_go_out_in_order_under_their_ids(app: &TestApp) {
         let erased = format!(".{} ", upgraded.person("eva").id);
         let before = upgraded.known["stream"].as_array().expect("a list").iter().filter_map(|event| event.as_str());
         let before = before.filter(|event| !event.contains(&erased)).filter_map(|event| event.split(' ').nth(1));
-        let mut wanted: Vec<_> = before.map(str::to_owned).chain(upgraded.unpublished.iter().cloned()).collect();
+        let mut wanted: Vec<_> = before.map(str::to_owned).chain(published).collect();
         wanted.extend(service.texts("SELECT id FROM events ORDER BY position DESC LIMIT 1").await);
         assert_eq!(stored, wanted);
     }

@@ -216,8 +216,7 @@ fn message(names: &Names, schema: &Value) -> Value {
     })
 }
 
-const ROW_DESCRIPTION: &str =
-    "Of an event that was recorded together with others: the id of the first of them. Only the service itself needs it.";
+const ROW_DESCRIPTION: &str = "Of an event that was recorded together with others: the id of the first of them. Only the service itself needs it.";
 
 /// The time of every example.
 const EXAMPLE_TIME: Timestamp = Timestamp::from_micros(1_795_466_654_364_565);

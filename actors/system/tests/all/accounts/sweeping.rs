@@ -89,6 +89,7 @@ async fn an_account_of_another_program_is_never_swept() {
         for kept in [renamed, registered_again] {
             assert_eq!(test.number(&format!("SELECT count(*) FROM users WHERE id = {kept}")).await, 1);
         }
-        until("the lapsed registration is deleted", async || test.number("SELECT count(*) FROM claims").await == 0).await;
+        until("the lapsed registration is deleted", async || test.number("SELECT count(*) FROM claims").await == 0)
+            .await;
     }
 }

@@ -15,8 +15,8 @@ use sqlx::FromRow;
 use self::{
     catalog::Catalog,
     layout::{Recognized, recognize},
+    plan::Basis,
     session::Session,
-    work::Work,
 };
 use crate::{Connection, Database, StoreError, database::PostgresPool};
 
@@ -93,9 +93,12 @@ async fn has_table(db: &Database, name: &str) -> Result<bool, StoreError> {
 pub async fn plan(db: &Database, reserved: &[String]) -> Result<Option<Plan>, AdoptionError> {
     let Some(pool) = unadopted(db).await? else { return Ok(None) };
     let mut session = Session::connect(pool).await?;
-    let planned = read_plan(&mut session, reserved).await?;
+    let planned = match begin_with(&mut session, reserved).await? {
+        Some(basis) => Some(Plan::read(&mut session, basis).await?),
+        None => None,
+    };
     session.close().await;
-    Ok(planned.map(|(_, plan)| plan))
+    Ok(planned)
 }
 
 /// Whether the database is one of the predecessor and not adopted.
@@ -114,24 +117,22 @@ async fn unadopted(db: &Database) -> Result<Option<&PostgresPool>, StoreError> {
     Ok(Some(pool).filter(|_| is_candidate))
 }
 
-async fn read_plan(session: &mut Session, reserved: &[String]) -> Result<Option<(Catalog, Plan)>, AdoptionError> {
+/// Begins a transaction that reads, and returns what an adoption begins with. None: the database is not one of the predecessor, or is adopted.
+async fn begin_with(session: &mut Session, reserved: &[String]) -> Result<Option<Basis>, AdoptionError> {
     session.begin_reading().await?;
     let catalog = Catalog::read(session).await?;
     // Another node may have adopted it meanwhile.
-    let is_candidate = !catalog.names.contains("_sqlx_migrations");
-    let planned = match recognize(&catalog) {
-        Recognized::Legacy(layout) if is_candidate => {
-            let plan = Plan::new(session, &catalog, layout, reserved).await?;
-            Some((catalog, plan))
-        }
-        Recognized::Incomplete(faults) if is_candidate => {
+    if catalog.names.contains("_sqlx_migrations") {
+        return Ok(None);
+    }
+    match recognize(&catalog) {
+        Recognized::Legacy(layout) => Ok(Some(Basis::read(session, catalog, layout, reserved).await?)),
+        Recognized::Incomplete(faults) => {
             let faults: Vec<String> = faults.iter().map(|fault| format!("  - {fault}")).collect();
-            return Err(AdoptionError::Incomplete(faults.join("\n")));
+            Err(AdoptionError::Incomplete(faults.join("\n")))
         }
-        _ => None,
-    };
-    session.rollback().await?;
-    Ok(planned)
+        Recognized::Other => Ok(None),
+    }
 }
 
 /// A database on which the steps before the migrations are done. While this lives, no other node adopts it.
@@ -151,13 +152,17 @@ pub(crate) async fn prepare(db: &Database, reserved: &[String]) -> Result<Option
     let mut lock = Session::connect(pool).await?;
     lock.lock(LOCK).await?;
     let mut session = Session::connect(pool).await?;
-    let Some((catalog, plan)) = read_plan(&mut session, reserved).await? else { return Ok(None) };
-    plan::refuse(&plan)?;
-    tracing::info!(layout = plan.layout.as_str(), "recognized a database of FaceofMind (Python), which is adopted now");
-    for finding in &plan.findings {
+    let Some(basis) = begin_with(&mut session, reserved).await? else { return Ok(None) };
+    session.rollback().await?;
+    basis.ensure_adoptable()?;
+    tracing::info!(
+        layout = basis.layout.as_str(),
+        "recognized a database of FaceofMind (Python), which is adopted now"
+    );
+    for finding in &basis.findings {
         tracing::warn!("{}", finding.line(20).trim_start_matches([' ', '-']));
     }
-    apply::apply(&mut session, &catalog, &Work::new(&catalog), plan.layout).await?;
+    apply::apply(&mut session, &basis).await?;
     session.close().await;
     Ok(Some(Adopting { lock }))
 }

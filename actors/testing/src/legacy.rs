@@ -23,37 +23,46 @@ const SEQUENCES: &str = "DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['u
 /// As [`empty_postgres`], and for an unknown layout.
 pub async fn legacy_postgres(layout: &str, more: &str) -> Database {
     let db = postgres_at(&empty_postgres().await);
-    let (has_audio, has_nulls) =
-        (["sa-june", "dj-0001"].contains(&layout), ["sa", "sa-june", "hybrid"].contains(&layout));
-    let unedited = if layout == "dj-strict" { "'2025-07-04 09:30:00+00'" } else { "NULL" };
-    let (audio, no_audio) = if has_audio {
-        (
-            "ALTER TABLE voice_data ALTER audio_path SET DEFAULT 'a.wav';",
-            "ALTER TABLE voice_data ALTER audio_path DROP DEFAULT;",
-        )
-    } else {
-        ("", "")
-    };
-    let parts = [
-        schema(layout),
-        audio,
-        &ROWS.replace(":unedited", unedited),
-        if has_nulls { NULLS } else { "" },
-        if has_audio { "" } else { URLS },
-        no_audio,
-        SEQUENCES,
-    ];
-    let mut tx = db.begin().await.expect("begins");
-    for sql in [&parts.join("\n"), more] {
-        let Connection::Postgres(c, _) = tx.connection() else { panic!("PostgreSQL") };
-        let run = sqlx::raw_sql(AssertSqlSafe(format!("SET CONSTRAINTS ALL IMMEDIATE; {sql}"))).execute(c).await;
-        run.unwrap_or_else(|error| panic!("{layout}: {error}"));
-    }
-    tx.commit().await.expect("commits");
+    load_legacy(&db, layout, more).await;
     db
 }
 
-fn schema(layout: &str) -> &'static str {
+/// Loads that layout with the predecessor's rows into a database without tables. `more` is SQL that runs last.
+///
+/// # Panics
+/// On SQLite, for an unknown layout, and where a statement fails.
+pub async fn load_legacy(db: &Database, layout: &str, more: &str) {
+    let mut tx = db.begin().await.expect("begins");
+    for sql in [&with_rows(layout), more] {
+        let Connection::Postgres(c, _) = tx.connection() else { panic!("PostgreSQL") };
+        // A deferred constraint would refuse later changes of its table.
+        let sql = AssertSqlSafe(format!("SET CONSTRAINTS ALL IMMEDIATE; {sql}"));
+        sqlx::raw_sql(sql).execute(c).await.unwrap_or_else(|error| panic!("{layout}: {error}"));
+    }
+    tx.commit().await.expect("commits");
+}
+
+fn with_rows(layout: &str) -> String {
+    let has_audio = ["sa-june", "dj-0001"].contains(&layout);
+    let has_nulls = ["sa", "sa-june", "hybrid"].contains(&layout);
+    let audio = |change: &str| {
+        if has_audio { format!("ALTER TABLE voice_data ALTER audio_path {change};") } else { String::new() }
+    };
+    let unedited = if layout == "dj-strict" { "'2025-07-04 09:30:00+00'" } else { "NULL" };
+    [
+        schema(layout),
+        &audio("SET DEFAULT 'a.wav'"),
+        &ROWS.replace(":unedited", unedited),
+        if has_nulls { NULLS } else { "" },
+        if has_audio { "" } else { URLS },
+        &audio("DROP DEFAULT"),
+        SEQUENCES,
+    ]
+    .join("\n")
+}
+
+/// The tables of a layout, without rows.
+pub(crate) fn schema(layout: &str) -> &'static str {
     match layout {
         "sa" => include_str!("../../../tests/fixtures/legacy/sa.sql"),
         "sa-june" => include_str!("../../../tests/fixtures/legacy/sa-june.sql"),

@@ -23,7 +23,7 @@ mod postgres;
 mod tcp_proxy;
 use basics::NO_SERVER;
 pub use basics::{at, new_folder, on_day, set, until};
-pub use legacy::{LAYOUTS, legacy_postgres};
+pub use legacy::{LAYOUTS, legacy_postgres, load_legacy};
 pub use nats_server::NatsServer;
 pub use pages::{fill, pages_touched};
 pub use postgres::{empty_postgres, migrated_postgres};

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::{
     AdoptionError,
-    catalog::Catalog,
     layout::Layout,
+    plan::Basis,
     schema::{FILLED, Filled, TABLES},
     session::{Session, literal, quoted},
     work::{Work, nullable},
@@ -19,19 +19,10 @@ const ADOPTION: &str = "CREATE TABLE IF NOT EXISTS adoption (id smallint PRIMARY
     adopted_at timestamptz NOT NULL, last_session_id bigint NOT NULL, finished_at timestamptz, \
     times_zone text, times_mended_at timestamptz, sessions_mended bigint)";
 
-/// Whether a user's address counts as verified: the predecessor activated accounts only after that, and its panel may have set them back.
-pub(super) const IS_VERIFIED: &str = "(lower(btrim(u.status)) <> 'inactive' \
-    OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id) OR EXISTS (SELECT 1 FROM community_posts p WHERE p.user_id = u.id) \
-    OR EXISTS (SELECT 1 FROM community_comments c WHERE c.user_id = u.id) OR EXISTS (SELECT 1 FROM reminders r WHERE r.user_id = u.id))";
-
 /// Carries out all that comes before the ordinary migrations.
-pub(super) async fn apply(
-    session: &mut Session,
-    catalog: &Catalog,
-    work: &Work,
-    layout: Layout,
-) -> Result<(), AdoptionError> {
-    change_schema(session, work, layout).await?;
+pub(super) async fn apply(session: &mut Session, basis: &Basis) -> Result<(), AdoptionError> {
+    let Basis { layout, catalog, work, .. } = basis;
+    change_schema(session, work, *layout).await?;
     for index in &work.indexes {
         tracing::info!(
             index = index.name,
@@ -121,14 +112,19 @@ async fn validate(session: &mut Session, table: &str, name: &str) -> Result<(), 
     }
 }
 
-/// Records which users of the predecessor are verified, and that they are its users.
+/// Records which users of the predecessor are verified, and that they are its users. It activated accounts only after it verified their
+/// addresses, and its panel may have set them back: what is not inactive or owns anything is verified.
 pub(super) async fn verify_users(session: &mut Session) -> Result<i64, AdoptionError> {
     let (mut after, mut verified) = (i64::MIN, 0);
     loop {
         let sql = format!(
             "WITH batch AS (SELECT id, status, created_at FROM users WHERE id > {after} ORDER BY id LIMIT {BATCH}), \
              written AS (INSERT INTO user_profiles AS known (user_id, verified_at, registered_elsewhere_at) \
-                 SELECT u.id, least(u.created_at, now()), u.created_at FROM batch u WHERE {IS_VERIFIED} \
+                 SELECT u.id, least(u.created_at, now()), u.created_at FROM batch u \
+                 WHERE lower(btrim(u.status)) <> 'inactive' OR EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.id) \
+                 OR EXISTS (SELECT 1 FROM community_posts p WHERE p.user_id = u.id) \
+                 OR EXISTS (SELECT 1 FROM community_comments c WHERE c.user_id = u.id) \
+                 OR EXISTS (SELECT 1 FROM reminders r WHERE r.user_id = u.id) \
                  ON CONFLICT (user_id) DO UPDATE SET verified_at = coalesce(known.verified_at, excluded.verified_at), \
                  registered_elsewhere_at = coalesce(known.registered_elsewhere_at, excluded.registered_elsewhere_at) \
                  RETURNING 1) \

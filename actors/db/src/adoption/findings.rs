@@ -101,7 +101,8 @@ fn is_an_index(catalog: &Catalog, name: &str) -> bool {
 async fn twins(session: &mut Session) -> Result<Option<Finding>, sqlx::Error> {
     let sql = format!(
         "SELECT string_agg(id::text, ' and ' ORDER BY id), string_agg(email, ' and ' ORDER BY id), count(*) OVER () \
-         FROM users GROUP BY lower(email) HAVING count(*) > 1 ORDER BY min(id) LIMIT {MAX_NAMED}"
+         FROM users WHERE lower(email) IN (SELECT lower(email) FROM users GROUP BY 1 HAVING count(*) > 1) \
+         GROUP BY lower(email) ORDER BY min(id) LIMIT {MAX_NAMED}"
     );
     let twins: Vec<(String, String, i64)> = session.rows(&sql).await?;
     let rows = twins.first().map(|(.., rows)| *rows);

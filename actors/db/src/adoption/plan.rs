@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{
     AdoptionError,
-    apply::IS_VERIFIED,
     catalog::Catalog,
     findings::{self, Finding},
     layout::Layout,
@@ -33,20 +32,11 @@ impl Plan {
         self.findings.iter().any(|finding| finding.stops)
     }
 
-    pub(super) async fn new(
-        session: &mut Session,
-        catalog: &Catalog,
-        layout: Layout,
-        reserved: &[String],
-    ) -> Result<Self, sqlx::Error> {
-        let work = Work::new(catalog);
-        let findings = findings::all(session, catalog, &work, reserved).await?;
-        Ok(Self {
-            layout,
-            changes: changes(session, catalog, &work).await?,
-            findings,
-            server_zone: server_zone(session).await?,
-        })
+    /// Reads what the plan consists of.
+    pub(super) async fn read(session: &mut Session, basis: Basis) -> Result<Self, sqlx::Error> {
+        let changes = changes(session, &basis.catalog, &basis.work).await?;
+        let server_zone = server_zone(session).await?;
+        Ok(Self { layout: basis.layout, changes, findings: basis.findings, server_zone })
     }
 
     /// The plan as an operator reads it. `with_addresses`: on a terminal, which no log keeps.
@@ -76,23 +66,49 @@ async fn changes(session: &mut Session, catalog: &Catalog, work: &Work) -> Resul
     changes.extend(work.unchecked.iter().map(|(table, name)| {
         format!("check the foreign key {name} while others write (about {} rows)", rows_of(table))
     }));
-    let verified = count(session, &format!("SELECT count(*) FROM users u WHERE {IS_VERIFIED}")).await?;
+    let verified = count(session, VERIFIED).await?;
     changes.push(format!("record {verified} users as verified"));
     Ok(changes)
 }
+
+/// The users whom the adoption records as verified, without indexes on the tables that refer to them.
+const VERIFIED: &str = "SELECT count(*) FROM users u LEFT JOIN (SELECT user_id FROM sessions UNION SELECT user_id FROM community_posts \
+    UNION SELECT user_id FROM community_comments UNION SELECT user_id FROM reminders) AS owners ON owners.user_id = u.id \
+    WHERE lower(btrim(coalesce(u.status, 'inactive'))) <> 'inactive' OR owners.user_id IS NOT NULL";
 
 async fn count(session: &mut Session, sql: &str) -> Result<i64, sqlx::Error> {
     Ok(session.rows(sql).await?.first().map_or(0, |(rows,): &(i64,)| *rows))
 }
 
-/// Refuses an adoption that a finding stops.
-pub(super) fn refuse(plan: &Plan) -> Result<(), AdoptionError> {
-    if !plan.is_refused() {
-        return Ok(());
+/// What an adoption and its plan begin with.
+pub(super) struct Basis {
+    pub(super) layout: Layout,
+    pub(super) catalog: Catalog,
+    pub(super) work: Work,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Basis {
+    pub(super) async fn read(
+        session: &mut Session,
+        catalog: Catalog,
+        layout: Layout,
+        reserved: &[String],
+    ) -> Result<Self, sqlx::Error> {
+        let work = Work::new(&catalog);
+        let findings = findings::all(session, &catalog, &work, reserved).await?;
+        Ok(Self { layout, catalog, work, findings })
     }
-    let stopping = plan.findings.iter().filter(|finding| finding.stops);
-    let reasons: Vec<String> = stopping.map(|finding| finding.line(20)).collect();
-    Err(AdoptionError::Refused { layout: plan.layout.to_string(), reasons: reasons.join("\n") })
+
+    /// Refuses an adoption that a finding stops.
+    pub(super) fn ensure_adoptable(&self) -> Result<(), AdoptionError> {
+        let stopping = self.findings.iter().filter(|finding| finding.stops);
+        let reasons: Vec<String> = stopping.map(|finding| finding.line(20)).collect();
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(AdoptionError::Refused { layout: self.layout.to_string(), reasons: reasons.join("\n") })
+    }
 }
 
 impl Finding {

@@ -34,11 +34,12 @@ impl Session {
         rows.iter().map(T::from_row).collect()
     }
 
-    /// Begins a transaction that only reads, of one state of the database, and has no deadline.
+    /// Begins a transaction that only reads, of one state of the database, and has no deadline. It may use memory for whole tables of keys, which
+    /// have no indexes yet.
     pub(super) async fn begin_reading(&mut self) -> Result<(), sqlx::Error> {
         self.run(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
-             SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = 0",
+             SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL work_mem = '128MB'",
         )
         .await
     }

@@ -7,18 +7,21 @@ use super::{
 };
 use crate::Database;
 
-/// Every session of the predecessor with the time of the first thing that is known of it after its start, and that was stored rightly.
+/// The sessions for which a condition holds, with the time of the first thing that is known of each after its start, and that was stored rightly.
 macro_rules! sessions_with_first_event {
-    () => {
-        "SELECT s.id, s.start_time, s.end_time, least(d.first, s.end_time) AS first_event FROM sessions s LEFT JOIN \
-         (SELECT session_id, min(\"timestamp\") AS first FROM emotion_detections GROUP BY session_id) AS d \
-         ON d.session_id = s.id"
+    ($condition:literal) => {
+        concat!(
+            "SELECT s.id, s.start_time, s.end_time, least(min(d.\"timestamp\"), s.end_time) AS first_event \
+             FROM sessions s LEFT JOIN emotion_detections d ON d.session_id = s.id WHERE ",
+            $condition,
+            " GROUP BY s.id, s.start_time, s.end_time"
+        )
     };
 }
 
 pub(super) const SHIFTED_BY_EIGHT_HOURS: &str = concat!(
     "SELECT id FROM (",
-    sessions_with_first_event!(),
+    sessions_with_first_event!("coalesce(s.end_time - s.start_time >= interval '7 hours 55 minutes', true)"),
     ") AS known WHERE first_event - start_time >= interval '7 hours 55 minutes'"
 );
 pub(super) const WHAT: &str =
@@ -79,7 +82,7 @@ fn mend_all(zone: &str) -> String {
     format!(
         "WITH adopted AS (SELECT last_session_id FROM adoption WHERE times_mended_at IS NULL FOR UPDATE), \
          shifted AS (SELECT known.id, known.first_event, (known.start_time AT TIME ZONE {zone}) AT TIME ZONE 'UTC' AS meant \
-             FROM ({}) AS known, adopted WHERE known.id <= adopted.last_session_id), \
+             FROM ({}) AS known), \
          mended AS (UPDATE sessions s SET start_time = least(shifted.meant, shifted.first_event) FROM shifted \
              WHERE s.id = shifted.id AND shifted.meant <= shifted.first_event + interval '5 minutes' \
              AND (shifted.meant > s.start_time OR shifted.meant < s.start_time AND shifted.first_event < s.start_time) \
@@ -87,7 +90,7 @@ fn mend_all(zone: &str) -> String {
          UPDATE adoption SET times_mended_at = now(), times_zone = {zone}, \
              sessions_mended = (SELECT count(*) FROM mended) \
              WHERE times_mended_at IS NULL AND EXISTS (SELECT 1 FROM mended) RETURNING sessions_mended",
-        sessions_with_first_event!()
+        sessions_with_first_event!("s.id <= (SELECT last_session_id FROM adopted)")
     )
 }
 

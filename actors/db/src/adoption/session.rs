@@ -104,10 +104,14 @@ impl Session {
             // The role may have some.
             self.run("SET statement_timeout = 0; SET lock_timeout = 0").await?;
         }
-        make_valid(&mut self.connection, index, sql).await.map_err(|error| match error {
-            error if is_lock_wait(&error) => AdoptionError::TablesInUse,
-            error => error.into(),
-        })
+        for _ in 0..=MAX_TRIES {
+            // PostgreSQL ends one of two that wait for each other.
+            match make_valid(&mut self.connection, index, sql).await {
+                Err(error) if is_lock_wait(&error) => tokio::time::sleep(PAUSE).await,
+                made => return Ok(made?),
+            }
+        }
+        Err(AdoptionError::TablesInUse)
     }
 
     /// Begins a transaction that holds the lock of this name, when no other program has it. Between its statements, the transaction has no

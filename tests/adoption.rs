@@ -1,12 +1,17 @@
 //! Databases of the predecessor: `migrate` and `serve` adopt them, and its users go on. `tests/fixtures/legacy/README.md` describes them.
 
-use faceofmind_testing::{LAYOUTS, load_legacy};
+use faceofmind_testing::load_legacy;
 use serde_json::json;
 
 use crate::harness::{Person, Program, TestApp, eventually, tests_on_production};
 
 tests_on_production! {
-    users_of_the_predecessor_go_on_in_each_layout,
+    users_go_on_in_tables_of_sqlalchemy,
+    users_go_on_in_tables_of_sqlalchemy_in_june,
+    users_go_on_in_tables_of_djangos_first_migration,
+    users_go_on_in_tables_of_django,
+    users_go_on_in_strict_tables_of_django,
+    users_go_on_in_tables_of_both,
     a_dry_run_says_what_it_would_do_and_does_nothing,
     migrate_says_what_it_adopted_and_mends_times,
     twins_are_named_by_their_ids_and_nothing_is_changed,
@@ -30,32 +35,54 @@ fn ana(app: &TestApp) -> Person {
     Person { email, password, id: 1, ..app.person("ana") }
 }
 
-async fn users_of_the_predecessor_go_on_in_each_layout(app: &TestApp) {
-    for layout in LAYOUTS {
-        replace_database(app, layout, "").await;
-        let app = &app.another_node(&[]).await;
-        let ana = ana(app);
-        let tokens = ana.log_in().await.assert_status(200);
-        let ana = ana.with_tokens(&tokens);
-        ana.get("/auth/me").await.assert_status(200);
-        ana.get("/sessions/").await.assert_status(200);
-        let history = ana.get("/sessions/1/history").await.assert_status(200);
-        assert!(history.json.to_string().contains("I could not sleep again"), "{layout}: {history:?}");
-        record(&ana).await;
-        ana.put("/users/1", json!({ "first_name": "Anna" })).await.assert_status(200);
-        ana.get("/posts/?limit=3").await.assert_status(200);
-        let export = ana.get("/users/me/export").await.assert_status(200);
-        assert!(export.json.to_string().contains("said today"), "{layout}");
-        ana.delete("/sessions/1").await.assert_status(204);
-        ana.post("/users/me/erase", json!({ "current_password": ana.password })).await.assert_status(202);
-        eventually("every row of the user is gone", async || {
-            let rows = "SELECT (SELECT count(*) FROM users WHERE id = 1) + (SELECT count(*) FROM sessions WHERE user_id = 1) \
-                + (SELECT count(*) FROM community_posts WHERE user_id = 1) + (SELECT count(*) FROM reminders WHERE user_id = 1)";
-            app.number(rows).await == 0
-        })
-        .await;
-        app.stop().await;
-    }
+async fn users_go_on_in_tables_of_sqlalchemy(app: &TestApp) {
+    users_go_on(app, "sa").await;
+}
+
+async fn users_go_on_in_tables_of_sqlalchemy_in_june(app: &TestApp) {
+    users_go_on(app, "sa-june").await;
+}
+
+async fn users_go_on_in_tables_of_djangos_first_migration(app: &TestApp) {
+    users_go_on(app, "dj-0001").await;
+}
+
+async fn users_go_on_in_tables_of_django(app: &TestApp) {
+    users_go_on(app, "dj").await;
+}
+
+async fn users_go_on_in_strict_tables_of_django(app: &TestApp) {
+    users_go_on(app, "dj-strict").await;
+}
+
+async fn users_go_on_in_tables_of_both(app: &TestApp) {
+    users_go_on(app, "hybrid").await;
+}
+
+async fn users_go_on(app: &TestApp, layout: &str) {
+    replace_database(app, layout, "").await;
+    let app = &app.another_node(&[]).await;
+    let ana = ana(app);
+    let tokens = ana.log_in().await.assert_status(200);
+    let ana = ana.with_tokens(&tokens);
+    ana.get("/auth/me").await.assert_status(200);
+    ana.get("/sessions/").await.assert_status(200);
+    let history = ana.get("/sessions/1/history").await.assert_status(200);
+    assert!(history.json.to_string().contains("I could not sleep again"), "{history:?}");
+    record(&ana).await;
+    ana.put("/users/1", json!({ "first_name": "Anna" })).await.assert_status(200);
+    ana.get("/posts/?limit=3").await.assert_status(200);
+    let export = ana.get("/users/me/export").await.assert_status(200);
+    assert!(export.json.to_string().contains("said today"), "{export:?}");
+    ana.delete("/sessions/1").await.assert_status(200);
+    ana.post("/users/me/erase", json!({ "current_password": ana.password })).await.assert_status(200);
+    eventually("every row of the user is gone", async || {
+        let rows = "SELECT (SELECT count(*) FROM users WHERE id = 1) + (SELECT count(*) FROM sessions WHERE user_id = 1) \
+            + (SELECT count(*) FROM community_posts WHERE user_id = 1) + (SELECT count(*) FROM reminders WHERE user_id = 1)";
+        (app.number(rows).await == 0).then_some(())
+    })
+    .await;
+    app.stop().await;
 }
 
 /// One row in each of the ten tables.

@@ -13,7 +13,7 @@ macro_rules! select_user {
     ($rest:literal) => {
         concat!(
             "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
-            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made ",
+            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made, p.registered_elsewhere_at ",
             "FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.status <> 'erasing' AND ",
             $rest
         )
@@ -38,6 +38,7 @@ pub(super) struct Row {
     verified_at: Option<Timestamp>,
     revision: Option<i64>,
     claims_made: Option<i32>,
+    registered_elsewhere_at: Option<Timestamp>,
 }
 
 /// A user with what stays in this module.

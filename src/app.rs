@@ -27,12 +27,14 @@ mod commands;
 mod error;
 mod instance_lock;
 mod keys;
+mod migrate;
 mod open_files;
 mod tail;
 
-pub(crate) use commands::{MigrateAction, NewAdmin, create_admin, migrate, serve};
+pub(crate) use commands::{NewAdmin, create_admin, serve};
 pub use error::StartError;
 pub(crate) use keys::{KeysAction, keys};
+pub(crate) use migrate::{MigrateAction, migrate};
 pub(crate) use tail::{accept_event_gaps, tail};
 
 use self::instance_lock::InstanceLock;

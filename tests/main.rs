@@ -4,6 +4,7 @@
 mod harness;
 
 mod actor_restarts;
+mod adoption;
 mod asyncapi;
 mod auth;
 mod chaos;

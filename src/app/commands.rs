@@ -1,37 +1,20 @@
-//! The commands `serve`, `migrate` and `admin create`.
+//! The commands `serve` and `admin create`.
 
 use std::{io::Write as _, process::ExitCode};
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_db::{
-    Database,
-    migrations::{self, Migration},
-};
+use faceofmind_db::{Database, migrations};
 use faceofmind_domain::accounts::{AccountError, CreateAdmin};
 use faceofmind_model::Email;
 use faceofmind_system::{ActorSet, ActorSystem};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{App, StartError, bootstrap, instance_lock::InstanceLock};
-use crate::settings::{DatabaseUrl, Settings, create_private_dir};
+use super::{App, StartError, bootstrap};
+use crate::settings::{DatabaseUrl, Settings};
 
 /// The exit code after an actor has failed too often (`EX_SOFTWARE` of sysexits.h). The process manager should start the program again.
 const ESCALATED: u8 = 70;
-
-/// The action of `migrate`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum MigrateAction {
-    /// Bring the database up to date.
-    Up,
-    /// List the migrations and whether each is applied.
-    Status,
-    /// Revert the last migration.
-    Down {
-        /// Revert it even if data is lost.
-        force: bool,
-    },
-}
 
 /// The account to create.
 #[derive(Clone, Debug)]
@@ -96,7 +79,7 @@ pub(super) async fn existing_database(settings: &Settings) -> Result<Database, S
     }
 }
 
-async fn open_database(settings: &Settings) -> Result<Database, StartError> {
+pub(super) async fn open_database(settings: &Settings) -> Result<Database, StartError> {
     let db = bootstrap::database(settings)?;
     bootstrap::check_database(&db).await?;
     Ok(db)
@@ -112,38 +95,6 @@ pub(super) async fn migrated_database(settings: &Settings) -> Result<Database, S
 pub(super) async fn check_schema(db: &Database) -> Result<(), StartError> {
     let is_current = migrations::status(db).await?.iter().all(|migration| migration.applied);
     if is_current { Ok(()) } else { Err(StartError::Outdated) }
-}
-
-/// Applies or reverts migrations, or only lists them.
-pub(crate) async fn migrate(settings: &Settings, action: MigrateAction) -> Result<ExitCode, StartError> {
-    let db = match action {
-        MigrateAction::Up => {
-            if settings.database_url().is_embedded() {
-                create_private_dir(&settings.service.data_dir).map_err(StartError::DataDir)?;
-            }
-            let db = open_database(settings).await?;
-            migrations::migrate(&db).await?;
-            db
-        }
-        MigrateAction::Status => existing_database(settings).await?,
-        MigrateAction::Down { force } => {
-            let db = existing_database(settings).await?;
-            let _alone = InstanceLock::acquire(&settings.database_url())?;
-            let reverted = migrations::down(&db, force).await?;
-            println_stdout(&reverted.map_or("nothing to revert".to_owned(), |Migration { version, name, .. }| {
-                format!("reverted {version:04} {name}")
-            }));
-            db
-        }
-    };
-    migrations::status(&db).await?.iter().for_each(|migration| println_stdout(&line(migration)));
-    db.close().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn line(migration: &Migration) -> String {
-    let state = if migration.applied { "applied" } else { "not applied" };
-    format!("{:04} {:<24} {state}", migration.version, migration.name)
 }
 
 /// Creates an active admin.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use faceofmind_db::{StoreError, migrations::MigrationError};
+use faceofmind_db::{StoreError, adoption::AdoptionError, migrations::MigrationError};
 use faceofmind_domain::accounts::AccountError;
 use faceofmind_platform::outbox::OutboxError;
 
@@ -20,6 +20,9 @@ pub enum StartError {
     /// The schema of the database is not usable.
     #[error(transparent)]
     Schema(#[from] MigrationError),
+    /// The times of an adopted database cannot be mended.
+    #[error("--repair-times: {0}")]
+    Times(#[from] AdoptionError),
     /// A setting is not usable, or its server cannot be reached.
     #[error("{setting} cannot be used: {cause}")]
     Part {

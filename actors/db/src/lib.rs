@@ -5,13 +5,16 @@
 //! | [`Database`], [`Tx`], [`ReadConn`], [`with_conn!`] | one set of SQL on both databases |
 //! | [`BulkStatement`] | one statement over any number of rows |
 //! | [`Snapshot`], [`export`] | a consistent view for long reads; JSON written while it is read |
+//! | [`adoption`] | databases of the predecessor |
 //! | [`migrations`] | the schema, built into the binary |
 //! | [`lease`] | one leader among several nodes, by a row |
 //! | [`StoreError`] | why the database did not do what was asked |
 
 #![warn(missing_docs)]
 
+pub mod adoption;
 pub mod bulk;
+mod concurrent_index;
 pub mod connection;
 pub mod database;
 pub mod error;
@@ -19,6 +22,7 @@ pub mod executor;
 pub mod export;
 mod health;
 pub mod lease;
+mod lock_wait;
 pub mod migrations;
 mod own_connection;
 pub mod snapshot;

@@ -1,7 +1,5 @@
 //! The schema migrations, built into the binary, and the one way to run them.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use sqlx::{
     AssertSqlSafe, PgConnection, Row as _,
@@ -9,10 +7,16 @@ use sqlx::{
 };
 
 use self::{
-    error::{explain, is_lock_wait},
-    files::{HAS_TRIGRAMS, built_in, concurrent_index, dropped_by, in_transaction, needs_trigrams},
+    error::explain,
+    files::{HAS_TRIGRAMS, built_in, concurrent_indexes, dropped_by, in_transaction, made_names, needs_trigrams},
 };
-use crate::{Connection, Database, StoreError, Tx, lease, with_conn};
+use crate::{
+    Connection, Database, StoreError, Tx, adoption,
+    concurrent_index::make_valid,
+    lease,
+    lock_wait::{MAX_TRIES, PAUSE, TRIES_UNTIL_LOGGED, is_lock_wait, lock_timeout},
+    with_conn,
+};
 
 mod error;
 mod files;
@@ -23,17 +27,8 @@ pub use self::error::MigrationError;
 const MIGRATIONS: &str = "migrations";
 /// The lock of what makes an index of a migration.
 const INDEXES: &str = "migration indexes";
-/// A migration that waits longer for the lock of a table rolls back and tries again, because later requests for the table wait behind it.
-const LOCK_TIMEOUT: &str = "200ms";
-/// The same for every tenth try. PostgreSQL cancels an autovacuum that holds the table when a lock was waited for `deadlock_timeout`, 1 s.
-const LONG_LOCK_TIMEOUT: &str = "1500ms";
-/// The pause before another try.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The tries after the first one, of a migration: for at least 90 s.
-const MAX_TRIES: u32 = 300;
-/// The program logs a wait after this many tries, at least 5 s.
-const TRIES_UNTIL_LOGGED: u32 = 50;
-
+/// The migration that makes the tables that the predecessor has too.
+const FIRST: i64 = 1;
 /// The migration that creates the table of leases.
 const LEASES: i64 = 2;
 
@@ -48,15 +43,42 @@ pub struct Migration {
     pub applied: bool,
 }
 
-/// Applies every missing migration to an empty database, or to one of this program. One node migrates at a time. Each migration has its own
-/// transaction, except that an index is made concurrently and in none. On an empty database, one transaction applies all.
+/// Applies every missing migration to an empty database, or to one of this program, or to one of the predecessor, which it adopts. One node
+/// migrates at a time. Each migration has its own transaction, except that an index is made concurrently and in none. On an empty database, one
+/// transaction applies all.
 ///
 /// # Errors
 /// [`MigrationError`]. The migrations before the failed one stay, and the next run continues after them.
 pub async fn migrate(db: &Database) -> Result<(), MigrationError> {
+    if let Some(adopting) = adoption::prepare(db, &made_names()).await? {
+        record_first(db).await?;
+        adopting.release().await;
+    }
+    apply_missing(db).await?;
+    Ok(adoption::finish(db).await?)
+}
+
+/// Says what [`migrate`] would do to a database of the predecessor. None: it is none, or is adopted. Changes nothing.
+///
+/// # Errors
+/// [`MigrationError`].
+pub async fn plan_adoption(db: &Database) -> Result<Option<adoption::Plan>, MigrationError> {
+    Ok(adoption::plan(db, &made_names()).await?)
+}
+
+/// Records migration 1 on an adopted database, which has what that makes.
+async fn record_first(db: &Database) -> Result<(), MigrationError> {
+    let mut tx = begin_alone(db, MIGRATIONS).await?;
+    if let Connection::Postgres(c, _) = tx.connection() {
+        migrator_for(db).skip(c, Some(FIRST)).await.map_err(explain)?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn apply_missing(db: &Database) -> Result<(), MigrationError> {
     let mut tries = 0;
     loop {
-        match migrate_one(db, if tries % 10 == 9 { LONG_LOCK_TIMEOUT } else { LOCK_TIMEOUT }).await {
+        match migrate_one(db, lock_timeout(tries)).await {
             Ok(true) => tries = 0,
             Ok(false) => return Ok(()),
             Err(MigrationError::TablesInUse(version)) if tries < MAX_TRIES => {
@@ -79,9 +101,12 @@ async fn migrate_one(db: &Database, lock_timeout: &str) -> Result<bool, Migratio
     let Some(step) = next_after(db, &applied).filter(|_| !applied.is_empty()) else {
         return run(tx, db, last_version(db)).await.map(|()| false);
     };
-    if let Some((index, sql)) = concurrent_index(step) {
+    let indexes = concurrent_indexes(step);
+    if !indexes.is_empty() && matches!(db, Database::Postgres(_)) {
         tx.rollback().await?;
-        make_index(db, step.version, &index, &sql).await?;
+        for (index, sql) in indexes {
+            make_index(db, step.version, &index, &sql).await?;
+        }
         mark_as_applied(db, step.version).await?;
     } else {
         let set = sqlx::query("SELECT set_config('lock_timeout', $1, true)").bind(lock_timeout);
@@ -155,46 +180,36 @@ async fn has_trigrams(c: &mut PgConnection) -> Result<bool, StoreError> {
     Ok(row.try_get(0)?)
 }
 
-/// Makes an index until it is valid. Drops what an interrupted run left, which another process of the server may still be making. No statement
-/// has parameters, so that a pooler may stand between.
-async fn make_valid(c: &mut PgConnection, index: &str, sql: &str) -> Result<(), sqlx::Error> {
-    let select = format!(
-        "SELECT i.indisvalid FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid \
-         JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = current_schema() WHERE c.relname = '{index}'"
-    );
-    loop {
-        let found = sqlx::raw_sql(AssertSqlSafe(select.clone())).fetch_optional(&mut *c).await?;
-        let is_valid: Option<bool> = found.map(|row| row.try_get(0)).transpose()?;
-        let statement = match is_valid {
-            Some(true) => return Ok(()),
-            Some(false) => format!("DROP INDEX CONCURRENTLY {index}"),
-            None => sql.to_owned(),
-        };
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *c).await?;
-    }
-}
-
 /// Returns every built-in migration in order, and whether it is applied. Changes nothing.
 ///
 /// # Errors
 /// [`MigrationError`].
 pub async fn status(db: &Database) -> Result<Vec<Migration>, MigrationError> {
+    let applied = if adoption::is_legacy(db).await? { Vec::new() } else { read_applied(db).await? };
+    let step = |version, name: &str| Migration { version, name: name.to_owned(), applied: applied.contains(&version) };
+    Ok(up_migrations(db).map(|up| step(up.version, &up.description)).collect())
+}
+
+async fn read_applied(db: &Database) -> Result<Vec<i64>, MigrationError> {
     let mut tx = db.begin().await?;
     let applied = applied(&mut tx).await?;
     tx.rollback().await?;
-    let step = |version, name: &str| Migration { version, name: name.to_owned(), applied: applied.contains(&version) };
-    Ok(up_migrations(db).map(|up| step(up.version, &up.description)).collect())
+    Ok(applied)
 }
 
 /// Reverts the last applied migration and returns it, or `None` when none is applied.
 ///
 /// # Errors
-/// [`MigrationError::WouldLoseData`] when a table that it drops holds rows, unless `force`. [`MigrationError::InUse`] while a node leads on
+/// [`MigrationError::WouldLoseData`] when a table that it drops holds rows, unless `force`. [`MigrationError::Adopted`] where these are the
+/// tables of the predecessor. [`MigrationError::InUse`] while a node leads on
 /// PostgreSQL; of an SQLite file, the caller must be the only process.
 pub async fn down(db: &Database, force: bool) -> Result<Option<Migration>, MigrationError> {
     let mut tx = begin_alone(db, MIGRATIONS).await?;
     let applied = applied(&mut tx).await?;
     let Some(last) = up_migrations(db).filter(|up| applied.contains(&up.version)).last() else { return Ok(None) };
+    if last.version == FIRST && adoption::is_adopted(db).await? {
+        return Err(MigrationError::Adopted);
+    }
     let before = applied.iter().copied().filter(|&version| version < last.version).max().unwrap_or(0);
     if applied.contains(&LEASES)
         && let Some(holder) = lease::lock_and_get_holder(&mut tx).await?
@@ -281,10 +296,13 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>, MigrationError> {
     }
 }
 
+/// The tables, without those of extensions.
 async fn tables(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
     let rows: Vec<(String,)> = match tx.connection() {
         Connection::Postgres(c, state) => {
-            let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1";
+            let sql = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT EXISTS (SELECT 1 FROM pg_depend d \
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1";
             sqlx::query_as(sql).fetch_all(state.executor(c)).await?
         }
         Connection::Sqlite(c, _) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use faceofmind_base::{Clock, Rng};
-use faceofmind_db::{Database, PoolSettings, migrations, with_conn};
+use faceofmind_db::{Connection, Database, PoolSettings, migrations, with_conn};
 use faceofmind_model::UserId;
 use faceofmind_runtime::{ChildSpec, RestartPolicy, Supervisor, SupervisorHandle, SupervisorSpec};
 use sqlx::AssertSqlSafe;
@@ -16,12 +16,14 @@ use tokio::{
 };
 
 mod basics;
+mod legacy;
 mod nats_server;
 mod pages;
 mod postgres;
 mod tcp_proxy;
 use basics::NO_SERVER;
 pub use basics::{at, new_folder, on_day, set, until};
+pub use legacy::LAYOUTS;
 pub use nats_server::NatsServer;
 pub use pages::{fill, pages_touched};
 pub use postgres::{empty_postgres, migrated_postgres};
@@ -43,6 +45,31 @@ pub async fn databases() -> Vec<Database> {
     let sqlite = sqlite();
     migrations::migrate(&sqlite).await.expect("migrates");
     vec![sqlite, postgres_at(&migrated_postgres().await)]
+}
+
+/// Returns a new database of that layout with the predecessor's rows. `more` is SQL that runs last.
+///
+/// # Panics
+/// As [`empty_postgres`], and for an unknown layout.
+pub async fn legacy_postgres(layout: &str, more: &str) -> Database {
+    let db = postgres_at(&empty_postgres().await);
+    load_legacy(&db, layout, more).await;
+    db
+}
+
+/// Loads that layout with the predecessor's rows into a database without tables. `more` is SQL that runs last.
+///
+/// # Panics
+/// On SQLite, for an unknown layout, and where a statement fails.
+pub async fn load_legacy(db: &Database, layout: &str, more: &str) {
+    let mut tx = db.begin().await.expect("begins");
+    for sql in [&legacy::with_rows(layout), more] {
+        let Connection::Postgres(c, _) = tx.connection() else { panic!("PostgreSQL") };
+        // A deferred constraint would refuse later changes of its table.
+        let sql = AssertSqlSafe(format!("SET CONSTRAINTS ALL IMMEDIATE; {sql}"));
+        sqlx::raw_sql(sql).execute(c).await.unwrap_or_else(|error| panic!("{layout}: {error}"));
+    }
+    tx.commit().await.expect("commits");
 }
 
 fn sqlite() -> Database {

@@ -2,16 +2,19 @@
 
 use std::{
     cell::RefCell,
-    process,
+    env, process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
-use faceofmind_db::{Database, PoolSettings, migrations};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use faceofmind_db::{Connection, Database, PoolSettings, migrations};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{runtime, sync::OnceCell};
 
-use crate::basics::NO_SERVER;
+use crate::{basics::NO_SERVER, legacy};
+
+/// Names a layout of the predecessor. The databases with all tables are then adopted ones.
+const LAYOUT: &str = "FOM_TEST_LAYOUT";
 
 thread_local! {
     static DATABASES: Databases = const { Databases(RefCell::new(Vec::new())) };
@@ -69,9 +72,19 @@ async fn make_template() -> String {
     let name = format!("template_{}", process::id());
     administer(&format!("CREATE DATABASE {name}")).await;
     let database = Database::postgres(&url(&name), PoolSettings::default()).expect("a URL");
+    if let Ok(layout) = env::var(LAYOUT) {
+        run(&database, legacy::schema(&layout)).await;
+    }
     migrations::migrate(&database).await.expect("migrates");
     database.close().await;
     name
+}
+
+async fn run(database: &Database, sql: &'static str) {
+    let mut tx = database.begin().await.expect("begins");
+    let Connection::Postgres(c, _) = tx.connection() else { panic!("PostgreSQL") };
+    sqlx::raw_sql(sql).execute(c).await.expect("a layout");
+    tx.commit().await.expect("commits");
 }
 
 async fn administer(statement: &str) {

@@ -2,7 +2,7 @@
 
 use sqlx::migrate::MigrateError;
 
-use crate::StoreError;
+use crate::{StoreError, adoption::AdoptionError, lock_wait::is_lock_wait};
 
 /// Why the database does not have the schema of this binary.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,9 @@ pub enum MigrationError {
     /// The database holds tables, but no migration of this program.
     #[error(
         "the database holds tables that this program did not make ({0}, …). \
-         Point DATABASE_URL at an empty database, or at one of an earlier version of this program"
+         Point DATABASE_URL at an empty database, at one of an earlier version of this program, or at one of FaceofMind (Python), which has \
+         these ten tables: users, sessions, emotion_detections, facial_data, voice_data, feedback, wellness_suggestions, community_posts, \
+         community_comments, reminders"
     )]
     UnknownTables(String),
     /// A later version of the program migrated the database.
@@ -37,6 +39,15 @@ pub enum MigrationError {
          lease expires"
     )]
     InUse(String),
+    /// Reverting migration 1 would drop the tables of the predecessor.
+    #[error(
+        "this database was adopted: migration 1 stands for tables that the predecessor made, and taking it back would drop them. \
+         The predecessor can read them as they are"
+    )]
+    Adopted,
+    /// A database of the predecessor was not adopted.
+    #[error(transparent)]
+    Adoption(#[from] AdoptionError),
     /// Another program, or a vacuum, holds a table that a migration changes.
     #[error("a long transaction or a vacuum holds a table that migration {0} changes: end it, then migrate again")]
     TablesInUse(i64),
@@ -56,10 +67,4 @@ pub(super) fn explain(error: MigrateError) -> MigrationError {
         MigrateError::ExecuteMigration(error, version) if is_lock_wait(&error) => MigrationError::TablesInUse(version),
         other => MigrationError::Failed(other),
     }
-}
-
-/// Whether a statement waited in vain for a lock: PostgreSQL's `lock_not_available` and `deadlock_detected`.
-pub(super) fn is_lock_wait(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| ["55P03", "40P01"].contains(&&*code))
 }

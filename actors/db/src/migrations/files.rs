@@ -119,11 +119,31 @@ pub(super) fn needs_trigrams(sql: &str) -> bool {
     sql.contains(TRIGRAMS)
 }
 
-/// The index that a migration makes while other programs write, and the statement.
-pub(super) fn concurrent_index(step: &SqlMigration) -> Option<(String, String)> {
-    let [statement] = <[String; 1]>::try_from(statements(step.sql.as_str())).ok()?;
-    let index = statement.strip_prefix(CONCURRENTLY)?.split(' ').next()?.to_owned();
-    Some((index, statement))
+/// The indexes of a migration that makes nothing else, and the statements that make them while other programs write. Empty for another migration.
+pub(super) fn concurrent_indexes(step: &SqlMigration) -> Vec<(String, String)> {
+    let statements = statements(step.sql.as_str());
+    statements.iter().map(|statement| concurrent_index(statement)).collect::<Option<_>>().unwrap_or_default()
+}
+
+fn concurrent_index(statement: &str) -> Option<(String, String)> {
+    if let Some(rest) = statement.strip_prefix(CONCURRENTLY) {
+        return Some((rest.split(' ').next()?.to_owned(), statement.to_owned()));
+    }
+    let (start, rest) =
+        statement.split_once("index ").filter(|(start, _)| ["create ", "create unique "].contains(start))?;
+    Some((rest.split(' ').next()?.to_owned(), format!("{start}index concurrently {rest}")))
+}
+
+/// The tables and indexes that the migrations after the first one make on PostgreSQL.
+pub(super) fn made_names() -> Vec<String> {
+    let ups = POSTGRES.iter().filter(|step| step.version > 1 && !step.migration_type.is_down_migration());
+    ups.flat_map(|step| statements(step.sql.as_str())).filter_map(|statement| made_name(&statement)).collect()
+}
+
+fn made_name(statement: &str) -> Option<String> {
+    let made = statement.strip_prefix("create table ").map(str::to_owned);
+    made.or_else(|| concurrent_index(statement).map(|(index, _)| index))
+        .and_then(|made| made.split([' ', '(']).next().map(str::to_owned))
 }
 
 /// What a line of [`way_back`] drops: its name, its table, and the condition for rows that hold something of it.
@@ -174,7 +194,8 @@ mod tests {
         let concurrent: Vec<_> = files.iter().filter(|step| step.sql.as_str().contains("concurrently")).collect();
         assert!(!concurrent.is_empty());
         for step in concurrent {
-            let (index, statement) = concurrent_index(step).unwrap_or_else(|| panic!("{}", step.version));
+            let indexes = concurrent_indexes(step);
+            let [(index, statement)] = indexes.as_slice() else { panic!("{}: {indexes:?}", step.version) };
             assert_eq!(way_back(step).sql.as_str(), format!("drop index {index};\n"));
             for alone in [to_sqlite(step), in_transaction(step)] {
                 assert_eq!(alone.checksum, step.checksum);
@@ -196,6 +217,27 @@ mod tests {
                 |migrator: &Migrator| migrator.iter().find(|step| step.version == version).cloned().expect("a step");
             assert_eq!(to_sqlite(&of(&POSTGRES)).sql.as_str(), of(&SQLITE).sql.as_str(), "{version}");
         }
+    }
+
+    #[test]
+    fn a_migration_that_makes_indexes_alone_makes_them_while_others_write() {
+        let step = |version| POSTGRES.iter().find(|step| step.version == version).expect("a step");
+        let (index, statement) =
+            ("users_of_address", "create unique index concurrently users_of_address on users (lower(email))");
+        assert_eq!(concurrent_indexes(step(6)), [(index.to_owned(), statement.to_owned())]);
+        assert_eq!(concurrent_indexes(step(12)).len(), 5);
+        for version in [1, 10, 15] {
+            assert!(concurrent_indexes(step(version)).is_empty(), "{version}");
+        }
+    }
+
+    #[test]
+    fn the_names_that_migrations_need_are_known() {
+        let names = made_names();
+        for name in ["claims", "users_of_address", "logins_by_end", "emotion_counts", "events"] {
+            assert!(names.iter().any(|known| known == name), "{name} of {names:?}");
+        }
+        assert!(!names.iter().any(|name| name == "users" || name == "sessions_of_user"), "{names:?}");
     }
 
     #[test]

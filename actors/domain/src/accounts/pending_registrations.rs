@@ -75,10 +75,11 @@ pub(super) async fn upsert(
     if let Some(user) = find_full(tx, new, now - code_lifetime - MAIL_DELAY).await? {
         return Ok(RegistrationRow { user, claim: NOT_STORED, is_new: false });
     }
-    let (user, is_inactive, is_older) = upsert_user(tx, new, now).await?;
-    let revision = bump(tx, user, new.language, is_inactive, is_older).await?;
+    let (user, is_inactive, created_at) = upsert_user(tx, new, now).await?;
+    let older = Some(created_at).filter(|created_at| *created_at != now);
+    let revision = bump(tx, user, new.language, is_inactive, older).await?;
     let claim = insert(tx, user, new, now).await?;
-    Ok(RegistrationRow { user, claim, is_new: !is_older && revision == 1 })
+    Ok(RegistrationRow { user, claim, is_new: older.is_none() && revision == 1 })
 }
 
 /// Returns the user of the address if it has as many registrations as it may, or as the client may make, all made after `after`.
@@ -92,12 +93,12 @@ async fn find_full(tx: &mut Tx, new: &NewRegistration<'_>, after: Timestamp) -> 
     Ok(full.map(|(user,)| user))
 }
 
-/// Locks the user's row. Returns its id, whether the account is inactive, and whether the row is older than this registration.
+/// Locks the user's row. Returns its id, whether the account is inactive, and when the row was created.
 async fn upsert_user(
     tx: &mut Tx,
     new: &NewRegistration<'_>,
     now: Timestamp,
-) -> Result<(UserId, bool, bool), StoreError> {
+) -> Result<(UserId, bool, Timestamp), StoreError> {
     let upsert = "INSERT INTO users (email, first_name, last_name, password, role, status, created_at) \
         VALUES ($1, $2, $3, $4, 'user', 'inactive', $5) ON CONFLICT (email) DO UPDATE SET \
         first_name = CASE users.status WHEN 'inactive' THEN excluded.first_name ELSE users.first_name END, \
@@ -107,24 +108,26 @@ async fn upsert_user(
     let (user, status, created_at): (UserId, String, Timestamp) = with_conn!(tx.connection(), c => sqlx::query_as(upsert)
         .bind(new.email.as_str()).bind(new.first_name).bind(new.last_name)
         .bind(new.password.as_str()).bind(now).fetch_one(c).await)?;
-    Ok((user, status == Status::Inactive.as_str(), created_at != now))
+    Ok((user, status == Status::Inactive.as_str(), created_at))
 }
 
-/// Counts the registration and bumps the revision, if the user's row took it. A user of the earlier program has no profile yet and stands
-/// for a registration of its own. The first registration's language is the account's until another is verified or set.
+/// Counts the registration and bumps the revision, if the user's row took it. `older` is when the row was created, where that was before this
+/// registration. Such a user without a profile is of the earlier program and stands for a registration of its own. The first registration's
+/// language is the account's until another is verified or set.
 async fn bump(
     tx: &mut Tx,
     user: UserId,
     language: Option<&str>,
     is_inactive: bool,
-    is_older: bool,
+    older: Option<Timestamp>,
 ) -> Result<i64, StoreError> {
-    let bump = "INSERT INTO user_profiles (user_id, revision, claims_made, language) VALUES ($1, 1, $2, $3) \
+    let bump = "INSERT INTO user_profiles (user_id, revision, claims_made, language, registered_elsewhere_at) \
+        VALUES ($1, 1, $2, $3, $5) \
         ON CONFLICT (user_id) DO UPDATE SET claims_made = user_profiles.claims_made + $4, \
         revision = user_profiles.revision + $4 RETURNING revision";
-    let first = 1 + i32::from(is_inactive && is_older);
+    let first = 1 + i32::from(is_inactive && older.is_some());
     let (revision,): (i64,) = with_conn!(tx.connection(), c => sqlx::query_as(bump)
-        .bind(user).bind(first).bind(language.filter(|_| is_inactive)).bind(i32::from(is_inactive))
+        .bind(user).bind(first).bind(language.filter(|_| is_inactive)).bind(i32::from(is_inactive)).bind(older)
         .fetch_one(c).await)?;
     Ok(revision)
 }
@@ -199,14 +202,15 @@ macro_rules! never_verified {
             "SELECT ",
             $what,
             " FROM users u JOIN user_profiles p ON p.user_id = u.id ",
-            "WHERE u.status = 'inactive' AND p.verified_at IS NULL AND u.created_at < $1 ",
+            "WHERE u.status = 'inactive' AND p.verified_at IS NULL AND p.registered_elsewhere_at IS NULL ",
+            "AND u.created_at < $1 ",
             "AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.user_id = u.id AND c.created_at >= $1) ",
             $rest
         )
     };
 }
 
-/// Returns the accounts that were never verified and whose last registration is older than `before`.
+/// Returns the accounts that this program registered, that were never verified, and whose last registration is older than `before`.
 pub(super) async fn never_verified(connection: Connection<'_>, before: Timestamp) -> Result<Vec<UserId>, StoreError> {
     let select = never_verified!("u.id", "ORDER BY u.id");
     let rows: Vec<(UserId,)> = with_conn!(connection, c => sqlx::query_as(select).bind(before).fetch_all(c).await)?;
@@ -221,9 +225,10 @@ pub(super) async fn is_expired(tx: &mut Tx, user: UserId, before: Timestamp) -> 
     Ok(found > 0)
 }
 
-/// Deletes the registrations older than `before` whose accounts are no longer inactive.
+/// Deletes the registrations older than `before` whose accounts are no longer inactive, or are of another program and stay.
 pub(super) async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<(), StoreError> {
     let delete = "DELETE FROM claims WHERE created_at < $1 AND NOT EXISTS \
-        (SELECT 1 FROM users u WHERE u.id = claims.user_id AND u.status = 'inactive')";
+        (SELECT 1 FROM users u JOIN user_profiles p ON p.user_id = u.id \
+        WHERE u.id = claims.user_id AND u.status = 'inactive' AND p.registered_elsewhere_at IS NULL)";
     Ok(with_conn!(tx.connection(), c => sqlx::query(delete).bind(before).execute(c).await.map(drop))?)
 }

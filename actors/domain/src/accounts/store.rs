@@ -17,7 +17,7 @@ macro_rules! select_user {
     ($more:literal, $rest:literal) => {
         concat!(
             "SELECT u.id, u.email, u.password, u.first_name, u.last_name, u.role, u.status, u.created_at, ",
-            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made",
+            "p.time_zone, p.language, p.verified_at, p.revision, p.claims_made, p.registered_elsewhere_at",
             $more,
             " FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id WHERE u.status <> 'erasing' AND ",
             $rest
@@ -43,6 +43,7 @@ pub(super) struct Row {
     verified_at: Option<Timestamp>,
     revision: Option<i64>,
     claims_made: Option<i32>,
+    registered_elsewhere_at: Option<Timestamp>,
 }
 
 /// A user with what stays in this module.
@@ -142,7 +143,7 @@ pub(super) async fn has_other_admin(tx: &mut Tx, id: UserId) -> Result<bool, Sto
     Ok(other.is_some())
 }
 
-/// Writes the user's row and bumps its revision.
+/// Writes the user's row and bumps its revision. An account without a profile was registered by another program.
 pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), StoreError> {
     let update =
         "UPDATE users SET first_name = $2, last_name = $3, role = $4, status = $5, password = $6 WHERE id = $1";
@@ -152,11 +153,12 @@ pub(super) async fn save(tx: &mut Tx, account: &mut Account) -> Result<(), Store
         .bind(user.id).bind(&user.first_name).bind(&user.last_name)
         .bind(user.role.as_str()).bind(user.status.as_str()).bind(password)
         .execute(c).await.map(drop))?;
-    let beside = "INSERT INTO user_profiles (user_id, revision, time_zone, language) VALUES ($1, 1, $2, $3) \
+    let beside = "INSERT INTO user_profiles (user_id, revision, time_zone, language, registered_elsewhere_at) \
+        VALUES ($1, 1, $2, $3, $4) \
         ON CONFLICT (user_id) DO UPDATE SET revision = user_profiles.revision + 1, \
         time_zone = excluded.time_zone, language = excluded.language RETURNING revision";
     let (revision,): (i64,) = with_conn!(tx.connection(), c => sqlx::query_as(beside)
-        .bind(user.id).bind(&user.time_zone).bind(&user.language).fetch_one(c).await)?;
+        .bind(user.id).bind(&user.time_zone).bind(&user.language).bind(user.created_at).fetch_one(c).await)?;
     account.user.revision = revision;
     Ok(())
 }
@@ -171,10 +173,10 @@ pub(super) async fn set_address(tx: &mut Tx, id: UserId, address: &Email) -> Res
     }
 }
 
-/// Whether the address of the account was never verified, and no admin activated the account.
+/// Whether this program registered the account, its address was never verified, and no admin activated it.
 pub(super) async fn is_never_verified(connection: Connection<'_>, id: UserId) -> Result<bool, StoreError> {
     let select = "SELECT count(*) FROM users u JOIN user_profiles p ON p.user_id = u.id \
-        WHERE u.id = $1 AND u.status = 'inactive' AND p.verified_at IS NULL";
+        WHERE u.id = $1 AND u.status = 'inactive' AND p.verified_at IS NULL AND p.registered_elsewhere_at IS NULL";
     let (found,): (i64,) = with_conn!(connection, c => sqlx::query_as(select).bind(id).fetch_one(c).await)?;
     Ok(found > 0)
 }

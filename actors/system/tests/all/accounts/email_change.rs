@@ -179,6 +179,23 @@ async fn an_account_of_the_earlier_program_that_was_set_back_to_inactive_keeps_i
     }
 }
 
+/// As the sweep, a new owner of the address does not end the account of another program.
+#[tokio::test]
+async fn an_inactive_account_of_another_program_keeps_its_address() {
+    for test in contexts().await {
+        let eve = insert_user(&test.db, "eve@example.org").await;
+        test.change(eve, UserChange { first_name: Some("Eve M.".into()), ..UserChange::default() })
+            .await
+            .expect("renames");
+        test.run(&format!("UPDATE users SET status = 'inactive' WHERE id = {eve}")).await;
+        let ada = test.logged_in(ADA).await;
+        test.request_email_change(ada.user.id, "eve@example.org", "phone").await.expect("is accepted");
+        let mail = test.mail("eve@example.org", 1).await;
+        assert!(mail.code().is_none(), "{mail:?}");
+        assert_eq!(test.id_of("eve@example.org").await, eve);
+    }
+}
+
 /// The earlier program may have stored an address in upper case.
 #[tokio::test]
 async fn an_address_in_another_case_is_taken_too() {

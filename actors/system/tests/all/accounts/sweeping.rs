@@ -70,3 +70,26 @@ async fn registrations_of_active_accounts_lapse_as_those_of_new_ones_do() {
         assert_eq!(test.users().await, 2);
     }
 }
+
+/// Another program may set any of its accounts back to `inactive`, and it recorded nowhere that the address was verified.
+#[tokio::test]
+async fn an_account_of_another_program_is_never_swept() {
+    for test in contexts().await {
+        let renamed = insert_user(&test.db, ADA).await;
+        test.change(renamed, UserChange { first_name: Some("Ada M.".into()), ..UserChange::default() })
+            .await
+            .expect("renames");
+        let registered_again = insert_user(&test.db, "eve@example.org").await;
+        test.run("UPDATE users SET status = 'inactive'").await;
+        test.register("eve@example.org", PASSWORD, "phone").await;
+        test.register("old@example.org", PASSWORD, "phone").await;
+        test.advance(60 * DAY);
+        test.sweep().await;
+        until("the account of this program is erased", async || test.users().await == 2).await;
+        for kept in [renamed, registered_again] {
+            assert_eq!(test.number(&format!("SELECT count(*) FROM users WHERE id = {kept}")).await, 1);
+        }
+        until("the lapsed registration is deleted", async || test.number("SELECT count(*) FROM claims").await == 0)
+            .await;
+    }
+}

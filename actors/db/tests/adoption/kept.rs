@@ -126,9 +126,9 @@ async fn what_operators_added_by_hand_stays() {
 #[tokio::test]
 async fn an_index_of_the_same_columns_takes_the_name_that_migrations_know() {
     let db = legacy_postgres("dj", "").await;
-    let oid = number(&db, "SELECT 'reminders_user_id_4ed82563'::regclass::oid").await;
+    let oid = number(&db, "SELECT 'facial_data_detection_id_ae1ca0ce'::regclass::oid").await;
     migrate(&db).await.expect("adopts");
-    assert_eq!(number(&db, "SELECT 'reminders_of_user'::regclass::oid").await, oid);
+    assert_eq!(number(&db, "SELECT 'facial_data_of_detection'::regclass::oid").await, oid);
 }
 
 #[tokio::test]

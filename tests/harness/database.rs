@@ -12,13 +12,14 @@ pub(crate) const RECORDED: [&str; 6] =
     ["emotion_detections", "detection_details", "facial_data", "voice_data", "wellness_suggestions", "feedback"];
 
 /// Tables whose rows come and go without a request, or follow from those of other tables.
-const VOLATILE: [&str; 10] = [
+const VOLATILE: [&str; 11] = [
     "codes",
     "comment_counts",
     "counters",
     "emotion_counts",
     "leases",
     "mail_intents",
+    "session_suggestions",
     "uncounted_sessions",
     "unlisted_suggestions",
     "user_count_changes",

@@ -60,7 +60,7 @@ async fn replace(db: &Database, renewed: Vec<(Row, String)>) -> Result<u64, Stor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::{sessions::session::SessionId, testing};
 
     #[tokio::test]
     async fn a_changed_or_locked_text_is_skipped() {
@@ -68,7 +68,7 @@ mod tests {
         for db in testing::databases().await {
             let ada = testing::user(&db, "ada@example.org").await;
             let mut tx = db.begin().await.expect("begins");
-            let (session,): (i64,) = with_conn!(tx.connection(), c =>
+            let (session,): (SessionId,) = with_conn!(tx.connection(), c =>
                 sqlx::query_as("INSERT INTO sessions (user_id, start_time) VALUES ($1, $2) RETURNING id")
                     .bind(ada).bind(faceofmind_base::Timestamp::from_micros(0)).fetch_one(c).await)
             .expect("inserts");

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use faceofmind_base::{Clock, Timestamp};
 use faceofmind_db::{Database, with_conn};
 use faceofmind_domain::sessions::{self, voice_aad};
-use faceofmind_model::{UserId, session::DetectionId};
+use faceofmind_model::{
+    UserId,
+    session::{DetectionId, SessionId},
+};
 use faceofmind_platform::{
     encryption::Keyring,
     idempotency::{ClaimResult, IdempotencyKey, StoredResponse, claim, store_response},
@@ -36,7 +39,7 @@ async fn store_voices(db: &Database, user: UserId, number: i64) {
     let mut tx = db.begin().await.expect("begins");
     let insert = "INSERT INTO sessions (user_id, start_time) VALUES ($1, $2) RETURNING id";
     let moment = Timestamp::from_micros(0);
-    let (session,): (i64,) =
+    let (session,): (SessionId,) =
         with_conn!(tx.connection(), c => sqlx::query_as(insert).bind(user).bind(moment).fetch_one(c).await)
             .expect("inserts");
     for number in 0..number {

@@ -103,7 +103,7 @@ mod tests {
              SELECT id, {user}, 'short', now(), now() FROM community_posts"
         );
         testing::fill(&db, &[&posts, &comments]).await;
-        let pages = async |skip| testing::pages_touched(&db, PAGE, &format!("{}, 6, {skip}", i64::MAX)).await;
+        let pages = async |skip| testing::pages_touched(&db, PAGE, &format!("{}, 6, {skip}", i32::MAX)).await;
         let (first, far_back) = (pages(0).await, pages(4990).await);
         // The posts before the offset take some 400 pages where PostgreSQL reads them too, and their comments would take 10,000.
         assert!(far_back < first + 1000, "{far_back} against {first}");

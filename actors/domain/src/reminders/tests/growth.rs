@@ -17,7 +17,7 @@ async fn a_page_and_the_first_due_reminder_are_found_by_index() {
     let schedules = "INSERT INTO reminder_schedules (reminder_id, due_at, told_at) \
          SELECT id, timestamptz '2031-03-04', CASE WHEN id % 2 = 0 THEN now() END FROM reminders";
     fill(&db, &[&reminders, schedules]).await;
-    let page = pages_touched(&db, store::LIST, &format!("{user}, {}, 6, 0", i64::MAX)).await;
+    let page = pages_touched(&db, store::LIST, &format!("{user}, {}, 6, 0", i32::MAX)).await;
     assert!(page < 10, "{page}");
     for now in ["2031-03-01", "2031-03-05"] {
         let due = pages_touched(&db, schedule::IS_ANY_DUE, &format!("'{now}'")).await;

@@ -20,7 +20,7 @@ async fn long_history(db: &Database) -> (i64, i64) {
                  SELECT id, (ARRAY['happy', 'sad', 'calm'])[1 + id % 3] FROM emotion_detections";
     fill(db, &[&sessions, detections, faces]).await;
     let mut reader = db.read_conn().await.expect("a connection");
-    let oldest = "SELECT min(id) FROM sessions";
+    let oldest = "SELECT min(id)::bigint FROM sessions";
     let oldest = with_conn!(reader.connection(), c => sqlx::query_scalar(oldest).fetch_one(c).await);
     (user, oldest.expect("sessions"))
 }

@@ -281,7 +281,8 @@ impl TestContext {
     /// Runs SQL with one id, and returns the id that it returns.
     async fn sql(&self, sql: &'static str, id: i64) -> i64 {
         let mut tx = self.db.begin().await.expect("begins");
-        let (returned,): (i64,) =
+        // An id of any table: a database of the predecessor may have integer keys.
+        let (UserId(returned),): (UserId,) =
             with_conn!(tx.connection(), c => sqlx::query_as(sql).bind(id).bind(self.clock.now()).fetch_one(c).await)
                 .expect("runs");
         tx.commit().await.expect("commits");

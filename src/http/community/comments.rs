@@ -75,7 +75,7 @@ request! {
     #[schema("CommentRequest", example = { "content": "A walk before dinner." })]
     struct CommentRequest {
         /// Not blank.
-        content: NonBlank<2000>,
+        content: NonBlank<10_000>,
     }
 }
 

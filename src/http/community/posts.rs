@@ -67,7 +67,7 @@ request! {
     #[schema("PostRequest", example = { "content": "What helps you to fall asleep?" })]
     struct PostRequest {
         /// Not blank.
-        content: NonBlank<5000>,
+        content: NonBlank<20_000>,
     }
 }
 

@@ -296,7 +296,15 @@ mod tests {
 
     #[test]
     fn other_databases_and_half_a_url_are_refused() {
-        for text in ["mysql://db/fom", "mysql+pymysql://db/fom", "postgresql+a b://db/fom", "data/fom.db", "sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro"] {
+        for text in [
+            "mysql://db/fom",
+            "mysql+pymysql://db/fom",
+            "postgresql+a b://db/fom",
+            "data/fom.db",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:a.db?mode=ro",
+        ] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text}");
         }
     }

@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     an_admin_is_created_with_a_password_from_standard_input,
     an_admin_is_not_created_twice_nor_with_a_bad_password,
     serve_prints_its_address_and_its_parts,
+    a_dotenv_file_is_read_and_named_in_the_log,
     a_log_that_is_not_read_delays_no_request,
     the_shipped_program_serves_in_production,
     sigterm_drains_running_requests,
@@ -84,6 +85,27 @@ async fn serve_prints_its_address_and_its_parts(app: &TestApp) {
     for line in exited.errors.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "without a terminal the log is JSON: {line}");
     }
+}
+
+async fn a_dotenv_file_is_read_and_named_in_the_log(app: &TestApp) {
+    app.stop().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "SMTP_PASSWORD=abcd efgh ijkl mnop\nSMTP_EMAIL=a@example.org\nPORT=1\nnonsense\n";
+    std::fs::write(folder.path().join(".env"), text).expect("written");
+    let environment = app.env.environment(&[("PORT", "0")]);
+    let environment: Vec<_> = environment.iter().filter(|(name, _)| !name.starts_with("SMTP_PASSWORD")).collect();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let program = Program::in_folder(folder.path(), &environment);
+    let serving = program.serve(&["serve"]).await;
+    let exited = serving.terminate().await;
+    let logged = |words: &str| exited.errors.lines().any(|line| line.contains(words));
+    assert!(logged("settings were read from .env") && logged("SMTP_PASSWORD"), "{}", exited.errors);
+    assert!(logged("line 4 (.env)") && logged("the line was skipped"), "{}", exited.errors);
+    assert!(logged("can be read by other users"), "{}", exited.errors);
+    assert!(!exited.errors.contains("abcd efgh") && !exited.output.contains("abcd efgh"));
+    let checked = program.run(&["config", "check"], "").await;
+    assert!(checked.output.lines().any(|line| line.starts_with("smtp_password = \"***\"") && line.ends_with("# .env")));
+    assert!(checked.output.lines().any(|line| line.starts_with("port = 0") && line.ends_with("# environment")));
 }
 
 /// Opens a connection, and makes one complete request on it.

@@ -12,6 +12,7 @@ tests_on_both_profiles! {
     every_invalid_detection_is_named_by_its_index_and_nothing_is_stored,
     an_emotion_is_stored_as_sent,
     voice_texts_are_stored_encrypted,
+    a_whole_consultation_is_stored_and_searched_to_its_end,
     a_text_about_suicide_is_answered_with_hotlines,
     an_ended_session_accepts_detections_from_before_its_end,
     the_session_of_another_user_accepts_no_detections,
@@ -347,4 +348,31 @@ async fn a_user_who_sent_the_daily_share_waits_and_others_do_not(app: &TestApp) 
     assert!(recorded >= 16, "{recorded}");
     detect(&eve, of_eve, json!(detections)).await.assert_status(201);
     ada.get(&format!("/sessions/{own}/history")).await.assert_status(200);
+}
+
+/// 900,000 bytes: nearly what a body may have.
+async fn a_whole_consultation_is_stored_and_searched_to_its_end(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let calm = "Und dann bin ich nach Hause gegangen. ".repeat(900_000 / 38);
+    let id = ada.start_session().await;
+    let plain = process(&ada, id, "calm", &calm).await.assert_status(200);
+    assert_eq!(plain.text_of("voice_content"), calm);
+    let alarming = format!("{calm} I want to kill myself");
+    let answered = process(&ada, id, "sad", &alarming).await.assert_status(200);
+    assert_ne!(answered.json["suggestions"], plain.json["suggestions"]);
+    assert!(answered.json["suggestions"].to_string().contains("findahelpline.com"), "{}", answered.json["suggestions"]);
+    let other = ada.start_session().await;
+    let detected = detect(&ada, other, json!([{ "emotion": "sad", "voice_content": alarming }])).await;
+    assert!(detected.assert_status(201).json["crisis"].is_object());
+    for (session, texts) in [(id, vec![&calm, &alarming]), (other, vec![&alarming])] {
+        let history = ada.get(&format!("/sessions/{session}/history")).await.assert_status(200);
+        let stored = history.json["emotion_detections"].as_array().expect("a list");
+        let stored: Vec<_> = stored.iter().map(|detection| detection["voice_data"]["content"].clone()).collect();
+        assert!(stored == texts.into_iter().map(|text| json!(text)).collect::<Vec<_>>(), "every text is whole");
+    }
+    let export = ada.get("/users/me/export").await.assert_status(200);
+    assert!(
+        export.text.contains(&alarming)
+            && export.json["emotion_detections"].as_array().is_some_and(|all| all.len() == 3)
+    );
 }

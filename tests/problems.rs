@@ -73,14 +73,18 @@ async fn expect_nothing_stored(app: &TestApp, ada: &Person, send: impl AsyncFn(M
     for (method, path) in calls_with_a_body(ada) {
         let response = send(method, &path).await;
         assert_eq!(response.status, status, "{} {}", response.to, response.text);
-        assert!(response.detail().len() > 10 && response.detail().ends_with('.'), "{}", response.detail());
+        assert!(response.detail().len() > 10, "{}", response.detail());
     }
     assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_body_that_is_not_json_is_rejected_and_stores_nothing(app: &TestApp) {
     let ada = app.verified("ada").await;
-    for broken in ["", "{", "{}{}", "nonsense", "{\"email\": }", "{'email': 'a@b.org'}", "[1,", "\u{feff}{}", "NaN"] {
+    for (method, path) in calls_with_a_body(&ada).into_iter().filter(|(_, path)| path != "/sessions/") {
+        let refused = ada.api(method, &path).body("").send().await.assert_status(422);
+        assert_eq!(refused.invalid_fields(), ["body"], "{path}");
+    }
+    for broken in ["{", "{}{}", "nonsense", "{\"email\": }", "{'email': 'a@b.org'}", "[1,", "\u{feff}{}", "NaN"] {
         let send = async |method, path: &str| ada.api(method, path).body(broken).send().await;
         expect_nothing_stored(app, &ada, send, 422).await;
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestApp, concurrently, snapshot, tests_on_both_profiles};
 
 tests_on_both_profiles! {
+    a_session_starts_without_a_body,
     a_session_is_started_read_and_ended,
     ending_twice_changes_nothing,
     sessions_are_listed_newest_first_in_pages,
@@ -248,4 +249,18 @@ async fn session_times_come_from_the_clock_of_the_service(app: &TestApp) {
     assert!(start >= before.to_jiff(), "{start}");
     let span = end.duration_since(start).as_secs();
     assert!((20 * 60..21 * 60).contains(&span), "{span} s");
+}
+
+async fn a_session_starts_without_a_body(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    let post = || ada.api(reqwest::Method::POST, "/sessions/");
+    for request in [post(), post().body(""), post().body_as("text/plain", ""), post().body("{}")] {
+        let started = request.send().await.assert_status(201);
+        assert_eq!((&started.json["user_id"], &started.json["end_time"]), (&json!(ada.id), &Value::Null));
+    }
+    let keyed = || post().header("idempotency-key", "once");
+    let first = keyed().send().await.assert_status(201);
+    assert_eq!(keyed().send().await.assert_status(201).json, first.json);
+    let refused = post().body("[]").send().await.assert_status(422);
+    assert_eq!(refused.detail(), "body: must be a JSON object");
 }

@@ -21,7 +21,8 @@ impl Command {
         let Self::Check = self;
         let (settings, effective) = Settings::load_with_sources(sources).map_err(WrongSettings)?;
         io::stdout().write_all(listing(&settings, &effective).as_bytes())?;
-        settings.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        let warnings = sources.warnings().into_iter().chain(settings.warnings());
+        warnings.for_each(|warning| eprintln!("warning: {warning}"));
         Ok(ExitCode::SUCCESS)
     }
 }

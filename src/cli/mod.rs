@@ -9,7 +9,13 @@ mod migrate;
 mod openapi;
 mod serve;
 
-use std::{env, error::Error, fmt, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    fmt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -38,8 +44,8 @@ struct Cli {
 const EXIT_CODES: &str = "\
 Without a command, faceofmind serves.
 
-Settings come from the built-in config/default.toml, the file given by --config, and the environment. A later source
-overrides an earlier one. `faceofmind config check` prints the effective settings.
+Settings come from the built-in config/default.toml, the file given by --config, the file .env in the working directory,
+and the environment. A later source overrides an earlier one. `faceofmind config check` prints the effective settings.
 
 Exit codes: 0 success, 1 failure, 2 wrong command line or setting, 70 an actor failed too often: restart the service.";
 
@@ -79,7 +85,8 @@ pub fn run() -> ExitCode {
 fn sources(config: Option<PathBuf>) -> ConfigSources {
     let built_in = ConfigSources::built_in();
     let files = config.iter().fold(built_in, |sources, path| sources.with_file(path));
-    files.with_environment(env::vars_os())
+    let dotenv = files.with_dotenv(Path::new("."), |name| env::var(name).ok());
+    dotenv.with_environment(env::vars_os())
 }
 
 impl Command {
@@ -99,9 +106,13 @@ impl Command {
 
 /// Loads the settings of a command and starts logging.
 fn init(sources: &ConfigSources) -> Result<Settings, Failure> {
-    let settings = Settings::load(sources).map_err(WrongSettings)?;
+    let (settings, effective) = Settings::load_with_sources(sources).map_err(WrongSettings)?;
     logging::init(&settings.service)?;
-    for warning in settings.warnings() {
+    let names = ConfigSources::names_in_dotenv(&effective);
+    if !names.is_empty() {
+        tracing::info!(names = names.join(", "), "settings were read from .env in the working directory");
+    }
+    for warning in sources.warnings().into_iter().chain(settings.warnings()) {
         tracing::warn!("{warning}");
     }
     Ok(settings)

@@ -20,7 +20,7 @@ use salvo::{
         schema::{OneOf, Schema},
     },
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::{
@@ -46,6 +46,43 @@ impl<T: BodySchema> Body<T> {
 }
 
 extractor!([T: BodySchema + Send] Body<T>);
+
+/// A JSON object that may be left out: a request without a body has an empty object.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: BodySchema> OptionalBody<T> {
+    async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
+        let is_absent = bytes(req, depot).await?.is_empty();
+        let object = if is_absent { Value::Object(Map::new()) } else { json(req, depot).await? };
+        read_object(object).map(Self)
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Body::<T>::document(components, operation);
+        if let Some(body) = operation.request_body.as_mut() {
+            body.required = Some(Required::False);
+        }
+    }
+}
+
+extractor!([T: BodySchema + Send] OptionalBody<T>);
+
+/// A [`Body`] of a call on which the app searches `detail` for the word "password": a 422 that would name a field of passwords there
+/// names its fields in `errors` only.
+pub struct BodyWithPassword<T>(pub T);
+
+impl<T: BodySchema> BodyWithPassword<T> {
+    async fn from_request(req: &mut Request, depot: &Depot) -> Result<Self, Problem> {
+        let body = Body::from_request(req, depot).await;
+        body.map(|Body(body)| Self(body)).map_err(|problem| problem.hide_fields("password"))
+    }
+
+    fn document(components: &mut Components, operation: &mut Operation) {
+        Body::<T>::document(components, operation);
+    }
+}
+
+extractor!([T: BodySchema + Send] BodyWithPassword<T>);
 
 /// Documents a body that is one object or a list of 1 to `max` of them.
 pub fn document_batch<T: BodySchema>(components: &mut Components, operation: &mut Operation, max: usize) {

@@ -1,7 +1,7 @@
 //! Every error of the API: its status, its type, and the text that a person reads. No other file has them, but for the messages about single
 //! fields, which stand with their validators.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use faceofmind_db::StoreError;
 use faceofmind_domain::{
@@ -28,6 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const STREAM_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// `Retry-After` when another export of the user is in progress.
 const EXPORT_RETRY_AFTER: Duration = Duration::from_secs(10);
+/// The fields that the `detail` of a 422 names. A list of 1,000 items may have thousands.
+const MAX_NAMED_FIELDS: usize = 10;
 
 /// Errors of the edge itself.
 impl Problem {
@@ -65,13 +67,12 @@ impl Problem {
         Self::new(ProblemType::BodyBrokenOff, "The body broke off before its end.")
     }
 
-    /// 422. `errors` names the fields; `detail` does not, because the app searches it for words.
+    /// 422. `errors` names the fields, and so does `detail`, the only text that the app shows.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = match errors.len() {
-            1 => Cow::Borrowed("1 field of the request is not valid."),
-            count => format!("{count} fields of the request are not valid.").into(),
-        };
-        Self::new(ProblemType::InvalidFields, detail).with_errors(errors)
+        let mut named: Vec<_> = errors.iter().take(MAX_NAMED_FIELDS).map(ToString::to_string).collect();
+        let unnamed = errors.len().saturating_sub(MAX_NAMED_FIELDS);
+        named.extend((unnamed > 0).then(|| format!("and {unnamed} more")));
+        Self::new(ProblemType::InvalidFields, named.join("; ")).with_errors(errors)
     }
 
     /// 401 for a request without a token.
@@ -111,8 +112,7 @@ impl Problem {
 
     /// 429, with the time until the next attempt is possible.
     pub fn too_many(retry_after: Duration) -> Self {
-        let detail = "Too many attempts. Please wait before you try again.";
-        Self::new(ProblemType::TooManyAttempts, detail).retry_after(retry_after)
+        Self::new(ProblemType::TooManyAttempts, "Too many attempts.").retry_after(retry_after)
     }
 
     /// 500. The log has the cause, under the id of the request.
@@ -194,7 +194,7 @@ impl From<AskError> for Problem {
                 Self::outcome_unknown()
             }
             AskError::OverShare(_) => {
-                let detail = "Too many requests of yours are waiting. Please try again shortly.";
+                let detail = "Too many requests of yours are waiting.";
                 Self::new(ProblemType::TooManyWaiting, detail).retry_after(RETRY_AFTER)
             }
             AskError::Busy(_) | AskError::Unavailable(_) | AskError::TimedOut(_) => {

@@ -196,7 +196,7 @@ fn register_shared(registry: &mut Registry, AppState { platform, histories, .. }
     for (name, help, number) in [
         ("reads_waiting", "Long reads that wait for a database connection", platform.reads.waiting()),
         ("text_searches_waiting", "Long texts that wait to be searched", crisis::waiting_searches()),
-        ("histories_open", "Long session histories that are being sent", histories.taken()),
+        ("histories_open", "Long session histories and lists that are being sent", histories.taken()),
         ("event_streams_open", "Event streams that are being read", platform.events.open_feeds()),
     ] {
         gauge(registry, name, help, count(number));

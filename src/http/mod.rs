@@ -26,6 +26,7 @@ mod fixed_page;
 pub mod header;
 mod helplines;
 pub mod idempotency;
+pub mod long_page;
 mod mail_link;
 pub mod metrics;
 pub mod openapi;

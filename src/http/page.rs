@@ -40,24 +40,30 @@ impl PageQuery {
 #[derive(Debug)]
 pub struct Page<T> {
     items: Vec<T>,
-    next: Option<String>,
+    limit: u32,
+    next: Option<i64>,
 }
 
 impl<T> Page<T> {
     /// The page of at most `limit` items. `next` is the key of its last item when another page follows.
     pub fn new(limit: u32, items: impl Iterator<Item = T>, next: Option<i64>) -> Self {
-        // A reference without a path resolves against the address that the client called, whatever a proxy does to paths.
-        let link = |key| format!("<?limit={limit}&after={}>; rel=\"next\"", Cursor::encode(key));
-        Self { items: items.collect(), next: next.map(link) }
+        Self { items: items.collect(), limit, next }
+    }
+}
+
+/// Adds `Link` when another page follows the item of that key.
+pub fn set_link(res: &mut Response, limit: u32, next: Option<i64>) {
+    // A reference without a path resolves against the address that the client called, whatever a proxy does to paths.
+    let link = |key| format!("<?limit={limit}&after={}>; rel=\"next\"", Cursor::encode(key));
+    if let Some(link) = next.and_then(|key| HeaderValue::try_from(link(key)).ok()) {
+        res.headers_mut().insert(LINK, link);
     }
 }
 
 #[async_trait]
 impl<T: Serialize + Send> Writer for Page<T> {
     async fn write(self, _req: &mut Request, _depot: &mut Depot, res: &mut Response) {
-        if let Some(link) = self.next.and_then(|link| HeaderValue::try_from(link).ok()) {
-            res.headers_mut().insert(LINK, link);
-        }
+        set_link(res, self.limit, self.next);
         res.render(Json(self.items));
     }
 }

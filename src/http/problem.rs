@@ -1,6 +1,6 @@
 //! The body of every error: RFC 9457 `application/problem+json`, with `detail` always a string. [`super::errors`] has the texts.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use salvo::{
     Depot, Request, Response, Writer, async_trait,
@@ -47,6 +47,15 @@ impl FieldError {
     }
 }
 
+/// The field without the place, as a person calls it, and what it must be: `email: is missing`, `3.emotion: is missing`.
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.loc.len() > 1 { &self.loc[1..] } else { &self.loc };
+        let name: Vec<_> = name.iter().map(ToString::to_string).collect();
+        write!(f, "{}: {}", name.join("."), self.msg)
+    }
+}
+
 /// One step of the path to a field: a name, or an index in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[salvo(schema(inline = true))]
@@ -56,6 +65,15 @@ pub enum Loc {
     Name(Cow<'static, str>),
     /// An index in a list, from 0.
     Index(usize),
+}
+
+impl fmt::Display for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
 }
 
 /// An error: RFC 9457 §3.1, extended by `errors` and `request_id`.
@@ -90,10 +108,25 @@ impl Problem {
         Self { status: kind.status(), kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
-    /// The same problem with `Retry-After`, rounded up to whole seconds.
+    /// The same problem with `Retry-After`, rounded up to whole seconds. A 429 also says it in `detail`.
     #[must_use]
-    pub fn retry_after(self, after: Duration) -> Self {
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            self.detail = format!("{} Please wait {}.", self.detail, wait(whole_seconds(after))).into();
+        }
         Self { retry_after: Some(after), ..self }
+    }
+
+    /// The same problem, whose `detail` names no field when it would hold this word.
+    #[must_use]
+    pub fn hide_fields(mut self, word: &str) -> Self {
+        if self.kind == ProblemType::InvalidFields && self.detail.contains(word) {
+            self.detail = match self.errors.len() {
+                1 => "1 field of the request is not valid.".into(),
+                count => format!("{count} fields of the request are not valid.").into(),
+            };
+        }
+        self
     }
 
     /// The same problem with these fields.
@@ -125,8 +158,7 @@ impl Problem {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
         }
     }
 
@@ -139,6 +171,29 @@ impl Problem {
             errors: self.errors,
             request_id: RequestId::of(depot).map(|id| id.as_str().to_owned()),
         }
+    }
+}
+
+/// Rounds up to whole seconds, at least 1.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+/// A time in the largest unit that rounds it up by little: seconds below a minute, minutes below an hour, hours up to two days, then days.
+fn wait(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let (unit, name) = match seconds {
+        0..MINUTE => (1, "second"),
+        // 59 minutes and a second are an hour, not 60 minutes.
+        _ if seconds <= HOUR - MINUTE => (MINUTE, "minute"),
+        _ if seconds <= 2 * DAY => (HOUR, "hour"),
+        _ => (DAY, "day"),
+    };
+    match seconds.div_ceil(unit) {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
     }
 }
 
@@ -258,8 +313,50 @@ mod tests {
     }
 
     #[test]
-    fn the_detail_of_a_422_names_no_field() {
-        let problem = Problem::invalid(vec![FieldError::new("body", "new_password", "is missing")]);
-        assert_eq!(problem.detail, "1 field of the request is not valid.");
+    fn the_detail_of_a_422_names_each_field_and_its_fault() {
+        let detail = |errors: &[FieldError]| Problem::invalid(errors.to_vec()).detail;
+        let in_list = FieldError {
+            loc: vec![Loc::Name("body".into()), Loc::Index(3), Loc::Name("emotion".into())],
+            msg: "must not be blank".into(),
+        };
+        let whole = FieldError { loc: vec![Loc::Name("body".into())], msg: "must be a JSON object".into() };
+        let errors = [FieldError::new("query", "limit", "must be a whole number"), in_list, whole];
+        assert_eq!(
+            detail(&errors),
+            "limit: must be a whole number; 3.emotion: must not be blank; body: must be a JSON object"
+        );
+        let many = vec![FieldError::new("body", "email", "is missing"); 12];
+        assert!(detail(&many).ends_with("email: is missing; and 2 more"));
+        assert_eq!(detail(&many).matches("email").count(), 10);
+    }
+
+    #[test]
+    fn fields_are_hidden_from_a_detail_that_the_app_searches() {
+        let hidden = |name: &'static str| {
+            Problem::invalid(vec![FieldError::new("body", name, "is missing")]).hide_fields("password").detail
+        };
+        assert_eq!(hidden("new_password"), "1 field of the request is not valid.");
+        assert_eq!(hidden("otp"), "otp: is missing");
+    }
+
+    #[test]
+    fn the_detail_of_a_429_says_how_long_to_wait() {
+        for (seconds, said) in [
+            (0.2, "1 second"),
+            (1.5, "2 seconds"),
+            (59.0, "59 seconds"),
+            (59.5, "1 minute"),
+            (61.0, "2 minutes"),
+            (3540.0, "59 minutes"),
+            (3541.0, "1 hour"),
+            (3601.0, "2 hours"),
+            (86_400.0, "24 hours"),
+            (172_801.0, "3 days"),
+        ] {
+            let problem = Problem::too_many(Duration::from_secs_f64(seconds));
+            assert_eq!(problem.detail, format!("Too many attempts. Please wait {said}."), "{seconds}");
+        }
+        let busy = Problem::unavailable(Duration::from_secs(1));
+        assert!(!busy.detail.contains("wait 1"), "a 503 promises no time: {}", busy.detail);
     }
 }

@@ -79,7 +79,7 @@ request! {
         "title": "Breathe", "description": "Ten times, slowly", "reminder_time": "2026-11-25", "is_active": true
     })]
     struct CreateReminderRequest {
-        title: NonBlank<200>,
+        title: NonBlank<255>,
         /// Empty by default.
         description: Text<0, 2000> = String::new(),
         /// Any date. A past date in the user's time zone never becomes due. Today is due at once if it is after 08:00.
@@ -133,7 +133,7 @@ request! {
     /// The fields to change.
     #[schema("UpdateReminderRequest", example = { "reminder_time": "2026-11-26" })]
     struct UpdateReminderRequest {
-        title: Option<NonBlank<200>>,
+        title: Option<NonBlank<255>>,
         /// May be empty.
         description: Option<Text<0, 2000>>,
         /// Any date. A past date in the user's time zone never becomes due. Today is due at once if it is after 08:00.

@@ -18,7 +18,7 @@ use super::{
     problem::Problem,
 };
 
-/// The most histories that are sent page by page at a time. Each holds a page.
+/// The most histories and lists that are sent page by page at a time. Each holds a page.
 const MAX_HISTORIES: usize = 256;
 const MAX_HISTORIES_OF_USER: usize = 8;
 
@@ -34,7 +34,7 @@ pub struct AppState {
     pub anonymous_calls: Limit,
     /// How much one user may send in a day.
     pub daily_share: DailyShare,
-    /// Histories that are sent page by page, and wait for their readers.
+    /// Histories and lists that are sent page by page, and wait for their readers.
     pub histories: ConcurrencyLimit,
     /// Whether the dependencies answer.
     pub probes: Probes<Dependencies>,

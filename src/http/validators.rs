@@ -19,7 +19,7 @@ mod number;
 mod text;
 
 pub use number::{Clamped, Fraction, Integer, Offset};
-pub use text::{EmailAddress, Name, NewPassword, NonBlank, OtpCode, Password, Secret, Text};
+pub use text::{EmailAddress, LongText, Name, NewPassword, NonBlank, OtpCode, Password, Secret, Text};
 
 /// What the client sent for one field.
 pub enum RawValue {

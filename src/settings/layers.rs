@@ -1,26 +1,39 @@
 //! The sources of values: the built-in file, a file, the environment and the command line. Nothing is validated here.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, fs, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use toml::Spanned;
 
-use super::error::SettingError;
+use super::{dotenv, error::SettingError};
 
 /// The built-in files and their paths in the repository.
 pub(super) const DEFAULT: (&str, &str) = ("config/default.toml", include_str!("../../config/default.toml"));
 pub(super) const PRODUCTION: (&str, &str) = ("config/production.toml", include_str!("../../config/production.toml"));
+
+/// The file of environment variables in the working directory.
+const DOTENV: &str = ".env";
 
 /// Layers of settings; a later layer overrides an earlier one. They hold secrets, so this type has no `Debug`.
 pub struct ConfigSources {
     pub(super) layers: Vec<Layer>,
     /// One error for each file that cannot be read.
     pub(super) unreadable: Vec<SettingError>,
+    /// The lines of the `.env` that were skipped, counted from 1.
+    pub(super) skipped_lines: Vec<usize>,
+    /// Whether other users of this machine can read the `.env`.
+    pub(super) is_exposed: bool,
 }
 
 impl ConfigSources {
     /// The defaults alone.
     pub fn built_in() -> Self {
-        let mut layers = Self { layers: Vec::new(), unreadable: Vec::new() };
+        let mut layers =
+            Self { layers: Vec::new(), unreadable: Vec::new(), skipped_lines: Vec::new(), is_exposed: false };
         layers.push_toml(Source::BuiltIn(DEFAULT.0), DEFAULT.1);
         layers
     }
@@ -45,6 +58,35 @@ impl ConfigSources {
     #[must_use]
     pub(crate) fn with_text(mut self, path: &Path, text: &str) -> Self {
         self.push_toml(Source::File(path.to_owned()), text);
+        self
+    }
+
+    /// Adds the file `.env` of that directory as the highest layer, if there is one. The process environment is not changed. `environment`
+    /// has its values, for `${NAME}` in the file.
+    #[must_use]
+    pub fn with_dotenv(mut self, directory: &Path, environment: impl Fn(&str) -> Option<String>) -> Self {
+        let path = directory.join(DOTENV);
+        // A Python environment is often a directory of that name.
+        if !path.is_file() {
+            return self;
+        }
+        match read_dotenv(&path) {
+            Ok((text, is_exposed)) => {
+                let read = dotenv::parse(&text, environment);
+                let entries = read.variables.into_iter().filter_map(|dotenv::Variable { name, value, line }| {
+                    Some((environment_key(name)?, Entry { raw: Raw::Text(value), line: Some(line) }))
+                });
+                self.layers.push(Layer { source: Source::DotEnv, entries: entries.collect() });
+                self.skipped_lines = read.malformed;
+                self.is_exposed = is_exposed;
+            }
+            Err(error) => self.unreadable.push(SettingError {
+                setting: DOTENV.to_owned(),
+                layer: "working directory".to_owned(),
+                problem: format!("the file cannot be read: {error}"),
+                remedy: "Make it UTF-8 text that this user may read, or remove it.".to_owned(),
+            }),
+        }
         self
     }
 
@@ -74,6 +116,14 @@ impl ConfigSources {
             Err(error) => self.unreadable.push(error),
         }
     }
+}
+
+/// The text of the file, and whether other users can read it.
+fn read_dotenv(path: &Path) -> io::Result<(String, bool)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    const READABLE_BY_OTHERS: u32 = 0o044;
+    let mode = fs::metadata(path)?.permissions().mode();
+    Ok((fs::read_to_string(path)?, mode & READABLE_BY_OTHERS != 0))
 }
 
 /// The key that an environment variable sets: its name in lower case. Only names in capitals set one.
@@ -150,6 +200,8 @@ pub enum Source {
     BuiltIn(&'static str),
     /// The file given by `--config`.
     File(PathBuf),
+    /// The file `.env` in the working directory.
+    DotEnv,
     /// The process environment.
     Environment,
     /// The command line.
@@ -161,7 +213,7 @@ impl Source {
     pub(super) fn name_of(&self, key: &str) -> String {
         match self {
             Self::BuiltIn(_) | Self::File(_) => key.to_owned(),
-            Self::Environment => key.to_ascii_uppercase(),
+            Self::DotEnv | Self::Environment => key.to_ascii_uppercase(),
             Self::CommandLine => format!("--{}", key.replace('_', "-")),
         }
     }
@@ -177,6 +229,7 @@ impl fmt::Display for Source {
         match self {
             Self::BuiltIn(path) => write!(f, "{path}, built in"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::DotEnv => f.write_str(DOTENV),
             Self::Environment => f.write_str("environment"),
             Self::CommandLine => f.write_str("command line"),
         }

@@ -3,13 +3,15 @@
 //! | file | content |
 //! |---|---|
 //! | `groups` | every setting |
-//! | `layers` | the sources of values: built-in files < `--config` < environment < command line |
+//! | `layers` | the sources of values: built-in files < `--config` < `.env` < environment < command line |
+//! | `dotenv` | reads the form of `.env` |
 //! | `reader`, `setting` | reads each value from the layers and collects all errors |
 //! | `checks` | checks that concern several settings |
 //! | `secrets` | the secrets, given or generated; the only part that writes to the disk |
 
 mod checks;
 mod data_keys;
+mod dotenv;
 mod error;
 mod groups;
 mod layers;
@@ -76,7 +78,11 @@ impl Settings {
         let production = reader::production_layer().map_err(|error| vec![error])?;
         let mut reader = ConfigReader::new(sources, &production);
         let settings = Self::assemble(&mut reader, hooks);
-        reader.finish(settings)
+        reader.finish(settings).map_err(|mut errors| {
+            // What is missing may stand in a line that was skipped.
+            errors.extend(sources.skipped_lines.iter().map(|line| skipped_line(*line)));
+            errors
+        })
     }
 
     /// Reads every group before it fails, so that all problems are reported together.
@@ -129,6 +135,31 @@ impl Settings {
     /// The servers and files that the service uses, passwords masked.
     pub fn summary(&self) -> Summary<'_> {
         Summary(self)
+    }
+}
+
+fn skipped_line(line: usize) -> SettingError {
+    SettingError {
+        setting: format!("line {line}"),
+        layer: Source::DotEnv.to_string(),
+        problem: "the line was skipped, because it is not NAME=value".to_owned(),
+        remedy: "Write NAME=value, with quotes around a value of several lines, or # before a comment.".to_owned(),
+    }
+}
+
+impl ConfigSources {
+    /// The names of the settings whose values come from `.env`.
+    pub fn names_in_dotenv(effective: &[Effective]) -> Vec<String> {
+        let in_dotenv = effective.iter().filter(|setting| setting.source == Source::DotEnv);
+        in_dotenv.map(|setting| Source::DotEnv.name_of(setting.key)).collect()
+    }
+
+    /// What is wrong with the `.env` and does not prevent the start, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let skipped = self.skipped_lines.iter().map(|line| skipped_line(*line).to_string());
+        let exposed =
+            self.is_exposed.then(|| ".env can be read by other users of this machine: `chmod 600 .env`".to_owned());
+        skipped.chain(exposed).collect()
     }
 }
 

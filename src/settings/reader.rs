@@ -128,9 +128,10 @@ pub(super) fn production_layer() -> Result<Layer, SettingError> {
     Layer::of_toml(Source::BuiltIn(PRODUCTION.0), PRODUCTION.1)
 }
 
-/// The value of `key` in `layer`. An empty environment variable is no value unless `allow_empty`.
+/// The value of `key` in `layer`. An empty environment variable is no value unless `allow_empty`, and so is one of `.env`.
 fn lookup<'l>(layer: &'l Layer, key: &str, allow_empty: bool) -> Option<&'l Entry> {
-    let unset = |entry: &Entry| layer.source == Source::Environment && entry.raw.is_blank() && !allow_empty;
+    let is_environment = matches!(layer.source, Source::DotEnv | Source::Environment);
+    let unset = |entry: &Entry| is_environment && entry.raw.is_blank() && !allow_empty;
     layer.entries.get(key).filter(|entry| !unset(entry))
 }
 

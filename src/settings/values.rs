@@ -1,6 +1,7 @@
 //! The types of settings and their parsers. An error continues a sentence that begins with the value: "is not …".
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -116,10 +117,22 @@ impl DatabaseUrl {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix("sqlite:") {
             Some(path) => sqlite_path(path.strip_prefix("//").unwrap_or(path)).map(Self::Sqlite),
-            // SQLAlchemy, which the predecessor used, names its driver in the scheme.
-            None => SecretUrl::parse(&text.replacen("+psycopg2://", "://", 1), &["postgres", "postgresql"])
-                .map(Self::Postgres),
+            None => SecretUrl::parse(&without_driver(text), &["postgres", "postgresql"]).map(Self::Postgres),
         }
+    }
+}
+
+/// SQLAlchemy, which the predecessor used, names its driver in the scheme: `postgresql+psycopg://`.
+fn without_driver(url: &str) -> Cow<'_, str> {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| Some((scheme.split_once('+')?, rest)));
+    match parts {
+        Some(((scheme, driver), rest))
+            if scheme.to_ascii_lowercase().starts_with("postgres")
+                && driver.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') =>
+        {
+            Cow::Owned(format!("{scheme}://{rest}"))
+        }
+        _ => Cow::Borrowed(url),
     }
 }
 
@@ -253,10 +266,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_predecessors_database_url_is_accepted() {
-        let parsed = DatabaseUrl::parse("postgresql+psycopg2://fom:pw@db/fom").expect("its documented form");
-        let DatabaseUrl::Postgres(url) = parsed else { panic!("not PostgreSQL: {parsed:?}") };
-        assert_eq!(url.expose(), "postgresql://fom:pw@db/fom");
+    fn the_predecessors_database_url_is_accepted_with_any_driver() {
+        for (given, read) in [
+            ("postgresql+psycopg2://fom:pw@db/fom", "postgresql://fom:pw@db/fom"),
+            ("postgresql+psycopg://fom:pw@db/fom", "postgresql://fom:pw@db/fom"),
+            ("postgresql+psycopg_async://fom:pw@db/fom", "postgresql://fom:pw@db/fom"),
+            ("postgresql+asyncpg://fom:a+b@db/fom", "postgresql://fom:a+b@db/fom"),
+            ("postgres+pg8000://fom:pw@db/fom?options=a+b://c", "postgres://fom:pw@db/fom?options=a+b://c"),
+            ("postgresql://fom:a+b@db/fom", "postgresql://fom:a+b@db/fom"),
+        ] {
+            let parsed = DatabaseUrl::parse(given).expect(given);
+            let DatabaseUrl::Postgres(url) = parsed else { panic!("not PostgreSQL: {parsed:?}") };
+            assert_eq!(url.expose(), read);
+        }
     }
 
     #[test]
@@ -274,7 +296,15 @@ mod tests {
 
     #[test]
     fn other_databases_and_half_a_url_are_refused() {
-        for text in ["mysql://db/fom", "data/fom.db", "sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro"] {
+        for text in [
+            "mysql://db/fom",
+            "mysql+pymysql://db/fom",
+            "postgresql+a b://db/fom",
+            "data/fom.db",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:a.db?mode=ro",
+        ] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text}");
         }
     }

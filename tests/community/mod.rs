@@ -16,6 +16,7 @@ tests_on_both_profiles! {
     reading_and_writing_need_a_token,
     every_invalid_field_is_named_and_nothing_is_stored,
     texts_are_stored_as_sent_up_to_their_maximum_length,
+    a_list_without_a_limit_has_a_thousand_items_and_links_to_the_rest,
 }
 
 const CONTENT: &str = "What helps you to fall asleep?";
@@ -263,10 +264,48 @@ async fn every_invalid_field_is_named_and_nothing_is_stored(app: &TestApp) {
 
 async fn texts_are_stored_as_sent_up_to_their_maximum_length(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let post = ada.publish(&"é".repeat(5000)).await;
-    ada.comment(post, &"語".repeat(2000)).await;
+    let post = ada.publish(&"é".repeat(20_000)).await;
+    ada.comment(post, &"語".repeat(10_000)).await;
     ada.comment(post, "  two lines,\n'quoted' \u{1F600}  ").await;
     let comments = ada.get(&comments_of(post)).await.assert_status(200);
-    assert_eq!(each(&comments, "content"), [json!("  two lines,\n'quoted' \u{1F600}  "), json!("語".repeat(2000))]);
-    assert_eq!(ada.get(&format!("/posts/{post}")).await.assert_status(200).text_of("content"), "é".repeat(5000));
+    assert_eq!(each(&comments, "content"), [json!("  two lines,\n'quoted' \u{1F600}  "), json!("語".repeat(10_000))]);
+    assert_eq!(ada.get(&format!("/posts/{post}")).await.assert_status(200).text_of("content"), "é".repeat(20_000));
+    for (path, max) in [("/posts/".to_owned(), 20_000), (comments_of(post), 10_000)] {
+        let refused = ada.post(&path, json!({ "content": "é".repeat(max + 1) })).await.assert_status(422);
+        assert_eq!(refused.detail(), format!("content: must have 1 to {max} characters"));
+    }
+}
+
+/// Adds texts of that user that get the ids 1 to `count`.
+async fn fill(app: &TestApp, ada: &Person, table: &str, (parent, parent_id): (&str, &str), count: usize) {
+    let user = ada.id;
+    app.execute(&format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+         INSERT INTO {table} (id, user_id{parent}, content, created_at, updated_at) \
+         SELECT n, {user}{parent_id}, 'text no. ' || n, (SELECT created_at FROM users WHERE id = {user}), \
+         (SELECT created_at FROM users WHERE id = {user}) FROM numbers"
+    ))
+    .await;
+}
+
+async fn a_list_without_a_limit_has_a_thousand_items_and_links_to_the_rest(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    fill(app, &ada, "community_posts", ("", ""), 1100).await;
+    fill(app, &ada, "community_comments", (", post_id", ", 7"), 1100).await;
+    for path in ["/posts/".to_owned(), comments_of(7)] {
+        let all = ada.get(&path).await.assert_status(200);
+        let newest_first = |from: i64, to: i64| (to..=from).rev().map(Value::from).collect::<Vec<_>>();
+        assert_eq!(each(&all, "id"), newest_first(1100, 101), "{path}");
+        assert_eq!(all.json[999]["content"], "text no. 101");
+        let rest = ada.get(&format!("{path}{}", next(&all).expect("a link"))).await.assert_status(200);
+        assert_eq!((each(&rest, "id"), rest.header("link")), (newest_first(100, 1), ""), "{path}");
+        let some = ada.get(&format!("{path}?limit=70&skip=5")).await.assert_status(200);
+        assert_eq!(each(&some, "id"), newest_first(1095, 1026), "{path}");
+        let following = ada.get(&format!("{path}{}", next(&some).expect("a link"))).await.assert_status(200);
+        assert_eq!(each(&following, "id")[0], 1025, "{path}");
+        let clamped = ada.get(&format!("{path}?limit=5000&skip=1")).await.assert_status(200);
+        assert_eq!(each(&clamped, "id"), newest_first(1099, 100), "{path}");
+        let to_the_end = ada.get(&format!("{path}?skip=1000")).await.assert_status(200);
+        assert_eq!((each(&to_the_end, "id"), to_the_end.header("link")), (newest_first(100, 1), ""), "{path}");
+    }
 }

@@ -16,6 +16,8 @@ use tokio::{
 use super::{test_env::TestEnv, wait::DEADLINE};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_faceofmind");
+/// Cargo's folder for the files of tests.
+const EMPTY_FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The program with its environment variables, not yet started.
 pub(crate) struct Program {
@@ -88,7 +90,8 @@ impl Program {
     pub(crate) fn start(&self, arguments: &[&str]) -> RunningProgram {
         let mut command = self.command();
         command.args(arguments).env_clear().envs(self.environment.iter().cloned());
-        command.current_dir(self.folder.as_deref().unwrap_or(Path::new(".")));
+        // A `.env` that lies in the repository is no business of a test.
+        command.current_dir(self.folder.as_deref().unwrap_or(Path::new(EMPTY_FOLDER)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program was built");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();

@@ -139,7 +139,7 @@ async fn every_invalid_field_of_a_reminder_is_named_and_nothing_is_stored(app: &
 
 async fn a_title_and_a_description_may_be_long(app: &TestApp) {
     let ada = app.verified("ada").await;
-    let body = json!({ "title": "é".repeat(200), "description": "é".repeat(2000), "reminder_time": "9999-12-31" });
+    let body = json!({ "title": "é".repeat(255), "description": "é".repeat(2000), "reminder_time": "9999-12-31" });
     let created = ada.post("/reminders/", body.clone()).await.assert_status(201);
     for field in ["title", "description", "reminder_time"] {
         assert_eq!(created.json[field], body[field]);

@@ -9,6 +9,7 @@ tests_on_both_profiles! {
     an_admin_deactivates_and_suspends,
     a_deactivation_or_suspension_ends_every_login_at_once,
     only_accounts_with_the_role_user_are_deactivated,
+    an_account_of_any_role_is_suspended,
     users_cannot_deactivate_or_suspend_others,
 }
 
@@ -69,6 +70,19 @@ async fn only_accounts_with_the_role_user_are_deactivated(app: &TestApp) {
     ada.patch(&format!("/users/{}/deactivate", ada.id)).await.assert_status(403);
     admin.patch(&format!("/users/{}/deactivate", other.id)).await.assert_status(403);
     assert!(ada.is_logged_in().await && other.is_logged_in().await);
+}
+
+async fn an_account_of_any_role_is_suspended(app: &TestApp) {
+    let (admin, other, ada) = (app.admin().await, app.admin().await, app.verified("ada").await);
+    admin.put(&format!("/users/{}", ada.id), json!({ "role": "professional" })).await.assert_status(200);
+    for person in [&ada, &other] {
+        let suspended = admin.patch(&format!("/users/{}/suspend", person.id)).await.assert_status(200);
+        assert_eq!(suspended.json["user"]["status"], "suspended");
+        assert!(!person.is_logged_in().await);
+    }
+    let refused = admin.patch(&format!("/users/{}/suspend", admin.id)).await.assert_status(409);
+    assert_eq!(refused.kind(), "last-admin");
+    assert!(admin.is_logged_in().await);
 }
 
 async fn users_cannot_deactivate_or_suspend_others(app: &TestApp) {

@@ -105,7 +105,7 @@ async fn every_invalid_field_of_a_change_is_named(app: &TestApp) {
     let all = ["body.first_name", "body.language", "body.last_name", "body.time_zone"];
     for body in [
         json!({ "first_name": 7, "last_name": [], "time_zone": {}, "language": true }),
-        json!({ "first_name": "", "last_name": "x".repeat(101), "time_zone": "Mars/Olympus", "language": "<en>" }),
+        json!({ "first_name": "", "last_name": "x".repeat(151), "time_zone": "Mars/Olympus", "language": "<en>" }),
         json!({ "first_name": "\0", "last_name": "\0", "time_zone": "\0", "language": "\0" }),
     ] {
         let bad = update(&ada, &ada, body.clone()).await.assert_status(422);

@@ -30,6 +30,11 @@ impl<Id> PageRequest<Id> {
         i64::from(self.limit.max(1)) + 1
     }
 
+    /// The number of rows before the last one of the page.
+    pub fn offset_of_last(&self) -> i64 {
+        i64::from(self.skip) + i64::from(self.limit.max(1)) - 1
+    }
+
     /// Makes the page from [that many rows](Self::rows). `id` tells the id of a row.
     pub fn page<T>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> Id) -> Page<T, Id> {
         let limit = self.limit.max(1) as usize;

@@ -140,9 +140,9 @@ pub struct User {
     pub id: UserId,
     /// The unique e-mail address.
     pub email: Email,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub first_name: String,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub last_name: String,
     /// What the user may do.
     pub role: Role,
@@ -161,9 +161,9 @@ pub struct User {
 /// A change to a user. A field that is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub first_name: Option<String>,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub last_name: Option<String>,
     /// IANA name.
     pub time_zone: Option<String>,

@@ -4,7 +4,7 @@ use faceofmind_domain::accounts::{ChangePassword, RequestPasswordReset, ResetPas
 use salvo::{Router, Writer, oapi::endpoint, writing::Json};
 
 use crate::http::{
-    body::Body,
+    body::{Body, BodyWithPassword},
     caller::{Anonymous, Caller, Uncounted},
     fields::request,
     problem::Problem,
@@ -62,7 +62,7 @@ request! {
 async fn reset_password(
     state: State<AppState>,
     client: Uncounted,
-    body: Body<ResetPasswordRequest>,
+    body: BodyWithPassword<ResetPasswordRequest>,
 ) -> Result<Json<MessageBody>, Problem> {
     let ResetPasswordRequest { email, otp: code, new_password } = body.0;
     let context = client.count_unless_link(&state, &code).await?;

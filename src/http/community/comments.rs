@@ -1,8 +1,12 @@
 //! Comments under a post.
 
 use faceofmind_base::Timestamp;
-use faceofmind_domain::community::{Comment, CreateComment, DeleteComment, ListComments, UpdateComment};
-use faceofmind_model::{CommentId, PostId};
+use faceofmind_domain::community::{
+    Comment, Community, CreateComment, DeleteComment, FindCommentsPageEnd, ListComments, UpdateComment,
+};
+use faceofmind_model::{CommentId, Page as Rows, PostId, UserId};
+use faceofmind_runtime::Handle;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -17,7 +21,8 @@ use crate::http::{
     fields::request,
     helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
-    page::{Page, PageQuery},
+    long_page::{LongList, LongPage, LongPageQuery},
+    page::PageQuery,
     path::PathId,
     problem::Problem,
     query::Query,
@@ -75,22 +80,55 @@ request! {
     #[schema("CommentRequest", example = { "content": "A walk before dinner." })]
     struct CommentRequest {
         /// Not blank.
-        content: NonBlank<2000>,
+        content: NonBlank<10_000>,
     }
 }
 
 /// Lists the comments under a post, newest first.
-#[endpoint(operation_id = "comments_list", responses((status_code = 404, description = "There is no such post")))]
+///
+/// A long list is sent while it is read. An incomplete transfer must be started again.
+#[endpoint(operation_id = "comments_list", responses(
+    (status_code = 404, description = "There is no such post"),
+    (status_code = 429, description = "As many long lists are being sent as one user may receive at a time")
+))]
 async fn list(
     state: State<AppState>,
     caller: Caller,
     id: PathId,
-    query: Query<PageQuery>,
-) -> Result<Page<CommentView>, Problem> {
-    let limit = query.0.limit;
-    let message = ListComments { post: PostId(id.0), page: query.0.request(caller.user.id, CommentId) };
-    let page = state.modules.community.ask(message).await?;
-    Ok(Page::new(limit, page.results.into_iter().map(CommentView::from), page.next.map(|id| id.0)))
+    query: Query<LongPageQuery>,
+) -> Result<LongPage<Comments>, Problem> {
+    let (community, reader, post) = (state.modules.community.clone(), caller.user.id, PostId(id.0));
+    LongPage::read(&state, reader, query.0, Comments { community, reader, post }).await
+}
+
+/// The comments under a post.
+struct Comments {
+    community: Handle<Community>,
+    reader: UserId,
+    post: PostId,
+}
+
+impl LongList for Comments {
+    type Item = Comment;
+    type View = CommentView;
+
+    fn key(comment: &Comment) -> i64 {
+        comment.id.0
+    }
+
+    fn read(&self, page: PageQuery) -> BoxFuture<'_, Result<Rows<Comment, i64>, Problem>> {
+        let message = ListComments { post: self.post, page: page.request(self.reader, CommentId) };
+        let read = async {
+            let page = self.community.ask(message).await?;
+            Ok(Rows { results: page.results, next: page.next.map(|id| id.0) })
+        };
+        read.boxed()
+    }
+
+    fn find_end(&self, page: PageQuery) -> BoxFuture<'_, Result<Option<i64>, Problem>> {
+        let message = FindCommentsPageEnd { post: self.post, page: page.request(self.reader, CommentId) };
+        async { Ok(self.community.ask(message).await?.map(|id| id.0)) }.boxed()
+    }
 }
 
 /// Adds a comment to a post.

@@ -1,8 +1,12 @@
 //! Posts.
 
 use faceofmind_base::Timestamp;
-use faceofmind_domain::community::{CreatePost, DeletePost, GetPost, ListPosts, Post, UpdatePost};
-use faceofmind_model::PostId;
+use faceofmind_domain::community::{
+    Community, CreatePost, DeletePost, FindPostsPageEnd, GetPost, ListPosts, Post, UpdatePost,
+};
+use faceofmind_model::{Page as Rows, PostId, UserId};
+use faceofmind_runtime::Handle;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use salvo::{
     Router, Writer,
     oapi::{ToSchema, endpoint},
@@ -17,7 +21,8 @@ use crate::http::{
     fields::request,
     helplines::{RequestLocale, helplines},
     idempotency::Idempotency,
-    page::{Page, PageQuery},
+    long_page::{LongList, LongPage, LongPageQuery},
+    page::PageQuery,
     path::PathId,
     problem::Problem,
     query::Query,
@@ -37,7 +42,7 @@ pub(super) fn router() -> Router {
     "id": 5, "user_id": 7, "content": "What helps you to fall asleep?", "created_at": "2026-11-23T08:00:00+00:00",
     "updated_at": "2026-11-23T08:00:00+00:00", "comment_count": 2
 })))]
-struct PostView {
+pub(super) struct PostView {
     id: i64,
     /// The id of the author.
     user_id: i64,
@@ -67,20 +72,52 @@ request! {
     #[schema("PostRequest", example = { "content": "What helps you to fall asleep?" })]
     struct PostRequest {
         /// Not blank.
-        content: NonBlank<5000>,
+        content: NonBlank<20_000>,
     }
 }
 
 /// Lists all posts, newest first, each with the number of its comments.
-#[endpoint(operation_id = "posts_list")]
+///
+/// A long list is sent while it is read. An incomplete transfer must be started again.
+#[endpoint(operation_id = "posts_list", responses(
+    (status_code = 429, description = "As many long lists are being sent as one user may receive at a time")
+))]
 pub(super) async fn list(
     state: State<AppState>,
     caller: Caller,
-    query: Query<PageQuery>,
-) -> Result<Page<PostView>, Problem> {
-    let limit = query.0.limit;
-    let page = state.modules.community.ask(ListPosts(query.0.request(caller.user.id, PostId))).await?;
-    Ok(Page::new(limit, page.results.into_iter().map(PostView::from), page.next.map(|id| id.0)))
+    query: Query<LongPageQuery>,
+) -> Result<LongPage<Posts>, Problem> {
+    let (community, reader) = (state.modules.community.clone(), caller.user.id);
+    LongPage::read(&state, reader, query.0, Posts { community, reader }).await
+}
+
+/// All posts.
+pub(super) struct Posts {
+    community: Handle<Community>,
+    reader: UserId,
+}
+
+impl LongList for Posts {
+    type Item = Post;
+    type View = PostView;
+
+    fn key(post: &Post) -> i64 {
+        post.id.0
+    }
+
+    fn read(&self, page: PageQuery) -> BoxFuture<'_, Result<Rows<Post, i64>, Problem>> {
+        let message = ListPosts(page.request(self.reader, PostId));
+        let read = async {
+            let page = self.community.ask(message).await?;
+            Ok(Rows { results: page.results, next: page.next.map(|id| id.0) })
+        };
+        read.boxed()
+    }
+
+    fn find_end(&self, page: PageQuery) -> BoxFuture<'_, Result<Option<i64>, Problem>> {
+        let message = FindPostsPageEnd(page.request(self.reader, PostId));
+        async { Ok(self.community.ask(message).await?.map(|id| id.0)) }.boxed()
+    }
 }
 
 /// Publishes a post, which every user can read.

@@ -24,7 +24,7 @@ use crate::http::{
     problem::Problem,
     responses::{IdempotentResponse, respond},
     state::{AppState, State},
-    validators::{Fraction, NonBlank, Rfc3339, Text},
+    validators::{Fraction, LongText, NonBlank, Rfc3339},
 };
 
 pub(super) fn router() -> Router {
@@ -39,8 +39,8 @@ request! {
     struct ProcessEmotionRequest {
         /// Free text. The history and the charts compare it in lower case.
         emotion: NonBlank<64>,
-        /// May be empty.
-        voice_content: Text<0, 10_000>,
+        /// What the user said, up to a whole consultation. May be empty. Its bound is that of the body: 1 MiB by default.
+        voice_content: LongText,
     }
 }
 
@@ -54,8 +54,8 @@ request! {
         emotion: NonBlank<64>,
         /// The confidence of the client, from 0 to 1.
         confidence: Option<Fraction>,
-        /// What the user said.
-        voice_content: Option<Text<0, 10_000>>,
+        /// What the user said, up to a whole consultation. Its bound is that of the body: 1 MiB by default.
+        voice_content: Option<LongText>,
         /// The time of the detection, by default the time of the request. Not before 2000, and at most five minutes in
         /// the future.
         timestamp: Option<Rfc3339>,

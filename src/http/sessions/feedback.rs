@@ -31,7 +31,7 @@ request! {
     #[schema("FeedbackRequest", example = { "comment": "It helped me to sleep.", "rating": 4 })]
     struct FeedbackRequest {
         /// May be empty.
-        comment: Text<0, 2000>,
+        comment: Text<0, 20_000>,
         rating: Integer<1, 5>,
     }
 }

@@ -13,7 +13,7 @@ use salvo::{
 use serde::Serialize;
 
 use crate::http::{
-    body::Body,
+    body::OptionalBody,
     caller::Caller,
     cursor::Cursor,
     fields::request,
@@ -77,7 +77,7 @@ impl From<Session> for SessionView {
 }
 
 request! {
-    /// An empty object.
+    /// An empty object, or no body.
     #[schema("StartSessionRequest", example = {})]
     struct StartSessionRequest {}
 }
@@ -88,7 +88,7 @@ async fn start(
     state: State<AppState>,
     caller: Caller,
     key: Idempotency,
-    _body: Body<StartSessionRequest>,
+    _body: OptionalBody<StartSessionRequest>,
 ) -> Result<IdempotentResponse<SessionView>, Problem> {
     let message = StartSession { context: context(&caller, key), respond: respond::<_, SessionView, 201> };
     Ok(state.modules.sessions.ask(message).await?.into())

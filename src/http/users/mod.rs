@@ -274,9 +274,12 @@ async fn deactivate(state: State<AppState>, caller: Caller, id: PathId) -> Resul
     Ok(UserMessage::json("User deactivated successfully", &user))
 }
 
-/// Suspends an account with the role `user` and ends its logins.
-#[endpoint(operation_id = "users_suspend", responses((status_code = 404, description = "There is no such user")))]
+/// Suspends an account of any role and ends its logins.
+#[endpoint(operation_id = "users_suspend", responses(
+    (status_code = 404, description = "There is no such user"),
+    (status_code = 409, description = "The last active admin")
+))]
 async fn suspend(state: State<AppState>, admin: Admin, id: PathId) -> Result<Json<UserMessage>, Problem> {
-    let user = state.modules.accounts.ask(set_status(id, Status::Suspended, true, admin.0.origin())).await?;
+    let user = state.modules.accounts.ask(set_status(id, Status::Suspended, false, admin.0.origin())).await?;
     Ok(UserMessage::json("User suspended successfully", &user))
 }

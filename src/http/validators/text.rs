@@ -33,6 +33,21 @@ fn text(min: usize, max: usize) -> Object {
     if min > 0 { object.min_length(min) } else { object }
 }
 
+/// Text without NUL that is as long as the body may be (`BODY_LIMIT_BYTES`). It may be empty.
+pub struct LongText;
+
+impl FieldType for LongText {
+    type Value = String;
+
+    fn read(raw: RawValue) -> Result<String, ErrorMessage> {
+        Text::<0, { usize::MAX }>::read(raw)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(BasicType::String).pattern(WITHOUT_NUL).into()
+    }
+}
+
 /// Patterns for the OpenAPI document (ECMA-262). They allow a text of invisible characters other than white space, which is refused.
 const WITHOUT_NUL: &str = r"^[^\x00]*$";
 const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
@@ -109,14 +124,16 @@ impl FieldType for EmailAddress {
     }
 }
 
-/// A person's name: 1 to 100 characters, trimmed, without control characters.
+/// A person's name: 1 to 150 characters, trimmed, without control characters.
 pub struct Name;
+
+const MAX_NAME: usize = 150;
 
 impl FieldType for Name {
     type Value = String;
 
     fn read(raw: RawValue) -> Result<String, ErrorMessage> {
-        let name = Text::<1, 100>::read(raw)?.trim().to_owned();
+        let name = Text::<1, MAX_NAME>::read(raw)?.trim().to_owned();
         match name.chars().any(char::is_control) {
             true => Err("must not contain control characters".into()),
             false if !is_visible(&name) => Err("must not be blank".into()),
@@ -125,6 +142,6 @@ impl FieldType for Name {
     }
 
     fn schema() -> RefOr<Schema> {
-        text(1, 100).pattern(NAME).into()
+        text(1, MAX_NAME).pattern(NAME).into()
     }
 }

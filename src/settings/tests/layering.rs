@@ -82,3 +82,58 @@ fn each_value_has_the_source_it_came_from() {
     assert_eq!(*source("host"), Source::Environment);
     assert_eq!(*source("data_dir"), Source::BuiltIn("config/default.toml"));
 }
+
+/// A directory with a `.env` of that text and mode.
+fn with_dotenv(text: &str, mode: u32) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().join(".env");
+    std::fs::write(&path, text).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+    dir
+}
+
+#[test]
+fn a_dotenv_file_stands_between_the_file_and_the_environment() {
+    let dir = with_dotenv("PORT=9002\nSMTP_PORT=26\nDRAIN_SECONDS=\nPATH=/x\nhost=0.0.0.0\n", 0o600);
+    let sources = file("port = 9001\ndrain_seconds = 7\nmail_from_name = \"Ours\"").with_dotenv(dir.path(), |_| None);
+    let sources = sources.with_environment([("SMTP_PORT", "27")]);
+    let (settings, effective) = Settings::load_with_sources(&sources).expect("good settings");
+    assert_eq!((settings.http.port, settings.mail.port, settings.mail.from_name.as_str()), (9002, 27, "Ours"));
+    assert_eq!(settings.http.drain.as_secs(), 7, "an empty one counts as not set");
+    assert_eq!(settings.http.host.to_string(), "127.0.0.1", "only names in capitals set one");
+    assert_eq!(ConfigSources::names_in_dotenv(&effective), ["PORT"]);
+    assert!(sources.warnings().is_empty(), "{:?}", sources.warnings());
+}
+
+#[test]
+fn a_dotenv_file_that_others_can_read_and_its_malformed_lines_are_named_without_values() {
+    let dir = with_dotenv("SMTP_PASSWORD hunter2\nPORT=9002\n", 0o640);
+    let sources = ConfigSources::built_in().with_dotenv(dir.path(), |_| None);
+    assert_eq!(Settings::load(&sources).expect("good settings").http.port, 9002);
+    let warnings = sources.warnings().join("\n");
+    assert!(warnings.contains("line 1 (.env)") && warnings.contains("chmod 600 .env"), "{warnings}");
+    let wrong = sources.with_environment([("FACEOFMIND_ENV", "production")]);
+    let errors = errors_of(Settings::load(&wrong));
+    assert!(errors.contains("JWT_SECRET_TOKEN (not given)") && errors.contains("line 1 (.env)"), "{errors}");
+    assert!(!errors.contains("hunter2") && !warnings.contains("hunter2"));
+}
+
+#[test]
+fn an_invalid_value_of_a_dotenv_file_is_named_by_its_line() {
+    let dir = with_dotenv("# ports\nPORT=many\n", 0o600);
+    let errors = errors_of(Settings::load(&ConfigSources::built_in().with_dotenv(dir.path(), |_| None)));
+    assert!(errors.contains("PORT (.env, line 2): `many` is not a whole number"), "{errors}");
+}
+
+#[test]
+fn a_directory_called_dotenv_is_ignored_and_a_file_that_is_not_text_is_not() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    assert!(Settings::load(&ConfigSources::built_in().with_dotenv(dir.path(), |_| None)).is_ok());
+    std::fs::create_dir(dir.path().join(".env")).expect("created");
+    assert!(Settings::load(&ConfigSources::built_in().with_dotenv(dir.path(), |_| None)).is_ok());
+    std::fs::remove_dir(dir.path().join(".env")).expect("removed");
+    std::fs::write(dir.path().join(".env"), b"PORT=\xff").expect("written");
+    let errors = errors_of(Settings::load(&ConfigSources::built_in().with_dotenv(dir.path(), |_| None)));
+    assert!(errors.contains(".env (working directory): the file cannot be read"), "{errors}");
+}

@@ -145,6 +145,36 @@ impl JsonWriter {
     }
 }
 
+/// An array that is written while it is read, as the whole document.
+#[derive(Debug)]
+pub struct JsonList(JsonWriter);
+
+impl JsonList {
+    /// Returns an empty array, and its reader's end.
+    pub fn open() -> (Self, ExportStream) {
+        let (mut writer, stream) = JsonWriter::open();
+        writer.chunk = b"[".to_vec();
+        (Self(writer), stream)
+    }
+
+    /// Writes an item.
+    ///
+    /// # Errors
+    /// [`ExportAborted`].
+    pub async fn item(&mut self, value: &impl Serialize) -> Result<(), ExportAborted> {
+        let mut array = JsonArray { is_empty: self.0.is_empty, writer: &mut self.0 };
+        array.item(value).await?;
+        self.0.is_empty = false;
+        Ok(())
+    }
+
+    /// Ends the array. [`FinalChunk::send`] then sends what is left of it.
+    pub fn close(mut self) -> FinalChunk {
+        self.0.chunk.extend_from_slice(b"\n]\n");
+        FinalChunk(self.0)
+    }
+}
+
 /// The last chunk of a complete document.
 #[derive(Debug)]
 pub struct FinalChunk(JsonWriter);
@@ -224,6 +254,22 @@ mod tests {
     async fn a_document_is_one_object_whatever_its_length() {
         for items in [0, 1, 2, 500] {
             written(items).await.expect("written");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_one_array_whatever_its_length() {
+        for items in [0, 1, 2, 500] {
+            let (mut list, stream) = JsonList::open();
+            let reading = tokio::spawn(read(stream));
+            for number in 0..items {
+                list.item(&json!({ "number": number, "text": "x".repeat(1000) })).await.expect("written");
+            }
+            list.close().send().await.expect("written");
+            let (bytes, whole) = reading.await.expect("reads");
+            let read: Vec<Value> = serde_json::from_slice(&bytes).expect("JSON");
+            assert_eq!((whole, read.len()), (Ok(()), items));
+            assert!(read.iter().enumerate().all(|(number, item)| item["number"] == number));
         }
     }
 

@@ -3,5 +3,5 @@
 mod json_writer;
 mod table;
 
-pub use json_writer::{ExportAborted, ExportStream, FinalChunk, JsonArray, JsonWriter, Truncated};
+pub use json_writer::{ExportAborted, ExportStream, FinalChunk, JsonArray, JsonList, JsonWriter, Truncated};
 pub use table::{PAGE_SIZE, read_page, write_table};

@@ -55,9 +55,9 @@ pub struct GetMailContext {
 pub struct Register {
     pub email: Email,
     pub password: SecretString,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub first_name: String,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub last_name: String,
     pub context: RequestContext,
 }
@@ -162,9 +162,9 @@ pub struct DeleteUser {
 pub struct CreateAdmin {
     pub email: Email,
     pub password: SecretString,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub first_name: String,
-    /// 1 to 100 characters.
+    /// 1 to 150 characters.
     pub last_name: String,
 }
 

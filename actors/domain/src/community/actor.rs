@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts, UpdateComment, UpdatePost,
+    CreateComment, CreatePost, DeleteComment, DeletePost, FindCommentsPageEnd, FindPostsPageEnd, GetPost, ListComments,
+    ListPosts, UpdateComment, UpdatePost,
     service::{CommunityService, CreationCounts},
 };
 
@@ -47,6 +48,8 @@ impl Service for CommunityService {
 answer_with_service! {
     CommunityService;
     ListPosts => list_posts,
+    FindPostsPageEnd => find_posts_page_end,
+    FindCommentsPageEnd => find_comments_page_end,
     GetPost => get_post,
     ListComments => list_comments,
     CreatePost => create_post,

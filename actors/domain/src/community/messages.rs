@@ -34,6 +34,15 @@ pub struct ListComments {
     pub page: PageRequest<CommentId>,
 }
 
+/// Finds the end of a page of posts without reading them: the id of its last post, when another one follows.
+pub struct FindPostsPageEnd(pub PageRequest<PostId>);
+
+/// Finds the end of a page of comments without reading them: the id of its last comment, when another one follows.
+pub struct FindCommentsPageEnd {
+    pub post: PostId,
+    pub page: PageRequest<CommentId>,
+}
+
 /// Publishes a post.
 pub struct CreatePost {
     pub new: NewContent,
@@ -82,6 +91,8 @@ messages! {
     ListPosts => Page<Post, PostId>;
     GetPost => Post;
     ListComments => Page<Comment, CommentId>;
+    FindPostsPageEnd => Option<PostId>;
+    FindCommentsPageEnd => Option<CommentId>;
     CreatePost => StoredResponse;
     CreateComment => StoredResponse;
     UpdatePost => Post;

@@ -13,8 +13,8 @@ pub use actor::{Community, Settings, Status};
 pub use export::export;
 pub use faceofmind_model::{CommentId, PostId};
 pub use messages::{
-    CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts, NewContent,
-    UpdateComment, UpdatePost,
+    CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, FindCommentsPageEnd, FindPostsPageEnd,
+    GetPost, ListComments, ListPosts, NewContent, UpdateComment, UpdatePost,
 };
 pub use post::{Comment, Editor, Post};
 pub use service::CommunityService;

@@ -14,7 +14,7 @@ pub struct Post {
     pub id: PostId,
     /// The author.
     pub user_id: UserId,
-    /// 1 to 5,000 characters.
+    /// 1 to 20,000 characters.
     pub content: String,
     pub created_at: Timestamp,
     /// When the content last changed; at first `created_at`.
@@ -37,7 +37,7 @@ pub struct Comment {
     pub post_id: PostId,
     /// The author.
     pub user_id: UserId,
-    /// 1 to 2,000 characters.
+    /// 1 to 10,000 characters.
     pub content: String,
     pub created_at: Timestamp,
     /// When the content last changed; at first `created_at`.

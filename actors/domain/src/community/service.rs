@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, GetPost, ListComments, ListPosts,
-    NewContent, Post, Settings, UpdateComment, UpdatePost,
+    Comment, CommunityError, CreateComment, CreatePost, DeleteComment, DeletePost, FindCommentsPageEnd,
+    FindPostsPageEnd, GetPost, ListComments, ListPosts, NewContent, Post, Settings, UpdateComment, UpdatePost,
     store::{comments, posts},
 };
 use crate::accounts;
@@ -57,6 +57,22 @@ impl CommunityService {
     pub(super) async fn list_posts(&self, ListPosts(page): ListPosts) -> Result<Page<Post, PostId>, CommunityError> {
         let _pass = self.deps.reads.pass(caller::user(page.reader)).await?;
         Ok(posts::page(self.deps.db.read_conn().await?.connection(), page).await?)
+    }
+
+    pub(super) async fn find_posts_page_end(
+        &self,
+        FindPostsPageEnd(page): FindPostsPageEnd,
+    ) -> Result<Option<PostId>, CommunityError> {
+        let _pass = self.deps.reads.pass(caller::user(page.reader)).await?;
+        Ok(posts::page_end(self.deps.db.read_conn().await?.connection(), page).await?)
+    }
+
+    pub(super) async fn find_comments_page_end(
+        &self,
+        FindCommentsPageEnd { post, page }: FindCommentsPageEnd,
+    ) -> Result<Option<CommentId>, CommunityError> {
+        let _pass = self.deps.reads.pass(caller::user(page.reader)).await?;
+        Ok(comments::page_end(self.deps.db.read_conn().await?.connection(), post, page).await?)
     }
 
     pub(super) async fn get_post(&self, GetPost(id): GetPost) -> Result<Post, CommunityError> {

@@ -354,10 +354,19 @@ async fn check_before_advice(
     queries::get(&deps.db, context.user, session).await.map(|_| None)
 }
 
+/// What a suggestion is about, in bytes: its theme is looked for on a thread that serves requests. A consultation may be 1 MiB; all of it is
+/// stored, and searched for a crisis.
+const MAX_SUGGESTION_BYTES: usize = 16 << 10;
+
+/// The beginning of a text, at most [`MAX_SUGGESTION_BYTES`].
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SUGGESTION_BYTES)]
+}
+
 async fn suggest(suggestions: &Suggestions, session: SessionId, detection: &Detection, locale: AdviceLocale) -> Advice {
     let AdviceLocale { time_zone, language } = locale;
     let emotion = detection.emotion().to_owned();
-    let words = Some(detection.voice_content()).filter(|words| !words.is_empty()).map(str::to_owned);
+    let words = Some(beginning(detection.voice_content())).filter(|words| !words.is_empty()).map(str::to_owned);
     let (is_crisis, seed) = (detection.is_crisis(), session.0.unsigned_abs());
     suggestions.suggest(SuggestionRequest { emotion, words, is_crisis, language, time_zone, seed }).await
 }

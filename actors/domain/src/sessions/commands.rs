@@ -1,6 +1,9 @@
 //! Commands that wait for a batch.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    slice,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use faceofmind_model::UserId;
 use faceofmind_platform::idempotency::StoredResponse;
@@ -43,8 +46,10 @@ pub(super) enum Command {
     Delete(SessionId, Respond<Session>),
 }
 
-/// A command that writes more rows of one table is written alone, beside the batches, so that those do not take long.
+/// A command that counts more rows of one table is written alone, beside the batches, so that those do not take long.
 const MAX_ROWS_IN_BATCH: usize = 128;
+/// A text of more bytes counts as several rows: a batch of the most rows holds a few MiB of texts, and a text of more than 512 KiB is written alone.
+const BYTES_OF_ROW: usize = 4 << 10;
 
 impl Command {
     /// The existing session that it changes.
@@ -60,10 +65,19 @@ impl Command {
         self.session().map_or(Lane::User(user), Lane::Session)
     }
 
-    /// The number of rows that it writes into the table where it writes most.
+    /// The number of rows that it writes into the table where it writes most, where long texts count as several.
     pub(super) fn rows(&self) -> usize {
-        if let Self::Record { detections, .. } = self { detections.len() } else { 1 }
+        match self {
+            Self::Record { detections, .. } => detections.len().max(rows_of(detections)),
+            Self::Process { detection, .. } => rows_of(slice::from_ref(detection)).max(1),
+            _ => 1,
+        }
     }
+}
+
+fn rows_of(detections: &[Detection]) -> usize {
+    let bytes: usize = detections.iter().map(|detection| detection.voice_content().len()).sum();
+    bytes / BYTES_OF_ROW
 }
 
 /// The outcome of one command.

@@ -30,7 +30,7 @@ impl fmt::Debug for Detection {
 }
 
 impl Detection {
-    /// Long texts take milliseconds: see [`crisis::search`]. `emotion` has 1 to 64 characters. `voice_content` has up to 10,000, and is empty when the user said nothing.
+    /// Long texts take milliseconds: see [`crisis::search`]. `emotion` has 1 to 64 characters. `voice_content` is as long as a request may be, and is empty when the user said nothing.
     pub fn new(emotion: String, voice_content: String) -> Self {
         let crisis = crisis::is_mentioned(&emotion, &voice_content);
         Self { emotion, confidence: None, voice_content, timestamp: None, crisis }

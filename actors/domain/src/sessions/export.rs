@@ -34,6 +34,9 @@ const FIRST_IN_SESSIONS: &str = "SELECT d.session_id, d.id, d.timestamp, x.confi
     JOIN emotion_detections d ON d.session_id = s.id LEFT JOIN detection_details x ON x.detection_id = d.id \
     WHERE s.user_id = $1 AND s.id > $2 AND s.id <= $3 ORDER BY s.id, d.timestamp, d.id LIMIT $4";
 
+/// Voice texts in memory. One may have 1 MiB.
+const LONG_TEXTS: usize = 16;
+
 static FEEDBACK: LazyLock<BulkStatement> =
     LazyLock::new(|| select("session_id, id, comment, rating FROM feedback WHERE session_id"));
 static FACES: LazyLock<BulkStatement> =
@@ -121,8 +124,15 @@ pub async fn export(
             if detections.is_empty() {
                 break;
             }
-            for detection in with_children(snapshot, keyring, detections).await? {
-                list.item(&detection).await?;
+            let mut detections = detections.into_iter();
+            loop {
+                let few: Vec<_> = detections.by_ref().take(LONG_TEXTS).collect();
+                if few.is_empty() {
+                    break;
+                }
+                for detection in with_children(snapshot, keyring, few).await? {
+                    list.item(&detection).await?;
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::session::{FeedbackId, SessionId};
 
 /// Feedback to record.
 pub struct Rating {
-    /// Up to 2,000 characters; may be empty.
+    /// Up to 20,000 characters; may be empty.
     pub comment: String,
     /// 1 to 5.
     pub rating: i32,
@@ -18,7 +18,7 @@ pub struct Rating {
 pub struct Feedback {
     pub id: FeedbackId,
     pub session_id: SessionId,
-    /// Up to 2,000 characters; may be empty.
+    /// Up to 20,000 characters; may be empty.
     pub comment: String,
     /// 1 to 5.
     pub rating: i32,

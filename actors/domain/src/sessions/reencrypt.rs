@@ -2,12 +2,15 @@
 
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_platform::encryption::RotationPass;
+use futures_util::TryStreamExt as _;
 use sqlx::FromRow;
 
 use super::{detection::voice_aad, history::VoiceId, session::DetectionId};
 
 /// Texts in one transaction. SQLite's other writers wait for it.
 const PAGE_SIZE: i64 = 200;
+/// A page ends when its texts have that many bytes.
+const PAGE_BYTES: usize = 4 << 20;
 
 const PAGE: &str = "SELECT id, detection_id, content FROM voice_data WHERE id > $1 ORDER BY id LIMIT $2";
 const REPLACE: &str = "UPDATE voice_data SET content = $3 WHERE id = $1 AND content = $2";
@@ -28,8 +31,17 @@ pub async fn reencrypt(db: &Database, pass: &mut RotationPass<'_>) -> Result<(),
     let mut after = VoiceId(0);
     loop {
         let mut reader = db.read_conn().await?;
-        let page: Vec<Row> = with_conn!(reader.connection(), c =>
-            sqlx::query_as(PAGE).bind(after).bind(PAGE_SIZE).fetch_all(c).await)?;
+        let page = with_conn!(reader.connection(), c => {
+            let mut rows = sqlx::query_as(PAGE).bind(after).bind(PAGE_SIZE).fetch(c);
+            let (mut page, mut bytes) = (Vec::new(), 0);
+            while bytes < PAGE_BYTES {
+                let row: Option<Row> = rows.try_next().await?;
+                let Some(row) = row else { break };
+                bytes += row.content.len();
+                page.push(row);
+            }
+            Ok(page)
+        })?;
         drop(reader);
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;

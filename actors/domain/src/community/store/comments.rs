@@ -10,6 +10,9 @@ use crate::community::{Comment, NewContent};
 const PAGE: &str = "SELECT c.id, c.post_id, c.user_id, c.content, c.created_at, c.updated_at FROM \
     (SELECT id FROM community_comments WHERE post_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4) AS page \
     JOIN community_comments c ON c.id = page.id ORDER BY c.id DESC";
+/// The last of the page, and the one that follows.
+const PAGE_END: &str =
+    "SELECT id FROM community_comments WHERE post_id = $1 AND id < $2 ORDER BY id DESC LIMIT 2 OFFSET $3";
 const GET: &str = "SELECT id, post_id, user_id, content, created_at, updated_at FROM community_comments WHERE id = $1";
 const AUTHOR: &str = "SELECT user_id FROM community_comments WHERE id = $1 AND post_id = $2";
 const LOCK: &str = "SELECT user_id FROM community_comments WHERE id = $1 AND post_id = $2 FOR UPDATE";
@@ -28,6 +31,18 @@ pub(in crate::community) async fn page(
         .bind(post).bind(request.after.unwrap_or(CommentId(i64::MAX))).bind(request.rows()).bind(i64::from(request.skip))
         .fetch_all(c).await)?;
     Ok(request.page(rows, |comment: &Comment| comment.id))
+}
+
+/// Returns the id of the last comment of a page when another one follows.
+pub(in crate::community) async fn page_end(
+    connection: Connection<'_>,
+    post: PostId,
+    request: PageRequest<CommentId>,
+) -> Result<Option<CommentId>, StoreError> {
+    let ids: Vec<(CommentId,)> = with_conn!(connection, c => sqlx::query_as(PAGE_END)
+        .bind(post).bind(request.after.unwrap_or(CommentId(i64::MAX))).bind(request.offset_of_last())
+        .fetch_all(c).await)?;
+    Ok(if let [(last,), _] = ids[..] { Some(last) } else { None })
 }
 
 /// Reads a comment that is [locked](lock).

@@ -22,6 +22,8 @@ const PAGE: &str = select!(
     "(SELECT id FROM community_posts WHERE id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3) AS page \
      JOIN community_posts p ON p.id = page.id ORDER BY p.id DESC"
 );
+/// The last of the page, and the one that follows.
+const PAGE_END: &str = "SELECT id FROM community_posts WHERE id < $1 ORDER BY id DESC LIMIT 2 OFFSET $2";
 const FIND: &str = select!("community_posts p WHERE p.id = $1");
 const AUTHOR: &str = "SELECT user_id FROM community_posts WHERE id = $1";
 const LOCK: &str = "SELECT user_id FROM community_posts WHERE id = $1 FOR UPDATE";
@@ -42,6 +44,17 @@ pub(in crate::community) async fn page(
         .bind(request.after.unwrap_or(PostId(i64::MAX))).bind(request.rows()).bind(i64::from(request.skip))
         .fetch_all(c).await)?;
     Ok(request.page(rows, |post: &Post| post.id))
+}
+
+/// Returns the id of the last post of a page when another one follows.
+pub(in crate::community) async fn page_end(
+    connection: Connection<'_>,
+    request: PageRequest<PostId>,
+) -> Result<Option<PostId>, StoreError> {
+    let ids: Vec<(PostId,)> = with_conn!(connection, c => sqlx::query_as(PAGE_END)
+        .bind(request.after.unwrap_or(PostId(i64::MAX))).bind(request.offset_of_last())
+        .fetch_all(c).await)?;
+    Ok(if let [(last,), _] = ids[..] { Some(last) } else { None })
 }
 
 pub(in crate::community) async fn find(connection: Connection<'_>, id: PostId) -> Result<Option<Post>, StoreError> {

@@ -31,6 +31,7 @@ create function list_added_suggestions() returns trigger language plpgsql
 begin
     insert into session_suggestions (suggestion_id, session_id)
         select a.id, d.session_id from added a join emotion_detections d on d.id = a.detection_id
+            join sessions s on s.id = d.session_id
         order by d.id for share of d
         on conflict (suggestion_id) do update set session_id = excluded.session_id;
     return null;
@@ -55,7 +56,8 @@ create function list_changed_suggestion() returns trigger language plpgsql
 begin
     delete from session_suggestions where suggestion_id = old.id;
     insert into session_suggestions (suggestion_id, session_id)
-        select new.id, d.session_id from emotion_detections d where d.id = new.detection_id for share
+        select new.id, d.session_id from emotion_detections d join sessions s on s.id = d.session_id
+        where d.id = new.detection_id for share of d
         on conflict (suggestion_id) do update set session_id = excluded.session_id;
     return null;
 end $$;
@@ -64,7 +66,8 @@ create function list_suggestions_of_changed_detection() returns trigger language
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     insert into session_suggestions (suggestion_id, session_id)
-        select w.id, new.session_id from wellness_suggestions w where w.detection_id = new.id
+        select w.id, s.id from wellness_suggestions w join sessions s on s.id = new.session_id
+        where w.detection_id = new.id
         on conflict (suggestion_id) do update set session_id = excluded.session_id;
     return null;
 end $$;

@@ -34,8 +34,10 @@ request! {
     }
 }
 
-/// The items in memory at a time. The longest posts have 20,000 characters.
+/// The items that are read at a time.
 const PART: u32 = 64;
+/// The bytes of text that are kept of them, or one item more. The longest posts have 20,000 characters.
+const PART_BYTES: usize = 256 << 10;
 
 /// A list of the newest first.
 pub trait LongList: Send + Sync + 'static {
@@ -46,6 +48,9 @@ pub trait LongList: Send + Sync + 'static {
 
     /// The key of an item, by which the list is ordered.
     fn key(item: &Self::Item) -> i64;
+
+    /// The bytes of its text.
+    fn bytes(item: &Self::Item) -> usize;
 
     /// Reads a page.
     fn read(&self, page: PageQuery) -> BoxFuture<'_, Result<Rows<Self::Item, i64>, Problem>>;
@@ -79,13 +84,18 @@ impl<L: LongList> LongPage<L> {
     /// Reads the first part of the page.
     ///
     /// # Errors
-    /// Those of the list; 429 and 503 when too many long lists are being sent.
+    /// Those of the list.
     pub async fn read(state: &AppState, reader: UserId, query: LongPageQuery, list: L) -> Result<Self, Problem> {
         let LongPageQuery { after, skip, limit } = query;
-        let first = list.read(PageQuery { after, skip, limit: limit.min(PART) }).await?;
+        let mut first = list.read(PageQuery { after, skip, limit: limit.min(PART) }).await?;
+        let is_cut = cut::<L>(&mut first);
         let (mut end, mut permit) = (first.next, None);
-        if first.next.is_some() && limit > PART {
-            permit = Some(state.histories.acquire(share_of(reader))?);
+        // Where too many are being sent, the first part is the page, and its `Link` leads on.
+        if first.next.is_some()
+            && (limit > PART || is_cut)
+            && let Ok(taken) = state.histories.acquire(share_of(reader))
+        {
+            permit = Some(taken);
             end = list.find_end(PageQuery { after, skip, limit }).await?;
         }
         Ok(Self { list, limit, first, end, permit })
@@ -94,7 +104,8 @@ impl<L: LongList> LongPage<L> {
     /// Writes all parts, up to the end of the page.
     async fn write_parts(self, mut writer: JsonList) -> Result<(), ListTruncated> {
         let Self { list, limit, first: mut part, end, permit: _permit } = self;
-        let mut left = limit as usize;
+        // `end` was found after the first part was read, so where there is one, it alone ends the page.
+        let mut left = if end.is_some() { usize::MAX } else { limit as usize };
         loop {
             for item in part.results.into_iter().take(left) {
                 if end.is_some_and(|end| L::key(&item) < end) {
@@ -106,9 +117,27 @@ impl<L: LongList> LongPage<L> {
             let Some(next) = part.next.filter(|next| left > 0 && end.is_none_or(|end| *next > end)) else { break };
             let query = PageQuery { after: Some(next), skip: 0, limit: PART };
             part = list.read(query).await.map_err(ListTruncated::Reading)?;
+            cut::<L>(&mut part);
         }
         Ok(writer.close().send().await?)
     }
+}
+
+/// Keeps the items that fit into memory. Returns whether some did not.
+fn cut<L: LongList>(part: &mut Rows<L::Item, i64>) -> bool {
+    let mut bytes = 0;
+    let fits = |item: &&L::Item| {
+        let fits = bytes < PART_BYTES;
+        bytes += L::bytes(item);
+        fits
+    };
+    let kept = part.results.iter().take_while(fits).count();
+    if kept == part.results.len() {
+        return false;
+    }
+    part.results.truncate(kept);
+    part.next = part.results.last().map(L::key);
+    true
 }
 
 #[async_trait]

@@ -9,6 +9,8 @@ tests_on_both_profiles! {
     a_hash_that_cannot_be_verified_is_a_failed_login_and_a_log_line,
     an_inactive_user_of_the_predecessor_gets_a_code_and_keeps_the_password,
     a_suspended_user_of_the_predecessor_cannot_log_in,
+    an_address_stored_with_capitals_logs_in_and_is_not_registered_again,
+    a_registration_by_a_stranger_opens_no_account_that_another_program_activates,
     the_password_that_the_app_sends_to_try_codes_is_refused_and_a_reset_code_is_mailed,
     a_refused_login_mails_no_more_codes_than_were_requested,
     only_the_right_password_of_an_account_mails_a_reset_code,
@@ -138,6 +140,31 @@ async fn a_suspended_user_of_the_predecessor_cannot_log_in(app: &TestApp) {
     app.execute("UPDATE users SET status = 'suspended'").await;
     ada.log_in_with(PASSWORD).await.assert_status(403);
     ada.log_in_with("not the password").await.assert_status(401);
+}
+
+async fn an_address_stored_with_capitals_logs_in_and_is_not_registered_again(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    store_hash(app, &ada, KINDS[0].1).await;
+    app.execute("UPDATE users SET email = upper(email)").await;
+    ada.log_in_with(PASSWORD).await.assert_status(200);
+    ada.register().await.assert_status(202);
+    ada.request_password_reset().await.assert_status(202);
+    let addresses = app.texts(&format!("SELECT email FROM users WHERE lower(email) = '{}'", ada.email)).await;
+    assert_eq!(addresses, [ada.email.to_uppercase()]);
+    ada.log_in_with(PASSWORD).await.assert_status(200);
+}
+
+/// The other program verified the address of its own user. It knows nothing of the registration here, whose password stands in the same column.
+async fn a_registration_by_a_stranger_opens_no_account_that_another_program_activates(app: &TestApp) {
+    let ada = app.verified("ada").await;
+    store_hash(app, &ada, KINDS[0].1).await;
+    app.execute("UPDATE users SET status = 'inactive'").await;
+    let stranger = Person { password: "the word of a stranger".to_owned(), ..ada.using(app.client()) };
+    stranger.register().await.assert_status(202);
+    app.execute("UPDATE users SET status = 'active'").await;
+    stranger.log_in().await.assert_status(400);
+    ada.log_in_with(PASSWORD).await.assert_status(401);
+    ada.request_password_reset().await.assert_status(202);
 }
 
 async fn the_password_that_the_app_sends_to_try_codes_is_refused_and_a_reset_code_is_mailed(app: &TestApp) {

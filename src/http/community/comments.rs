@@ -86,10 +86,10 @@ request! {
 
 /// Lists the comments under a post, newest first.
 ///
-/// A long list is sent while it is read. An incomplete transfer must be started again.
+/// A long list is sent while it is read. An incomplete transfer must be started again. While many are being sent, a page may have fewer
+/// items than asked for; `Link` leads on.
 #[endpoint(operation_id = "comments_list", responses(
-    (status_code = 404, description = "There is no such post"),
-    (status_code = 429, description = "As many long lists are being sent as one user may receive at a time")
+    (status_code = 404, description = "There is no such post")
 ))]
 async fn list(
     state: State<AppState>,
@@ -114,6 +114,10 @@ impl LongList for Comments {
 
     fn key(comment: &Comment) -> i64 {
         comment.id.0
+    }
+
+    fn bytes(comment: &Comment) -> usize {
+        comment.content.len()
     }
 
     fn read(&self, page: PageQuery) -> BoxFuture<'_, Result<Rows<Comment, i64>, Problem>> {

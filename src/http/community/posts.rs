@@ -78,10 +78,9 @@ request! {
 
 /// Lists all posts, newest first, each with the number of its comments.
 ///
-/// A long list is sent while it is read. An incomplete transfer must be started again.
-#[endpoint(operation_id = "posts_list", responses(
-    (status_code = 429, description = "As many long lists are being sent as one user may receive at a time")
-))]
+/// A long list is sent while it is read. An incomplete transfer must be started again. While many are being sent, a page may have fewer
+/// items than asked for; `Link` leads on.
+#[endpoint(operation_id = "posts_list")]
 pub(super) async fn list(
     state: State<AppState>,
     caller: Caller,
@@ -103,6 +102,10 @@ impl LongList for Posts {
 
     fn key(post: &Post) -> i64 {
         post.id.0
+    }
+
+    fn bytes(post: &Post) -> usize {
+        post.content.len()
     }
 
     fn read(&self, page: PageQuery) -> BoxFuture<'_, Result<Rows<Post, i64>, Problem>> {

@@ -11,8 +11,10 @@ use super::{
     work::{Work, nullable},
 };
 
-/// The rows that one transaction fills.
+/// The users whom one transaction records as verified.
 const BATCH: u32 = 5000;
+/// The rows that one transaction fills. For each it looks past the others to the next row with a value, while they are locked.
+const FILLED_BATCH: u32 = 500;
 
 /// One row says when and from what the database was adopted. Only an adopted database has the table.
 const ADOPTION: &str = "CREATE TABLE IF NOT EXISTS adoption (id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1), layout text NOT NULL, \
@@ -89,7 +91,7 @@ fn fill_batch(filled: &Filled, after: i64) -> String {
         }
     };
     format!(
-        "WITH batch AS (SELECT id FROM {table} WHERE {column} IS NULL AND id > {after} ORDER BY id LIMIT {BATCH} FOR UPDATE), \
+        "WITH batch AS (SELECT id FROM {table} WHERE {column} IS NULL AND id > {after} ORDER BY id LIMIT {FILLED_BATCH} FOR UPDATE), \
          done AS (UPDATE {table} t SET {column} = {value} FROM batch WHERE t.id = batch.id RETURNING t.id) \
          SELECT count(*), max(id)::bigint FROM done"
     )

@@ -84,7 +84,7 @@ pub(super) async fn upsert(
 
 /// Returns the user of the address if it has as many registrations as it may, or as the client may make, all made after `after`.
 async fn find_full(tx: &mut Tx, new: &NewRegistration<'_>, after: Timestamp) -> Result<Option<UserId>, StoreError> {
-    let select = "SELECT u.id FROM users u WHERE u.email = $1 AND u.status <> 'erasing' \
+    let select = "SELECT u.id FROM users u WHERE lower(u.email) = $1 AND u.status <> 'erasing' \
         AND ((SELECT count(*) FROM claims c WHERE c.user_id = u.id AND c.created_at > $2) >= $3 \
         OR (SELECT count(*) FROM claims c WHERE c.user_id = u.id AND c.created_at > $2 AND c.network = $4) >= $5)";
     let full: Option<(UserId,)> = with_conn!(tx.connection(), c => sqlx::query_as(select)
@@ -100,7 +100,7 @@ async fn upsert_user(
     now: Timestamp,
 ) -> Result<(UserId, bool, Timestamp), StoreError> {
     let upsert = "INSERT INTO users (email, first_name, last_name, password, role, status, created_at) \
-        VALUES ($1, $2, $3, $4, 'user', 'inactive', $5) ON CONFLICT (email) DO UPDATE SET \
+        VALUES ($1, $2, $3, $4, 'user', 'inactive', $5) ON CONFLICT (lower(email)) DO UPDATE SET \
         first_name = CASE users.status WHEN 'inactive' THEN excluded.first_name ELSE users.first_name END, \
         last_name = CASE users.status WHEN 'inactive' THEN excluded.last_name ELSE users.last_name END, \
         password = CASE users.status WHEN 'inactive' THEN excluded.password ELSE users.password END \

@@ -81,14 +81,15 @@ pub(super) async fn by_id(connection: Connection<'_>, id: UserId) -> Result<Opti
     row.map(Row::into_account).transpose()
 }
 
+/// Finds an address in any case: earlier programs stored it as it was typed.
 pub(super) async fn by_email(connection: Connection<'_>, email: &Email) -> Result<Option<Account>, StoreError> {
     let row: Option<Row> = with_conn!(connection, c =>
-        sqlx::query_as(select_user!("u.email = $1")).bind(email.as_str()).fetch_optional(c).await)?;
+        sqlx::query_as(select_user!("lower(u.email) = $1")).bind(email.as_str()).fetch_optional(c).await)?;
     row.map(Row::into_account).transpose()
 }
 
 /// Locks an address that the transaction is about to give to a user, as its first statement. *Why*: an address is unique in two ways, exactly
-/// and in any case, and `ON CONFLICT` resolves a concurrent insertion only by the first; by the second, PostgreSQL may refuse the statement.
+/// and in any case, and `ON CONFLICT` resolves a concurrent insertion only by the second; by the first, PostgreSQL may refuse the statement.
 pub(super) async fn lock_address(tx: &mut Tx, address: &Email) -> Result<(), StoreError> {
     tx.lock(&format!("address {}", address.as_str())).await
 }

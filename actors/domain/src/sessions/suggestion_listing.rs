@@ -18,10 +18,11 @@ const UNLISTED: &str = "SELECT first_id, last_id FROM unlisted_suggestions";
 const LIST: &str = "INSERT INTO session_suggestions (suggestion_id, session_id) \
     SELECT w.id, d.session_id FROM wellness_suggestions w JOIN emotion_detections d ON d.id = w.detection_id \
     WHERE w.id BETWEEN $1 AND $2 AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = d.session_id)";
-/// Everything that the service writes into a session locks it, so these wait for it here and not for single rows.
+/// Everything that the service writes into a session locks it. Never waits while it holds some of them: a long transaction of another program
+/// would stop the service. A later try lists them.
 const LOCK: &str = "SELECT id FROM sessions WHERE id = ANY (ARRAY( \
         SELECT d.session_id FROM wellness_suggestions w JOIN emotion_detections d ON d.id = w.detection_id \
-        WHERE w.id BETWEEN $1 AND $2)) ORDER BY id FOR NO KEY UPDATE";
+        WHERE w.id BETWEEN $1 AND $2)) ORDER BY id FOR NO KEY UPDATE NOWAIT";
 const GO_ON: &str = "UPDATE unlisted_suggestions SET first_id = $1";
 
 /// Lists every older suggestion.
@@ -70,10 +71,10 @@ async fn end_of_portion(
         sqlx::query_scalar(select).bind(first).bind(last).bind(i64::from(portion)).fetch_one(c).await)?)
 }
 
-/// On PostgreSQL, waits for programs that delete the suggestions or move their detections.
+/// Fails on PostgreSQL while another program writes one of the sessions, the suggestions or their detections.
 async fn list(tx: &mut Tx, first: SuggestionId, end: SuggestionId) -> Result<(), StoreError> {
     tx.on_postgres(sqlx::query(LOCK).bind(first).bind(end)).await?;
-    let lock = if matches!(tx, Tx::Postgres(_)) { " ORDER BY w.id FOR SHARE OF w, d" } else { "" };
+    let lock = if matches!(tx, Tx::Postgres(_)) { " ORDER BY w.id FOR SHARE OF w, d NOWAIT" } else { "" };
     let insert = AssertSqlSafe(format!("{LIST}{lock} ON CONFLICT (suggestion_id) DO NOTHING"));
     Ok(with_conn!(tx.connection(), c => sqlx::query(insert).bind(first).bind(end).execute(c).await.map(drop))?)
 }

@@ -2,13 +2,16 @@
 
 use faceofmind_db::{Database, StoreError, Tx, with_conn};
 use faceofmind_model::UserId;
+use futures_util::TryStreamExt as _;
 use sqlx::FromRow;
 
 use super::aad;
 use crate::encryption::RotationPass;
 
-/// Responses in one transaction. SQLite's other writers wait for it.
+/// The most responses in one transaction. SQLite's other writers wait for it.
 const PAGE_SIZE: i64 = 200;
+/// A page ends when its responses have that many bytes.
+const PAGE_BYTES: usize = 4 << 20;
 
 const PAGE: &str = "SELECT user_id, call, key, answer FROM idempotency_keys \
     WHERE (user_id, call, key) > ($1, $2, $3) AND answer IS NOT NULL ORDER BY user_id, call, key LIMIT $4";
@@ -33,8 +36,17 @@ pub async fn reencrypt(db: &Database, pass: &mut RotationPass<'_>) -> Result<(),
     let mut after = (UserId(0), String::new(), String::new());
     loop {
         let mut reader = db.read_conn().await?;
-        let page: Vec<Row> = with_conn!(reader.connection(), c => sqlx::query_as(PAGE)
-            .bind(after.0).bind(&after.1).bind(&after.2).bind(PAGE_SIZE).fetch_all(c).await)?;
+        let page = with_conn!(reader.connection(), c => {
+            let mut rows = sqlx::query_as(PAGE).bind(after.0).bind(&after.1).bind(&after.2).bind(PAGE_SIZE).fetch(c);
+            let (mut page, mut bytes) = (Vec::new(), 0);
+            while bytes < PAGE_BYTES {
+                let row: Option<Row> = rows.try_next().await?;
+                let Some(row) = row else { break };
+                bytes += row.answer.len();
+                page.push(row);
+            }
+            Ok(page)
+        })?;
         drop(reader);
         let Some(last) = page.last() else { return Ok(()) };
         after = (last.user_id, last.call.clone(), last.key.clone());

@@ -95,6 +95,8 @@ impl Relay {
             let page = refill::page(&self.db, position, self.settings.stream.window).await?;
             let Some(&(last, _)) = page.last() else { break };
             if refilled == 0 {
+                // The stream may be an older one, in which a user who was erased is still present.
+                self.sender.erasure = StreamErasure::default();
                 self.report_gap(end.position, since).await?;
                 self.erase_deleted_users().await?;
             }
@@ -104,8 +106,6 @@ impl Relay {
             position = last;
         }
         if refilled > 0 {
-            // The stream may be an older one, in which a user who was erased is still present.
-            self.sender.erasure = StreamErasure::default();
             tracing::warn!(
                 events = refilled,
                 after = end.position,

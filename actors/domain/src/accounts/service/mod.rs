@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use faceofmind_base::Timestamp;
 use faceofmind_db::{StoreError, Tx};
 use faceofmind_model::{
-    Email, MailReason, RequestContext, User, UserId,
+    Email, MailReason, RequestContext, Status, User, UserId,
     event::{DomainEvent, EventContext},
 };
 use faceofmind_platform::{
@@ -66,7 +66,12 @@ impl AccountService {
         // An unknown address costs the same queries, so that timing does not reveal which accounts exist.
         let id = account.as_ref().map_or(UserId(0), |account| account.user.id);
         let pending = pending_registrations::newest(reader.connection(), id).await?;
-        Ok(account.map(|Account { user, password, .. }| Credentials { user, password, pending }))
+        Ok(account.map(|Account { user, password, claims_made }| {
+            // Another program may have activated the account. That vouches for the address, and not for whose of several registrations the
+            // password is.
+            let password = password.filter(|_| user.status == Status::Inactive || claims_made == 1);
+            Credentials { user, password, pending }
+        }))
     }
 
     pub(super) async fn list_users(&self, filter: ListUsers) -> Result<UserPage, AccountError> {

@@ -60,14 +60,16 @@ impl BcryptHash {
         76 << self.cost
     }
 
-    /// The key ends with a NUL where it has fewer than 72 bytes. A NUL within it counts as any other byte.
+    /// The key ends with a NUL where it has fewer than 72 bytes, and is repeated. So a password with a NUL could equal another one; no program that
+    /// wrote these hashes took one.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut key: Vec<u8> = password.iter().copied().take(MAX_KEY_BYTES).collect();
         if key.len() < MAX_KEY_BYTES {
             key.push(0);
         }
         let output = bcrypt::bcrypt(self.cost, self.salt, &key);
-        constant_time::verify_slices_are_equal(&output[..self.output.len()], &self.output).is_ok()
+        let is_equal = constant_time::verify_slices_are_equal(&output[..self.output.len()], &self.output).is_ok();
+        is_equal && !password.contains(&0)
     }
 }
 

@@ -85,7 +85,7 @@ async fn every_invalid_field_of_an_emotion_is_named_and_nothing_is_stored(app: &
         (json!({}), both.clone()),
         (json!({ "emotion": "", "voice_content": null }), both.clone()),
         (json!({ "emotion": "   ", "voice_content": 7 }), both.clone()),
-        (json!({ "emotion": "x".repeat(65), "voice_content": "x".repeat(10_001) }), both.clone()),
+        (json!({ "emotion": "x".repeat(65), "voice_content": ["x"] }), both.clone()),
         (json!({ "emotion": "a\u{0}", "voice_content": "\u{0}" }), both),
         (json!({ "emotion": ["sad"], "voice_content": "" }), vec!["body.emotion"]),
         (json!([]), vec!["body"]),
@@ -151,7 +151,7 @@ async fn every_invalid_detection_is_named_by_its_index_and_nothing_is_stored(app
         (json!(vec![json!({ "emotion": "happy" }); 1001]), "body"),
         (json!({}), "body.emotion"),
         (json!("happy"), "body"),
-        (json!({ "emotion": "x", "voice_content": "x".repeat(10_001) }), "body.voice_content"),
+        (json!({ "emotion": "x", "voice_content": "a\u{0}" }), "body.voice_content"),
     ] {
         assert_eq!(detect(&ada, id, body).await.assert_status(422).invalid_fields(), [named]);
     }

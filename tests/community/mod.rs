@@ -238,7 +238,7 @@ async fn every_invalid_field_is_named_and_nothing_is_stored(app: &TestApp) {
     let post = ada.publish(CONTENT).await;
     let said = ada.comment(post, "A walk.").await;
     let before = app.row_counts().await;
-    for (post_or_comment, most) in [(false, 5000), (true, 2000)] {
+    for (post_or_comment, most) in [(false, 20_000), (true, 10_000)] {
         let (all, one) = match post_or_comment {
             false => ("/posts/".to_owned(), format!("/posts/{post}")),
             true => (comments_of(post), format!("/posts/{post}/comments/{said}")),

@@ -123,7 +123,7 @@ async fn every_invalid_field_of_a_reminder_is_named_and_nothing_is_stored(app: &
         (json!({ "title": "", "description": 7, "reminder_time": "tomorrow", "is_active": "yes" }), all.clone()),
         (json!({ "title": "a\u{0}b", "description": "a\u{0}b", "reminder_time": 7, "is_active": 1 }), all.clone()),
         (
-            json!({ "title": "x".repeat(201), "description": "x".repeat(2001), "reminder_time": "2091-02-30", "is_active": [] }),
+            json!({ "title": "x".repeat(256), "description": "x".repeat(2001), "reminder_time": "2091-02-30", "is_active": [] }),
             all,
         ),
         (json!({ "title": " \n\t ", "reminder_time": "2091-03-04" }), vec!["body.title"]),

@@ -84,7 +84,7 @@ impl ConfigSources {
                 setting: DOTENV.to_owned(),
                 layer: "working directory".to_owned(),
                 problem: format!("the file cannot be read: {error}"),
-                remedy: "Make it UTF-8 text that this user may read, or remove it.".to_owned(),
+                remedy: "Make it UTF-8 text that this user alone may write, or remove it.".to_owned(),
             }),
         }
         self
@@ -118,11 +118,17 @@ impl ConfigSources {
     }
 }
 
-/// The text of the file, and whether other users can read it.
+/// The text of the file, and whether other users can read it. One that every user can write, as in `/tmp`, is refused: it could name another
+/// database.
 fn read_dotenv(path: &Path) -> io::Result<(String, bool)> {
     use std::os::unix::fs::PermissionsExt as _;
     const READABLE_BY_OTHERS: u32 = 0o044;
-    let mode = fs::metadata(path)?.permissions().mode();
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    let mode_of = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode());
+    let (mode, mode_of_directory) = (mode_of(path)?, path.parent().map_or(Ok(0), mode_of)?);
+    if (mode | mode_of_directory) & WRITABLE_BY_ALL != 0 {
+        return Err(io::Error::other("every user of this machine can write it or its directory"));
+    }
     Ok((fs::read_to_string(path)?, mode & READABLE_BY_OTHERS != 0))
 }
 

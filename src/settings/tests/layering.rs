@@ -119,6 +119,18 @@ fn a_dotenv_file_that_others_can_read_and_its_malformed_lines_are_named_without_
     assert!(!errors.contains("hunter2") && !warnings.contains("hunter2"));
 }
 
+/// It could name another database.
+#[test]
+fn a_dotenv_file_that_every_user_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (writable, in_open_directory) = (with_dotenv("PORT=9002\n", 0o602), with_dotenv("PORT=9002\n", 0o600));
+    std::fs::set_permissions(in_open_directory.path(), std::fs::Permissions::from_mode(0o1777)).expect("set");
+    for dir in [writable, in_open_directory] {
+        let errors = errors_of(Settings::load(&ConfigSources::built_in().with_dotenv(dir.path(), |_| None)));
+        assert!(errors.contains("every user of this machine can write it"), "{errors}");
+    }
+}
+
 #[test]
 fn an_invalid_value_of_a_dotenv_file_is_named_by_its_line() {
     let dir = with_dotenv("# ports\nPORT=many\n", 0o600);

@@ -147,7 +147,7 @@ async fn an_address_stored_with_capitals_logs_in_and_is_not_registered_again(app
     store_hash(app, &ada, KINDS[0].1).await;
     app.execute("UPDATE users SET email = upper(email)").await;
     ada.log_in_with(PASSWORD).await.assert_status(200);
-    ada.register().await.assert_status(202);
+    ada.register().await.assert_status(201);
     ada.request_password_reset().await.assert_status(202);
     let addresses = app.texts(&format!("SELECT email FROM users WHERE lower(email) = '{}'", ada.email)).await;
     assert_eq!(addresses, [ada.email.to_uppercase()]);
@@ -160,7 +160,7 @@ async fn a_registration_by_a_stranger_opens_no_account_that_another_program_acti
     store_hash(app, &ada, KINDS[0].1).await;
     app.execute("UPDATE users SET status = 'inactive'").await;
     let stranger = Person { password: "the word of a stranger".to_owned(), ..ada.using(app.client()) };
-    stranger.register().await.assert_status(202);
+    stranger.register().await.assert_status(201);
     app.execute("UPDATE users SET status = 'active'").await;
     stranger.log_in().await.assert_status(400);
     ada.log_in_with(PASSWORD).await.assert_status(401);

@@ -204,3 +204,27 @@ impl Message for Enqueue {
     type Output = ();
     type Error = AskError;
 }
+
+#[cfg(test)]
+mod tests {
+    use faceofmind_db::MAX_ROWS;
+
+    use super::*;
+
+    fn said(bytes: usize) -> Command {
+        let detection = Detection::new("sad".into(), ".".repeat(bytes));
+        let advice = Advice { lines: Vec::new(), urls: Vec::new(), crisis: false };
+        let respond = |_: EmotionProcessed| StoredResponse { status: 200, body: String::new() };
+        Command::Process { session: SessionId(1), detection, advice, respond }
+    }
+
+    #[test]
+    fn a_long_text_counts_as_several_rows_so_that_a_batch_holds_few_of_them() {
+        for (bytes, rows) in [(0, 1), (2000, 1), (100_000, 24), (1 << 20, 256)] {
+            assert_eq!(said(bytes).rows(), rows, "{bytes}");
+        }
+        assert!(said(1 << 20).rows() > MAX_ROWS_IN_BATCH, "it is written alone");
+        let largest = (MAX_ROWS_IN_BATCH + 1) * BYTES_OF_ROW - 1;
+        assert!(said(largest).rows() == MAX_ROWS_IN_BATCH && MAX_ROWS / MAX_ROWS_IN_BATCH * largest < 4 << 20);
+    }
+}

@@ -57,6 +57,7 @@ async fn what_a_deleted_stream_held_is_published_again_with_the_same_ids() {
         assert_eq!(stream_ids(&account).await, ids);
         ids.extend(record_sessions(&db, 600..603).await);
         testing::until("later events follow", async || stream_ids(&account).await == ids).await;
+        testing::until("they have positions", || all_published(&db)).await;
         let positions: Vec<_> = rows(&db).await.into_iter().filter_map(|(_, position)| position).collect();
         assert_eq!(positions, (1..=603).collect::<Vec<_>>(), "positions stay");
         node.stop().await;

@@ -7,7 +7,7 @@
 //! 3. The caller records migration 1 as applied, and applies the others.
 //! 4. The predecessor's users are recorded as verified.
 //!
-//! A run that is killed before the third step begins anew. What is done already is not done again.
+//! If a run is killed before the third step, the next run begins with the first one. It does not repeat what is done.
 
 use faceofmind_base::Timestamp;
 use sqlx::FromRow;

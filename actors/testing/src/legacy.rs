@@ -3,6 +3,10 @@
 /// The layouts of the predecessor's databases.
 pub const LAYOUTS: [&str; 6] = ["sa", "sa-june", "dj-0001", "dj", "dj-strict", "hybrid"];
 
+/// Django's own tables.
+const PANEL: &str = include_str!("../../../tests/fixtures/legacy/panel.sql");
+/// Where `manage.py migrate` stops by itself.
+const FIRST_MIGRATION: &str = "DELETE FROM django_migrations WHERE app = 'coreapi' AND name <> '0001_initial';";
 const ROWS: &str = include_str!("../../../tests/fixtures/legacy/rows.sql");
 const NULLS: &str = include_str!("../../../tests/fixtures/legacy/nulls.sql");
 const URLS: &str = include_str!("../../../tests/fixtures/legacy/urls.sql");
@@ -21,7 +25,7 @@ pub(crate) fn with_rows(layout: &str) -> String {
     };
     let unedited = if layout == "dj-strict" { "'2025-07-04 09:30:00+00'" } else { "NULL" };
     [
-        schema(layout),
+        schema(layout).as_str(),
         &audio("SET DEFAULT 'a.wav'"),
         &ROWS.replace(":unedited", unedited),
         if has_nulls { NULLS } else { "" },
@@ -33,14 +37,18 @@ pub(crate) fn with_rows(layout: &str) -> String {
 }
 
 /// The tables of a layout, without rows.
-pub(crate) fn schema(layout: &str) -> &'static str {
-    match layout {
-        "sa" => include_str!("../../../tests/fixtures/legacy/sa.sql"),
+pub(crate) fn schema(layout: &str) -> String {
+    let tables = match layout {
+        "sa" | "hybrid" => include_str!("../../../tests/fixtures/legacy/sa.sql"),
         "sa-june" => include_str!("../../../tests/fixtures/legacy/sa-june.sql"),
         "dj-0001" => include_str!("../../../tests/fixtures/legacy/dj-0001.sql"),
         "dj" => include_str!("../../../tests/fixtures/legacy/dj.sql"),
         "dj-strict" => include_str!("../../../tests/fixtures/legacy/dj-strict.sql"),
-        "hybrid" => include_str!("../../../tests/fixtures/legacy/hybrid.sql"),
         unknown => panic!("no layout {unknown}"),
+    };
+    match layout {
+        "sa" | "sa-june" => tables.to_owned(),
+        "dj-0001" => [tables, PANEL, FIRST_MIGRATION].join("\n"),
+        _ => [tables, PANEL].join("\n"),
     }
 }

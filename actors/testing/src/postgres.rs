@@ -80,10 +80,10 @@ async fn make_template() -> String {
     name
 }
 
-async fn run(database: &Database, sql: &'static str) {
+async fn run(database: &Database, sql: String) {
     let mut tx = database.begin().await.expect("begins");
     let Connection::Postgres(c, _) = tx.connection() else { panic!("PostgreSQL") };
-    sqlx::raw_sql(sql).execute(c).await.expect("a layout");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(c).await.expect("a layout");
     tx.commit().await.expect("commits");
 }
 

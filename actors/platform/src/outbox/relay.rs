@@ -80,22 +80,18 @@ impl Relay {
             self.find_end().await?;
             self.assign_and_send().await?
         } else {
-            (Vec::new(), Ok(Sent { arrived: Vec::new(), more: false }))
+            (Vec::new(), Ok(Sent::default()))
         };
-        let (more, failure) = match sent {
-            Ok(Sent { arrived, more }) => {
-                self.arrived = arrived;
-                (more, None)
-            }
-            Err(error) => (false, Some(error)),
-        };
+        let sent = sent.map(|Sent { arrived, more }| {
+            self.arrived = arrived;
+            more
+        });
         let (count, last_position) = (published.len(), published.last().map(|event| event.position));
         // What was only sent goes on the bus with the next pass.
         if count > 0 || self.arrived.is_empty() {
             self.bus.publish(published).await?;
         }
-        failure.map_or(Ok(()), Err)?;
-        let more = more || !self.arrived.is_empty();
+        let more = sent? || !self.arrived.is_empty();
         Ok(PassOutcome { role, published: count, last_position, more })
     }
 
@@ -177,7 +173,7 @@ impl Relay {
     /// Writes the positions of what has arrived, and meanwhile sends what is pending. What was published goes on the bus, also where sending failed.
     async fn assign_and_send(&mut self) -> Result<(Vec<PublishedEvent>, Result<Sent, OutboxError>), OutboxError> {
         let Some(until) = self.leadership.until else {
-            return Ok((Vec::new(), Ok(Sent { arrived: Vec::new(), more: false })));
+            return Ok((Vec::new(), Ok(Sent::default())));
         };
         let arrived = std::mem::take(&mut self.arrived);
         let rows: Vec<i64> = arrived.iter().map(|row| row.seq).collect();

@@ -44,7 +44,7 @@ impl StreamErasure {
         !self.has_new_messages && !self.is_running()
     }
 
-    /// Erases what has arrived since the last erasure, or everything from a stream that was made anew.
+    /// Erases the messages that arrived since the last erasure. If the stream was made anew, it erases all messages of the user.
     fn begin(&mut self, user: UserId, writer: &StreamWriter) {
         let Some(last) = writer.last_sequence() else { return };
         let from = if last >= self.erased_to { self.erased_to + 1 } else { 1 };

@@ -24,6 +24,7 @@ pub(super) struct StreamSender {
 }
 
 /// What a pass has sent.
+#[derive(Default)]
 pub(super) struct Sent {
     /// The rows of which the stream holds all events, in its order.
     pub(super) arrived: Vec<PendingRow>,

@@ -33,8 +33,8 @@ pub struct Settings {
     pub cost: Cost,
     /// The most hashes at a time: one a core.
     pub workers: usize,
-    /// The most passwords that wait, by turns between callers. One whose hash takes the time of several counts as so many. Beyond that the newest of the caller with most waiting gets
-    /// [`AskError::OverShare`] at once, or a newcomer [`AskError::Busy`].
+    /// The most passwords that wait, by turns between callers. A password counts as often as its hash takes the time of a new one. Beyond that the
+    /// newest of the caller with most waiting gets [`AskError::OverShare`] at once, or a newcomer [`AskError::Busy`].
     pub queue: usize,
     /// The longest that a caller waits.
     pub deadline: Duration,

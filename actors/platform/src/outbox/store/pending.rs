@@ -62,7 +62,7 @@ impl PendingRow {
 
     /// Returns the events with their positions. `last` is that of the last one.
     pub(super) fn into_published(self, last: i64) -> impl Iterator<Item = PublishedEvent> {
-        let (first, user_id) = (first_position(last, self.events.len()), self.user_id);
+        let (first, user_id) = (first_position(last, as_limit(self.events.len())), self.user_id);
         (first..).zip(self.events).map(move |(position, PendingEvent { subject, envelope, .. })| PublishedEvent {
             position,
             subject,
@@ -73,8 +73,8 @@ impl PendingRow {
 }
 
 /// Returns the position of the first of `count` events, of which the last one has the position `last`.
-pub(super) fn first_position(last: i64, count: usize) -> i64 {
-    last + 1 - as_limit(count)
+pub(super) fn first_position(last: i64, count: impl Into<i64>) -> i64 {
+    last + 1 - count.into()
 }
 
 #[derive(FromRow)]

@@ -71,13 +71,9 @@ struct PublishedRow {
 }
 
 impl PublishedRow {
-    fn event_count(&self) -> usize {
-        usize::try_from(self.event_count).unwrap_or(1)
-    }
-
     /// Returns its events. Those that cannot be decoded are omitted.
     fn events(&self) -> impl Iterator<Item = PublishedEvent> {
-        (first_position(self.position, self.event_count())..)
+        (first_position(self.position, self.event_count)..)
             .zip(self.envelope.lines())
             .filter_map(|(position, line)| decode(position, self.user_id, line))
     }
@@ -112,7 +108,7 @@ pub(in crate::outbox) async fn after(
         }
     })?;
     let last = rows.last().map_or(position, |row| row.position);
-    let more = rows.iter().map(PublishedRow::event_count).sum::<usize>() >= limit;
+    let more = rows.iter().map(|row| i64::from(row.event_count)).sum::<i64>() >= as_limit(limit);
     // The first row may begin before the position that was asked for.
     let events = rows.iter().flat_map(PublishedRow::events).filter(|event| event.position > position).collect();
     Ok(PublishedPage { events, last, more })

@@ -131,7 +131,7 @@ pub(in crate::outbox) async fn page(
         sqlx::query_as(PUBLISHED_AFTER).bind(as_limit(limit)).bind(position).fetch_all(c).await)?;
     let after = |PublishedRow { position: last, stored }| {
         let row: PendingRow = stored.parse()?;
-        let before = position + 1 - first_position(last, row.events.len());
+        let before = position + 1 - first_position(last, as_limit(row.events.len()));
         Some((last, PendingRow { arrived: usize::try_from(before).unwrap_or(0), ..row }))
     };
     Ok(rows.into_iter().filter_map(after).collect())
@@ -145,8 +145,7 @@ pub(in crate::outbox) async fn first_kept(
     let mut reader = db.read_conn().await?;
     let row: Option<(i64, i32, Timestamp)> =
         with_conn!(reader.connection(), c => sqlx::query_as(FIRST_KEPT).bind(position).fetch_optional(c).await)?;
-    let first = |last, count| first_position(last, usize::try_from(count).unwrap_or(1)).max(position + 1);
-    Ok(row.map(|(last, count, at)| (first(last, count), at)))
+    Ok(row.map(|(last, count, at)| (first_position(last, count).max(position + 1), at)))
 }
 
 /// Returns the users whose published `user.deleted` the outbox holds.
